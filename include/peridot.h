@@ -1,0 +1,345 @@
+/* Peridot: Gemma 3 inference on any Vulkan device, and on the CPU. The public interface.
+ *
+ * Two objects matter. A `pd_model` is an opened GGUF file bound to one device: immutable, shareable
+ * between threads. A `pd_session` is one mutable timeline of tokens over a model: its KV pages live
+ * on the device, and one thread at a time may use it. The usual life of a program:
+ *
+ *     pd_model_open(path, &(pd_model_desc){.device = "vulkan"}, &model, &err);
+ *     pd_tokenize(model, text, n_bytes, &(pd_tokenize_desc){0}, ids, n_ids_max, &n_ids, &err);
+ *     pd_session_create(model, &(pd_session_desc){.n_ctx = 4096}, &session, &err);
+ *     pd_session_sync(session, ids, n_ids, &err);            // computes only what is missing
+ *     pd_session_sample(session, &sampler, &id, &err);       // the next token
+ *
+ * Conventions. Functions return a pd_status; the sentence that goes with it is in the caller's
+ * pd_error (NULL is allowed). Descriptor structs: zero means the default that is written beside the
+ * field. Sizes name their unit. Shapes are written slowest dimension first. Text is UTF-8 with an
+ * explicit byte count. A pointer handed out belongs to the object it came from unless said
+ * otherwise.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PERIDOT_H
+#define PERIDOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PD_VERSION_STRING "0.1.0"
+
+/* ---------------------------------------------------------------------------------------------
+ * Status and errors
+ * ------------------------------------------------------------------------------------------- */
+
+/* X(name, exit code of the command line, HTTP status, meaning). The one list of what can go wrong.
+ */
+#define PD_STATUS_LIST(X)                                                                          \
+    X(OK, 0, 200, "success")                                                                       \
+    X(ERR_ARGUMENT, 2, 400, "a flag, value or text that cannot be used")                           \
+    X(ERR_IO, 3, 500, "a file that cannot be opened, read or written")                             \
+    X(ERR_FORMAT, 4, 422, "a damaged or truncated file")                                           \
+    X(ERR_UNSUPPORTED, 5, 422, "a file or request of a kind that Peridot does not handle")         \
+    X(ERR_MODEL, 6, 422, "a model file whose tensors or settings do not make a Gemma 3")           \
+    X(ERR_CONTEXT, 7, 400, "more tokens than the context holds")                                   \
+    X(ERR_MEMORY_HOST, 8, 503, "not enough host memory")                                           \
+    X(ERR_MEMORY_DEVICE, 9, 503, "not enough device memory")                                       \
+    X(ERR_NO_DEVICE, 10, 503, "no such device, or no driver for it")                               \
+    X(ERR_DEVICE, 11, 500, "the device's driver refused or failed a call")                         \
+    X(ERR_DEVICE_LOST, 12, 500, "the device was lost; the model must be opened again")             \
+    X(ERR_NUMERIC, 13, 500, "a NaN or an infinity in the computation")                             \
+    X(ERR_INTERNAL, 70, 500, "a mistake of Peridot's own")                                         \
+    X(ERR_CANCELLED, 130, 499, "stopped on request")
+
+typedef enum pd_status {
+#define PD_STATUS_ENUM(name, exit_code, http, text) PD_##name,
+    PD_STATUS_LIST(PD_STATUS_ENUM)
+#undef PD_STATUS_ENUM
+        PD_STATUS_COUNT
+} pd_status;
+
+/* What went wrong, in the caller's memory. Undefined after a call that returned PD_OK. */
+typedef struct pd_error {
+    pd_status status;
+    char message[512]; /* one sentence: what, where, expected and found */
+    char hint[256];    /* what to try, or empty */
+    const char *file;  /* where in Peridot's source it was raised */
+    int line;
+} pd_error;
+
+const char *pd_status_name(pd_status status); /* "ERR_FORMAT" */
+const char *pd_status_text(pd_status status); /* the meaning column above */
+int pd_status_exit_code(pd_status status);    /* for main() */
+int pd_status_http(pd_status status);         /* for a server */
+
+/* ---------------------------------------------------------------------------------------------
+ * Log
+ * ------------------------------------------------------------------------------------------- */
+
+typedef enum pd_log_level { PD_LOG_ERROR, PD_LOG_WARN, PD_LOG_INFO, PD_LOG_DEBUG } pd_log_level;
+
+/* One line without its newline. May be called from any thread. */
+typedef void (*pd_log_fn)(void *ctx, pd_log_level level, const char *subsystem, const char *line);
+
+/* The only process-wide setting: where lines go (NULL: nowhere, the default) and up to which level.
+ */
+void pd_log_set(pd_log_fn fn, void *ctx, pd_log_level max_level);
+
+/* ---------------------------------------------------------------------------------------------
+ * Devices
+ * ------------------------------------------------------------------------------------------- */
+
+typedef enum pd_device_kind {
+    PD_DEVICE_CPU_REFERENCE, /* "cpu-ref": plain loops, double accumulators; the truth, and slow */
+    PD_DEVICE_CPU,           /* "cpu": threads and vector units */
+    PD_DEVICE_GPU_DISCRETE,
+    PD_DEVICE_GPU_INTEGRATED,
+    PD_DEVICE_GPU_VIRTUAL,
+    PD_DEVICE_SOFTWARE /* a Vulkan driver that runs on the CPU; used only when named */
+} pd_device_kind;
+
+/* One device as `peridot devices` shows it. Numbers that do not apply to the CPU are 0. */
+typedef struct pd_device_info {
+    char id[16];          /* what --device takes: "cpu", "cpu-ref", "vulkan:0" */
+    char name[256];       /* the driver's name for it */
+    char uuid[37];        /* 8-4-4-4-12, lower case; empty for the CPU */
+    char driver[256];     /* driver name and version text */
+    char api_version[16]; /* "1.3.230" */
+    pd_device_kind kind;
+    uint32_t vendor_id, device_id;
+    uint64_t memory_bytes;      /* of the device's own heap (the machine's memory for the CPU) */
+    uint64_t memory_free_bytes; /* what the driver's budget leaves; 0 when it does not tell */
+    uint64_t max_binding_bytes; /* maxStorageBufferRange */
+    uint64_t max_alloc_bytes;
+    uint32_t shared_memory_bytes;
+    uint32_t max_workgroup_size;
+    uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
+    bool has_subgroup_arithmetic;
+    bool has_fp16;         /* shaderFloat16 */
+    bool has_storage16;    /* storageBuffer16BitAccess */
+    bool has_int8;         /* shaderInt8 */
+    bool has_int_dot;      /* 4x8-bit integer dot product */
+    bool has_int_dot_fast; /* ... reported as accelerated */
+    bool has_coopmat;      /* VK_KHR_cooperative_matrix */
+    bool has_timestamps;
+    bool has_memory_budget;  /* VK_EXT_memory_budget */
+    bool has_unified_memory; /* device-local memory that the host can map */
+    bool usable;             /* false: unusable_reason says why */
+    char unusable_reason[128];
+} pd_device_info;
+
+/* Fills at most `cap` entries and sets *count to how many there are: the CPU's two first, then
+ * every Vulkan device in the loader's order. Without a Vulkan driver the list is just shorter, and
+ * *vulkan_note (if not NULL) says why. */
+pd_status pd_device_list(pd_device_info *out, uint32_t cap, uint32_t *count,
+                         const char **vulkan_note, pd_error *err);
+
+/* ---------------------------------------------------------------------------------------------
+ * Models
+ * ------------------------------------------------------------------------------------------- */
+
+typedef struct pd_model pd_model;
+
+/* Called while weights are read and uploaded; return false to stop (PD_ERR_CANCELLED). */
+typedef bool (*pd_progress_fn)(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
+
+typedef struct pd_model_desc {
+    const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
+                           or UUID. Default: the best real GPU, else "cpu" */
+    uint32_t n_threads; /* CPU threads; default: as many as the machine has */
+    uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
+    bool vocab_only; /* tokenizer and settings alone; no device, no weights, no sessions */
+    pd_progress_fn progress;
+    void *progress_ctx;
+} pd_model_desc;
+
+typedef struct pd_model_info {
+    char name[128];      /* general.name, or the file's name */
+    char size_label[16]; /* "270M", "1B", ... by shape; "custom" otherwise */
+    char file_type[16];  /* the most frequent type among the layers' matrices: "Q4_0" */
+    uint32_t n_vocab;    /* rows of the embedding; ids at or above 262144 are padding */
+    uint32_t n_ctx_train;
+    uint32_t n_layers, n_embd, n_ff, n_heads, n_kv_heads, head_dim, window;
+    uint64_t n_params;
+    uint64_t file_bytes;
+    uint64_t weight_bytes_per_token; /* read for one decoded token: all matrices and the head */
+} pd_model_info;
+
+/* Where a model's opening went; all in nanoseconds. */
+typedef struct pd_load_stats {
+    uint64_t read_ns;   /* mapping and checking the file, building the vocabulary */
+    uint64_t device_ns; /* instance, device, queues */
+    uint64_t upload_ns; /* weights to the device */
+    uint64_t total_ns;
+    uint64_t device_bytes; /* device memory held by the weights */
+} pd_load_stats;
+
+/* Opens a Gemma 3 GGUF (for split files: the first part) and places its weights on a device.
+ * Errors: IO, FORMAT, UNSUPPORTED (another architecture or type), MODEL (tensor missing or of the
+ * wrong shape), NO_DEVICE, MEMORY_DEVICE (says how much is missing), CANCELLED. */
+pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out, pd_error *err);
+void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
+
+const pd_model_info *pd_model_get_info(const pd_model *model);
+const pd_load_stats *pd_model_get_load_stats(const pd_model *model);
+const pd_device_info *pd_model_get_device(const pd_model *model); /* NULL when vocab_only */
+
+/* ---------------------------------------------------------------------------------------------
+ * Text and tokens
+ * ------------------------------------------------------------------------------------------- */
+
+enum {
+    PD_TOKEN_PAD = 0,
+    PD_TOKEN_EOS = 1,
+    PD_TOKEN_BOS = 2,
+    PD_TOKEN_UNK = 3,
+    PD_TOKEN_START_OF_TURN = 105,
+    PD_TOKEN_END_OF_TURN = 106,
+    PD_TOKEN_START_OF_IMAGE = 255999,
+    PD_TOKEN_END_OF_IMAGE = 256000
+};
+
+typedef struct pd_tokenize_desc {
+    bool no_bos;        /* default: <bos> comes first */
+    bool parse_special; /* default: text never becomes a control token, whatever it spells */
+} pd_tokenize_desc;
+
+/* An upper bound of the ids that n_bytes of text can become, <bos> included. */
+size_t pd_tokenize_bound(size_t n_bytes);
+
+/* Text to ids, as the original tokenizer does it. Any bytes are accepted: what is not valid UTF-8
+ * becomes byte tokens. Errors: ARGUMENT when n_max is smaller than the result; *n_ids is then the
+ * size needed. Thread-safe. */
+pd_status pd_tokenize(const pd_model *model, const char *text, size_t n_bytes,
+                      const pd_tokenize_desc *desc, uint32_t *ids, size_t n_max, size_t *n_ids,
+                      pd_error *err);
+
+/* Streaming decoder: turns ids into text one at a time and never emits part of a character. */
+typedef struct pd_detokenizer {
+    uint8_t held[4]; /* bytes of a character that is not complete yet */
+    uint8_t n_held;
+    bool show_special; /* write control tokens as their text instead of hiding them */
+} pd_detokenizer;
+
+enum { PD_DETOKENIZE_MAX_BYTES = 256 }; /* no single call writes more */
+
+void pd_detokenizer_init(pd_detokenizer *d);
+/* Writes the text that `id` completes to out (at least PD_DETOKENIZE_MAX_BYTES) and returns its
+ * byte count, which may be 0. Unknown ids write nothing. */
+size_t pd_detokenize(const pd_model *model, pd_detokenizer *d, uint32_t id, char *out);
+/* What is still held at the end becomes U+FFFD, one per byte. */
+size_t pd_detokenizer_flush(pd_detokenizer *d, char *out);
+
+bool pd_token_is_stop(uint32_t id); /* <eos> or <end_of_turn> */
+
+typedef struct pd_chat_turn {
+    const char *role; /* "system" (first only), "user", "assistant" or "model" */
+    const char *text;
+    size_t n_bytes;
+} pd_chat_turn;
+
+/* Gemma's chat template, straight to ids: <bos>, the turns, and the opening of the model's answer.
+ * The turns' text can never become a turn marker. Errors: ARGUMENT when roles do not alternate or
+ * n_max is too small (*n_ids is then the size needed). */
+pd_status pd_chat_encode(const pd_model *model, const pd_chat_turn *turns, size_t n_turns,
+                         uint32_t *ids, size_t n_max, size_t *n_ids, pd_error *err);
+
+/* ---------------------------------------------------------------------------------------------
+ * Sampling
+ * ------------------------------------------------------------------------------------------- */
+
+/* Order: temperature, top-k, top-p, min-p. The defaults are those Google ships with Gemma 3. */
+typedef struct pd_sampler_desc {
+    float temp;     /* 0: greedy (default) */
+    uint32_t top_k; /* 0: off (default); Gemma's own: 64 */
+    float top_p;    /* 0 or 1: off (default); Gemma's own: 0.95 */
+    float min_p;    /* 0: off (default) */
+    uint64_t seed;  /* of the counter-based generator; default 0 is a seed like any other */
+} pd_sampler_desc;
+
+typedef struct pd_sampler {
+    pd_sampler_desc desc;
+    uint64_t n_drawn; /* the generator's counter: draw i depends on (seed, i) alone */
+} pd_sampler;
+
+pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *err);
+
+/* ---------------------------------------------------------------------------------------------
+ * Sessions
+ * ------------------------------------------------------------------------------------------- */
+
+typedef struct pd_session pd_session;
+
+/* How close to the exact result the computation must stay (relative L2 of the logits). */
+typedef enum pd_precision {
+    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages (default) */
+    PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
+    PD_PRECISION_Q8     /* <= 3e-2: allows 8-bit activations */
+} pd_precision;
+
+typedef struct pd_session_desc {
+    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
+    uint32_t n_chunk; /* prompt tokens per step; default 512 */
+    pd_precision precision;
+    bool all_logits; /* keep the logits of every position of a step, not only of the last one */
+} pd_session_desc;
+
+typedef struct pd_session_stats {
+    uint64_t prompt_ns, decode_ns; /* time spent in multi-token and single-token steps */
+    uint32_t n_prompt, n_decode;   /* tokens computed by each */
+    uint32_t n_reused;             /* tokens that sync found already computed */
+    uint64_t compile_ns;           /* plans to programs: pipelines, buffers, command buffers */
+    uint64_t kv_bytes;             /* device memory of the KV pages */
+    uint64_t scratch_bytes;        /* device memory of activations and step buffers */
+    uint64_t device_peak_bytes;    /* most device memory this process has held, weights included */
+    uint64_t logits_hash;          /* XXH3 of the last full logits read back; 0 if none were */
+} pd_session_stats;
+
+/* Allocates everything the session will ever need; generation allocates nothing.
+ * Errors: ARGUMENT, CONTEXT (n_ctx beyond the model's), MEMORY_DEVICE, DEVICE. */
+pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
+                            pd_error *err);
+void pd_session_destroy(pd_session *session); /* NULL is allowed */
+
+/* Makes the timeline equal to ids[0..n_ids): keeps the longest prefix already computed, drops what
+ * follows it, computes the rest. n_ids must be at least 1. The last position is always at hand
+ * afterwards for the calls below. Errors: ARGUMENT (an id outside the vocabulary), CONTEXT,
+ * CANCELLED (the tokens computed so far stay), DEVICE, DEVICE_LOST, NUMERIC (names the operation).
+ */
+pd_status pd_session_sync(pd_session *session, const uint32_t *ids, size_t n_ids, pd_error *err);
+
+uint32_t pd_session_count(const pd_session *session);   /* tokens in the timeline */
+uint32_t pd_session_n_ctx(const pd_session *session);   /* positions it can hold */
+uint32_t pd_session_n_chunk(const pd_session *session); /* tokens it computes at once */
+
+/* The most probable next token; one integer comes back from the device. */
+pd_status pd_session_argmax(pd_session *session, uint32_t *id, pd_error *err);
+
+/* Logits of the last position, [n_vocab], valid until the next call on the session. */
+pd_status pd_session_logits(pd_session *session, const float **logits, pd_error *err);
+
+/* Draws the next token; greedy samplers take pd_session_argmax's way. */
+pd_status pd_session_sample(pd_session *session, pd_sampler *sampler, uint32_t *id, pd_error *err);
+
+/* Called once per computed chunk with the logits of its rows, [n_rows, n_vocab], in order. */
+typedef pd_status (*pd_logits_fn)(void *ctx, uint32_t first_pos, uint32_t n_rows,
+                                  const float *logits, pd_error *err);
+/* Like sync from an empty timeline, handing out the logits of every position. Needs all_logits. */
+pd_status pd_session_score(pd_session *session, const uint32_t *ids, size_t n_ids, pd_logits_fn fn,
+                           void *ctx, pd_error *err);
+
+/* Asks a running call to stop soon with PD_ERR_CANCELLED. From any thread or signal handler; stays
+ * set until pd_session_resume. */
+void pd_session_cancel(pd_session *session);
+void pd_session_resume(pd_session *session);
+
+const pd_session_stats *pd_session_get_stats(pd_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,45 @@
+/* Files: read-only mappings, writing that is all or nothing, the cache directory.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_BASE_FILE_H
+#define PD_BASE_FILE_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+typedef struct pd_mapping {
+    const uint8_t *data;
+    uint64_t size;
+} pd_mapping;
+
+/* Maps a regular file read-only. Errors: IO (missing, unreadable, a directory), FORMAT (empty). */
+pd_status pd_mapping_open(const char *path, pd_mapping *out, pd_error *err);
+void pd_mapping_close(pd_mapping *m);
+/* Tells the system that the pages of [offset, offset + n) will not be read again soon. */
+void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n);
+
+/* A file that appears under its name only when complete: written beside it, renamed on commit,
+ * removed on abort. Exactly one of commit and abort ends it. Paths that are not regular files
+ * (/dev/stdout, a pipe) are written directly. */
+typedef struct pd_file_writer {
+    FILE *stream;
+    char *path, *temp_path; /* temp_path is NULL when written directly */
+    bool failed;
+} pd_file_writer;
+
+pd_status pd_file_writer_open(const char *path, pd_file_writer *w, pd_error *err);
+void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n); /* failure is sticky */
+pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
+void pd_file_writer_abort(pd_file_writer *w);
+
+/* Whole file into memory (pd_free); at most max_bytes. `path` "-" is standard input. */
+pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, size_t *n,
+                           pd_error *err);
+
+/* "<cache>/peridot/<name>" in a fresh string (pd_free), the directory made; NULL when there is no
+ * usable place. <cache>: $PERIDOT_CACHE_DIR itself, else $XDG_CACHE_HOME, else ~/.cache. */
+char *pd_cache_path(const char *name);
+
+#endif

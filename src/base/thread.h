@@ -1,0 +1,37 @@
+/* A pool of threads that run one loop at a time.  SPDX-License-Identifier: MIT */
+#ifndef PD_BASE_THREAD_H
+#define PD_BASE_THREAD_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct pd_pool pd_pool;
+
+/* fn(ctx, begin, end, thread): handle items [begin, end); thread in 0..n_threads-1. */
+typedef void (*pd_pool_fn)(void *ctx, uint32_t begin, uint32_t end, uint32_t thread);
+
+uint32_t pd_cpu_count(void); /* processors this process may run on */
+
+/* n_threads counts the caller, who works too; 0: pd_cpu_count(). */
+pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err);
+void pd_pool_destroy(pd_pool *pool);
+uint32_t pd_pool_n_threads(const pd_pool *pool);
+
+/* Runs fn over [0, n) in pieces of at least `grain` items, and returns when all are done. Pieces
+ * are taken from a shared counter. One caller at a time. Workers spin briefly before they sleep,
+ * since the next loop usually follows within microseconds. */
+void pd_pool_run(pd_pool *pool, uint32_t n, uint32_t grain, pd_pool_fn fn, void *ctx);
+
+/* A plain thread, for work beside the main one (pipeline creation, uploads). */
+typedef struct pd_thread pd_thread;
+pd_status pd_thread_start(void (*fn)(void *ctx), void *ctx, pd_thread **out, pd_error *err);
+void pd_thread_join(pd_thread *t); /* NULL is allowed */
+
+typedef struct pd_mutex pd_mutex;
+pd_mutex *pd_mutex_create(void);
+void pd_mutex_destroy(pd_mutex *m);
+void pd_mutex_lock(pd_mutex *m);
+void pd_mutex_unlock(pd_mutex *m);
+
+#endif

@@ -1,0 +1,39 @@
+# Finds the packages Peridot uses and wraps each as one target. Nothing is downloaded or vendored.
+# Why each is here: third_party/README.md.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+add_library(peridot_xxhash ALIAS PkgConfig::XXHASH)
+
+find_package(cJSON REQUIRED)
+add_library(peridot_cjson INTERFACE)
+target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})
+target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
+
+if(PERIDOT_VULKAN)
+  # volk is a header and a source under the include path; VOLK_IMPLEMENTATION is defined in one file
+  # of the Vulkan backend. The loader itself is opened at run time.
+  find_path(VOLK_INCLUDE_DIR volk.h REQUIRED)
+  find_path(VULKAN_INCLUDE_DIR vulkan/vulkan.h REQUIRED)
+  add_library(peridot_volk INTERFACE)
+  target_include_directories(peridot_volk SYSTEM INTERFACE ${VOLK_INCLUDE_DIR} ${VULKAN_INCLUDE_DIR})
+  target_link_libraries(peridot_volk INTERFACE ${CMAKE_DL_LIBS})
+
+  # Debian's glslang comes as static C++ libraries behind a C interface.
+  enable_language(CXX)
+  find_package(glslang REQUIRED)
+  find_path(GLSLANG_INCLUDE_DIR glslang/Include/glslang_c_interface.h REQUIRED)
+  add_library(peridot_glslang INTERFACE)
+  target_include_directories(peridot_glslang SYSTEM INTERFACE ${GLSLANG_INCLUDE_DIR})
+  target_link_libraries(peridot_glslang INTERFACE
+    glslang::glslang glslang::SPIRV glslang::glslang-default-resource-limits)
+endif()
+
+if(PERIDOT_TESTS)
+  find_package(cmocka REQUIRED)
+  add_library(peridot_cmocka INTERFACE)
+  target_include_directories(peridot_cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIR})
+  target_link_libraries(peridot_cmocka INTERFACE
+    $<IF:$<TARGET_EXISTS:cmocka::cmocka>,cmocka::cmocka,cmocka>)
+endif()
