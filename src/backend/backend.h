@@ -1,0 +1,98 @@
+/* The narrow interface between the engine and whatever computes: twelve functions that take plans,
+ * not operations. The engine validates; a backend may assume that a plan is well formed and a step
+ * within the plan's limits. One thread at a time per backend.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_BACKEND_BACKEND_H
+#define PD_BACKEND_BACKEND_H
+
+#include "engine/plan.h"
+#include "engine/step.h"
+
+typedef struct pd_backend pd_backend;   /* an opened device and the weights on it */
+typedef struct pd_kv_store pd_kv_store; /* memory of the KV pages */
+typedef struct pd_program pd_program;   /* a compiled plan with its scratch memory */
+
+typedef struct pd_kv_store_desc {
+    pd_kv_shape shape;
+    uint32_t n_global_pages, n_local_pages;
+} pd_kv_store_desc;
+
+typedef struct pd_backend_stats {
+    uint64_t weight_bytes, kv_bytes, scratch_bytes; /* held now */
+    uint64_t peak_bytes;  /* most that was held at once, staging included */
+    uint64_t limit_bytes; /* what may be held; 0: no limit known */
+} pd_backend_stats;
+
+/* One operation's output as `trace` shows it: rows of `width` 4-byte values. */
+typedef struct pd_trace_view {
+    uint32_t op_index;
+    const pd_op *op;
+    pd_buf_id buf;
+    uint32_t n_rows, width;
+    const void *data; /* valid during the call */
+} pd_trace_view;
+/* Return false to stop early. */
+typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);
+
+typedef struct pd_backend_vtable {
+    void (*close)(pd_backend *b);
+    const pd_device_info *(*info)(const pd_backend *b);
+    void (*stats)(const pd_backend *b, pd_backend_stats *out);
+
+    /* Places every weight that the plan's operations name on the device, each once. The mapping
+     * must stay open: a backend may go on reading it. Errors: MEMORY_DEVICE, DEVICE, CANCELLED. */
+    pd_status (*load)(pd_backend *b, const pd_plan *plan, pd_progress_fn progress, void *ctx,
+                      pd_error *err);
+
+    pd_status (*kv_create)(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,
+                           pd_error *err);
+    void (*kv_destroy)(pd_backend *b, pd_kv_store *kv);
+
+    /* kv may be NULL when the plan has no KV operations. The program copies what it needs of the
+     * plan, whose weights must have been loaded. */
+    pd_status (*compile)(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,
+                         pd_error *err);
+    void (*destroy)(pd_backend *b, pd_program *p);
+
+    /* Computes one step and returns when its outputs can be read. */
+    pd_status (*run)(pd_program *p, const pd_step *step, pd_error *err);
+    /* Host access to input and output buffers, between runs; byte offsets inside the buffer. */
+    pd_status (*write)(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, const void *src,
+                       pd_error *err);
+    pd_status (*read)(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
+                      pd_error *err);
+    /* As run, one operation at a time, showing what each wrote: slow, for comparing backends and
+     * for finding the operation that made a NaN. */
+    pd_status (*trace)(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
+                       pd_error *err);
+} pd_backend_vtable;
+
+/* Every backend's struct begins with this. */
+struct pd_backend {
+    const pd_backend_vtable *v;
+};
+
+typedef struct pd_backend_desc {
+    const char *device;          /* as pd_model_desc.device; NULL: the default choice */
+    uint32_t n_threads;          /* 0: all processors */
+    uint64_t memory_limit_bytes; /* 0: the device's */
+} pd_backend_desc;
+
+/* Chooses a device by the user's wish and opens it. Errors: NO_DEVICE (lists what there is). */
+pd_status pd_backend_open(const pd_backend_desc *desc, pd_backend **out, pd_error *err);
+
+/* The families behind the registry. */
+pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **out, pd_error *err);
+void pd_cpu_describe(bool reference, pd_device_info *out);
+
+#ifdef PERIDOT_HAS_VULKAN
+/* Vulkan devices in the loader's order; *note says why there are none. */
+pd_status pd_vulkan_list(pd_device_info *out, uint32_t cap, uint32_t *count, const char **note,
+                         pd_error *err);
+pd_status pd_vulkan_open(uint32_t index, const pd_backend_desc *desc, pd_backend **out,
+                         pd_error *err);
+#endif
+
+#endif
