@@ -1,0 +1,79 @@
+/* Vulkan from the loader to a queue: instance, physical devices, features, limits, quirks.
+ *
+ * loader.c   opens the Vulkan library at run time through volk, makes the one instance of the
+ * process (reference-counted), and routes validation messages to the log device.c   describes a
+ * physical device, opens it with exactly the features Peridot uses, and holds the quirks table and
+ * the PERIDOT_DISABLE switches
+ *
+ * Needs Vulkan 1.1 with a compute queue; everything beyond is detected and only then used.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_VULKAN_DEVICE_H
+#define PD_VULKAN_DEVICE_H
+
+#define VK_NO_PROTOTYPES
+#include <volk.h>
+
+#include "base/error.h"
+
+/* Raises an error naming the call and its VkResult and jumps to `done` (needs `status`, `err`).
+ * VK_ERROR_DEVICE_LOST becomes ERR_DEVICE_LOST, the out-of-memory results ERR_MEMORY_*. */
+#define PD_VK(call)                                                                                \
+    do {                                                                                           \
+        VkResult pd_vk_result_ = (call);                                                           \
+        if (pd_vk_result_ != VK_SUCCESS) {                                                         \
+            status = pd_vk_raise(err, __FILE__, __LINE__, #call, pd_vk_result_);                   \
+            goto done;                                                                             \
+        }                                                                                          \
+    } while (0)
+pd_status pd_vk_raise(pd_error *err, const char *file, int line, const char *call, VkResult result);
+const char *pd_vk_result_name(VkResult result);
+
+/* The process-wide instance; every open is paired with a close. Errors: NO_DEVICE (no Vulkan
+ * library or no driver: says which). With PERIDOT_VALIDATION=1 (or a list out of core,sync,best)
+ * the Khronos validation layer is on and its messages go to the log, subsystem "validation". */
+pd_status pd_vk_instance_open(VkInstance *out, pd_error *err);
+void pd_vk_instance_close(void);
+/* Validation messages of warning level and above since the start; tests insist on 0. */
+uint32_t pd_vk_validation_count(void);
+
+/* Physical devices in the loader's order; at most cap, *count is how many there are. */
+pd_status pd_vk_physical_list(VkInstance instance, VkPhysicalDevice *out, uint32_t cap,
+                              uint32_t *count, pd_error *err);
+void pd_vk_describe(VkPhysicalDevice physical, uint32_t index, pd_device_info *out);
+
+/* What kernels may use on this device: what it has, less the quirks table and PERIDOT_DISABLE. */
+typedef struct pd_vk_caps {
+    bool fp16;      /* float16 arithmetic */
+    bool storage16; /* 16-bit storage buffers */
+    bool int_dot;   /* 4x8-bit integer dot product */
+    bool subgroup;  /* subgroup arithmetic in compute */
+    bool subgroup_size_control;
+    bool coopmat;
+    bool timestamps;
+    bool device_fault; /* VK_EXT_device_fault */
+    bool memory_budget;
+    bool is_software; /* llvmpipe and its kin: kernels may choose other tile sizes */
+    uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
+    float timestamp_ns; /* per tick */
+} pd_vk_caps;
+
+typedef struct pd_vk_device {
+    VkInstance instance;
+    VkPhysicalDevice physical;
+    VkDevice handle;
+    VkQueue queue; /* compute; one for everything */
+    uint32_t queue_family;
+    struct VolkDeviceTable vk; /* every device-level call goes through here: d->vk.vkCmdDispatch */
+    VkPhysicalDeviceProperties properties;
+    VkPhysicalDeviceMemoryProperties memory;
+    pd_device_info info;
+    pd_vk_caps caps;
+    bool lost; /* sticky after VK_ERROR_DEVICE_LOST */
+} pd_vk_device;
+
+pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err);
+void pd_vk_device_close(pd_vk_device *d);
+
+#endif
