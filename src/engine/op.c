@@ -1,0 +1,32 @@
+/* Names of operations and which buffers each touches.  SPDX-License-Identifier: MIT */
+#include "engine/op.h"
+
+const char *pd_op_kind_name(pd_op_kind kind) {
+    static const char *const names[] = {
+#define PD_OP_NAME(name, text) text,
+        PD_OP_LIST(PD_OP_NAME)
+#undef PD_OP_NAME
+    };
+    return kind < PD_OP_KIND_COUNT ? names[kind] : "unknown";
+}
+
+static pd_op_access access_of(pd_buf_id read0, pd_buf_id read1, pd_buf_id write0,
+                              pd_buf_id write1) {
+    return (pd_op_access){.reads = {read0, read1}, .writes = {write0, write1}};
+}
+
+pd_op_access pd_op_get_access(const pd_op *op) {
+    switch (op->kind) {
+    case PD_OP_EMBED: return access_of(PD_BUF_NONE, PD_BUF_NONE, op->embed.out, PD_BUF_NONE);
+    case PD_OP_NORM:
+        return access_of(op->norm.x, op->norm.residual, op->norm.out, op->norm.residual);
+    case PD_OP_MATMUL: return access_of(op->matmul.x, PD_BUF_NONE, op->matmul.out, PD_BUF_NONE);
+    case PD_OP_QKV_ROPE_STORE: return access_of(op->qkv.qkv, PD_BUF_NONE, op->qkv.out, PD_BUF_NONE);
+    case PD_OP_ATTENTION:
+        return access_of(op->attention.q, PD_BUF_NONE, op->attention.out, PD_BUF_NONE);
+    case PD_OP_GATHER: return access_of(op->gather.x, PD_BUF_NONE, op->gather.out, PD_BUF_NONE);
+    case PD_OP_ARGMAX: return access_of(op->argmax.x, PD_BUF_NONE, op->argmax.out, PD_BUF_NONE);
+    case PD_OP_KIND_COUNT: break;
+    }
+    return access_of(PD_BUF_NONE, PD_BUF_NONE, PD_BUF_NONE, PD_BUF_NONE);
+}
