@@ -7,6 +7,7 @@
 #ifndef PD_ENGINE_STEP_H
 #define PD_ENGINE_STEP_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum { PD_PAGE_POSITIONS = 64 };        /* positions of one layer in a KV page */
@@ -32,6 +33,7 @@ typedef struct pd_step {
     const pd_step_row *rows;     /* [n_rows] */
     const uint32_t *out_rows;    /* [n_outs], indices of the rows whose logits are wanted */
     const pd_page_table *tables; /* [n_seqs] */
+    const atomic_int *cancel;    /* not 0: give up between operations, ERR_CANCELLED; may be NULL */
 } pd_step;
 
 #endif

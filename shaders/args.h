@@ -1,0 +1,116 @@
+/* Push constants of every shader, and the layout of the step buffer: included by C and by GLSL.
+ *
+ * All offsets named *_at are in 32-bit words of the step buffer, which holds what changes from step to
+ * step (engine/step.h):
+ *
+ *     word 0   row count, output count, tile count, 0 ...
+ *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
+ *     80       rows    [max_rows][4]   token, pos, seq, end
+ *     ...      tiles   [max_rows][2]   first row, number of rows: rows of one sequence that one
+ *                                      attention workgroup handles together
+ *     ...      outputs [max_outs]      row indices
+ *     ...      tables  [max_seqs][global, local][max_pages] page ids
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_ARGS_H
+#define PD_ARGS_H
+
+#ifdef VULKAN /* GLSL */
+#define PD_U32 uint
+#define PD_F32 float
+#else
+#include <stdint.h>
+#define PD_U32 uint32_t
+#define PD_F32 float
+#endif
+
+#define PD_STEP_DISPATCHES 16
+#define PD_STEP_MAX_DISPATCHES 16
+#define PD_STEP_ROWS 80
+
+#define PD_SHADER_PAGE 64 /* positions of a KV page */
+
+/* Layouts of a weight plane, specialisation constant WTYPE; see weights.glsl. */
+#define PD_W_F32 0
+#define PD_W_F16 1
+#define PD_W_BF16 2
+#define PD_W_Q4_0 3
+#define PD_W_Q4_1 4
+#define PD_W_Q5_0 5
+#define PD_W_Q5_1 6
+#define PD_W_Q8_0 7
+#define PD_W_Q4_K 8
+#define PD_W_Q5_K 9
+#define PD_W_Q6_K 10
+
+/* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table */
+struct pd_args_embed {
+    PD_U32 n_blocks;    /* of 32 values, per row */
+    PD_U32 slice_first; /* token of the slice's row 0 */
+    PD_U32 slice_rows;
+    PD_F32 scale;
+};
+
+/* norm: RMS norm of rows of width4 * 4 values */
+struct pd_args_norm {
+    PD_U32 width4;
+    PD_F32 inv_width;
+    PD_F32 eps;
+};
+
+/* matvec, matmul: out[r][out_first + n] = w[n] . x[r] */
+struct pd_args_matmul {
+    PD_U32 n_weight_rows;
+    PD_U32 n_blocks;   /* K / 32 */
+    PD_U32 n_rows;     /* most rows of x: what lies behind is never touched */
+    PD_U32 out_stride; /* values per output row */
+    PD_U32 out_first;
+};
+
+/* qkv_rope_store: heads first..: n_q query heads, then n_kv key heads and n_kv value heads */
+struct pd_args_rope {
+    PD_U32 n_heads, n_kv_heads; /* of the model */
+    PD_U32 n_q;                 /* query heads handled by this dispatch: all or none */
+    PD_U32 kv_first, n_kv;      /* KV heads of this slice of the page pool */
+    PD_U32 table_at, table_stride;
+    PD_U32 rope_first; /* entry of the rotation table: 0 or head_dim / 2 */
+    PD_F32 eps, q_scale;
+};
+
+struct pd_args_attention {
+    PD_U32 n_heads, group;  /* query heads, and query heads per KV head */
+    PD_U32 kv_first, n_kv;  /* KV heads of this slice of the page pool */
+    PD_U32 tiles_at;
+    PD_U32 table_at, table_stride;
+    PD_U32 window;          /* 0: none */
+    PD_U32 n_splits;        /* of the positions; above 1 the result goes to `partial` */
+    PD_U32 n_head_groups;   /* workgroups per KV head */
+};
+
+struct pd_args_merge {
+    PD_U32 n_heads, n_splits;
+};
+
+struct pd_args_gather {
+    PD_U32 width4;
+    PD_U32 outs_at;
+};
+
+struct pd_args_argmax {
+    PD_U32 n_values;  /* per row */
+    PD_U32 n_parts;   /* workgroups per row */
+    PD_U32 allowed_end;              /* ids at or above are never chosen */
+    PD_U32 hole_first, hole_end;     /* nor ids in [hole_first, hole_end) */
+};
+
+/* repack: rows of stored blocks to planes */
+struct pd_args_repack {
+    PD_U32 n_items;       /* invocations with work */
+    PD_U32 items_per_row;
+    PD_U32 n_blocks;      /* of the type, per row */
+    PD_U32 first_row;     /* plane row of the first stored row */
+    PD_U32 row_step;      /* 2 where rows of two matrices are interleaved */
+};
+
+#endif

@@ -1,0 +1,153 @@
+// Reading stored weights, 32 at a time, from planes that allow 16-byte loads.
+//
+// A matrix [rows, K] is split into planes when it is loaded (repack.comp); nb = K / 32, ns = K / 256:
+//
+//     type   wq (uvec4)                                        ws (uint)                 wh (uint)
+//     F32    [rows][nb][8]
+//     F16    [rows][nb][4]                        BF16 alike
+//     Q4_0   [rows][nb]     low nibbles 0..15,    [rows][ceil(nb/2)] two f16 d
+//                           high nibbles 16..31
+//     Q4_1   [rows][nb]                           [rows][nb] f16 d | f16 m << 16
+//     Q5_0   [rows][nb]                           as Q4_0            [rows][nb] fifth bits
+//     Q5_1   [rows][nb]                           as Q4_1            [rows][nb]
+//     Q8_0   [rows][nb][2]                        as Q4_0
+//     Q4_K   [rows][ns][9]  the stored block: {d|dmin, 12 scale bytes}, 128 nibble bytes
+//     Q5_K   [rows][ns][11] the stored block: header, 32 high-bit bytes, 128 nibble bytes
+//     Q6_K   [rows][ns][13] ql 8, qh 4, scales 1  [rows][ns] f16 d
+//
+// The includer declares WTYPE and the buffers wq, ws, wh. SPDX-License-Identifier: MIT
+
+struct Block {
+    uvec4 raw[8]; // as many as the type needs; the rest is never touched
+    uint high;    // fifth bits (Q5_0, Q5_1), or the shift that selects a sub-block's bits
+    vec2 d, m;    // value = d * q + m, for values 0..15 and 16..31
+};
+
+float half_at(uint word, uint which) {
+    vec2 both = unpackHalf2x16(word);
+    return which == 0u ? both.x : both.y;
+}
+
+// Scale and minimum of sub-block s of a Q4_K or Q5_K header: two 6-bit numbers out of 12 bytes.
+vec2 k_scale_min(uvec4 header, uint s) {
+    uint lo = (header[1] >> (8u * (s & 3u))) & 0xffu; // bytes 0..3
+    uint mi = (header[2] >> (8u * (s & 3u))) & 0xffu; // bytes 4..7
+    uint hi = (header[3] >> (8u * (s & 3u))) & 0xffu; // bytes 8..11
+    uint scale = s < 4u ? lo & 63u : (hi & 15u) | ((lo >> 6) << 4);
+    uint minimum = s < 4u ? mi & 63u : (hi >> 4) | ((mi >> 6) << 4);
+    vec2 d = unpackHalf2x16(header[0]);
+    return vec2(d.x * float(scale), -d.y * float(minimum));
+}
+
+void fetch_scale(inout Block k, uint row, uint b, uint n_blocks, float zero_point) {
+    float d = half_at(ws[row * ((n_blocks + 1u) / 2u) + b / 2u], b & 1u);
+    k.d = vec2(d);
+    k.m = vec2(-zero_point * d);
+}
+
+void fetch_scale_min(inout Block k, uint row, uint b, uint n_blocks) {
+    vec2 dm = unpackHalf2x16(ws[row * n_blocks + b]);
+    k.d = dm.xx;
+    k.m = dm.yy;
+}
+
+void fetch_k_block(inout Block k, uint row, uint b, uint n_blocks) {
+    uint s = b & 7u;
+    uint block = row * (n_blocks / 8u) + b / 8u;
+    if (WTYPE == PD_W_Q6_K) {
+        uint at = block * 13u, half_block = s / 4u, r = s & 3u;
+        uint l = at + 4u * half_block + 2u * (r & 1u), h = at + 8u + 2u * half_block;
+        k.raw[0] = wq[l];
+        k.raw[1] = wq[l + 1u];
+        k.raw[2] = wq[h];
+        k.raw[3] = wq[h + 1u];
+        k.high = r;
+        uint scales = wq[at + 12u][s / 2u] >> (16u * (s & 1u));
+        float d = half_at(ws[block], 0u);
+        k.d = d * vec2(bitfieldExtract(int(scales), 0, 8), bitfieldExtract(int(scales), 8, 8));
+        k.m = -32.0 * k.d;
+        return;
+    }
+    uint at = block * (WTYPE == PD_W_Q4_K ? 9u : 11u);
+    uint qs = at + (WTYPE == PD_W_Q4_K ? 1u : 3u) + 2u * (s / 2u);
+    k.raw[0] = wq[qs];
+    k.raw[1] = wq[qs + 1u];
+    if (WTYPE == PD_W_Q5_K) {
+        k.raw[2] = wq[at + 1u];
+        k.raw[3] = wq[at + 2u];
+    }
+    k.high = s;
+    vec2 dm = k_scale_min(wq[at], s);
+    k.d = dm.xx;
+    k.m = dm.yy;
+}
+
+// Block b (values 32 b .. 32 b + 31) of a row.
+Block fetch_block(uint row, uint b, uint n_blocks) {
+    Block k;
+    uint at = row * n_blocks + b;
+    if (WTYPE == PD_W_F32) {
+        for (uint i = 0u; i < 8u; i++) k.raw[i] = wq[at * 8u + i];
+    } else if (WTYPE == PD_W_F16 || WTYPE == PD_W_BF16) {
+        for (uint i = 0u; i < 4u; i++) k.raw[i] = wq[at * 4u + i];
+    } else if (WTYPE >= PD_W_Q4_K) {
+        fetch_k_block(k, row, b, n_blocks);
+    } else if (WTYPE == PD_W_Q8_0) {
+        k.raw[0] = wq[at * 2u];
+        k.raw[1] = wq[at * 2u + 1u];
+        fetch_scale(k, row, b, n_blocks, 0.0);
+    } else {
+        k.raw[0] = wq[at];
+        if (WTYPE == PD_W_Q5_0 || WTYPE == PD_W_Q5_1) k.high = wh[at];
+        if (WTYPE == PD_W_Q4_0) fetch_scale(k, row, b, n_blocks, 8.0);
+        else if (WTYPE == PD_W_Q5_0) fetch_scale(k, row, b, n_blocks, 16.0);
+        else fetch_scale_min(k, row, b, n_blocks);
+    }
+    return k;
+}
+
+vec4 bytes_of(uint w) {
+    return vec4(w & 0xffu, (w >> 8) & 0xffu, (w >> 16) & 0xffu, w >> 24);
+}
+
+// The integers of values 4 j .. 4 j + 3, before scale and offset.
+vec4 quants4(Block k, uint j) {
+    if (WTYPE == PD_W_Q8_0) {
+        int w = int(k.raw[j / 4u][j & 3u]);
+        return vec4(bitfieldExtract(w, 0, 8), bitfieldExtract(w, 8, 8), bitfieldExtract(w, 16, 8),
+                    bitfieldExtract(w, 24, 8));
+    }
+    if (WTYPE == PD_W_Q6_K) {
+        uint low = (k.raw[j / 4u][j & 3u] >> (4u * (k.high >> 1))) & 0x0f0f0f0fu;
+        uint high = (k.raw[2u + j / 4u][j & 3u] >> (2u * k.high)) & 0x03030303u;
+        return bytes_of(low | (high << 4));
+    }
+    if (WTYPE == PD_W_Q4_K || WTYPE == PD_W_Q5_K) {
+        uint w = (k.raw[j / 4u][j & 3u] >> (4u * (k.high & 1u))) & 0x0f0f0f0fu;
+        if (WTYPE == PD_W_Q5_K)
+            w |= ((k.raw[2u + j / 4u][j & 3u] >> k.high) & 0x01010101u) << 4;
+        return bytes_of(w);
+    }
+    uint w = (k.raw[0][j & 3u] >> (4u * (j / 4u))) & 0x0f0f0f0fu;
+    if (WTYPE == PD_W_Q5_0 || WTYPE == PD_W_Q5_1) {
+        uint four = (k.high >> (4u * j)) & 15u; // one bit to each byte, at its bit 4
+        w |= ((four & 1u) | ((four & 2u) << 7) | ((four & 4u) << 14) | ((four & 8u) << 21)) << 4;
+    }
+    return bytes_of(w);
+}
+
+// Values 4 j .. 4 j + 3 of the block; j = 0..7, constant after unrolling.
+vec4 weight4(Block k, uint j) {
+    if (WTYPE == PD_W_F32) return uintBitsToFloat(k.raw[j]);
+    if (WTYPE == PD_W_F16) {
+        uvec4 w = k.raw[j / 2u];
+        uvec2 p = (j & 1u) == 0u ? w.xy : w.zw;
+        return vec4(unpackHalf2x16(p.x), unpackHalf2x16(p.y));
+    }
+    if (WTYPE == PD_W_BF16) {
+        uvec4 w = k.raw[j / 2u];
+        uvec2 p = (j & 1u) == 0u ? w.xy : w.zw;
+        return uintBitsToFloat(uvec4(p.x << 16, p.x & 0xffff0000u, p.y << 16, p.y & 0xffff0000u));
+    }
+    return quants4(k, j) * k.d[j / 4u] + vec4(k.m[j / 4u]);
+}

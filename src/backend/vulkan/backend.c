@@ -1,0 +1,164 @@
+/* The Vulkan backend's vtable, its life, and one-off command buffers.  SPDX-License-Identifier: MIT
+ */
+#include "backend/vulkan/backend.h"
+
+#include <string.h>
+
+#include "backend/vulkan/program.h"
+
+/* ---- one-off command buffers ---------------------------------------------------------------- */
+
+pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err) {
+    pd_vk_device *d = b->device;
+    pd_status status = PD_OK;
+    *out = VK_NULL_HANDLE;
+    VkCommandBufferAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                         .commandPool = b->command_pool,
+                                         .commandBufferCount = 1};
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    PD_VK(d->vk.vkAllocateCommandBuffers(d->handle, &alloc, out));
+    PD_VK(d->vk.vkBeginCommandBuffer(*out, &begin));
+done:
+    return status;
+}
+
+pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err) {
+    pd_vk_device *d = b->device;
+    pd_status status = PD_OK;
+    VkFence fence = VK_NULL_HANDLE;
+    VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
+    PD_VK(d->vk.vkEndCommandBuffer(cmd));
+    PD_VK(d->vk.vkCreateFence(d->handle, &info, NULL, &fence));
+    PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, fence));
+    PD_VK(d->vk.vkWaitForFences(d->handle, 1, &fence, VK_TRUE, UINT64_MAX));
+done:
+    if (status == PD_ERR_DEVICE_LOST) d->lost = true;
+    d->vk.vkDestroyFence(d->handle, fence, NULL);
+    d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, &cmd);
+    return status;
+}
+
+/* Records and runs one copy between buffers, ordered after everything before and before the host.
+ */
+static pd_status copy_now(pd_vk_backend *b, VkBuffer from, uint64_t from_at, VkBuffer to,
+                          uint64_t to_at, uint64_t n, pd_error *err) {
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(b, &cmd, err));
+    VkMemoryBarrier before = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    VkMemoryBarrier after = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                             .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                             .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT};
+    VkBufferCopy region = {from_at, to_at, n};
+    const struct VolkDeviceTable *vk = &b->device->vk;
+    vk->vkCmdPipelineBarrier(cmd,
+                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                             VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &before, 0, NULL, 0, NULL);
+    vk->vkCmdCopyBuffer(cmd, from, to, 1, &region);
+    vk->vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                             VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
+                             1, &after, 0, NULL, 0, NULL);
+    return pd_vk_finish_once(b, cmd, err);
+}
+
+pd_status pd_vk_copy_in(pd_vk_backend *b, pd_vk_slice to, const void *src, pd_error *err) {
+    pd_vk_buffer staging = {0};
+    PD_TRY(pd_vk_buffer_create(&b->memory, PD_VK_STAGING, PD_VK_FOR_SCRATCH, to.bytes, "staging",
+                               &staging, err));
+    memcpy(staging.mapped, src, to.bytes);
+    pd_status status = copy_now(b, staging.handle, 0, to.handle, to.offset, to.bytes, err);
+    pd_vk_buffer_destroy(&b->memory, &staging);
+    return status;
+}
+
+pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error *err) {
+    pd_vk_buffer readback = {0};
+    PD_TRY(pd_vk_buffer_create(&b->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH, from.bytes,
+                               "read-back", &readback, err));
+    pd_status status = copy_now(b, from.handle, from.offset, readback.handle, 0, from.bytes, err);
+    if (status == PD_OK) memcpy(dst, readback.mapped, from.bytes);
+    pd_vk_buffer_destroy(&b->memory, &readback);
+    return status;
+}
+
+/* ---- the vtable ----------------------------------------------------------------------------- */
+
+static void vulkan_close(pd_backend *base) {
+    pd_vk_backend *b = (pd_vk_backend *)base;
+    if (b->device) {
+        b->device->vk.vkDeviceWaitIdle(b->device->handle);
+        pd_vk_weights_destroy(b->weights);
+        if (b->pipelines) pd_vk_pipelines_destroy(b->pipelines);
+        b->device->vk.vkDestroyCommandPool(b->device->handle, b->command_pool, NULL);
+        pd_vk_device_close(b->device);
+    }
+    pd_free(b);
+}
+
+static const pd_device_info *vulkan_info(const pd_backend *base) {
+    return &((const pd_vk_backend *)base)->device->info;
+}
+
+static void vulkan_stats(const pd_backend *base, pd_backend_stats *out) {
+    const pd_vk_memory *m = &((const pd_vk_backend *)base)->memory;
+    *out = (pd_backend_stats){.weight_bytes = m->held[PD_VK_FOR_WEIGHTS],
+                              .kv_bytes = m->held[PD_VK_FOR_KV],
+                              .scratch_bytes = m->held[PD_VK_FOR_SCRATCH],
+                              .peak_bytes = m->peak_bytes,
+                              .limit_bytes = m->limit_bytes};
+}
+
+static pd_status vulkan_load(pd_backend *base, const pd_plan *plan, pd_progress_fn progress,
+                             void *ctx, pd_error *err) {
+    return pd_vk_weights_load(((pd_vk_backend *)base)->weights, plan, progress, ctx, err);
+}
+
+static const pd_backend_vtable VTABLE = {
+    .close = vulkan_close,
+    .info = vulkan_info,
+    .stats = vulkan_stats,
+    .load = vulkan_load,
+    .kv_create = pd_vk_kv_create,
+    .kv_destroy = pd_vk_kv_destroy,
+    .compile = pd_vk_program_compile,
+    .destroy = pd_vk_program_destroy,
+    .run = pd_vk_program_run,
+    .write = pd_vk_program_write,
+    .read = pd_vk_program_read,
+    .trace = pd_vk_program_trace,
+};
+
+static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_desc *desc,
+                            pd_error *err) {
+    pd_status status = pd_vk_device_open(index, &b->device, err);
+    if (status != PD_OK) return status;
+    pd_vk_device *d = b->device;
+    pd_vk_memory_init(&b->memory, d, desc->memory_limit_bytes);
+    VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                    .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                    .queueFamilyIndex = d->queue_family};
+    PD_VK(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &b->command_pool));
+    status = pd_vk_pipelines_create(d, &b->pipelines, err);
+    if (status == PD_OK) status = pd_vk_weights_create(b, &b->weights, err);
+done:
+    return status;
+}
+
+pd_status pd_vulkan_open(uint32_t index, const pd_backend_desc *desc, pd_backend **out,
+                         pd_error *err) {
+    *out = NULL;
+    pd_vk_backend *b = pd_alloc(1, sizeof *b);
+    if (!b) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the Vulkan backend");
+    b->base.v = &VTABLE;
+    pd_status status = open_parts(b, index, desc, err);
+    if (status == PD_OK)
+        *out = &b->base;
+    else
+        vulkan_close(&b->base);
+    return status;
+}

@@ -1,0 +1,53 @@
+/* The Vulkan backend's own object, shared by its files.
+ *
+ * backend.c   the vtable: open, close, stats, KV store          upload.c   weights to planes
+ * kernels.c   which shader with which constants for a shape      lower.c    operation -> dispatches
+ * record.c    dispatches -> command buffers, barriers            submit.c   steps, queue, read-back
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_VULKAN_BACKEND_H
+#define PD_VULKAN_BACKEND_H
+
+#include "backend/backend.h"
+#include "backend/vulkan/memory.h"
+#include "backend/vulkan/pipeline.h"
+
+typedef struct pd_vk_weights pd_vk_weights;
+
+typedef struct pd_vk_backend {
+    pd_backend base;
+    pd_vk_device *device;
+    pd_vk_memory memory;
+    pd_vk_pipelines *pipelines;
+    pd_vk_weights *weights;
+    VkCommandPool command_pool;
+} pd_vk_backend;
+
+/* ---- KV store ------------------------------------------------------------------------------- */
+
+/* A layer's pages for some of its KV heads: as many as one binding can hold. Layout: pages.glsl. */
+typedef struct pd_vk_kv_slice {
+    uint32_t first_head, n_heads;
+    pd_vk_slice k, v;
+} pd_vk_kv_slice;
+
+struct pd_kv_store {
+    pd_kv_store_desc desc;
+    bool *layer_is_global;       /* [n_layers] */
+    uint32_t slices_per_kind[2]; /* local, global */
+    pd_vk_kv_slice *slices;      /* [n_layers][slices of its kind] */
+    uint32_t *first_slice;       /* [n_layers + 1] into slices */
+    pd_vk_arena arena;
+};
+
+/* ---- one-off command buffers ---------------------------------------------------------------- */
+
+pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err);
+/* Ends, submits, waits for and frees the command buffer; also when something fails. */
+pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err);
+/* Copies between a device buffer and host memory through a temporary staging buffer. */
+pd_status pd_vk_copy_in(pd_vk_backend *b, pd_vk_slice to, const void *src, pd_error *err);
+pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error *err);
+
+#endif

@@ -1,0 +1,55 @@
+/* Which shader with which specialisation constants serves a shape on a device. The only place where
+ * tile sizes are chosen.  SPDX-License-Identifier: MIT
+ */
+#ifndef PD_VULKAN_KERNELS_H
+#define PD_VULKAN_KERNELS_H
+
+#include "backend/vulkan/pipeline.h"
+#include "file/quant.h"
+
+enum { PD_VK_MATVEC_MAX_COLS = 8 };
+
+typedef struct pd_vk_matvec {
+    pd_vk_pipeline_desc desc;
+    uint32_t rows_per_group; /* weight rows of one workgroup */
+} pd_vk_matvec;
+pd_vk_matvec pd_vk_choose_matvec(const pd_vk_device *d, uint32_t wtype, uint32_t n_rows,
+                                 uint32_t n_blocks, uint32_t n_cols, bool geglu);
+
+typedef struct pd_vk_matmul {
+    pd_vk_pipeline_desc desc;
+    uint32_t tile_m, tile_n; /* weight rows, rows of x */
+} pd_vk_matmul;
+pd_vk_matmul pd_vk_choose_matmul(const pd_vk_device *d, uint32_t wtype, uint32_t max_rows,
+                                 bool geglu);
+
+typedef struct pd_vk_attention {
+    pd_vk_pipeline_desc desc;
+    uint32_t tile_rows, heads; /* rows and query heads of one workgroup */
+    uint32_t n_head_groups;    /* workgroups per KV head */
+    uint32_t n_splits;         /* of the visible positions */
+} pd_vk_attention;
+/* max_visible: most positions a row can see. */
+pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, uint32_t head_dim, uint32_t group,
+                                       bool kv_f32, uint32_t max_rows, uint32_t max_visible);
+/* Rows of an attention tile, without the rest: what the step's tiles are cut to. */
+uint32_t pd_vk_tile_rows(uint32_t group, uint32_t max_rows);
+
+pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual);
+pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype);
+pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32);
+pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim);
+pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
+pd_vk_pipeline_desc pd_vk_choose_argmax(const pd_vk_device *d);
+pd_vk_pipeline_desc pd_vk_choose_argmax_merge(const pd_vk_device *d);
+pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
+
+/* PD_W_* of a stored type. */
+uint32_t pd_vk_wtype(pd_type type);
+
+/* Every pipeline that the shapes of the five Gemma 3 sizes use with Q4_0, and one of each kernel
+ * for every other weight type: what the shader report compiles. Returns how many; fills at most
+ * cap. */
+uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint32_t cap);
+
+#endif

@@ -1,0 +1,404 @@
+/* Operations to dispatches: which kernel, which buffers, how many workgroups.
+ *
+ * One function per operation. A dispatch names the ranges of the scratch buffer that it reads and
+ * writes, from which record.c finds the barriers; weights never change, and the KV pages of a layer
+ * are ordered by the query buffer between their store and their attention.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+#include <string.h>
+
+#include "backend/vulkan/kernels.h"
+#include "backend/vulkan/program.h"
+
+enum {
+    GROUPS_PER_AXIS = 65535,
+    ARGMAX_VALUES_PER_PART = 4096,
+    FORBIDDEN_FIRST = 255999,
+    FORBIDDEN_END = 256001
+};
+
+/* ---- buffers -------------------------------------------------------------------------------- */
+
+static pd_vk_slice buf_slice(const pd_program *p, pd_buf_id id) {
+    return (pd_vk_slice){p->scratch.handle, p->bufs[id].offset, p->bufs[id].bytes};
+}
+
+static pd_vk_range buf_range(const pd_program *p, pd_buf_id id) {
+    return (pd_vk_range){p->bufs[id].offset, p->bufs[id].offset + p->bufs[id].bytes};
+}
+
+static pd_vk_slice partial_slice(const pd_program *p) {
+    return (pd_vk_slice){p->scratch.handle, p->partial_offset, p->partial_bytes};
+}
+
+static pd_vk_range partial_range(const pd_program *p) {
+    return (pd_vk_range){p->partial_offset, p->partial_offset + p->partial_bytes};
+}
+
+static pd_vk_slice step_slice(const pd_program *p) {
+    return (pd_vk_slice){p->step.handle, 0, p->step.bytes};
+}
+
+static uint32_t buf_rows(const pd_program *p, pd_buf_id id) {
+    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->desc.max_rows : p->desc.max_outs;
+}
+
+static pd_vk_count buf_count(const pd_program *p, pd_buf_id id) {
+    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? PD_VK_COUNT_ROWS : PD_VK_COUNT_OUTS;
+}
+
+/* ---- dispatches ----------------------------------------------------------------------------- */
+
+static pd_vk_dispatch *add_dispatch(pd_program *p) {
+    if (p->n_dispatches == p->cap_dispatches) {
+        uint32_t cap = p->cap_dispatches ? 2 * p->cap_dispatches : 64;
+        pd_vk_dispatch *bigger = pd_alloc(cap, sizeof *bigger);
+        if (!bigger) return NULL;
+        if (p->n_dispatches) memcpy(bigger, p->dispatches, p->n_dispatches * sizeof *bigger);
+        pd_free(p->dispatches);
+        p->dispatches = bigger;
+        p->cap_dispatches = cap;
+    }
+    return &p->dispatches[p->n_dispatches++];
+}
+
+/* `d` has groups, count, access and flops; this adds the pipeline, the arguments and the buffers.
+ */
+static pd_status emit(pd_program *p, uint32_t op_index, pd_vk_dispatch d, pd_vk_pipeline_desc desc,
+                      const void *args, const pd_vk_slice *buffers, pd_error *err) {
+    PD_TRY(pd_vk_pipeline_get(p->backend->pipelines, &desc, &d.pipeline, err));
+    d.op_index = op_index;
+    d.indirect = -1;
+    d.n_buffers = desc.n_buffers;
+    memcpy(d.buffers, buffers, desc.n_buffers * sizeof *buffers);
+    memcpy(d.push, args, desc.push_bytes);
+    pd_vk_dispatch *to = add_dispatch(p);
+    if (!to) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the dispatch list");
+    *to = d;
+    return PD_OK;
+}
+
+static const pd_vk_matrix *find_matrix(const pd_program *p, const pd_tensor *const *parts,
+                                       uint32_t n, bool interleaved) {
+    return pd_vk_weights_find(p->backend->weights, parts, n, interleaved);
+}
+
+static pd_status raise_unloaded(const pd_tensor *t, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_INTERNAL, "the weights of %s were not loaded", t->name);
+}
+
+/* ---- embed ---------------------------------------------------------------------------------- */
+
+static pd_status lower_embed(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_embed *op = &p->ops[i].embed;
+    const pd_vk_matrix *m = find_matrix(p, &op->table, 1, false);
+    if (!m) return raise_unloaded(op->table, err);
+    for (uint32_t s = 0; s < m->n_slices; s++) {
+        const pd_vk_matrix_slice *slice = &m->slices[s];
+        struct pd_args_embed args = {m->n_blocks, slice->first_row, slice->n_rows, op->scale};
+        pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->out), slice->q, slice->s,
+                                 slice->h};
+        /* slices write different rows: `reads` is left out so that they need no barriers between */
+        pd_vk_dispatch d = {.groups = {1, 1, 1},
+                            .count = PD_VK_COUNT_ROWS,
+                            .axis = 0,
+                            .per_group = 1,
+                            .writes = {buf_range(p, op->out)}};
+        PD_TRY(
+            emit(p, i, d, pd_vk_choose_embed(p->backend->device, m->wtype), &args, buffers, err));
+    }
+    return PD_OK;
+}
+
+/* ---- norm ----------------------------------------------------------------------------------- */
+
+static pd_status lower_norm(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_norm *op = &p->ops[i].norm;
+    bool residual = op->residual != PD_BUF_NONE;
+    uint32_t width = p->bufs[op->x].width;
+    const pd_vk_matrix *w = find_matrix(p, &op->weight, 1, false);
+    const pd_vk_matrix *post = residual ? find_matrix(p, &op->post_weight, 1, false) : w;
+    if (!w || !post) return raise_unloaded(op->weight, err);
+    struct pd_args_norm args = {width / 4, 1.0f / (float)width, op->eps};
+    pd_buf_id h = residual ? op->residual : op->x; /* not touched without a residual */
+    pd_vk_slice buffers[] = {buf_slice(p, op->x), buf_slice(p, h), buf_slice(p, op->out),
+                             post->slices[0].q, w->slices[0].q};
+    pd_vk_dispatch d = {.groups = {1, 1, 1},
+                        .count = buf_count(p, op->x),
+                        .axis = 0,
+                        .per_group = 1,
+                        .reads = {buf_range(p, op->x), buf_range(p, h)},
+                        .writes = {buf_range(p, op->out)}};
+    if (residual) d.writes[1] = buf_range(p, h);
+    return emit(p, i, d, pd_vk_choose_norm(p->backend->device, width, residual), &args, buffers,
+                err);
+}
+
+/* ---- matmul --------------------------------------------------------------------------------- */
+
+/* Workgroups in x and y for n of them, when z or y is the row axis. */
+static void spread(uint32_t n, uint32_t *x, uint32_t *y) {
+    *y = pd_div_up(n, GROUPS_PER_AXIS);
+    *x = pd_div_up(n, *y);
+}
+
+static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, uint32_t s,
+                             uint32_t out_first, pd_error *err) {
+    const pd_op_matmul *op = &p->ops[i].matmul;
+    const pd_vk_matrix_slice *slice = &m->slices[s];
+    pd_vk_device *device = p->backend->device;
+    bool geglu = op->epilogue == PD_EPILOGUE_GEGLU;
+    uint32_t max_rows = buf_rows(p, op->out);
+    struct pd_args_matmul args = {slice->n_rows, m->n_blocks, max_rows, p->bufs[op->out].width,
+                                  out_first + slice->first_row / (geglu ? 2 : 1)};
+    pd_vk_slice buffers[] = {buf_slice(p, op->x), buf_slice(p, op->out), slice->q, slice->s,
+                             slice->h};
+    pd_vk_dispatch d = {.groups = {1, 1, 1},
+                        .count = buf_count(p, op->out),
+                        .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows,
+                        .reads = {buf_range(p, op->x)},
+                        .writes = {buf_range(p, op->out)}};
+    if (max_rows <= PD_VK_MATVEC_MAX_COLS) {
+        pd_vk_matvec k =
+            pd_vk_choose_matvec(device, m->wtype, slice->n_rows, m->n_blocks, max_rows, geglu);
+        spread(pd_div_up(slice->n_rows, k.rows_per_group), &d.groups[0], &d.groups[1]);
+        d.axis = 2;
+        d.per_group = max_rows;
+        return emit(p, i, d, k.desc, &args, buffers, err);
+    }
+    pd_vk_matmul k = pd_vk_choose_matmul(device, m->wtype, max_rows, geglu);
+    d.groups[0] = pd_div_up(slice->n_rows, k.tile_m);
+    d.axis = 1;
+    d.per_group = k.tile_n;
+    return emit(p, i, d, k.desc, &args, buffers, err);
+}
+
+static pd_status lower_matmul(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_matmul *op = &p->ops[i].matmul;
+    bool geglu = op->epilogue == PD_EPILOGUE_GEGLU;
+    uint32_t out_first = 0;
+    for (uint32_t w = 0, n; w < op->n_weights; w += n) {
+        n = pd_vk_matrix_run(op, w);
+        const pd_vk_matrix *m = find_matrix(p, &op->weights[w], n, geglu);
+        if (!m) return raise_unloaded(op->weights[w], err);
+        for (uint32_t s = 0; s < m->n_slices; s++) PD_TRY(emit_matrix(p, i, m, s, out_first, err));
+        out_first += m->n_rows;
+    }
+    return PD_OK;
+}
+
+/* ---- qkv_rope_store ------------------------------------------------------------------------- */
+
+static bool same_rotation(const pd_op *a, const pd_op *b) {
+    return a->qkv.rope_base == b->qkv.rope_base && a->qkv.angle_scale == b->qkv.angle_scale;
+}
+
+uint32_t pd_vk_rotation_index(const pd_program *p, uint32_t op_index, uint32_t *count) {
+    uint32_t found = 0, n = 0;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE) continue;
+        uint32_t first = 0;
+        while (p->ops[first].kind != PD_OP_QKV_ROPE_STORE ||
+               !same_rotation(&p->ops[first], &p->ops[i]))
+            first++;
+        if (first != i) continue; /* not the first of its kind */
+        if (op_index < p->n_ops && same_rotation(&p->ops[op_index], &p->ops[i])) found = n;
+        n++;
+    }
+    if (count) *count = n;
+    return found;
+}
+
+/* Turns per position of pair j, as a 64-bit fraction: base^(-2j / head_dim) * scale / (2 pi) *
+ * 2^64. */
+void pd_vk_fill_rotations(const pd_program *p, uint32_t *words) {
+    uint32_t half = p->desc.kv.head_dim / 2;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE) continue;
+        uint32_t *to = words + 2ull * half * pd_vk_rotation_index(p, i, NULL);
+        for (uint32_t j = 0; j < half; j++) {
+            long double exponent = -(long double)j / (long double)half;
+            long double turns = powl((long double)p->ops[i].qkv.rope_base, exponent) *
+                                (long double)p->ops[i].qkv.angle_scale / 6.283185307179586476925L;
+            uint64_t fraction = (uint64_t)ldexpl(turns - floorl(turns), 64);
+            to[2 * j] = (uint32_t)(fraction >> 32);
+            to[2 * j + 1] = (uint32_t)fraction;
+        }
+    }
+}
+
+static uint32_t table_at(const pd_program *p, int32_t layer) {
+    return p->layout.tables_at + (p->kv->layer_is_global[layer] ? 0 : p->layout.max_pages);
+}
+
+static pd_status lower_rope(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_qkv_rope_store *op = &p->ops[i].qkv;
+    const pd_kv_shape *shape = &p->desc.kv;
+    const pd_tensor *norms[2] = {op->q_weight, op->k_weight};
+    const pd_vk_matrix *m = find_matrix(p, norms, 2, false);
+    if (!m) return raise_unloaded(op->q_weight, err);
+    uint32_t layer = (uint32_t)p->ops[i].layer;
+    for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
+        const pd_vk_kv_slice *kv = &p->kv->slices[s];
+        uint32_t n_q = kv->first_head == 0 ? shape->n_heads : 0; /* with the first slice */
+        struct pd_args_rope args = {.n_heads = shape->n_heads,
+                                    .n_kv_heads = shape->n_kv_heads,
+                                    .n_q = n_q,
+                                    .kv_first = kv->first_head,
+                                    .n_kv = kv->n_heads,
+                                    .table_at = table_at(p, p->ops[i].layer),
+                                    .table_stride = p->layout.table_stride,
+                                    .rope_first =
+                                        pd_vk_rotation_index(p, i, NULL) * shape->head_dim / 2,
+                                    .eps = op->eps,
+                                    .q_scale = op->q_scale};
+        pd_vk_slice buffers[] = {step_slice(p),
+                                 buf_slice(p, op->qkv),
+                                 buf_slice(p, op->out),
+                                 kv->k,
+                                 kv->v,
+                                 m->slices[0].q,
+                                 {p->constants.handle, 0, p->constants.bytes}};
+        pd_vk_dispatch d = {.groups = {n_q + 2 * kv->n_heads, 1, 1},
+                            .count = PD_VK_COUNT_ROWS,
+                            .axis = 1,
+                            .per_group = 1,
+                            .reads = {buf_range(p, op->qkv)},
+                            .writes = {buf_range(p, op->out)}};
+        PD_TRY(emit(p, i, d, pd_vk_choose_rope(p->backend->device, shape->head_dim, shape->f32),
+                    &args, buffers, err));
+    }
+    return PD_OK;
+}
+
+/* ---- attention ------------------------------------------------------------------------------ */
+
+static pd_vk_attention attention_kernel(const pd_program *p, const pd_op_attention *op) {
+    const pd_kv_shape *s = &p->desc.kv;
+    uint32_t visible = p->desc.max_positions;
+    if (op->window && op->window < visible) visible = op->window;
+    return pd_vk_choose_attention(p->backend->device, s->head_dim, s->n_heads / s->n_kv_heads,
+                                  s->f32, p->desc.max_rows, visible);
+}
+
+static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_error *err) {
+    const pd_op_attention *op = &p->ops[i].attention;
+    struct pd_args_merge args = {p->desc.kv.n_heads, n_splits};
+    pd_vk_slice buffers[] = {partial_slice(p), buf_slice(p, op->out)};
+    pd_vk_dispatch d = {.groups = {p->desc.kv.n_heads, 1, 1},
+                        .count = PD_VK_COUNT_ROWS,
+                        .axis = 1,
+                        .per_group = 1,
+                        .reads = {partial_range(p)},
+                        .writes = {buf_range(p, op->out)}};
+    return emit(p, i, d, pd_vk_choose_merge(p->backend->device, p->desc.kv.head_dim), &args,
+                buffers, err);
+}
+
+static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_attention *op = &p->ops[i].attention;
+    const pd_kv_shape *shape = &p->desc.kv;
+    pd_vk_attention k = attention_kernel(p, op);
+    bool split = k.n_splits > 1;
+    uint32_t layer = (uint32_t)p->ops[i].layer;
+    for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
+        const pd_vk_kv_slice *kv = &p->kv->slices[s];
+        struct pd_args_attention args = {.n_heads = shape->n_heads,
+                                         .group = shape->n_heads / shape->n_kv_heads,
+                                         .kv_first = kv->first_head,
+                                         .n_kv = kv->n_heads,
+                                         .tiles_at = p->layout.tiles_at,
+                                         .table_at = table_at(p, p->ops[i].layer),
+                                         .table_stride = p->layout.table_stride,
+                                         .window = op->window,
+                                         .n_splits = k.n_splits,
+                                         .n_head_groups = k.n_head_groups};
+        pd_vk_slice buffers[] = {step_slice(p),
+                                 buf_slice(p, op->q),
+                                 buf_slice(p, op->out),
+                                 kv->k,
+                                 kv->v,
+                                 split ? partial_slice(p) : buf_slice(p, op->out)};
+        pd_vk_dispatch d = {.groups = {1, kv->n_heads * k.n_head_groups, k.n_splits},
+                            .count = PD_VK_COUNT_TILES,
+                            .axis = 0,
+                            .per_group = 1,
+                            .reads = {buf_range(p, op->q)},
+                            .writes = {split ? partial_range(p) : buf_range(p, op->out)}};
+        PD_TRY(emit(p, i, d, k.desc, &args, buffers, err));
+    }
+    return split ? emit_merge(p, i, k.n_splits, err) : PD_OK;
+}
+
+/* ---- outputs -------------------------------------------------------------------------------- */
+
+static pd_status lower_gather(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_gather *op = &p->ops[i].gather;
+    pd_vk_pipeline_desc desc = pd_vk_choose_gather(p->backend->device);
+    struct pd_args_gather args = {p->bufs[op->x].width / 4, p->layout.outs_at};
+    pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->x), buf_slice(p, op->out)};
+    pd_vk_dispatch d = {.groups = {pd_div_up(args.width4, desc.constants[0]), 1, 1},
+                        .count = PD_VK_COUNT_OUTS,
+                        .axis = 1,
+                        .per_group = 1,
+                        .reads = {buf_range(p, op->x)},
+                        .writes = {buf_range(p, op->out)}};
+    return emit(p, i, d, desc, &args, buffers, err);
+}
+
+static uint32_t argmax_parts(uint32_t n_values) {
+    return pd_div_up(n_values, ARGMAX_VALUES_PER_PART);
+}
+
+static pd_status lower_argmax(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_argmax *op = &p->ops[i].argmax;
+    uint32_t n = p->bufs[op->x].width;
+    struct pd_args_argmax args = {n, argmax_parts(n), PD_TEXT_VOCAB, FORBIDDEN_FIRST,
+                                  FORBIDDEN_END};
+    pd_vk_slice first[] = {buf_slice(p, op->x), partial_slice(p)};
+    pd_vk_dispatch d = {.groups = {args.n_parts, 1, 1},
+                        .count = PD_VK_COUNT_OUTS,
+                        .axis = 1,
+                        .per_group = 1,
+                        .reads = {buf_range(p, op->x)},
+                        .writes = {partial_range(p)}};
+    PD_TRY(emit(p, i, d, pd_vk_choose_argmax(p->backend->device), &args, first, err));
+    pd_vk_slice second[] = {partial_slice(p), buf_slice(p, op->out)};
+    d.groups[0] = 1;
+    d.reads[0] = partial_range(p);
+    d.writes[0] = buf_range(p, op->out);
+    return emit(p, i, d, pd_vk_choose_argmax_merge(p->backend->device), &args, second, err);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+uint64_t pd_vk_partial_bytes(const pd_program *p) {
+    uint64_t most = 256;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        uint64_t bytes = 0;
+        if (p->ops[i].kind == PD_OP_ATTENTION) {
+            uint32_t splits = attention_kernel(p, &p->ops[i].attention).n_splits;
+            if (splits > 1)
+                bytes = (uint64_t)p->desc.max_rows * p->desc.kv.n_heads * splits *
+                        (p->desc.kv.head_dim + 4) * 4;
+        } else if (p->ops[i].kind == PD_OP_ARGMAX) {
+            const pd_op_argmax *op = &p->ops[i].argmax;
+            bytes = (uint64_t)buf_rows(p, op->x) * argmax_parts(p->bufs[op->x].width) * 16;
+        }
+        if (bytes > most) most = bytes;
+    }
+    return pd_round_up(most, 256);
+}
+
+pd_status pd_vk_lower(pd_program *p, pd_error *err) {
+    static pd_status (*const lower[PD_OP_KIND_COUNT])(pd_program *, uint32_t, pd_error *) = {
+        [PD_OP_EMBED] = lower_embed,         [PD_OP_NORM] = lower_norm,
+        [PD_OP_MATMUL] = lower_matmul,       [PD_OP_QKV_ROPE_STORE] = lower_rope,
+        [PD_OP_ATTENTION] = lower_attention, [PD_OP_GATHER] = lower_gather,
+        [PD_OP_ARGMAX] = lower_argmax,
+    };
+    for (uint32_t i = 0; i < p->n_ops; i++) PD_TRY(lower[p->ops[i].kind](p, i, err));
+    return PD_OK;
+}

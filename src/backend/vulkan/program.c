@@ -1,0 +1,150 @@
+/* A program's life: memory, compilation, host access to its buffers.  SPDX-License-Identifier: MIT
+ */
+#include "backend/vulkan/program.h"
+
+#include <string.h>
+
+#include "backend/vulkan/kernels.h"
+
+enum { SMALL_OUTPUT_BYTES = 4096 }; /* copied back after every run */
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static void lay_out_step(pd_program *p) {
+    const pd_plan_desc *d = &p->desc;
+    pd_vk_step_layout *l = &p->layout;
+    l->rows_at = PD_STEP_ROWS;
+    l->tiles_at = l->rows_at + 4 * d->max_rows;
+    l->outs_at = l->tiles_at + 2 * d->max_rows;
+    l->tables_at = l->outs_at + d->max_outs;
+    l->max_pages = pd_div_up(d->max_positions, PD_PAGE_POSITIONS);
+    l->table_stride = 2 * l->max_pages;
+    l->n_words = l->tables_at + d->max_seqs * l->table_stride;
+}
+
+static pd_status create_constants(pd_program *p, pd_error *err) {
+    uint32_t n_rotations;
+    pd_vk_rotation_index(p, p->n_ops, &n_rotations);
+    uint64_t bytes = 4ull * p->desc.kv.head_dim * n_rotations;
+    if (bytes == 0) return PD_OK;
+    PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes,
+                               "the rotation tables", &p->constants, err));
+    uint32_t *words = pd_alloc(1, bytes);
+    if (!words) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the rotation tables");
+    pd_vk_fill_rotations(p, words);
+    pd_vk_slice to = {p->constants.handle, 0, bytes};
+    pd_status status = pd_vk_copy_in(p->backend, to, words, err);
+    pd_free(words);
+    return status;
+}
+
+static pd_status create_readback(pd_program *p, pd_error *err) {
+    uint64_t bytes = 0;
+    p->readback_at = pd_alloc(p->n_bufs, sizeof *p->readback_at);
+    if (!p->readback_at) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
+    for (uint32_t i = 0; i < p->n_bufs; i++) {
+        bool small = p->bufs[i].role == PD_BUF_OUTPUT && p->bufs[i].bytes <= SMALL_OUTPUT_BYTES;
+        p->readback_at[i] = small ? bytes : UINT64_MAX;
+        if (small) bytes += p->bufs[i].bytes;
+    }
+    if (bytes == 0) return PD_OK;
+    return pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH, bytes,
+                               "read-back", &p->readback, err);
+}
+
+static pd_status create_memory(pd_program *p, uint64_t plan_bytes, pd_error *err) {
+    pd_vk_memory *m = &p->backend->memory;
+    lay_out_step(p);
+    p->partial_offset = plan_bytes;
+    p->partial_bytes = pd_vk_partial_bytes(p);
+    PD_TRY(pd_vk_buffer_create(m, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, plan_bytes + p->partial_bytes,
+                               "activations", &p->scratch, err));
+    PD_TRY(pd_vk_buffer_create(m, PD_VK_STEP, PD_VK_FOR_SCRATCH, 4ull * p->layout.n_words,
+                               "the step buffer", &p->step, err));
+    memset(p->step.mapped, 0, p->step.bytes);
+    PD_TRY(create_constants(p, err));
+    return create_readback(p, err);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static pd_status copy_plan(pd_program *p, const pd_plan *plan, pd_error *err) {
+    p->desc = plan->desc;
+    p->n_bufs = plan->n_bufs;
+    p->n_ops = plan->n_ops;
+    p->bufs = pd_alloc(p->n_bufs, sizeof *p->bufs);
+    p->ops = pd_alloc(p->n_ops, sizeof *p->ops);
+    if (!p->bufs || !p->ops) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
+    memcpy(p->bufs, plan->bufs, p->n_bufs * sizeof *p->bufs);
+    memcpy(p->ops, plan->ops, p->n_ops * sizeof *p->ops);
+    return PD_OK;
+}
+
+static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err) {
+    PD_TRY(copy_plan(p, plan, err));
+    const pd_kv_shape *kv = &p->desc.kv;
+    if (kv->n_kv_heads)
+        p->tile_rows = pd_vk_tile_rows(kv->n_heads / kv->n_kv_heads, p->desc.max_rows);
+    else
+        p->tile_rows = 1;
+    PD_TRY(create_memory(p, plan->scratch_bytes, err));
+    PD_TRY(pd_vk_lower(p, err));
+    return pd_vk_record(p, err);
+}
+
+pd_status pd_vk_program_compile(pd_backend *base, const pd_plan *plan, pd_kv_store *kv,
+                                pd_program **out, pd_error *err) {
+    *out = NULL;
+    pd_program *p = pd_alloc(1, sizeof *p);
+    if (!p) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
+    p->backend = (pd_vk_backend *)base;
+    p->kv = kv;
+    pd_status status = compile_parts(p, plan, err);
+    if (status == PD_OK)
+        *out = p;
+    else
+        pd_vk_program_destroy(base, p);
+    return status;
+}
+
+void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
+    if (!p) return;
+    pd_vk_backend *b = (pd_vk_backend *)base;
+    pd_vk_device *d = b->device;
+    for (uint32_t i = 0; p->segments && i < p->n_segments; i++) {
+        pd_vk_segment *s = &p->segments[i];
+        if (s->cmd) d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, &s->cmd);
+        d->vk.vkDestroyFence(d->handle, s->fence, NULL);
+    }
+    d->vk.vkDestroyDescriptorPool(d->handle, p->pool, NULL);
+    pd_vk_buffer_destroy(&b->memory, &p->scratch);
+    pd_vk_buffer_destroy(&b->memory, &p->step);
+    pd_vk_buffer_destroy(&b->memory, &p->constants);
+    pd_vk_buffer_destroy(&b->memory, &p->readback);
+    pd_free(p->segments);
+    pd_free(p->dispatches);
+    pd_free(p->readback_at);
+    pd_free(p->bufs);
+    pd_free(p->ops);
+    pd_free(p);
+}
+
+/* ---- host access ---------------------------------------------------------------------------- */
+
+pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
+                              const void *src, pd_error *err) {
+    if (n == 0) return PD_OK;
+    pd_vk_slice to = {p->scratch.handle, p->bufs[buf].offset + offset, n};
+    return pd_vk_copy_in(p->backend, to, src, err);
+}
+
+pd_status pd_vk_program_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
+                             pd_error *err) {
+    if (n == 0) return PD_OK;
+    if (p->readback_at[buf] != UINT64_MAX) {
+        memcpy(dst, p->readback.mapped + p->readback_at[buf] + offset, n);
+        return PD_OK;
+    }
+    pd_vk_slice from = {p->scratch.handle, p->bufs[buf].offset + offset, n};
+    return pd_vk_copy_out(p->backend, from, dst, err);
+}

@@ -1,0 +1,160 @@
+/* Running a program: the step buffer's words, submissions, waiting; tracing.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "backend/vulkan/program.h"
+
+enum { SEGMENTS_IN_FLIGHT = 3 };
+
+/* ---- the step buffer ------------------------------------------------------------------------ */
+
+static uint32_t write_tiles(const pd_program *p, const pd_step *step, uint32_t *words) {
+    uint32_t n = 0;
+    for (uint32_t first = 0, end; first < step->n_rows; first = end) {
+        end = first + 1;
+        while (end < step->n_rows && end - first < p->tile_rows &&
+               step->rows[end].seq == step->rows[first].seq)
+            end++;
+        words[2 * n] = first;
+        words[2 * n + 1] = end - first;
+        n++;
+    }
+    return n;
+}
+
+static void write_tables(const pd_program *p, const pd_step *step, uint32_t *words) {
+    for (uint32_t s = 0; s < step->n_seqs; s++) {
+        const pd_page_table *t = &step->tables[s];
+        uint32_t *to = words + s * p->layout.table_stride;
+        memcpy(to, t->global_pages, t->n_pages * sizeof *to);
+        memcpy(to + p->layout.max_pages, t->local_pages, t->n_pages * sizeof *to);
+    }
+}
+
+static void write_grids(const pd_program *p, const uint32_t *counts, uint32_t *words) {
+    for (uint32_t i = 0; i < p->n_grids; i++) {
+        const pd_vk_grid *g = &p->grids[i];
+        uint32_t *to = words + 4 * i;
+        memcpy(to, g->groups, sizeof g->groups);
+        to[g->axis] = pd_div_up(counts[g->count], g->per_group);
+    }
+}
+
+void pd_vk_write_step(pd_program *p, const pd_step *step) {
+    uint32_t *words = (uint32_t *)(void *)p->step.mapped;
+    const pd_vk_step_layout *l = &p->layout;
+    uint32_t n_tiles = write_tiles(p, step, words + l->tiles_at);
+    uint32_t counts[] = {[PD_VK_COUNT_NONE] = 1,
+                         [PD_VK_COUNT_ROWS] = step->n_rows,
+                         [PD_VK_COUNT_OUTS] = step->n_outs,
+                         [PD_VK_COUNT_TILES] = n_tiles};
+    words[0] = step->n_rows;
+    words[1] = step->n_outs;
+    words[2] = n_tiles;
+    write_grids(p, counts, words + PD_STEP_DISPATCHES);
+    memcpy(words + l->rows_at, step->rows, step->n_rows * sizeof *step->rows);
+    memcpy(words + l->outs_at, step->out_rows, step->n_outs * sizeof *step->out_rows);
+    write_tables(p, step, words + l->tables_at);
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static pd_status raise_if_lost(const pd_vk_device *d, pd_error *err) {
+    if (!d->lost) return PD_OK;
+    return PD_RAISE(err, PD_ERR_DEVICE_LOST, "%s was lost by an earlier call", d->info.name);
+}
+
+static pd_status segment_wait(pd_program *p, pd_vk_segment *s, pd_error *err) {
+    pd_vk_device *d = p->backend->device;
+    pd_status status = PD_OK;
+    if (!s->pending) return PD_OK;
+    s->pending = false;
+    PD_VK(d->vk.vkWaitForFences(d->handle, 1, &s->fence, VK_TRUE, UINT64_MAX));
+    PD_VK(d->vk.vkResetFences(d->handle, 1, &s->fence));
+done:
+    if (status == PD_ERR_DEVICE_LOST) d->lost = true;
+    return status;
+}
+
+static pd_status segment_submit(pd_program *p, pd_vk_segment *s, pd_error *err) {
+    pd_vk_device *d = p->backend->device;
+    pd_status status = PD_OK;
+    VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                           .commandBufferCount = 1,
+                           .pCommandBuffers = &s->cmd};
+    PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, s->fence));
+    s->pending = true;
+done:
+    if (status == PD_ERR_DEVICE_LOST) d->lost = true;
+    return status;
+}
+
+static pd_status raise_if_cancelled(const pd_step *step, pd_error *err) {
+    if (!step->cancel || !atomic_load(step->cancel)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_CANCELLED, "stopped in the middle of a step");
+}
+
+static pd_status submit_all(pd_program *p, const pd_step *step, pd_error *err) {
+    for (uint32_t i = 0; i < p->n_segments; i++) {
+        if (i >= SEGMENTS_IN_FLIGHT)
+            PD_TRY(segment_wait(p, &p->segments[i - SEGMENTS_IN_FLIGHT], err));
+        PD_TRY(raise_if_cancelled(step, err));
+        PD_TRY(segment_submit(p, &p->segments[i], err));
+    }
+    return PD_OK;
+}
+
+pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
+    PD_TRY(raise_if_lost(p->backend->device, err));
+    pd_vk_write_step(p, step);
+    pd_status status = submit_all(p, step, err);
+    for (uint32_t i = 0; i < p->n_segments;
+         i++) { /* also after a failure: nothing stays in flight */
+        pd_status waited = segment_wait(p, &p->segments[i], status == PD_OK ? err : NULL);
+        if (status == PD_OK) status = waited;
+    }
+    return status;
+}
+
+/* ---- tracing -------------------------------------------------------------------------------- */
+
+static pd_status show(pd_program *p, const pd_step *step, uint32_t op_index, pd_buf_id id,
+                      pd_trace_fn fn, void *ctx, bool *go_on, pd_error *err) {
+    const pd_buf *b = &p->bufs[id];
+    uint32_t n_rows = b->rows_of == PD_ROWS_TOKENS ? step->n_rows : step->n_outs;
+    uint64_t bytes = 4ull * n_rows * b->width;
+    if (bytes == 0) return PD_OK;
+    void *data = pd_alloc(1, bytes);
+    if (!data)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to trace %s", p->ops[op_index].name);
+    pd_vk_slice from = {p->scratch.handle, b->offset, bytes};
+    pd_status status = pd_vk_copy_out(p->backend, from, data, err);
+    pd_trace_view view = {op_index, &p->ops[op_index], id, n_rows, b->width, data};
+    if (status == PD_OK) *go_on = fn(ctx, &view);
+    pd_free(data);
+    return status;
+}
+
+static pd_status run_op(pd_program *p, uint32_t op_index, pd_error *err) {
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(p->backend, &cmd, err));
+    pd_vk_record_op(p, cmd, op_index);
+    return pd_vk_finish_once(p->backend, cmd, err);
+}
+
+pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
+                              pd_error *err) {
+    PD_TRY(raise_if_lost(p->backend->device, err));
+    pd_vk_write_step(p, step);
+    bool go_on = true;
+    for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
+        PD_TRY(run_op(p, i, err));
+        pd_op_access a = pd_op_get_access(&p->ops[i]);
+        for (int k = 0; k < 2 && go_on; k++)
+            if (a.writes[k] != PD_BUF_NONE)
+                PD_TRY(show(p, step, i, a.writes[k], fn, ctx, &go_on, err));
+    }
+    return PD_OK;
+}

@@ -1,0 +1,116 @@
+/* Opening a model: file -> settings and weights -> vocabulary -> device.
+ *
+ * Everything about the file is checked before a device is touched. The weights are placed by
+ * walking the decode plan, which names each of them once.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static void fill_info(pd_model *m) {
+    const pd_config *c = &m->config;
+    m->info = (pd_model_info){.n_vocab = c->n_vocab,
+                              .n_ctx_train = c->n_ctx_train,
+                              .n_layers = c->n_layers,
+                              .n_embd = c->n_embd,
+                              .n_ff = c->n_ff,
+                              .n_heads = c->n_heads,
+                              .n_kv_heads = c->n_kv_heads,
+                              .head_dim = c->head_dim,
+                              .window = c->window,
+                              .file_bytes = pd_gguf_file_bytes(m->file)};
+    snprintf(m->info.name, sizeof m->info.name, "%s", c->name);
+    snprintf(m->info.size_label, sizeof m->info.size_label, "%s", c->size_label);
+    if (!m->weights) return;
+    snprintf(m->info.file_type, sizeof m->info.file_type, "%s",
+             pd_type_name(m->weights->main_type));
+    m->info.n_params = m->weights->n_params;
+    m->info.weight_bytes_per_token = m->weights->bytes_per_token;
+}
+
+static pd_status read_file(pd_model *m, const char *path, bool vocab_only, pd_error *err) {
+    PD_TRY(pd_gguf_open(path, &m->file, err));
+    PD_TRY(pd_config_read(m->file, &m->config, err));
+    PD_TRY(pd_vocab_open(m->file, &m->vocab, err));
+    if (vocab_only) return PD_OK;
+    m->weights = pd_alloc(1, sizeof *m->weights);
+    if (!m->weights) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weight table");
+    return pd_weights_bind(m->file, &m->config, m->weights, err);
+}
+
+static pd_status load_weights(pd_model *m, const pd_model_desc *desc, pd_error *err) {
+    pd_text_plan_desc one = {
+        .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
+    pd_plan plan;
+    pd_status status = pd_plan_text(&m->config, m->weights, &one, &plan, err);
+    if (status == PD_OK)
+        status = m->backend->v->load(m->backend, &plan, desc->progress, desc->progress_ctx, err);
+    pd_plan_free(&plan);
+    return status;
+}
+
+static pd_status open_device(pd_model *m, const pd_model_desc *desc, pd_error *err) {
+    pd_backend_desc b = {.device = desc->device,
+                         .n_threads = desc->n_threads,
+                         .memory_limit_bytes = desc->memory_limit_bytes};
+    return pd_backend_open(&b, &m->backend, err);
+}
+
+static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *desc,
+                            pd_error *err) {
+    uint64_t t0 = pd_clock_ns();
+    PD_TRY(read_file(m, path, desc->vocab_only, err));
+    fill_info(m);
+    uint64_t t1 = pd_clock_ns();
+    m->load.read_ns = t1 - t0;
+    if (desc->vocab_only) return PD_OK;
+    PD_TRY(open_device(m, desc, err));
+    uint64_t t2 = pd_clock_ns();
+    PD_TRY(load_weights(m, desc, err));
+    uint64_t t3 = pd_clock_ns();
+    pd_backend_stats stats;
+    m->backend->v->stats(m->backend, &stats);
+    m->load.device_ns = t2 - t1;
+    m->load.upload_ns = t3 - t2;
+    m->load.total_ns = t3 - t0;
+    m->load.device_bytes = stats.weight_bytes;
+    return PD_OK;
+}
+
+pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out,
+                        pd_error *err) {
+    static const pd_model_desc defaults = {0};
+    *out = NULL;
+    pd_model *m = pd_alloc(1, sizeof *m);
+    if (!m) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the model");
+    pd_status status = open_parts(m, path, desc ? desc : &defaults, err);
+    if (status == PD_OK)
+        *out = m;
+    else
+        pd_model_close(m);
+    return status;
+}
+
+void pd_model_close(pd_model *m) {
+    if (!m) return;
+    if (m->backend) m->backend->v->close(m->backend);
+    if (m->vocab) pd_vocab_close(m->vocab);
+    pd_free(m->weights);
+    if (m->file) pd_gguf_close(m->file);
+    pd_free(m);
+}
+
+const pd_model_info *pd_model_get_info(const pd_model *m) {
+    return &m->info;
+}
+const pd_load_stats *pd_model_get_load_stats(const pd_model *m) {
+    return &m->load;
+}
+const pd_device_info *pd_model_get_device(const pd_model *m) {
+    return m->backend ? m->backend->v->info(m->backend) : NULL;
+}

@@ -1,0 +1,21 @@
+/* What a pd_model is made of; for the engine's own files and the debug commands.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_ENGINE_MODEL_H
+#define PD_ENGINE_MODEL_H
+
+#include "backend/backend.h"
+#include "text/tokenizer.h"
+
+struct pd_model {
+    pd_gguf *file;
+    pd_config config;
+    pd_weights *weights; /* NULL when vocab_only */
+    pd_vocab *vocab;
+    pd_backend *backend; /* NULL when vocab_only */
+    pd_model_info info;
+    pd_load_stats load;
+};
+
+#endif

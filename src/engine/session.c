@@ -1,0 +1,343 @@
+/* One timeline: tokens in, logits out.
+ *
+ * A session holds one KV sequence and two compiled plans: `prefill` for chunks of up to n_chunk
+ * rows and `decode` for a single row. sync keeps the longest computed prefix and runs the rest
+ * through them. Only the last row of a timeline has logits, unless all_logits was asked for.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/session.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+enum { DEFAULT_CTX = 8192, DEFAULT_CHUNK = 512, ALL_LOGITS_BYTES = 64 << 20 };
+
+/* ---- creation ------------------------------------------------------------------------------- */
+
+static uint32_t min_u32(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+static pd_status check_desc(pd_session *s, const pd_session_desc *desc, pd_error *err) {
+    const pd_config *c = &s->model->config;
+    s->desc = *desc;
+    if (!s->desc.n_ctx) s->desc.n_ctx = min_u32(c->n_ctx_train, DEFAULT_CTX);
+    if (!s->desc.n_chunk) s->desc.n_chunk = DEFAULT_CHUNK;
+    if (s->desc.n_ctx > c->n_ctx_train)
+        return PD_RAISE(err, PD_ERR_CONTEXT,
+                        "a context of %u positions was asked for, but %s was made for %u",
+                        s->desc.n_ctx, c->name, c->n_ctx_train);
+    if (s->desc.all_logits) {
+        uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)c->n_vocab * 4));
+        s->desc.n_chunk = min_u32(s->desc.n_chunk, fit ? fit : 1);
+    }
+    s->desc.n_chunk = min_u32(s->desc.n_chunk, s->desc.n_ctx);
+    return PD_OK;
+}
+
+static pd_status create_kv(pd_session *s, pd_error *err) {
+    const pd_config *c = &s->model->config;
+    bool has_local = false, has_global = false;
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        has_global |= c->layer_is_global[i];
+        has_local |= !c->layer_is_global[i];
+    }
+    pd_kv_desc d = {.n_seqs = 1,
+                    .max_positions = s->desc.n_ctx,
+                    .window = has_local ? c->window : 0,
+                    .max_chunk = s->desc.n_chunk};
+    PD_TRY(pd_kv_create(&d, &s->kv, err));
+    pd_kv_store_desc store = {.shape = {.n_layers = c->n_layers,
+                                        .n_heads = c->n_heads,
+                                        .n_kv_heads = c->n_kv_heads,
+                                        .head_dim = c->head_dim,
+                                        .f32 = s->desc.precision == PD_PRECISION_EXACT,
+                                        .layer_is_global = c->layer_is_global},
+                              .n_global_pages = has_global ? pd_kv_global_page_count(s->kv) : 0,
+                              .n_local_pages = pd_kv_local_page_count(s->kv)};
+    return s->model->backend->v->kv_create(s->model->backend, &store, &s->store, err);
+}
+
+static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name, uint32_t max_rows,
+                               pd_error *err) {
+    pd_text_plan_desc d = {.name = name,
+                           .max_rows = max_rows,
+                           .max_outs = s->desc.all_logits ? max_rows : 1,
+                           .max_seqs = 1,
+                           .max_positions = s->desc.n_ctx,
+                           .kv_f32 = s->desc.precision == PD_PRECISION_EXACT};
+    pd_backend *b = s->model->backend;
+    PD_TRY(pd_plan_text(&s->model->config, s->model->weights, &d, &stage->plan, err));
+    stage->logits = pd_plan_find_buf(&stage->plan, "logits");
+    stage->best = pd_plan_find_buf(&stage->plan, "best");
+    return b->v->compile(b, &stage->plan, s->store, &stage->program, err);
+}
+
+static pd_status create_host_buffers(pd_session *s, pd_error *err) {
+    uint32_t logit_rows = s->desc.all_logits ? s->desc.n_chunk : 1;
+    s->tokens = pd_alloc(s->desc.n_ctx, sizeof *s->tokens);
+    s->rows = pd_alloc(s->desc.n_chunk, sizeof *s->rows);
+    s->out_rows = pd_alloc(s->desc.n_chunk, sizeof *s->out_rows);
+    s->logits = pd_alloc((size_t)logit_rows * s->model->config.n_vocab, sizeof *s->logits);
+    if (!s->tokens || !s->rows || !s->out_rows || !s->logits)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions",
+                        s->desc.n_ctx);
+    return PD_OK;
+}
+
+/* The context that the memory left would hold, for the hint of a failed creation. */
+static void hint_context(const pd_session *s, pd_error *err) {
+    const pd_config *c = &s->model->config;
+    pd_backend_stats stats;
+    s->model->backend->v->stats(s->model->backend, &stats);
+    uint64_t used = stats.weight_bytes + stats.scratch_bytes;
+    uint64_t n_global = 0, n_local = 0;
+    for (uint32_t i = 0; i < c->n_layers; i++) *(c->layer_is_global[i] ? &n_global : &n_local) += 1;
+    uint64_t value = s->desc.precision == PD_PRECISION_EXACT ? 4 : 2;
+    uint64_t per_position = 2 * value * c->n_kv_heads * c->head_dim; /* of one layer, K and V */
+    uint64_t local = n_local * per_position * (c->window + s->desc.n_chunk + 2 * PD_PAGE_POSITIONS);
+    if (stats.limit_bytes <= used + local || n_global == 0) return;
+    uint64_t n = (stats.limit_bytes - used - local) / (n_global * per_position) / 64 * 64;
+    if (n >= 64 && n < s->desc.n_ctx)
+        pd_error_hint(err, PD_ERR_MEMORY_DEVICE, "a context of about %llu positions would fit (-c)",
+                      (unsigned long long)n);
+}
+
+static pd_status create_parts(pd_session *s, const pd_session_desc *desc, pd_error *err) {
+    PD_TRY(check_desc(s, desc, err));
+    uint64_t t0 = pd_clock_ns();
+    PD_TRY(create_host_buffers(s, err));
+    PD_TRY(create_kv(s, err));
+    PD_TRY(compile_stage(s, &s->decode, "decode", 1, err));
+    if (s->desc.n_chunk > 1) PD_TRY(compile_stage(s, &s->prefill, "prefill", s->desc.n_chunk, err));
+    s->stats.compile_ns = pd_clock_ns() - t0;
+    return PD_OK;
+}
+
+pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
+                            pd_error *err) {
+    static const pd_session_desc defaults = {0};
+    *out = NULL;
+    if (!model->backend)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened for its vocabulary alone");
+    pd_session *s = pd_alloc(1, sizeof *s);
+    if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
+    s->model = model;
+    pd_status status = create_parts(s, desc ? desc : &defaults, err);
+    if (status == PD_OK) {
+        *out = s;
+        return PD_OK;
+    }
+    if (status == PD_ERR_MEMORY_DEVICE && err) hint_context(s, err);
+    pd_session_destroy(s);
+    return status;
+}
+
+static void free_stage(pd_session *s, pd_stage *stage) {
+    if (stage->program) s->model->backend->v->destroy(s->model->backend, stage->program);
+    pd_plan_free(&stage->plan);
+}
+
+void pd_session_destroy(pd_session *s) {
+    if (!s) return;
+    free_stage(s, &s->prefill);
+    free_stage(s, &s->decode);
+    if (s->store) s->model->backend->v->kv_destroy(s->model->backend, s->store);
+    pd_kv_destroy(s->kv);
+    if (s->free_scratch) s->free_scratch(s->sampler_scratch);
+    pd_free(s->tokens);
+    pd_free(s->rows);
+    pd_free(s->out_rows);
+    pd_free(s->logits);
+    pd_free(s);
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+typedef struct nonfinite_search {
+    char op[32];
+    bool found;
+} nonfinite_search;
+
+static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
+    nonfinite_search *search = ctx;
+    if (v->op->kind == PD_OP_ARGMAX) return true;
+    const float *x = v->data;
+    for (uint64_t i = 0; i < (uint64_t)v->n_rows * v->width; i++) {
+        if (isfinite(x[i])) continue;
+        memcpy(search->op, v->op->name, sizeof search->op);
+        search->found = true;
+        return false;
+    }
+    return true;
+}
+
+/* The step made a NaN or an infinity: run it again one operation at a time to say where. */
+static pd_status raise_nonfinite(const pd_stage *stage, pd_session *s, const pd_step *step,
+                                 pd_error *err) {
+    nonfinite_search search = {.op = "the logits"};
+    PD_TRY(s->model->backend->v->trace(stage->program, step, stop_at_nonfinite, &search, err));
+    return PD_RAISE(err, PD_ERR_NUMERIC,
+                    "operation %s made a NaN or an infinity on %s, at position %u", search.op,
+                    s->model->backend->v->info(s->model->backend)->name, step->rows[0].pos);
+}
+
+/* Reads what argmax found for every output and checks that all logits were finite. */
+static pd_status read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
+                           pd_error *err) {
+    for (uint32_t i = 0; i < step->n_outs; i++) {
+        uint32_t best[4];
+        PD_TRY(s->model->backend->v->read(stage->program, stage->best, i * sizeof best, sizeof best,
+                                          best, err));
+        if (best[2] != 0) return raise_nonfinite(stage, s, step, err);
+        s->last_best = best[0];
+    }
+    s->last = stage;
+    s->last_n_rows = step->n_outs;
+    return PD_OK;
+}
+
+/* Computes tokens[first..first+n), which lie in s->tokens already; want: logits of the last one. */
+static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, bool want, pd_error *err) {
+    PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t pos = first + i;
+        s->rows[i] = (pd_step_row){.token = s->tokens[pos], .pos = pos, .seq = 0, .end = pos + 1};
+        s->out_rows[i] = s->desc.all_logits ? i : n - 1;
+    }
+    pd_page_table table = pd_kv_table(s->kv, 0);
+    pd_step step = {.n_rows = n,
+                    .n_outs = s->desc.all_logits ? n : want,
+                    .n_seqs = 1,
+                    .rows = s->rows,
+                    .out_rows = s->out_rows,
+                    .tables = &table,
+                    .cancel = &s->cancel};
+    const pd_stage *stage = n == 1 ? &s->decode : &s->prefill;
+    s->last = NULL;
+    s->logits_read = false;
+    uint64_t t0 = pd_clock_ns();
+    PD_TRY(s->model->backend->v->run(stage->program, &step, err));
+    PD_TRY(read_best(s, stage, &step, err));
+    uint64_t spent = pd_clock_ns() - t0;
+    pd_kv_commit(s->kv, 0, n);
+    *(n == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += spent;
+    *(n == 1 ? &s->stats.n_decode : &s->stats.n_prompt) += n;
+    return PD_OK;
+}
+
+static pd_status check_ids(const pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
+    if (n_ids == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "there are no tokens to compute");
+    if (n_ids > s->desc.n_ctx)
+        return PD_RAISE(err, PD_ERR_CONTEXT, "%zu tokens do not fit the context of %u positions",
+                        n_ids, s->desc.n_ctx);
+    for (size_t i = 0; i < n_ids; i++)
+        if (ids[i] >= s->model->config.n_vocab)
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "token %u at index %zu is outside the vocabulary of %u", ids[i], i,
+                            s->model->config.n_vocab);
+    return PD_OK;
+}
+
+/* How many of ids are computed already and can stay; the last one only if its logits are at hand.
+ */
+static uint32_t keep_prefix(pd_session *s, const uint32_t *ids, uint32_t n_ids) {
+    uint32_t length = pd_kv_length(s->kv, 0), n = 0;
+    while (n < n_ids && n < length && s->tokens[n] == ids[n]) n++;
+    bool complete = n == n_ids && n == length && s->last && s->last_n_rows;
+    if (complete) return n;
+    if (n == n_ids) n--;
+    return pd_kv_truncate(s->kv, 0, n);
+}
+
+static pd_status run_from(pd_session *s, uint32_t first, uint32_t n_ids, pd_logits_fn fn, void *ctx,
+                          pd_error *err) {
+    size_t row = s->model->config.n_vocab;
+    for (uint32_t n; first < n_ids; first += n) {
+        if (atomic_load(&s->cancel))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first, n_ids);
+        n = min_u32(s->desc.n_chunk, n_ids - first);
+        PD_TRY(run_chunk(s, first, n, first + n == n_ids, err));
+        if (!fn) continue;
+        const pd_stage *stage = s->last;
+        PD_TRY(s->model->backend->v->read(stage->program, stage->logits, 0, n * row * 4, s->logits,
+                                          err));
+        PD_TRY(fn(ctx, first, n, s->logits, err));
+    }
+    return PD_OK;
+}
+
+pd_status pd_session_sync(pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
+    PD_TRY(check_ids(s, ids, n_ids, err));
+    uint32_t kept = keep_prefix(s, ids, (uint32_t)n_ids);
+    memmove(s->tokens + kept, ids + kept, (n_ids - kept) * sizeof *ids);
+    s->stats.n_reused += kept;
+    return run_from(s, kept, (uint32_t)n_ids, NULL, NULL, err);
+}
+
+pd_status pd_session_score(pd_session *s, const uint32_t *ids, size_t n_ids, pd_logits_fn fn,
+                           void *ctx, pd_error *err) {
+    if (!s->desc.all_logits)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "scoring needs a session with all_logits");
+    PD_TRY(check_ids(s, ids, n_ids, err));
+    pd_kv_truncate(s->kv, 0, 0);
+    s->last = NULL;
+    memmove(s->tokens, ids, n_ids * sizeof *ids);
+    return run_from(s, 0, (uint32_t)n_ids, fn, ctx, err);
+}
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+static pd_status check_at_hand(const pd_session *s, pd_error *err) {
+    if (s->last && s->last_n_rows) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has computed no tokens yet");
+}
+
+pd_status pd_session_argmax(pd_session *s, uint32_t *id, pd_error *err) {
+    PD_TRY(check_at_hand(s, err));
+    *id = s->last_best;
+    return PD_OK;
+}
+
+pd_status pd_session_logits(pd_session *s, const float **logits, pd_error *err) {
+    PD_TRY(check_at_hand(s, err));
+    uint64_t row_bytes = (uint64_t)s->model->config.n_vocab * 4;
+    if (!s->logits_read) {
+        PD_TRY(s->model->backend->v->read(s->last->program, s->last->logits,
+                                          (s->last_n_rows - 1) * row_bytes, row_bytes, s->logits,
+                                          err));
+        s->stats.logits_hash = pd_hash(s->logits, row_bytes);
+        s->logits_read = true;
+    }
+    *logits = s->logits;
+    return PD_OK;
+}
+
+uint32_t pd_session_count(const pd_session *s) {
+    return pd_kv_length(s->kv, 0);
+}
+uint32_t pd_session_n_ctx(const pd_session *s) {
+    return s->desc.n_ctx;
+}
+uint32_t pd_session_n_chunk(const pd_session *s) {
+    return s->desc.n_chunk;
+}
+void pd_session_cancel(pd_session *s) {
+    atomic_store(&s->cancel, 1);
+}
+void pd_session_resume(pd_session *s) {
+    atomic_store(&s->cancel, 0);
+}
+
+const pd_session_stats *pd_session_get_stats(pd_session *s) {
+    pd_backend_stats b;
+    s->model->backend->v->stats(s->model->backend, &b);
+    s->stats.kv_bytes = b.kv_bytes;
+    s->stats.scratch_bytes = b.scratch_bytes;
+    s->stats.device_peak_bytes = b.peak_bytes;
+    return &s->stats;
+}

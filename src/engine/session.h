@@ -1,0 +1,35 @@
+/* The inside of a session, for sample/ and tests.  SPDX-License-Identifier: MIT */
+#ifndef PD_ENGINE_SESSION_H
+#define PD_ENGINE_SESSION_H
+
+#include "engine/kv.h"
+#include "engine/model.h"
+
+/* A compiled plan and where its outputs are. */
+typedef struct pd_stage {
+    pd_plan plan;
+    pd_program *program;
+    pd_buf_id logits, best;
+} pd_stage;
+
+struct pd_session {
+    pd_model *model;
+    pd_session_desc desc; /* defaults filled in */
+    pd_kv *kv;
+    pd_kv_store *store;
+    pd_stage prefill, decode;
+    uint32_t *tokens;     /* [n_ctx] the timeline, as far as it is computed */
+    pd_step_row *rows;    /* [n_chunk] of the step being made */
+    uint32_t *out_rows;   /* [n_chunk] */
+    float *logits;        /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
+    const pd_stage *last; /* whose outputs hold the last position; NULL: none */
+    uint32_t last_n_rows; /* rows of that step with outputs */
+    uint32_t last_best;   /* the most probable next id */
+    bool logits_read;     /* `logits` holds the last position's */
+    atomic_int cancel;
+    pd_session_stats stats;
+    void *sampler_scratch; /* owned by sample/ through pd_session_set_scratch */
+    void (*free_scratch)(void *);
+};
+
+#endif

@@ -1,0 +1,25 @@
+/* The public text calls, over a model's vocabulary.  SPDX-License-Identifier: MIT */
+#include "engine/model.h"
+#include "text/chat.h"
+
+pd_status pd_tokenize(const pd_model *model, const char *text, size_t n_bytes,
+                      const pd_tokenize_desc *desc, uint32_t *ids, size_t n_max, size_t *n_ids,
+                      pd_error *err) {
+    bool bos = !desc || !desc->no_bos;
+    bool parse_special = desc && desc->parse_special;
+    if (bos && n_max > 0) ids[0] = PD_TOKEN_BOS;
+    size_t first = bos && n_max > 0;
+    pd_status status = pd_vocab_encode(model->vocab, text, n_bytes, parse_special, ids + first,
+                                       n_max - first, n_ids, err);
+    *n_ids += bos;
+    return status;
+}
+
+size_t pd_detokenize(const pd_model *model, pd_detokenizer *d, uint32_t id, char *out) {
+    return pd_vocab_decode(model->vocab, d, id, out);
+}
+
+pd_status pd_chat_encode(const pd_model *model, const pd_chat_turn *turns, size_t n_turns,
+                         uint32_t *ids, size_t n_max, size_t *n_ids, pd_error *err) {
+    return pd_vocab_chat_encode(model->vocab, turns, n_turns, ids, n_max, n_ids, err);
+}
