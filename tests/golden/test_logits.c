@@ -1,0 +1,229 @@
+/* Logits of the golden models against an independent float64 implementation.
+ *
+ * For every text case of golden/manifest.json and every device: all positions at once, in chunks of
+ * 7, one at a time, and token by token after a prefill. At precision `exact` the relative L2 error
+ * over all logits must be <= 1e-3 (f32 arithmetic gives about 1e-6), with the same arg-max at every
+ * position; at `f16` (f16 KV pages) <= 1e-2. The prompts are several windows long.
+ *
+ * PERIDOT_TEST_DEVICES overrides the list of devices, separated by commas. SPDX-License-Identifier:
+ * MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peridot.h"
+
+#define GOLDEN PERIDOT_TEST_DATA "/golden/"
+enum { MAX_TOKENS = 64 };
+
+typedef struct golden {
+    char model[256];
+    uint32_t tokens[MAX_TOKENS], greedy[MAX_TOKENS];
+    uint32_t n_tokens, n_vocab;
+    float *logits; /* [n_tokens, n_vocab] */
+} golden;
+
+static char *read_file(const char *path, size_t *n) {
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    char *data = malloc(*n + 1);
+    assert_int_equal(fread(data, 1, *n, f), *n);
+    data[*n] = 0;
+    fclose(f);
+    return data;
+}
+
+static uint32_t read_ids(const cJSON *array, uint32_t *out) {
+    uint32_t n = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array) {
+        assert_true(n < MAX_TOKENS);
+        out[n++] = (uint32_t)item->valuedouble;
+    }
+    return n;
+}
+
+static golden read_case(const cJSON *j) {
+    golden g = {0};
+    char path[512];
+    size_t n;
+    snprintf(g.model, sizeof g.model, GOLDEN "%s", cJSON_GetObjectItem(j, "model")->valuestring);
+    g.n_tokens = read_ids(cJSON_GetObjectItem(j, "tokens"), g.tokens);
+    assert_int_equal(read_ids(cJSON_GetObjectItem(j, "greedy"), g.greedy), g.n_tokens);
+    g.n_vocab = (uint32_t)cJSON_GetArrayItem(cJSON_GetObjectItem(j, "shape"), 1)->valuedouble;
+    snprintf(path, sizeof path, GOLDEN "%s", cJSON_GetObjectItem(j, "logits")->valuestring);
+    g.logits = (float *)(void *)read_file(path, &n);
+    assert_int_equal(n, 4ul * g.n_tokens * g.n_vocab);
+    return g;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------ */
+
+typedef struct comparison {
+    const golden *g;
+    double error, norm;       /* sums of squares */
+    uint32_t n_rows, n_wrong; /* rows whose arg-max differs */
+} comparison;
+
+static void compare_rows(comparison *c, uint32_t first, uint32_t n, const float *logits) {
+    uint32_t v = c->g->n_vocab;
+    for (uint32_t r = 0; r < n; r++) {
+        const float *want = c->g->logits + (size_t)(first + r) * v, *got = logits + (size_t)r * v;
+        uint32_t best = 0;
+        for (uint32_t i = 0; i < v; i++) {
+            double d = (double)got[i] - (double)want[i];
+            c->error += d * d;
+            c->norm += (double)want[i] * (double)want[i];
+            if (got[i] > got[best]) best = i;
+        }
+        c->n_wrong += best != c->g->greedy[first + r];
+    }
+    c->n_rows += n;
+}
+
+static pd_status compare_chunk(void *ctx, uint32_t first, uint32_t n, const float *logits,
+                               pd_error *err) {
+    (void)err;
+    compare_rows(ctx, first, n, logits);
+    return PD_OK;
+}
+
+static void check(const comparison *c, const char *device, const char *how, double bound,
+                  bool same_argmax) {
+    double relative = sqrt(c->error / c->norm);
+    const char *name = strrchr(c->g->model, '/') + 1;
+    print_message("%-16s %-24s %-14s relative L2 %.2e, %u of %u arg-max differ\n", device, name,
+                  how, relative, c->n_wrong, c->n_rows);
+    assert_int_equal(c->n_rows, c->g->n_tokens);
+    assert_true(relative <= bound);
+    if (same_argmax) assert_int_equal(c->n_wrong, 0);
+}
+
+/* ---- ways of computing ---------------------------------------------------------------------- */
+
+static void must(pd_status status, const pd_error *err) {
+    if (status != PD_OK) fail_msg("%s: %s", pd_status_name(status), err->message);
+}
+
+static void score(pd_model *m, const golden *g, const char *device, uint32_t n_chunk,
+                  pd_precision precision, double bound) {
+    pd_error err;
+    pd_session *s;
+    comparison c = {.g = g};
+    char how[32];
+    pd_session_desc desc = {.n_chunk = n_chunk, .precision = precision, .all_logits = true};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    must(pd_session_score(s, g->tokens, g->n_tokens, compare_chunk, &c, &err), &err);
+    snprintf(how, sizeof how, "chunk %u%s", n_chunk, precision == PD_PRECISION_F16 ? " f16" : "");
+    check(&c, device, how, bound, precision == PD_PRECISION_EXACT);
+    pd_session_destroy(s);
+}
+
+/* A prefill of the first half without logits, then one token at a time. */
+static void decode_after_prefill(pd_model *m, const golden *g, const char *device) {
+    pd_error err;
+    pd_session *s;
+    comparison c = {.g = g};
+    const float *logits;
+    pd_session_desc desc = {.precision = PD_PRECISION_EXACT};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    uint32_t half = g->n_tokens / 2;
+    for (uint32_t n = half; n <= g->n_tokens; n++) {
+        uint32_t best;
+        must(pd_session_sync(s, g->tokens, n, &err), &err);
+        must(pd_session_argmax(s, &best, &err), &err);
+        must(pd_session_logits(s, &logits, &err), &err);
+        assert_int_equal(best, g->greedy[n - 1]); /* the device's own arg-max */
+        compare_rows(&c, n - 1, 1, logits);
+    }
+    c.n_rows += half - 1; /* not looked at */
+    check(&c, device, "decode", 1e-3, true);
+    pd_session_destroy(s);
+}
+
+/* Going back: another ending, then the first one again, must give the same logits. */
+static void rewind_and_return(pd_model *m, const golden *g) {
+    pd_error err;
+    pd_session *s;
+    const float *logits;
+    uint32_t other[MAX_TOKENS];
+    comparison c = {.g = g};
+    pd_session_desc desc = {.precision = PD_PRECISION_EXACT, .n_chunk = 16};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    memcpy(other, g->tokens, sizeof other);
+    for (uint32_t i = g->n_tokens - 3; i < g->n_tokens; i++) other[i] = g->tokens[0];
+    must(pd_session_sync(s, other, g->n_tokens, &err), &err);
+    must(pd_session_sync(s, g->tokens, g->n_tokens, &err), &err);
+    must(pd_session_logits(s, &logits, &err), &err);
+    compare_rows(&c, g->n_tokens - 1, 1, logits);
+    assert_true(sqrt(c.error / c.norm) <= 1e-3);
+    assert_true(pd_session_get_stats(s)->n_reused >= g->n_tokens - 3);
+    pd_session_destroy(s);
+}
+
+/* ---- devices -------------------------------------------------------------------------------- */
+
+static void run_case(const golden *g, const char *device) {
+    pd_error err;
+    pd_model *m;
+    must(pd_model_open(g->model, &(pd_model_desc){.device = device}, &m, &err), &err);
+    score(m, g, device, 512, PD_PRECISION_EXACT, 1e-3);
+    score(m, g, device, 7, PD_PRECISION_EXACT, 1e-3);
+    score(m, g, device, 1, PD_PRECISION_EXACT, 1e-3);
+    score(m, g, device, 512, PD_PRECISION_F16, 1e-2);
+    decode_after_prefill(m, g, device);
+    rewind_and_return(m, g);
+    pd_model_close(m);
+}
+
+static const char *device_list(void) {
+    const char *wanted = getenv("PERIDOT_TEST_DEVICES");
+    if (wanted) return wanted;
+    static char list[64] = "cpu-ref,cpu";
+#ifdef PERIDOT_HAS_VULKAN
+    pd_device_info info[16];
+    uint32_t n = 0;
+    pd_error err;
+    assert_int_equal(pd_device_list(info, 16, &n, NULL, &err), PD_OK);
+    for (uint32_t i = 0; i < n && i < 16; i++)
+        if (info[i].kind == PD_DEVICE_SOFTWARE) strcpy(list, "cpu-ref,cpu,vulkan:llvmpipe");
+#endif
+    return list;
+}
+
+static void test_every_case_on_every_device(void **state) {
+    (void)state;
+    size_t n;
+    char *text = read_file(GOLDEN "manifest.json", &n);
+    cJSON *manifest = cJSON_Parse(text);
+    assert_non_null(manifest);
+    char devices[256];
+    snprintf(devices, sizeof devices, "%s", device_list());
+    for (char *save, *device = strtok_r(devices, ",", &save); device;
+         device = strtok_r(NULL, ",", &save)) {
+        const cJSON *j;
+        cJSON_ArrayForEach(j, cJSON_GetObjectItem(manifest, "text")) {
+            golden g = read_case(j);
+            run_case(&g, device);
+            free(g.logits);
+        }
+    }
+    cJSON_Delete(manifest);
+    free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_case_on_every_device)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
