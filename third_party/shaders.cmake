@@ -1,5 +1,5 @@
 # Embeds every file of shaders/ as text: one generated C file with an array per file and a table
-# {name, text, bytes} that src/backend/vulkan/compile.c searches.
+# {name, stem, text, bytes} that src/backend/vulkan/expand.c searches.
 file(GLOB PERIDOT_SHADER_FILES CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/shaders/*.comp ${CMAKE_SOURCE_DIR}/shaders/*.glsl ${CMAKE_SOURCE_DIR}/shaders/*.h)
 set(PERIDOT_SHADER_TEXTS ${CMAKE_BINARY_DIR}/generated/shader_texts.c)

@@ -27,6 +27,7 @@ typedef struct pd_file_writer {
     FILE *stream;
     char *path, *temp_path; /* temp_path is NULL when written directly */
     bool failed;
+    int failure; /* errno of the first write that failed */
 } pd_file_writer;
 
 pd_status pd_file_writer_open(const char *path, pd_file_writer *w, pd_error *err);

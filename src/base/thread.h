@@ -18,9 +18,10 @@ pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err);
 void pd_pool_destroy(pd_pool *pool);
 uint32_t pd_pool_n_threads(const pd_pool *pool);
 
-/* Runs fn over [0, n) in pieces of at least `grain` items, and returns when all are done. Pieces
- * are taken from a shared counter. One caller at a time. Workers spin briefly before they sleep,
- * since the next loop usually follows within microseconds. */
+/* Runs fn over [0, n) in pieces of at least `grain` items (the last may be shorter), each beginning
+ * at a multiple of it, and returns when all are done. Pieces are taken from a shared counter; which
+ * thread gets which, and how many there are, differs from run to run. One caller at a time. Workers
+ * spin briefly before they sleep, since the next loop usually follows within microseconds. */
 void pd_pool_run(pd_pool *pool, uint32_t n, uint32_t grain, pd_pool_fn fn, void *ctx);
 
 /* A plain thread, for work beside the main one (pipeline creation, uploads). */

@@ -48,7 +48,7 @@ typedef struct pd_gguf_value {
     pd_gguf_kind kind;
     pd_gguf_kind item_kind; /* of an array */
     uint64_t count;         /* items of an array, else 1 */
-    const uint8_t *data;    /* the value's bytes (of an array: its first item) */
+    const uint8_t *data;    /* the first item's bytes; a string's are its length, then its text */
     uint64_t n_bytes;       /* of the items, string lengths included */
 } pd_gguf_value;
 
@@ -57,7 +57,7 @@ typedef struct pd_tensor {
     pd_type type;
     uint32_t n_dims;
     uint64_t ne[PD_GGUF_MAX_DIMS]; /* ne[0] is contiguous; unused ones are 1 */
-    const uint8_t *data;           /* rows of ne[0] values, in the blocks of `type` */
+    const uint8_t *data;           /* rows of ne[0] values in the blocks of `type`; 8-aligned */
     uint64_t n_bytes;
     uint32_t part;   /* which split file it lies in */
     uint64_t offset; /* of its data in that file */
@@ -66,7 +66,8 @@ typedef struct pd_tensor {
 typedef struct pd_gguf pd_gguf;
 
 /* Errors: IO, FORMAT (names the field or tensor, what was expected and found), UNSUPPORTED
- * (version, big-endian file, a tensor type Peridot does not handle), MEMORY_HOST. */
+ * (version, big-endian file, a tensor type Peridot does not handle), ARGUMENT (a part of a split
+ * file that is not its first), MEMORY_HOST. */
 pd_status pd_gguf_open(const char *path, pd_gguf **out, pd_error *err);
 void pd_gguf_close(pd_gguf *g);
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "peridot.h"
+#include "support_validation.h"
 
 #define GOLDEN PERIDOT_TEST_DATA "/golden/"
 enum { MAX_TOKENS = 64 };
@@ -224,6 +225,8 @@ static void test_every_case_on_every_device(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_case_on_every_device)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_case_on_every_device),
+                                       cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

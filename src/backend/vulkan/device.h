@@ -1,9 +1,10 @@
 /* Vulkan from the loader to a queue: instance, physical devices, features, limits, quirks.
  *
- * loader.c   opens the Vulkan library at run time through volk, makes the one instance of the
- * process (reference-counted), and routes validation messages to the log device.c   describes a
- * physical device, opens it with exactly the features Peridot uses, and holds the quirks table and
- * the PERIDOT_DISABLE switches
+ *   loader.c  opens the Vulkan library at run time through volk, makes the one instance of the
+ *             process (reference-counted), and routes validation messages to the log
+ *   probe.c   asks a physical device everything Peridot wants to know, and describes it
+ *   quirks.c  the table of drivers' faults and the PERIDOT_DISABLE switches
+ *   device.c  opens a device with exactly the features Peridot uses
  *
  * Needs Vulkan 1.1 with a compute queue; everything beyond is detected and only then used.
  *
@@ -31,10 +32,14 @@ pd_status pd_vk_raise(pd_error *err, const char *file, int line, const char *cal
 const char *pd_vk_result_name(VkResult result);
 
 /* The process-wide instance; every open is paired with a close. Errors: NO_DEVICE (no Vulkan
- * library or no driver: says which). With PERIDOT_VALIDATION=1 (or a list out of core,sync,best)
- * the Khronos validation layer is on and its messages go to the log, subsystem "validation". */
+ * library, no driver, no validation layer: says which), ARGUMENT (PERIDOT_VALIDATION).
+ * PERIDOT_VALIDATION is 1 (core and synchronisation checks) or a list out of core, sync, best: the
+ * Khronos validation layer is on and its messages go to the log, subsystem "validation".
+ * Thread-safe. */
 pd_status pd_vk_instance_open(VkInstance *out, pd_error *err);
 void pd_vk_instance_close(void);
+/* Why the last open failed with NO_DEVICE, without its hint; a literal, NULL when none failed. */
+const char *pd_vk_instance_absence(void);
 /* Validation messages of warning level and above since the start; tests insist on 0. */
 uint32_t pd_vk_validation_count(void);
 
@@ -73,6 +78,9 @@ typedef struct pd_vk_device {
     bool lost; /* sticky after VK_ERROR_DEVICE_LOST */
 } pd_vk_device;
 
+/* Errors: NO_DEVICE (index, or why it cannot be used), ARGUMENT (PERIDOT_DISABLE), DEVICE. A device
+ * without any memory opens nevertheless (drivers offer such "null hardware" for compiling shaders);
+ * pd_device_info.usable is false then. */
 pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err);
 void pd_vk_device_close(pd_vk_device *d);
 

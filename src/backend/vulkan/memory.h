@@ -35,8 +35,9 @@ typedef struct pd_vk_memory {
 typedef struct pd_vk_buffer {
     VkBuffer handle;
     VkDeviceMemory memory;
-    uint64_t bytes;
-    uint8_t *mapped; /* NULL for PD_VK_DEVICE */
+    uint64_t bytes;      /* as asked for */
+    uint64_t held_bytes; /* as allocated and counted: the driver may round up */
+    uint8_t *mapped;     /* NULL for PD_VK_DEVICE */
     pd_vk_account account;
 } pd_vk_buffer;
 
@@ -65,8 +66,8 @@ typedef struct pd_vk_arena {
 } pd_vk_arena;
 
 void pd_vk_arena_init(pd_vk_arena *a, pd_vk_memory *m, pd_vk_account account, const char *what);
-/* expected_bytes: how much more will be asked for, so that the last block is no larger than needed;
- * 0: unknown. */
+/* expected_bytes: how much more will be asked for, this range included, so that the last block is
+ * no larger than needed; 0: unknown. */
 pd_status pd_vk_arena_alloc(pd_vk_arena *a, uint64_t bytes, uint64_t expected_bytes,
                             pd_vk_slice *out, pd_error *err);
 void pd_vk_arena_destroy(pd_vk_arena *a);

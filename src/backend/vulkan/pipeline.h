@@ -1,10 +1,13 @@
 /* Shader files to pipelines.
  *
- * compile.c   GLSL text -> SPIR-V through glslang's C interface, with #include resolved among the
- * embedded files (or $PERIDOT_SHADER_DIR), and SPIR-V kept in the cache directory under a key made
- * of the expanded source, the glslang version and the target pipeline.c  specialised pipelines,
- * created once per (shader, constants), over one VkPipelineCache that is kept in the cache
- * directory under the device's UUID and driver version
+ *   expand.c    shader texts, embedded or from $PERIDOT_SHADER_DIR, with their #include lines
+ *               resolved
+ *   compile.c   GLSL text -> SPIR-V through glslang's C interface; SPIR-V is kept in the cache
+ *               directory under a key made of the expanded source, the glslang version and the
+ *               target
+ *   pipeline.c  specialised pipelines, created once per (shader, constants), over one
+ *               VkPipelineCache that is kept in the cache directory under the device's UUID and
+ *               driver version
  *
  * All shaders have one descriptor set of storage buffers 0..n_buffers-1 and one push-constant
  * block. Specialisation constant 0 is always the workgroup's size in x.
@@ -30,6 +33,8 @@ typedef struct pd_vk_pipeline_desc {
     uint32_t push_bytes; /* <= 128 */
     uint32_t n_constants;
     uint32_t constants[PD_VK_MAX_CONSTANTS]; /* constant_id 0, 1, ... */
+    uint32_t subgroup_size; /* 0: the driver's choice; else forced, with full subgroups: needs
+                               caps.subgroup_size_control and constants[0] a multiple of it */
 } pd_vk_pipeline_desc;
 
 typedef struct pd_vk_pipeline {
@@ -45,7 +50,7 @@ pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_erro
 /* Writes the pipeline cache back when it grew. */
 void pd_vk_pipelines_destroy(pd_vk_pipelines *p);
 /* The same object for the same desc; lives as long as `p`. desc.shader must outlive it (a literal).
- */
+ * One thread at a time. Errors: UNSUPPORTED (a limit of the device: names it), INTERNAL, DEVICE. */
 pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
                              const pd_vk_pipeline **out, pd_error *err);
 uint32_t pd_vk_pipeline_count(const pd_vk_pipelines *p);

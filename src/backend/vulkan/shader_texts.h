@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 typedef struct pd_shader_text {
-    const char *name; /* file name inside shaders/ */
+    const char *name; /* file name inside shaders/: "matvec.comp" */
+    const char *stem; /* without its extension: "matvec" */
     const char *text; /* NUL-terminated */
     size_t n_bytes;
 } pd_shader_text;

@@ -1,0 +1,58 @@
+/* Cache files with a checksum: see cache.h. Written atomically, so that two processes which compile
+ * the same shader at once both leave a whole file.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/vulkan/cache.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+static const char magic[8] = {'P', 'D', 'C', 'A', 'C', 'H', 'E', '1'};
+enum { HEADER_BYTES = 16, MAX_BYTES = 256 << 20 };
+
+static bool is_intact(const char *file, size_t n) {
+    uint64_t sum;
+    if (n < HEADER_BYTES || memcmp(file, magic, sizeof magic) != 0) return false;
+    memcpy(&sum, file + sizeof magic, sizeof sum);
+    return sum == pd_hash(file + HEADER_BYTES, n - HEADER_BYTES);
+}
+
+bool pd_vk_cache_load(const char *name, void **data, size_t *n) {
+    char *path = pd_cache_path(name), *file = NULL;
+    size_t n_file = 0;
+    bool good = path && pd_file_read_all(path, MAX_BYTES, &file, &n_file, NULL) == PD_OK;
+    if (good && !is_intact(file, n_file)) {
+        pd_log(PD_LOG_WARN, "vulkan", "ignoring the damaged cache file \"%s\"", path);
+        good = false;
+    }
+    pd_free(path);
+    if (!good) {
+        pd_free(file);
+        return false;
+    }
+    *n = n_file - HEADER_BYTES;
+    memmove(file, file + HEADER_BYTES, *n); /* the start of an allocation is aligned */
+    *data = file;
+    return true;
+}
+
+void pd_vk_cache_store(const char *name, const void *data, size_t n) {
+    pd_error err;
+    pd_file_writer w;
+    uint64_t sum = pd_hash(data, n);
+    char *path = pd_cache_path(name);
+    pd_status status = path ? pd_file_writer_open(path, &w, &err) : PD_OK;
+    if (path && status == PD_OK) {
+        pd_file_writer_write(&w, magic, sizeof magic);
+        pd_file_writer_write(&w, &sum, sizeof sum);
+        pd_file_writer_write(&w, data, n);
+        status = pd_file_writer_commit(&w, &err);
+    }
+    if (status != PD_OK) pd_log(PD_LOG_DEBUG, "vulkan", "cache file not kept: %s", err.message);
+    pd_free(path);
+}

@@ -1,0 +1,22 @@
+/* Small files in the cache directory that may vanish or be damaged at any time.
+ *
+ *     bytes 0..7    "PDCACHE1"
+ *     bytes 8..15   XXH3-64 of the content, in the machine's byte order
+ *     bytes 16..    the content
+ *
+ * The checksum matters: drivers have crashed on damaged pipeline caches and SPIR-V. Nothing here
+ * fails; without a usable cache everything is made anew.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_VULKAN_CACHE_H
+#define PD_VULKAN_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The intact content (pd_free), else false. */
+bool pd_vk_cache_load(const char *name, void **data, size_t *n);
+void pd_vk_cache_store(const char *name, const void *data, size_t n);
+
+#endif

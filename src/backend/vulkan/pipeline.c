@@ -1,0 +1,307 @@
+/* Compute pipelines, one per (shader, constants, subgroup size), and the driver's cache of them.
+ *
+ * A model needs some tens of pipelines, so they are searched linearly. The VkPipelineCache is kept
+ * as pipelines-<UUID>-<driver version>-<hash>.bin, the hash being that of the driver's and
+ * Peridot's version; its Vulkan header is compared with the device before the driver sees it, since
+ * not every driver does that well. Vulkan's header: length, version 1, vendor, device, 16 bytes of
+ * UUID.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/vulkan/pipeline.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/vulkan/cache.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+struct pd_vk_pipelines {
+    pd_vk_device *device;
+    VkPipelineCache cache;
+    char cache_name[128];
+    uint64_t cache_hash; /* of what was loaded; 0: nothing */
+    pd_vk_pipeline **list;
+    uint32_t n, cap;
+};
+
+/* ---- the driver's cache -------------------------------------------------------------------- */
+
+static void name_cache(const pd_vk_device *d, char *out, size_t n) {
+    const VkPhysicalDeviceProperties *p = &d->properties;
+    char uuid[2 * VK_UUID_SIZE + 1];
+    for (uint32_t i = 0; i < VK_UUID_SIZE; i++)
+        snprintf(uuid + 2 * i, 3, "%02x", p->pipelineCacheUUID[i]);
+    uint64_t hash = pd_hash(d->info.driver, strlen(d->info.driver));
+    hash = pd_hash_seeded(d->info.name, strlen(d->info.name), hash);
+    hash = pd_hash_seeded(PD_VERSION_STRING, strlen(PD_VERSION_STRING), hash);
+    snprintf(out, n, "pipelines-%s-%08x-%016" PRIx64 ".bin", uuid, p->driverVersion, hash);
+}
+
+static bool header_fits(const VkPhysicalDeviceProperties *p, const uint8_t *data, size_t n) {
+    VkPipelineCacheHeaderVersionOne h;
+    if (n < sizeof h) return false;
+    memcpy(&h, data, sizeof h);
+    return h.headerSize >= sizeof h && h.headerSize <= n &&
+           h.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && h.vendorID == p->vendorID &&
+           h.deviceID == p->deviceID &&
+           memcmp(h.pipelineCacheUUID, p->pipelineCacheUUID, VK_UUID_SIZE) == 0;
+}
+
+static pd_status create_cache(pd_vk_pipelines *p, pd_error *err) {
+    pd_status status = PD_OK;
+    pd_vk_device *d = p->device;
+    void *data = NULL;
+    size_t n = 0;
+    name_cache(d, p->cache_name, sizeof p->cache_name);
+    bool seeded =
+        pd_vk_cache_load(p->cache_name, &data, &n) && header_fits(&d->properties, data, n);
+    VkPipelineCacheCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+        .initialDataSize = seeded ? n : 0,
+        .pInitialData = seeded ? data : NULL,
+    };
+    VkResult result = d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache);
+    if (result == VK_SUCCESS && seeded) {
+        p->cache_hash = pd_hash(data, n);
+    } else if (result != VK_SUCCESS) {
+        info.initialDataSize = 0;
+        PD_VK(d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache));
+    }
+done:
+    pd_free(data);
+    return status;
+}
+
+static void save_cache(const pd_vk_pipelines *p) {
+    pd_vk_device *d = p->device;
+    size_t n = 0;
+    if (d->vk.vkGetPipelineCacheData(d->handle, p->cache, &n, NULL) != VK_SUCCESS || n == 0) return;
+    void *data = pd_alloc(n, 1);
+    if (!data) return;
+    bool whole = d->vk.vkGetPipelineCacheData(d->handle, p->cache, &n, data) == VK_SUCCESS;
+    if (whole && header_fits(&d->properties, data, n) && pd_hash(data, n) != p->cache_hash)
+        pd_vk_cache_store(p->cache_name, data, n);
+    pd_free(data);
+}
+
+pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_error *err) {
+    *out = NULL;
+    pd_vk_pipelines *p = pd_alloc(1, sizeof *p);
+    if (!p) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for pipelines");
+    p->device = d;
+    pd_status status = create_cache(p, err);
+    if (status != PD_OK) {
+        pd_free(p);
+        return status;
+    }
+    *out = p;
+    return PD_OK;
+}
+
+static void destroy_pipeline(pd_vk_device *d, pd_vk_pipeline *pipeline) {
+    if (pipeline->handle) d->vk.vkDestroyPipeline(d->handle, pipeline->handle, NULL);
+    if (pipeline->layout) d->vk.vkDestroyPipelineLayout(d->handle, pipeline->layout, NULL);
+    if (pipeline->set_layout)
+        d->vk.vkDestroyDescriptorSetLayout(d->handle, pipeline->set_layout, NULL);
+    pd_free(pipeline);
+}
+
+void pd_vk_pipelines_destroy(pd_vk_pipelines *p) {
+    if (!p) return;
+    pd_vk_device *d = p->device;
+    if (p->n > 0) save_cache(p);
+    for (uint32_t i = 0; i < p->n; i++) destroy_pipeline(d, p->list[i]);
+    d->vk.vkDestroyPipelineCache(d->handle, p->cache, NULL);
+    pd_free(p->list);
+    pd_free(p);
+}
+
+/* ---- one pipeline -------------------------------------------------------------------------- */
+
+static void name_pipeline(const pd_vk_pipeline_desc *desc, char *out, size_t size) {
+    size_t n = (size_t)snprintf(out, size, "%s(", desc->shader);
+    for (uint32_t i = 0; i < desc->n_constants && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%u", i ? "," : "", desc->constants[i]);
+    if (n < size) n += (size_t)snprintf(out + n, size - n, ")");
+    if (desc->subgroup_size && n < size) snprintf(out + n, size - n, "@%u", desc->subgroup_size);
+}
+
+static pd_status check_desc(const pd_vk_pipeline_desc *desc, const char *name, pd_error *err) {
+    if (desc->n_constants >= 1 && desc->n_constants <= PD_VK_MAX_CONSTANTS &&
+        desc->n_buffers <= PD_VK_MAX_BUFFERS && desc->push_bytes <= 128 &&
+        desc->push_bytes % 4 == 0 && desc->constants[0] > 0)
+        return PD_OK;
+    return PD_RAISE(err, PD_ERR_INTERNAL,
+                    "pipeline %s is described with %u constants, %u buffers and %u bytes of "
+                    "arguments; at most %d, %d and 128 are allowed",
+                    name, desc->n_constants, desc->n_buffers, desc->push_bytes,
+                    (int)PD_VK_MAX_CONSTANTS, (int)PD_VK_MAX_BUFFERS);
+}
+
+static pd_status check_limits(const pd_vk_device *d, const pd_vk_pipeline_desc *desc,
+                              const char *name, pd_error *err) {
+    const VkPhysicalDeviceLimits *limits = &d->properties.limits;
+    uint32_t size = desc->constants[0], most = limits->maxComputeWorkGroupInvocations;
+    if (limits->maxComputeWorkGroupSize[0] < most) most = limits->maxComputeWorkGroupSize[0];
+    if (size > most)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "pipeline %s wants workgroups of %u; %s allows %u "
+                        "(maxComputeWorkGroupInvocations)",
+                        name, size, d->info.name, most);
+    if (desc->n_buffers > limits->maxPerStageDescriptorStorageBuffers)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "pipeline %s binds %u buffers; %s allows %u", name,
+                        desc->n_buffers, d->info.name, limits->maxPerStageDescriptorStorageBuffers);
+    if (desc->subgroup_size == 0) return PD_OK;
+    const pd_vk_caps *caps = &d->caps;
+    if (caps->subgroup_size_control && desc->subgroup_size >= caps->subgroup_size_min &&
+        desc->subgroup_size <= caps->subgroup_size_max && size % desc->subgroup_size == 0)
+        return PD_OK;
+    return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                    "pipeline %s wants subgroups of %u; %s %s %u to %u, in whole workgroups", name,
+                    desc->subgroup_size, d->info.name,
+                    caps->subgroup_size_control ? "can be asked for" : "cannot be asked for",
+                    caps->subgroup_size_min, caps->subgroup_size_max);
+}
+
+static pd_status create_layouts(pd_vk_device *d, pd_vk_pipeline *pipeline, pd_error *err) {
+    pd_status status = PD_OK;
+    const pd_vk_pipeline_desc *desc = &pipeline->desc;
+    VkDescriptorSetLayoutBinding bindings[PD_VK_MAX_BUFFERS];
+    for (uint32_t i = 0; i < desc->n_buffers; i++)
+        bindings[i] = (VkDescriptorSetLayoutBinding){
+            .binding = i,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorCount = 1,
+            .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+        };
+    VkDescriptorSetLayoutCreateInfo set = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = desc->n_buffers,
+        .pBindings = bindings,
+    };
+    PD_VK(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &pipeline->set_layout));
+    VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, desc->push_bytes};
+    VkPipelineLayoutCreateInfo layout = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = 1,
+        .pSetLayouts = &pipeline->set_layout,
+        .pushConstantRangeCount = desc->push_bytes > 0,
+        .pPushConstantRanges = &range,
+    };
+    PD_VK(d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &pipeline->layout));
+done:
+    return status;
+}
+
+static pd_status create_handle(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, VkShaderModule module,
+                               pd_error *err) {
+    const pd_vk_pipeline_desc *desc = &pipeline->desc;
+    pd_vk_device *d = p->device;
+    VkSpecializationMapEntry entries[PD_VK_MAX_CONSTANTS];
+    for (uint32_t i = 0; i < desc->n_constants; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+    VkSpecializationInfo constants = {desc->n_constants, entries, desc->n_constants * 4ul,
+                                      desc->constants};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = desc->subgroup_size,
+    };
+    bool forced = desc->subgroup_size != 0;
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .pNext = forced ? &subgroup : NULL,
+                  .flags = forced ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main",
+                  .pSpecializationInfo = &constants},
+        .layout = pipeline->layout,
+    };
+    VkResult result =
+        d->vk.vkCreateComputePipelines(d->handle, p->cache, 1, &info, NULL, &pipeline->handle);
+    if (result == VK_SUCCESS) return PD_OK;
+    return PD_RAISE(err, result == VK_ERROR_DEVICE_LOST ? PD_ERR_DEVICE_LOST : PD_ERR_DEVICE,
+                    "the driver of %s does not create pipeline %s (%s)", d->info.name,
+                    pipeline->name, pd_vk_result_name(result));
+}
+
+static pd_status create_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_error *err) {
+    pd_status status = PD_OK;
+    pd_vk_device *d = p->device;
+    VkShaderModule module = VK_NULL_HANDLE;
+    uint32_t *words = NULL;
+    size_t n_bytes = 0;
+    PD_GO(check_desc(&pipeline->desc, pipeline->name, err));
+    PD_GO(check_limits(d, &pipeline->desc, pipeline->name, err));
+    PD_GO(pd_vk_spirv_get(pipeline->desc.shader, &words, &n_bytes, err));
+    PD_GO(create_layouts(d, pipeline, err));
+    VkShaderModuleCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = n_bytes,
+        .pCode = words,
+    };
+    PD_VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module));
+    PD_GO(create_handle(p, pipeline, module, err));
+done:
+    if (module) d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+    pd_free(words);
+    return status;
+}
+
+/* ---- the list ------------------------------------------------------------------------------ */
+
+static bool same_desc(const pd_vk_pipeline_desc *a, const pd_vk_pipeline_desc *b) {
+    return strcmp(a->shader, b->shader) == 0 && a->n_buffers == b->n_buffers &&
+           a->push_bytes == b->push_bytes && a->subgroup_size == b->subgroup_size &&
+           a->n_constants == b->n_constants &&
+           memcmp(a->constants, b->constants, a->n_constants * sizeof a->constants[0]) == 0;
+}
+
+static bool reserve_one(pd_vk_pipelines *p) {
+    if (p->n < p->cap) return true;
+    uint32_t cap = p->cap ? p->cap * 2 : 64;
+    pd_vk_pipeline **list = pd_alloc(cap, sizeof(pd_vk_pipeline *));
+    if (!list) return false;
+    for (uint32_t i = 0; i < p->n; i++) list[i] = p->list[i];
+    pd_free(p->list);
+    p->list = list;
+    p->cap = cap;
+    return true;
+}
+
+pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
+                             const pd_vk_pipeline **out, pd_error *err) {
+    *out = NULL;
+    if (desc->n_constants > PD_VK_MAX_CONSTANTS)
+        return PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" is given %u constants", desc->shader,
+                        desc->n_constants);
+    for (uint32_t i = 0; i < p->n; i++)
+        if (same_desc(&p->list[i]->desc, desc)) {
+            *out = p->list[i];
+            return PD_OK;
+        }
+    pd_vk_pipeline *pipeline = reserve_one(p) ? pd_alloc(1, sizeof *pipeline) : NULL;
+    if (!pipeline) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a pipeline");
+    pipeline->desc = *desc;
+    name_pipeline(desc, pipeline->name, sizeof pipeline->name);
+    pd_status status = create_pipeline(p, pipeline, err);
+    if (status != PD_OK) {
+        destroy_pipeline(p->device, pipeline);
+        return status;
+    }
+    p->list[p->n++] = pipeline;
+    *out = pipeline;
+    return PD_OK;
+}
+
+uint32_t pd_vk_pipeline_count(const pd_vk_pipelines *p) {
+    return p->n;
+}
+
+const pd_vk_pipeline *pd_vk_pipeline_at(const pd_vk_pipelines *p, uint32_t i) {
+    return i < p->n ? p->list[i] : NULL;
+}

@@ -1,0 +1,120 @@
+/* What not to use although a driver offers it: known faults, and the user's PERIDOT_DISABLE.
+ *
+ * One row per fault: which drivers, what is dropped, and why, with the month in which the reason
+ * was last checked. A row leaves the table when a driver version is known to be good, by giving it
+ * `fixed_in`. PERIDOT_DISABLE is a comma-separated list of the same capabilities' names; every name
+ * is also a way to run the tests, since results must stay within tolerance without it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/vulkan/probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum {
+    DROP_FP16 = 1 << 0,
+    DROP_STORAGE16 = 1 << 1,
+    DROP_INT_DOT = 1 << 2,
+    DROP_SUBGROUP = 1 << 3,
+    DROP_COOPMAT = 1 << 4,
+    DROP_TIMESTAMPS = 1 << 5
+};
+
+typedef struct quirk {
+    uint32_t driver_id;         /* VkDriverId; 0: any */
+    uint32_t vendor_id;         /* 0: any */
+    uint32_t smallest_subgroup; /* only where the smallest subgroup is this; 0: any */
+    uint32_t fixed_in;          /* driverVersion from which the fault is gone; 0: never */
+    unsigned drop;
+    const char *reason;
+} quirk;
+
+enum { VENDOR_AMD = 0x1002, VENDOR_INTEL = 0x8086 };
+
+static const quirk quirks[] = {
+    {VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0, 0, 0, DROP_SUBGROUP,
+     "2026-11: creating pipelines with subgroup operations fails on Adreno"},
+    {VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0, 0, 0, DROP_COOPMAT,
+     "2026-11: recent parts only, and unproven"},
+    {VK_DRIVER_ID_MOLTENVK, VENDOR_AMD, 0, 0, DROP_SUBGROUP,
+     "2026-11: subgroup arithmetic gives wrong results on AMD Macs"},
+    {VK_DRIVER_ID_IMAGINATION_PROPRIETARY, 0, 0, 0, DROP_SUBGROUP,
+     "2026-11: the firmware crashes with subgroups of 128"},
+    {VK_DRIVER_ID_AMD_PROPRIETARY, 0, 0, 0, DROP_COOPMAT,
+     "2026-11: advertised where there are no matrix units; crashes seen"},
+    {VK_DRIVER_ID_AMD_OPEN_SOURCE, 0, 0, 0, DROP_COOPMAT,
+     "2026-11: querying the matrix shapes crashes on some APUs"},
+    {0, VENDOR_INTEL, 8, 0, DROP_COOPMAT,
+     "2026-11: before Xe2 (smallest subgroup 16) slower than without, or emulated"},
+};
+
+typedef struct capability_name {
+    const char *name;
+    unsigned drop;
+} capability_name;
+
+static const capability_name names[] = {
+    {"fp16", DROP_FP16},         {"storage16", DROP_STORAGE16}, {"int8dot", DROP_INT_DOT},
+    {"subgroup", DROP_SUBGROUP}, {"coopmat", DROP_COOPMAT},     {"timestamps", DROP_TIMESTAMPS},
+};
+enum { N_NAMES = sizeof names / sizeof names[0] };
+
+static void drop_caps(pd_vk_caps *caps, unsigned drop) {
+    if (drop & DROP_FP16) caps->fp16 = false;
+    if (drop & DROP_STORAGE16) caps->storage16 = false;
+    if (drop & DROP_INT_DOT) caps->int_dot = false;
+    if (drop & DROP_SUBGROUP) caps->subgroup = caps->subgroup_size_control = false;
+    if (drop & (DROP_COOPMAT | DROP_SUBGROUP)) caps->coopmat = false; /* its scope is a subgroup */
+    if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
+}
+
+static bool quirk_matches(const quirk *q, const pd_vk_probe *p) {
+    const VkPhysicalDeviceProperties *properties = &p->properties.properties;
+    if (q->driver_id && q->driver_id != (uint32_t)p->driver.driverID) return false;
+    if (q->vendor_id && q->vendor_id != properties->vendorID) return false;
+    if (q->smallest_subgroup && q->smallest_subgroup != p->subgroup_size.minSubgroupSize)
+        return false;
+    return q->fixed_in == 0 || properties->driverVersion < q->fixed_in;
+}
+
+static pd_status raise_unknown(const char *word, size_t n, pd_error *err) {
+    char known[128] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < N_NAMES && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                 names[i].name);
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "PERIDOT_DISABLE names \"%.*s\"; known are %s",
+                    (int)(n < 64 ? n : 64), word, known);
+}
+
+static pd_status parse_disable(const char *text, unsigned *drop, pd_error *err) {
+    *drop = 0;
+    for (const char *p = text; *p; p += *p == ',') {
+        size_t n = strcspn(p, ",");
+        uint32_t i = 0;
+        while (i < N_NAMES && (strlen(names[i].name) != n || strncmp(names[i].name, p, n) != 0))
+            i++;
+        if (i == N_NAMES && n > 0) return raise_unknown(p, n, err);
+        if (n > 0) *drop |= names[i].drop;
+        p += n;
+    }
+    return PD_OK;
+}
+
+pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *err) {
+    for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++) {
+        if (!quirk_matches(&quirks[i], p)) continue;
+        pd_log(PD_LOG_INFO, "vulkan", "quirk of %s: %s", p->properties.properties.deviceName,
+               quirks[i].reason);
+        drop_caps(caps, quirks[i].drop);
+    }
+    const char *disable = getenv("PERIDOT_DISABLE");
+    unsigned drop;
+    PD_TRY(parse_disable(disable ? disable : "", &drop, err));
+    drop_caps(caps, drop);
+    return PD_OK;
+}

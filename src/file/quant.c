@@ -1,0 +1,204 @@
+/* Stored number formats: the table of types, the 16-bit floats, and the way to each block format.
+ *
+ * The block formats themselves are in quant_32.c (blocks of 32 values) and quant_k.c (of 256).
+ * Type ids, names and block sizes: ggml.h's enum ggml_type and ggml-common.h. Conversions between
+ * f32 and the 16-bit floats round to the nearest, ties to even; NaN stays NaN.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "file/quant.h"
+
+#include <stddef.h>
+#include <strings.h>
+
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+#include "file/quant_blocks.h"
+
+static const pd_type_info type_table[] = {
+    {PD_TYPE_F32, "F32", 1, 4},       {PD_TYPE_F16, "F16", 1, 2},
+    {PD_TYPE_Q4_0, "Q4_0", 32, 18},   {PD_TYPE_Q4_1, "Q4_1", 32, 20},
+    {PD_TYPE_Q5_0, "Q5_0", 32, 22},   {PD_TYPE_Q5_1, "Q5_1", 32, 24},
+    {PD_TYPE_Q8_0, "Q8_0", 32, 34},   {PD_TYPE_Q4_K, "Q4_K", 256, 144},
+    {PD_TYPE_Q5_K, "Q5_K", 256, 176}, {PD_TYPE_Q6_K, "Q6_K", 256, 210},
+    {PD_TYPE_BF16, "BF16", 1, 2},
+};
+enum { N_TYPES = sizeof type_table / sizeof type_table[0] };
+
+/* Every id that ggml has given out; those without a name were withdrawn. */
+static const char *const type_names[] = {
+    [0] = "F32",     [1] = "F16",         [2] = "Q4_0",        [3] = "Q4_1",        [4] = "Q4_2",
+    [5] = "Q4_3",    [6] = "Q5_0",        [7] = "Q5_1",        [8] = "Q8_0",        [9] = "Q8_1",
+    [10] = "Q2_K",   [11] = "Q3_K",       [12] = "Q4_K",       [13] = "Q5_K",       [14] = "Q6_K",
+    [15] = "Q8_K",   [16] = "IQ2_XXS",    [17] = "IQ2_XS",     [18] = "IQ3_XXS",    [19] = "IQ1_S",
+    [20] = "IQ4_NL", [21] = "IQ3_S",      [22] = "IQ2_S",      [23] = "IQ4_XS",     [24] = "I8",
+    [25] = "I16",    [26] = "I32",        [27] = "I64",        [28] = "F64",        [29] = "IQ1_M",
+    [30] = "BF16",   [31] = "Q4_0_4_4",   [32] = "Q4_0_4_8",   [33] = "Q4_0_8_8",   [34] = "TQ1_0",
+    [35] = "TQ2_0",  [36] = "IQ4_NL_4_4", [37] = "IQ4_NL_4_8", [38] = "IQ4_NL_8_8", [39] = "MXFP4",
+};
+
+const pd_type_info *pd_type_get(uint32_t gguf_type) {
+    for (uint32_t i = 0; i < N_TYPES; i++)
+        if ((uint32_t)type_table[i].type == gguf_type) return &type_table[i];
+    return NULL;
+}
+
+const pd_type_info *pd_type_find(const char *name) {
+    for (uint32_t i = 0; i < N_TYPES; i++)
+        if (strcasecmp(type_table[i].name, name) == 0) return &type_table[i];
+    return NULL;
+}
+
+const char *pd_type_name(uint32_t gguf_type) {
+    bool known = gguf_type < sizeof type_names / sizeof type_names[0] && type_names[gguf_type];
+    return known ? type_names[gguf_type] : "an unknown type";
+}
+
+const pd_type_info *pd_type_list(uint32_t *n) {
+    *n = N_TYPES;
+    return type_table;
+}
+
+/* ---- 16-bit floats ------------------------------------------------------------------------- */
+
+static float f32_of_bits(uint32_t bits) {
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static uint32_t bits_of_f32(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+/* f16: sign 1, exponent 5 (bias 15), mantissa 10. f32: sign 1, exponent 8 (bias 127), mantissa 23.
+ */
+float pd_f16_to_f32(uint16_t h) {
+#ifdef __F16C__
+    return _cvtsh_ss(h);
+#else
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 0x3ff;
+    if (exponent == 31) /* infinity, or NaN, which becomes quiet */
+        return f32_of_bits(sign | 0x7f800000 | mantissa << 13 | (mantissa ? 0x400000 : 0));
+    if (exponent == 0) { /* mantissa * 2^-24 is exact */
+        float magnitude = (float)mantissa * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    return f32_of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+#endif
+}
+
+uint16_t pd_f32_to_f16(float f) {
+#ifdef __F16C__
+    return _cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT);
+#else
+    uint32_t bits = bits_of_f32(f), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x1ff)); /* NaN, quiet */
+    if (magnitude >= 0x477ff000) return (uint16_t)(sign | 0x7c00);    /* 65520 and above */
+    if (magnitude < 0x38800000) { /* below 2^-14: adding 0.5 leaves multiples of 2^-24, rounded */
+        uint32_t sum = bits_of_f32(f32_of_bits(magnitude) + 0.5f);
+        return (uint16_t)(sign | (sum - 0x3f000000));
+    }
+    uint32_t odd = magnitude >> 13 & 1;
+    return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + odd) >> 13);
+#endif
+}
+
+float pd_bf16_to_f32(uint16_t h) {
+    return f32_of_bits((uint32_t)h << 16);
+}
+
+uint16_t pd_f32_to_bf16(float f) {
+    uint32_t bits = bits_of_f32(f);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40); /* NaN, quiet */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* ---- formats of one value per block -------------------------------------------------------- */
+
+static void decode_f32(const uint8_t *src, uint64_t n, float *dst) {
+    for (uint64_t i = 0; i < n; i++) {
+        const uint8_t *at = src + 4 * i;
+        dst[i] = f32_of_bits((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+                             (uint32_t)at[3] << 24);
+    }
+}
+
+static void encode_f32(const float *src, uint64_t n, uint8_t *dst) {
+    for (uint64_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < 4; k++) dst[4 * i + k] = (uint8_t)(bits_of_f32(src[i]) >> 8 * k);
+}
+
+static void decode_f16(const uint8_t *src, uint64_t n, float *dst) {
+    for (uint64_t i = 0; i < n; i++) dst[i] = load_f16(src + 2 * i);
+}
+
+static void encode_f16(const float *src, uint64_t n, uint8_t *dst) {
+    for (uint64_t i = 0; i < n; i++) store_f16(dst + 2 * i, src[i]);
+}
+
+static void decode_bf16(const uint8_t *src, uint64_t n, float *dst) {
+    for (uint64_t i = 0; i < n; i++)
+        dst[i] = pd_bf16_to_f32((uint16_t)(src[2 * i] | src[2 * i + 1] << 8));
+}
+
+static void encode_bf16(const float *src, uint64_t n, uint8_t *dst) {
+    for (uint64_t i = 0; i < n; i++) {
+        uint16_t h = pd_f32_to_bf16(src[i]);
+        dst[2 * i] = (uint8_t)h;
+        dst[2 * i + 1] = (uint8_t)(h >> 8);
+    }
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------ */
+
+static decode_blocks_fn decoder_of(pd_type type) {
+    switch (type) {
+    case PD_TYPE_F32: return decode_f32;
+    case PD_TYPE_F16: return decode_f16;
+    case PD_TYPE_BF16: return decode_bf16;
+    case PD_TYPE_Q4_0: return decode_q4_0;
+    case PD_TYPE_Q4_1: return decode_q4_1;
+    case PD_TYPE_Q5_0: return decode_q5_0;
+    case PD_TYPE_Q5_1: return decode_q5_1;
+    case PD_TYPE_Q8_0: return decode_q8_0;
+    case PD_TYPE_Q4_K: return decode_q4_k;
+    case PD_TYPE_Q5_K: return decode_q5_k;
+    case PD_TYPE_Q6_K: return decode_q6_k;
+    }
+    return NULL;
+}
+
+static encode_blocks_fn encoder_of(pd_type type) {
+    switch (type) {
+    case PD_TYPE_F32: return encode_f32;
+    case PD_TYPE_F16: return encode_f16;
+    case PD_TYPE_BF16: return encode_bf16;
+    case PD_TYPE_Q4_0: return encode_q4_0;
+    case PD_TYPE_Q4_1: return encode_q4_1;
+    case PD_TYPE_Q5_0: return encode_q5_0;
+    case PD_TYPE_Q5_1: return encode_q5_1;
+    case PD_TYPE_Q8_0: return encode_q8_0;
+    case PD_TYPE_Q4_K: return encode_q4_k;
+    case PD_TYPE_Q5_K: return encode_q5_k;
+    case PD_TYPE_Q6_K: return encode_q6_k;
+    }
+    return NULL;
+}
+
+void pd_decode(pd_type type, const void *src, uint64_t n, float *dst) {
+    const pd_type_info *info = pd_type_get(type);
+    decode_blocks_fn decode = decoder_of(type);
+    if (info && decode) decode(src, n / info->block_values, dst);
+}
+
+void pd_encode(pd_type type, const float *src, uint64_t n, void *dst) {
+    const pd_type_info *info = pd_type_get(type);
+    encode_blocks_fn encode = encoder_of(type);
+    if (info && encode) encode(src, n / info->block_values, dst);
+}

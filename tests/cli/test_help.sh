@@ -1,0 +1,37 @@
+# --help, --version and completion come from the tables and say what the program does.
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/lib.sh"
+
+expect_ok --help
+commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' "$work/out")
+[ "$(echo "$commands" | wc -l)" -ge 8 ] || fail "--help lists few commands: $commands"
+for command in $commands; do
+  expect_ok "$command" --help
+  grep -q "^usage: peridot $command" "$work/out" || fail "$command --help has no usage line"
+  grep -q -- '--verbose' "$work/out" || fail "$command --help lacks --verbose"
+  [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$command --help has long lines"
+  # Every flag in the help is known: used without its value it may complain, but not of that.
+  for flag in $(sed -n 's/^ .* \(--[a-z-]*\).*/\1/p' "$work/out" | sort -u); do
+    [ "$flag" = --help ] && continue
+    "$PERIDOT" "$command" "$flag" --no-such-flag >"$work/o" 2>"$work/e" </dev/null
+    grep -q "unknown flag $flag" "$work/e" && fail "$command does not know its $flag"
+  done
+done
+expect_ok run -h
+grep -q '^usage: peridot run' "$work/out" || fail "run -h"
+expect_ok --version
+grep -Eq '^peridot [0-9]+\.[0-9]+\.[0-9]+ \(commit .*, backends: cpu, cpu-ref' "$work/out" ||
+  fail "--version: $(cat "$work/out")"
+
+# Completion, asked as bash asks it
+expect_ok --completion-bash
+cp "$work/out" "$work/completion"
+complete_words() { # the words of a command line, the last one being completed
+  bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _peridot; echo "${COMPREPLY[@]}"' \
+    bash "$work/completion" "$@"
+}
+expect_text "completion of a command" tokenize "$(complete_words peridot tok)"
+expect_text "completion of a flag" "--top-k --top-p" "$(complete_words peridot run --top)"
+expect_text "completion of a choice" "exact" "$(complete_words peridot run --precision e)"
+expect_text "completion of another command's flag" "" "$(complete_words peridot synth --top)"
+finish

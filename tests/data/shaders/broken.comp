@@ -1,0 +1,7 @@
+// Does not compile: line 6 is the mistake.
+#version 450
+#include "scale_args.glsl"
+
+void main() {
+    uint a = no_such_thing;
+}

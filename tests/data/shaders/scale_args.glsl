@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+struct scale_args {
+    uint n, factor;
+};

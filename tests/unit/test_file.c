@@ -1,0 +1,224 @@
+/* Mappings, whole reads, the all-or-nothing writer, the cache folder; and the clock.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+static char folder[64];
+
+static const char *in_folder(const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void put(const char *name, const char *text) {
+    FILE *f = fopen(in_folder(name), "wb");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void expect_content(const char *name, const char *text) {
+    char *data;
+    size_t n;
+    assert_int_equal(pd_file_read_all(in_folder(name), 1000, &data, &n, NULL), PD_OK);
+    assert_string_equal(data, text);
+    assert_int_equal(n, strlen(text));
+    pd_free(data);
+}
+
+static unsigned count_entries(void) {
+    unsigned n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/peridot-test-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    return system(command);
+}
+
+static void test_mapping(void **state) {
+    (void)state;
+    pd_mapping m;
+    pd_error err;
+    put("text", "hello");
+    assert_int_equal(pd_mapping_open(in_folder("text"), &m, &err), PD_OK);
+    assert_int_equal(m.size, 5);
+    assert_memory_equal(m.data, "hello", 5);
+    pd_mapping_forget(&m, 0, 5); /* what is forgotten can be read again */
+    pd_mapping_forget(&m, 3, 100);
+    assert_memory_equal(m.data, "hello", 5);
+    pd_mapping_close(&m);
+    pd_mapping_close(&m);
+
+    put("nothing", "");
+    assert_int_equal(pd_mapping_open(in_folder("nothing"), &m, &err), PD_ERR_FORMAT);
+    assert_int_equal(pd_mapping_open(in_folder("absent"), &m, &err), PD_ERR_IO);
+    assert_non_null(strstr(err.message, "absent"));
+    assert_int_equal(pd_mapping_open(folder, &m, &err), PD_ERR_IO);
+    assert_non_null(strstr(err.message, "directory"));
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    assert_int_equal(pd_mapping_open(in_folder("pipe"), &m, &err), PD_ERR_IO);
+    unlink(in_folder("pipe"));
+    unlink(in_folder("nothing"));
+    unlink(in_folder("text"));
+}
+
+static void test_read_all(void **state) {
+    (void)state;
+    char *data;
+    size_t n;
+    pd_error err;
+    put("text", "0123456789");
+    assert_int_equal(pd_file_read_all(in_folder("text"), 10, &data, &n, &err), PD_OK);
+    assert_int_equal(n, 10);
+    pd_free(data);
+    assert_int_equal(pd_file_read_all(in_folder("text"), 9, &data, &n, &err), PD_ERR_IO);
+    assert_int_equal(pd_file_read_all(in_folder("absent"), 9, &data, &n, &err), PD_ERR_IO);
+    assert_int_equal(pd_file_read_all(folder, 9, &data, &n, &err), PD_ERR_IO);
+    put("text", "");
+    expect_content("text", "");
+    unlink(in_folder("text"));
+}
+
+static void test_writer_commits(void **state) {
+    (void)state;
+    pd_file_writer w;
+    assert_int_equal(pd_file_writer_open(in_folder("out"), &w, NULL), PD_OK);
+    pd_file_writer_write(&w, "one ", 4);
+    pd_file_writer_write(&w, "two", 3);
+    assert_int_not_equal(access(in_folder("out"), F_OK), 0); /* not before commit */
+    assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
+    expect_content("out", "one two");
+    assert_int_equal(count_entries(), 1);
+}
+
+static void test_writer_aborts(void **state) {
+    (void)state;
+    pd_file_writer w;
+    put("out", "old");
+    chmod(in_folder("out"), 0640);
+    assert_int_equal(pd_file_writer_open(in_folder("out"), &w, NULL), PD_OK);
+    pd_file_writer_write(&w, "new", 3);
+    pd_file_writer_abort(&w);
+    expect_content("out", "old");
+    assert_int_equal(count_entries(), 1);
+
+    struct stat st;
+    assert_int_equal(pd_file_writer_open(in_folder("out"), &w, NULL), PD_OK);
+    pd_file_writer_write(&w, "new", 3);
+    assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
+    expect_content("out", "new");
+    assert_int_equal(stat(in_folder("out"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640); /* the replaced file's mode */
+    unlink(in_folder("out"));
+}
+
+static void test_writer_follows_links(void **state) {
+    (void)state;
+    pd_file_writer w;
+    struct stat st;
+    put("real", "old");
+    assert_int_equal(symlink("real", in_folder("link")), 0);
+    assert_int_equal(pd_file_writer_open(in_folder("link"), &w, NULL), PD_OK);
+    pd_file_writer_write(&w, "new", 3);
+    assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
+    expect_content("real", "new");
+    assert_int_equal(lstat(in_folder("link"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    unlink(in_folder("link"));
+    unlink(in_folder("real"));
+}
+
+static void test_writer_failures(void **state) {
+    (void)state;
+    pd_file_writer w;
+    pd_error err;
+    assert_int_equal(pd_file_writer_open(in_folder("no/such"), &w, &err), PD_ERR_IO);
+    assert_int_equal(pd_file_writer_open(folder, &w, &err), PD_ERR_IO);
+    pd_file_writer_abort(&w); /* harmless */
+    if (access("/dev/full", W_OK) == 0) {
+        char block[8192] = {0};
+        assert_int_equal(pd_file_writer_open("/dev/full", &w, &err), PD_OK);
+        for (int i = 0; i < 4; i++) pd_file_writer_write(&w, block, sizeof block);
+        assert_int_equal(pd_file_writer_commit(&w, &err), PD_ERR_IO);
+        assert_non_null(strstr(err.message, "/dev/full"));
+        assert_int_equal(access("/dev/full", W_OK), 0);
+    }
+    assert_int_equal(count_entries(), 0);
+}
+
+static void test_cache_path(void **state) {
+    (void)state;
+    setenv("PERIDOT_CACHE_DIR", in_folder("own/deep"), 1);
+    char *path = pd_cache_path("x.spv");
+    assert_non_null(path);
+    assert_string_equal(path, in_folder("own/deep/x.spv"));
+    assert_int_equal(access(in_folder("own/deep"), W_OK), 0);
+    pd_free(path);
+    unsetenv("PERIDOT_CACHE_DIR");
+    setenv("XDG_CACHE_HOME", in_folder("xdg"), 1);
+    path = pd_cache_path("x.spv");
+    assert_non_null(path);
+    assert_string_equal(path, in_folder("xdg/peridot/x.spv"));
+    pd_free(path);
+    setenv("XDG_CACHE_HOME", "relative", 1); /* ignored */
+    setenv("HOME", in_folder("home"), 1);
+    path = pd_cache_path("x.spv");
+    assert_non_null(path);
+    assert_string_equal(path, in_folder("home/.cache/peridot/x.spv"));
+    pd_free(path);
+    put("plain", "");
+    setenv("PERIDOT_CACHE_DIR", in_folder("plain"), 1); /* a file cannot hold anything */
+    assert_null(pd_cache_path("x.spv"));
+}
+
+static void test_clock(void **state) {
+    (void)state;
+    uint64_t a = pd_clock_ns(), b = pd_clock_ns();
+    assert_true(a > 0 && b >= a);
+    assert_true(pd_host_memory_bytes() > 1 << 20);
+    assert_true(pd_host_memory_free_bytes() <= pd_host_memory_bytes());
+    assert_true(pd_process_peak_bytes() > 4096);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mapping),
+        cmocka_unit_test(test_read_all),
+        cmocka_unit_test(test_writer_commits),
+        cmocka_unit_test(test_writer_aborts),
+        cmocka_unit_test(test_writer_follows_links),
+        cmocka_unit_test(test_writer_failures),
+        cmocka_unit_test(test_cache_path),
+        cmocka_unit_test(test_clock),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

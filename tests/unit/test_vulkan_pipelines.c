@@ -1,0 +1,302 @@
+/* Pipelines on the software rasteriser llvmpipe: one that is made from a shader of the test data
+ * computes the right thing with its constants and arguments; equal descriptions share a pipeline;
+ * limits are refused with a sentence; the driver's cache is kept, used and, when damaged, ignored.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/backend.h"
+#include "backend/vulkan/memory.h"
+#include "backend/vulkan/pipeline.h"
+
+static char folder[] = "/tmp/peridot-pipelines-XXXXXX"; /* the cache of this run */
+static pd_vk_device *device;
+static const pd_vk_pipeline_desc scale = {
+    .shader = "scale", .n_buffers = 2, .push_bytes = 8, .n_constants = 2, .constants = {32, 7}};
+
+static void print_line(void *ctx, pd_log_level level, const char *subsystem, const char *line) {
+    (void)ctx, (void)level;
+    print_message("%s: %s\n", subsystem, line);
+}
+
+static void expect_ok(pd_status status, const pd_error *err) {
+    if (status != PD_OK) print_message("%s\n", err->message);
+    assert_int_equal(status, PD_OK);
+}
+
+static pd_vk_pipelines *create_pipelines(void) {
+    pd_vk_pipelines *p = NULL;
+    pd_error err = {0};
+    expect_ok(pd_vk_pipelines_create(device, &p, &err), &err);
+    return p;
+}
+
+static const pd_vk_pipeline *get_pipeline(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc) {
+    const pd_vk_pipeline *pipeline = NULL;
+    pd_error err = {0};
+    expect_ok(pd_vk_pipeline_get(p, desc, &pipeline, &err), &err);
+    return pipeline;
+}
+
+/* ---- computing ----------------------------------------------------------------------------- */
+
+#define VK_OK(call) assert_int_equal((call), VK_SUCCESS)
+
+static VkDescriptorSet bind_buffers(VkDescriptorPool *pool, const pd_vk_pipeline *pipeline,
+                                    const pd_vk_buffer *in, const pd_vk_buffer *out) {
+    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2};
+    VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                       .maxSets = 1,
+                                       .poolSizeCount = 1,
+                                       .pPoolSizes = &size};
+    VK_OK(device->vk.vkCreateDescriptorPool(device->handle, &info, NULL, pool));
+    VkDescriptorSet set;
+    VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                            .descriptorPool = *pool,
+                                            .descriptorSetCount = 1,
+                                            .pSetLayouts = &pipeline->set_layout};
+    VK_OK(device->vk.vkAllocateDescriptorSets(device->handle, &allocate, &set));
+    VkDescriptorBufferInfo buffers[2] = {{in->handle, 0, in->bytes}, {out->handle, 0, out->bytes}};
+    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                  .dstSet = set,
+                                  .descriptorCount = 2,
+                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                  .pBufferInfo = buffers};
+    device->vk.vkUpdateDescriptorSets(device->handle, 1, &write, 0, NULL);
+    return set;
+}
+
+static void dispatch(const pd_vk_pipeline *pipeline, VkDescriptorSet set, const uint32_t *args,
+                     uint32_t n_groups) {
+    const struct VolkDeviceTable *vk = &device->vk;
+    VkCommandPool pool;
+    VkCommandBuffer cmd;
+    VkCommandPoolCreateInfo pool_info = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                         .queueFamilyIndex = device->queue_family};
+    VK_OK(vk->vkCreateCommandPool(device->handle, &pool_info, NULL, &pool));
+    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    VK_OK(vk->vkAllocateCommandBuffers(device->handle, &allocate, &cmd));
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    VK_OK(vk->vkBeginCommandBuffer(cmd, &begin));
+    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
+    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &set,
+                                0, NULL);
+    vk->vkCmdPushConstants(cmd, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 8, args);
+    vk->vkCmdDispatch(cmd, n_groups, 1, 1);
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                               .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    vk->vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+                             0, 1, &barrier, 0, NULL, 0, NULL);
+    VK_OK(vk->vkEndCommandBuffer(cmd));
+    VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
+    VK_OK(vk->vkQueueSubmit(device->queue, 1, &submit, VK_NULL_HANDLE));
+    VK_OK(vk->vkQueueWaitIdle(device->queue));
+    vk->vkDestroyCommandPool(device->handle, pool, NULL);
+}
+
+static void computes_with_constants_and_arguments(void **state) {
+    (void)state;
+    enum { N = 100 };
+    pd_vk_memory m;
+    pd_vk_buffer in, out;
+    pd_error err = {0};
+    pd_vk_pipelines *p = create_pipelines();
+    const pd_vk_pipeline *pipeline = get_pipeline(p, &scale);
+    pd_vk_memory_init(&m, device, 0);
+    expect_ok(pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, N * 4, "input", &in, &err),
+              &err);
+    expect_ok(pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, N * 4, "output", &out, &err),
+              &err);
+    uint32_t *x = (uint32_t *)(void *)in.mapped, *y = (uint32_t *)(void *)out.mapped;
+    for (uint32_t i = 0; i < N; i++) x[i] = i * i, y[i] = 0xffffffff;
+    VkDescriptorPool pool;
+    VkDescriptorSet set = bind_buffers(&pool, pipeline, &in, &out);
+    const uint32_t args[2] = {N - 1, 3}; /* the last one must stay as it is */
+    dispatch(pipeline, set, args, (N + 31) / 32);
+    for (uint32_t i = 0; i < N - 1; i++) assert_int_equal(y[i], i * i * 3 + 7);
+    assert_int_equal(y[N - 1], 0xffffffff);
+    device->vk.vkDestroyDescriptorPool(device->handle, pool, NULL);
+    pd_vk_buffer_destroy(&m, &in);
+    pd_vk_buffer_destroy(&m, &out);
+    pd_vk_pipelines_destroy(p);
+}
+
+/* ---- the list ------------------------------------------------------------------------------ */
+
+static void equal_descriptions_share(void **state) {
+    (void)state;
+    pd_vk_pipelines *p = create_pipelines();
+    pd_vk_pipeline_desc other = scale;
+    other.constants[1] = 8;
+    const pd_vk_pipeline *a = get_pipeline(p, &scale), *b = get_pipeline(p, &other);
+    assert_ptr_not_equal(a, b);
+    assert_ptr_equal(get_pipeline(p, &scale), a);
+    assert_string_equal(a->name, "scale(32,7)");
+    assert_string_equal(b->name, "scale(32,8)");
+    assert_int_equal(pd_vk_pipeline_count(p), 2);
+    assert_ptr_equal(pd_vk_pipeline_at(p, 1), b);
+    assert_null(pd_vk_pipeline_at(p, 2));
+    for (uint32_t i = 0; i < 100; i++) { /* the list moves, its pipelines do not */
+        other.constants[1] = 100 + i;
+        get_pipeline(p, &other);
+    }
+    assert_ptr_equal(get_pipeline(p, &scale), a);
+    pd_vk_pipelines_destroy(p);
+    pd_vk_pipelines_destroy(NULL);
+}
+
+static void expect_refusal(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc, pd_status expected,
+                           const char *part) {
+    const pd_vk_pipeline *pipeline;
+    pd_error err = {0};
+    assert_int_equal(pd_vk_pipeline_get(p, desc, &pipeline, &err), expected);
+    assert_null(pipeline);
+    if (!strstr(err.message, part)) print_message("%s\n", err.message);
+    assert_non_null(strstr(err.message, part));
+}
+
+static void limits_are_refused(void **state) {
+    (void)state;
+    pd_vk_pipelines *p = create_pipelines();
+    pd_vk_pipeline_desc desc = scale;
+    desc.constants[0] = 1u << 20;
+    expect_refusal(p, &desc, PD_ERR_UNSUPPORTED, "scale(1048576,7) wants workgroups of 1048576");
+    desc = scale;
+    desc.subgroup_size = 4096;
+    expect_refusal(p, &desc, PD_ERR_UNSUPPORTED, "wants subgroups of 4096");
+    desc = scale;
+    desc.n_constants = 0;
+    expect_refusal(p, &desc, PD_ERR_INTERNAL, "0 constants");
+    desc = scale;
+    desc.n_constants = PD_VK_MAX_CONSTANTS + 1;
+    expect_refusal(p, &desc, PD_ERR_INTERNAL, "17 constants");
+    desc = scale;
+    desc.n_buffers = PD_VK_MAX_BUFFERS + 1;
+    expect_refusal(p, &desc, PD_ERR_INTERNAL, "9 buffers");
+    desc = scale;
+    desc.shader = "no_such_shader";
+    expect_refusal(p, &desc, PD_ERR_IO, "no_such_shader");
+    assert_int_equal(pd_vk_pipeline_count(p), 0);
+    pd_vk_pipelines_destroy(p);
+}
+
+static void subgroup_size_can_be_forced(void **state) {
+    (void)state;
+    if (!device->caps.subgroup_size_control) skip();
+    pd_vk_pipelines *p = create_pipelines();
+    pd_vk_pipeline_desc desc = scale;
+    desc.subgroup_size = device->caps.subgroup_size_max;
+    desc.constants[0] = 2 * desc.subgroup_size;
+    const pd_vk_pipeline *forced = get_pipeline(p, &desc);
+    assert_non_null(strchr(forced->name, '@'));
+    desc.subgroup_size = 0;
+    assert_ptr_not_equal(get_pipeline(p, &desc), forced);
+    pd_vk_pipelines_destroy(p);
+}
+
+/* ---- the driver's cache -------------------------------------------------------------------- */
+
+static bool find_cache(char *path, size_t size) {
+    bool found = false;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        if (strncmp(e->d_name, "pipelines-", 10) == 0) {
+            assert_false(found);
+            found = true;
+            snprintf(path, size, "%s/%s", folder, e->d_name);
+        }
+    closedir(d);
+    return found;
+}
+
+static void overwrite(const char *path, long at, const void *data, size_t n) {
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    assert_int_equal(fwrite(data, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void driver_cache_is_kept(void **state) {
+    (void)state;
+    char path[512];
+    for (int round = 0; round < 4; round++) {
+        pd_vk_pipelines *p = create_pipelines();
+        get_pipeline(p, &scale);
+        pd_vk_pipelines_destroy(p);
+        assert_true(find_cache(path, sizeof path));
+        if (round == 1) overwrite(path, 0, "GARBAGE", 7);
+        if (round == 2) assert_int_equal(truncate(path, 20), 0);
+    }
+}
+
+static void validation_was_silent(void **state) {
+    (void)state;
+    assert_int_equal(pd_vk_validation_count(), 0);
+}
+
+static bool open_llvmpipe(pd_error *err) {
+    pd_device_info list[32];
+    const char *note = NULL;
+    uint32_t n = 0;
+    if (pd_vulkan_list(list, 32, &n, &note, err) != PD_OK) return false;
+    for (uint32_t i = 0; i < n && i < 32; i++)
+        if (strstr(list[i].name, "llvmpipe")) return pd_vk_device_open(i, &device, err) == PD_OK;
+    return false;
+}
+
+static void remove_folder(void) {
+    char path[512];
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (e->d_name[0] != '.') unlink(path);
+    }
+    if (d) closedir(d);
+    rmdir(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(computes_with_constants_and_arguments),
+        cmocka_unit_test(equal_descriptions_share),
+        cmocka_unit_test(limits_are_refused),
+        cmocka_unit_test(subgroup_size_can_be_forced),
+        cmocka_unit_test(driver_cache_is_kept),
+        cmocka_unit_test(validation_was_silent),
+    };
+    pd_error err = {0};
+    pd_log_set(print_line, NULL, PD_LOG_WARN);
+    setenv("PERIDOT_VALIDATION", "core,sync", 0);
+    bool open = open_llvmpipe(&err);
+    if (!open) unsetenv("PERIDOT_VALIDATION");
+    if (!open && !open_llvmpipe(&err)) {
+        printf("skipped: no Vulkan driver offers llvmpipe\n");
+        return 77;
+    }
+    if (!mkdtemp(folder)) return 77;
+    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pd_vk_device_close(device);
+    remove_folder();
+    return failed;
+}

@@ -1,0 +1,241 @@
+/* Every embedded shader compiles and is valid SPIR-V for Vulkan 1.1 (spirv-val says so); the cache
+ * gives back what was compiled and survives damage; mistakes in shaders are reported with their
+ * file and line. Needs no Vulkan device.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <dirent.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/vulkan/pipeline.h"
+#include "base/memory.h"
+
+extern char **environ;
+
+static char folder[] = "/tmp/peridot-shaders-XXXXXX"; /* cache and SPIR-V of this run */
+
+static const char *path_of(const char *name) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void write_file(const char *path, const void *data, size_t n) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static size_t read_file(const char *path, uint8_t *data, size_t cap) {
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t n = fread(data, 1, cap, f);
+    fclose(f);
+    assert_true(n < cap);
+    return n;
+}
+
+/* The only file of the folder that starts with `prefix`; false: there is none. */
+static bool find_file(const char *prefix, char *name, size_t size) {
+    uint32_t n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && ++n)
+            assert_true((size_t)snprintf(name, size, "%s", e->d_name) < size);
+    closedir(d);
+    assert_true(n <= 1);
+    return n == 1;
+}
+
+static void empty_folder(void) {
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] != '.') unlink(path_of(e->d_name));
+    closedir(d);
+}
+
+/* Exit status of a command, -1 when it cannot be started. */
+static int run_command(char *const argv[]) {
+    pid_t pid;
+    int status = -1;
+    if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0) return -1;
+    while (waitpid(pid, &status, 0) < 0) continue;
+    return WIFEXITED(status) && WEXITSTATUS(status) != 127 ? WEXITSTATUS(status) : -1;
+}
+
+static void get_spirv(const char *name, uint32_t **words, size_t *n_bytes) {
+    pd_error err = {0};
+    pd_status status = pd_vk_spirv_get(name, words, n_bytes, &err);
+    if (status != PD_OK) print_message("%s\n", err.message);
+    assert_int_equal(status, PD_OK);
+    assert_true(*n_bytes > 20 && *n_bytes % 4 == 0);
+    assert_int_equal((*words)[0], 0x07230203);
+}
+
+static void every_shader_is_valid(void **state) {
+    (void)state;
+    char version[] = "--version", validator[] = "spirv-val", env[] = "--target-env",
+         target[] = "vulkan1.1";
+    char *const probe[] = {validator, version, NULL};
+    if (run_command(probe) != 0) {
+        print_message("spirv-val is not installed: the shaders are only compiled\n");
+        validator[0] = '\0';
+    }
+    uint32_t n = 0;
+    for (const char *name; (name = pd_vk_shader_name(n)); n++) {
+        uint32_t *words;
+        size_t n_bytes;
+        get_spirv(name, &words, &n_bytes);
+        char path[512];
+        snprintf(path, sizeof path, "%s", path_of("shader.spv"));
+        write_file(path, words, n_bytes);
+        pd_free(words);
+        char *const validate[] = {validator, env, target, path, NULL};
+        int result = validator[0] ? run_command(validate) : 0;
+        if (result != 0) print_message("%s.comp is not valid SPIR-V\n", name);
+        assert_int_equal(result, 0);
+    }
+    assert_true(n > 0);
+}
+
+static void names_have_no_extension(void **state) {
+    (void)state;
+    for (uint32_t i = 0; pd_vk_shader_name(i); i++) {
+        assert_null(strchr(pd_vk_shader_name(i), '.'));
+        for (uint32_t k = 0; k < i; k++)
+            assert_string_not_equal(pd_vk_shader_name(i), pd_vk_shader_name(k));
+    }
+}
+
+/* ---- the cache: one shader from the test data ---------------------------------------------- */
+
+static void cache_gives_the_same(void **state) {
+    (void)state;
+    uint32_t *fresh, *cached;
+    size_t n_fresh, n_cached;
+    char name[300];
+    empty_folder();
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    get_spirv("scale", &fresh, &n_fresh);
+    assert_true(find_file("spirv-", name, sizeof name));
+    get_spirv("scale", &cached, &n_cached);
+    assert_int_equal(n_cached, n_fresh);
+    assert_memory_equal(cached, fresh, n_fresh);
+    assert_true(find_file("spirv-", name, sizeof name));
+    pd_free(fresh);
+    pd_free(cached);
+}
+
+/* Every kind of damage leads to the same SPIR-V, and to a whole file again. */
+static void damage_is_repaired(void **state) {
+    (void)state;
+    static uint8_t whole[1 << 16], again[1 << 16];
+    uint32_t *words;
+    size_t n_bytes;
+    char name[300];
+    empty_folder();
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    get_spirv("scale", &words, &n_bytes);
+    pd_free(words);
+    assert_true(find_file("spirv-", name, sizeof name));
+    size_t n = read_file(path_of(name), whole, sizeof whole);
+    const size_t cuts[] = {0, 1, 8, 15, 16, 17, 36, n - 4, n - 1};
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0] + n / 16; i++) {
+        bool cut = i < sizeof cuts / sizeof cuts[0];
+        size_t flipped = cut ? 0 : (i - sizeof cuts / sizeof cuts[0]) * 16;
+        memcpy(again, whole, n);
+        if (!cut) again[flipped] ^= 0x10;
+        write_file(path_of(name), again, cut ? cuts[i] : n);
+        uint32_t *recovered;
+        size_t n_recovered;
+        get_spirv("scale", &recovered, &n_recovered);
+        assert_int_equal(n_recovered, n_bytes);
+        pd_free(recovered);
+        assert_int_equal(read_file(path_of(name), again, sizeof again), n);
+        assert_memory_equal(again, whole, n);
+    }
+}
+
+static void works_without_a_cache(void **state) {
+    (void)state;
+    uint32_t *words;
+    size_t n_bytes;
+    setenv("PERIDOT_CACHE_DIR", "/dev/null/nowhere", 1);
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    get_spirv("scale", &words, &n_bytes);
+    pd_free(words);
+    setenv("PERIDOT_CACHE_DIR", folder, 1);
+}
+
+/* ---- mistakes ------------------------------------------------------------------------------ */
+
+static void expect_mistake(const char *name, const char *part) {
+    pd_error err = {0};
+    uint32_t *words;
+    size_t n_bytes;
+    assert_int_equal(pd_vk_spirv_get(name, &words, &n_bytes, &err), PD_ERR_INTERNAL);
+    assert_null(words);
+    if (!strstr(err.message, part)) print_message("%s\n", err.message);
+    assert_non_null(strstr(err.message, part));
+}
+
+static void mistakes_name_file_and_line(void **state) {
+    (void)state;
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    expect_mistake("broken", "broken.comp:6: 'no_such_thing'");
+    expect_mistake("broken_include", "broken.glsl:3: ");
+    unsetenv("PERIDOT_SHADER_DIR");
+    expect_mistake("no_such_shader", "no_such_shader.comp");
+}
+
+static void missing_include_is_named(void **state) {
+    (void)state;
+    pd_error err = {0};
+    uint32_t *words;
+    size_t n_bytes;
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    assert_int_not_equal(pd_vk_spirv_get("missing_include", &words, &n_bytes, &err), PD_OK);
+    assert_non_null(strstr(err.message, "no_such_file.glsl"));
+}
+
+static int unset_folder(void **state) {
+    (void)state;
+    unsetenv("PERIDOT_SHADER_DIR");
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shader_is_valid),
+        cmocka_unit_test(names_have_no_extension),
+        cmocka_unit_test_teardown(cache_gives_the_same, unset_folder),
+        cmocka_unit_test_teardown(damage_is_repaired, unset_folder),
+        cmocka_unit_test_teardown(works_without_a_cache, unset_folder),
+        cmocka_unit_test_teardown(mistakes_name_file_and_line, unset_folder),
+        cmocka_unit_test_teardown(missing_include_is_named, unset_folder),
+    };
+    if (!mkdtemp(folder)) {
+        printf("skipped: no folder can be made in /tmp\n");
+        return 77;
+    }
+    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    unsetenv("PERIDOT_SHADER_DIR");
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    empty_folder();
+    rmdir(folder);
+    return failed;
+}
