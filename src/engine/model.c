@@ -43,6 +43,14 @@ static pd_status read_file(pd_model *m, const char *path, bool vocab_only, pd_er
     return pd_weights_bind(m->file, &m->config, m->weights, err);
 }
 
+/* A GPU has its own copy: the file's pages need not stay in memory. */
+static void forget_file(const pd_model *m) {
+    pd_device_kind kind = m->backend->v->info(m->backend)->kind;
+    if (kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE) return;
+    for (uint64_t i = 0; i < pd_gguf_tensor_count(m->file); i++)
+        pd_gguf_forget(m->file, pd_gguf_tensor_at(m->file, i));
+}
+
 static pd_status load_weights(pd_model *m, const pd_model_desc *desc, pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
@@ -51,6 +59,7 @@ static pd_status load_weights(pd_model *m, const pd_model_desc *desc, pd_error *
     if (status == PD_OK)
         status = m->backend->v->load(m->backend, &plan, desc->progress, desc->progress_ctx, err);
     pd_plan_free(&plan);
+    if (status == PD_OK) forget_file(m);
     return status;
 }
 

@@ -82,8 +82,9 @@ static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     s->tokens = pd_alloc(s->desc.n_ctx, sizeof *s->tokens);
     s->rows = pd_alloc(s->desc.n_chunk, sizeof *s->rows);
     s->out_rows = pd_alloc(s->desc.n_chunk, sizeof *s->out_rows);
+    s->best = pd_alloc(s->desc.n_chunk, sizeof *s->best);
     s->logits = pd_alloc((size_t)logit_rows * s->model->config.n_vocab, sizeof *s->logits);
-    if (!s->tokens || !s->rows || !s->out_rows || !s->logits)
+    if (!s->tokens || !s->rows || !s->out_rows || !s->best || !s->logits)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions",
                         s->desc.n_ctx);
     return PD_OK;
@@ -152,6 +153,7 @@ void pd_session_destroy(pd_session *s) {
     pd_free(s->tokens);
     pd_free(s->rows);
     pd_free(s->out_rows);
+    pd_free(s->best);
     pd_free(s->logits);
     pd_free(s);
 }
@@ -189,12 +191,11 @@ static pd_status raise_nonfinite(const pd_stage *stage, pd_session *s, const pd_
 /* Reads what argmax found for every output and checks that all logits were finite. */
 static pd_status read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
                            pd_error *err) {
+    PD_TRY(s->model->backend->v->read(stage->program, stage->best, 0,
+                                      step->n_outs * sizeof *s->best, s->best, err));
     for (uint32_t i = 0; i < step->n_outs; i++) {
-        uint32_t best[4];
-        PD_TRY(s->model->backend->v->read(stage->program, stage->best, i * sizeof best, sizeof best,
-                                          best, err));
-        if (best[2] != 0) return raise_nonfinite(stage, s, step, err);
-        s->last_best = best[0];
+        if (s->best[i][2] != 0) return raise_nonfinite(stage, s, step, err);
+        s->last_best = s->best[i][0];
     }
     s->last = stage;
     s->last_n_rows = step->n_outs;

@@ -21,6 +21,7 @@ struct pd_session {
     uint32_t *tokens;     /* [n_ctx] the timeline, as far as it is computed */
     pd_step_row *rows;    /* [n_chunk] of the step being made */
     uint32_t *out_rows;   /* [n_chunk] */
+    uint32_t (*best)[4];  /* [n_chunk] what argmax found: id, value, non-finite values, 0 */
     float *logits;        /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
     const pd_stage *last; /* whose outputs hold the last position; NULL: none */
     uint32_t last_n_rows; /* rows of that step with outputs */

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Shared by the tests of the command line. Needs $PERIDOT (the program) and $PERIDOT_TEST_DATA.
 # Every check prints what it expected and what it found when it fails; the script ends with
 # `finish`, which fails if any check did.  SPDX-License-Identifier: MIT

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # `bench`: rows, names and fields; never how fast.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The debug commands' contracts: tokenize, detokenize, logits, inspect, devices.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"

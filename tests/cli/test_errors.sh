@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # What users do wrong, and what they are told: the exit code, and one sentence.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"

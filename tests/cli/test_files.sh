@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Output files appear when complete or not at all, and lost output is an error.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # `run`: tokens, text, limits, the timing block, and Ctrl-C.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"

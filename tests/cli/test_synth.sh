@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # `synth`: the same options give the same bytes, and the file is a model of the shape asked for.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"

@@ -30,6 +30,30 @@ static void random_texts_agree(void **state) {
     compare_random_texts(file, vocab, 20000, 1);
 }
 
+/* Texts long enough for the word cache: words come again in other surroundings. */
+static void long_texts_agree(void **state) {
+    (void)state;
+    enum { N = 6000, PARTS = 12 };
+    static char text[N + 256], parts[PARTS][256];
+    static uint32_t got[N + 256], want[N + 256];
+    slow_vocab slow = slow_open(file);
+    rng r = {5};
+    for (int i = 0; i < 20; i++) {
+        size_t n = 0, n_parts[PARTS], n_got;
+        for (int k = 0; k < PARTS; k++) n_parts[k] = random_text(&r, vocab, parts[k]);
+        while (n < N) {
+            uint32_t k = rng_below(&r, PARTS);
+            memcpy(text + n, parts[k], n_parts[k]);
+            n += n_parts[k];
+            text[n++] = "\n ,x"[rng_below(&r, 4)];
+        }
+        assert_int_equal(pd_vocab_encode(vocab, text, n, false, got, N + 256, &n_got, NULL), PD_OK);
+        size_t n_want = slow_encode(&slow, text, n, false, want);
+        assert_same_ids("a long text", 11, got, n_got, want, n_want);
+    }
+    slow_close(&slow);
+}
+
 /* The token list of the golden model, to be changed and written again. */
 static pd_hf_tokenizer copy_tokens(void) {
     const pd_gguf_value *tokens = pd_gguf_find(file, "tokenizer.ggml.tokens");
@@ -227,6 +251,7 @@ static void threads_share_a_vocabulary(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_texts_agree),
+        cmocka_unit_test(long_texts_agree),
         cmocka_unit_test(scores_rule_over_ids),
         cmocka_unit_test(long_words_agree),
         cmocka_unit_test(huge_words_finish),

@@ -6,6 +6,8 @@
 
 #include "backend/vulkan/program.h"
 
+enum { TRANSFER_BYTES = 1 << 20 };
+
 /* ---- one-off command buffers ---------------------------------------------------------------- */
 
 pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err) {
@@ -66,24 +68,27 @@ static pd_status copy_now(pd_vk_backend *b, VkBuffer from, uint64_t from_at, VkB
     return pd_vk_finish_once(b, cmd, err);
 }
 
+/* A mapped buffer of at least `bytes`, kept for the next copy. */
+static pd_status grow_transfer(pd_vk_backend *b, pd_vk_buffer *buffer, pd_vk_use use,
+                               uint64_t bytes, pd_error *err) {
+    if (buffer->bytes >= bytes) return PD_OK;
+    pd_vk_buffer_destroy(&b->memory, buffer);
+    uint64_t rounded = pd_round_up(bytes, TRANSFER_BYTES);
+    return pd_vk_buffer_create(&b->memory, use, PD_VK_FOR_SCRATCH, rounded, "host copies", buffer,
+                               err);
+}
+
 pd_status pd_vk_copy_in(pd_vk_backend *b, pd_vk_slice to, const void *src, pd_error *err) {
-    pd_vk_buffer staging = {0};
-    PD_TRY(pd_vk_buffer_create(&b->memory, PD_VK_STAGING, PD_VK_FOR_SCRATCH, to.bytes, "staging",
-                               &staging, err));
-    memcpy(staging.mapped, src, to.bytes);
-    pd_status status = copy_now(b, staging.handle, 0, to.handle, to.offset, to.bytes, err);
-    pd_vk_buffer_destroy(&b->memory, &staging);
-    return status;
+    PD_TRY(grow_transfer(b, &b->transfer_in, PD_VK_STAGING, to.bytes, err));
+    memcpy(b->transfer_in.mapped, src, to.bytes);
+    return copy_now(b, b->transfer_in.handle, 0, to.handle, to.offset, to.bytes, err);
 }
 
 pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error *err) {
-    pd_vk_buffer readback = {0};
-    PD_TRY(pd_vk_buffer_create(&b->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH, from.bytes,
-                               "read-back", &readback, err));
-    pd_status status = copy_now(b, from.handle, from.offset, readback.handle, 0, from.bytes, err);
-    if (status == PD_OK) memcpy(dst, readback.mapped, from.bytes);
-    pd_vk_buffer_destroy(&b->memory, &readback);
-    return status;
+    PD_TRY(grow_transfer(b, &b->transfer_out, PD_VK_READBACK, from.bytes, err));
+    PD_TRY(copy_now(b, from.handle, from.offset, b->transfer_out.handle, 0, from.bytes, err));
+    memcpy(dst, b->transfer_out.mapped, from.bytes);
+    return PD_OK;
 }
 
 /* ---- the vtable ----------------------------------------------------------------------------- */
@@ -93,6 +98,8 @@ static void vulkan_close(pd_backend *base) {
     if (b->device) {
         b->device->vk.vkDeviceWaitIdle(b->device->handle);
         pd_vk_weights_destroy(b->weights);
+        pd_vk_buffer_destroy(&b->memory, &b->transfer_in);
+        pd_vk_buffer_destroy(&b->memory, &b->transfer_out);
         if (b->pipelines) pd_vk_pipelines_destroy(b->pipelines);
         b->device->vk.vkDestroyCommandPool(b->device->handle, b->command_pool, NULL);
         pd_vk_device_close(b->device);

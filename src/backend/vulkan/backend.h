@@ -22,6 +22,7 @@ typedef struct pd_vk_backend {
     pd_vk_pipelines *pipelines;
     pd_vk_weights *weights;
     VkCommandPool command_pool;
+    pd_vk_buffer transfer_in, transfer_out; /* for pd_vk_copy_in and _out; grown when needed */
 } pd_vk_backend;
 
 /* ---- KV store ------------------------------------------------------------------------------- */
@@ -46,7 +47,7 @@ struct pd_kv_store {
 pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err);
 /* Ends, submits, waits for and frees the command buffer; also when something fails. */
 pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err);
-/* Copies between a device buffer and host memory through a temporary staging buffer. */
+/* Copies between a device buffer and host memory through the backend's transfer buffers. */
 pd_status pd_vk_copy_in(pd_vk_backend *b, pd_vk_slice to, const void *src, pd_error *err);
 pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error *err);
 

@@ -68,7 +68,8 @@ uint32_t pd_vk_wtype(pd_type type) {
 pd_vk_matvec pd_vk_choose_matvec(const pd_vk_device *d, uint32_t wtype, uint32_t n_rows,
                                  uint32_t n_blocks, uint32_t n_cols, bool geglu) {
     uint32_t wg = 128, lanes = n_rows <= 8192 ? 16 : 8, rows = n_cols > 4 ? 2 : 4;
-    if (n_rows <= 2048) rows = 2;
+    if (n_rows <= 2048 || wtype <= PD_W_BF16)
+        rows = 2; /* unquantised blocks: 64 or 128 bytes each */
     if (d->caps.is_software) {
         wg = 32;
         lanes = 8;

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 enum {
@@ -61,6 +62,8 @@ static const use_rule rules[] = {
 void pd_vk_memory_init(pd_vk_memory *m, pd_vk_device *device, uint64_t limit_bytes) {
     const pd_device_info *info = &device->info;
     uint64_t known = info->memory_free_bytes ? info->memory_free_bytes : info->memory_bytes;
+    /* lavapipe reports a heap of 2 GiB whatever the machine has; its memory is the host's */
+    if (device->caps.is_software) known = pd_host_memory_bytes();
     *m = (pd_vk_memory){.device = device, .limit_bytes = limit_bytes ? limit_bytes : known};
 }
 

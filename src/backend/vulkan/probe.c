@@ -99,7 +99,9 @@ static void read_memory(pd_vk_probe *p) {
  * timestamps everywhere and no scheduling handicap against a desktop that draws. */
 static void read_queues(pd_vk_probe *p) {
     VkQueueFamilyProperties families[32];
-    uint32_t n = sizeof families / sizeof families[0];
+    uint32_t n = 0;
+    vkGetPhysicalDeviceQueueFamilyProperties(p->physical, &n, NULL);
+    if (n > sizeof families / sizeof families[0]) n = sizeof families / sizeof families[0];
     vkGetPhysicalDeviceQueueFamilyProperties(p->physical, &n, families);
     for (uint32_t i = 0; i < n && !p->has_compute_queue; i++) {
         if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || !families[i].queueCount) continue;

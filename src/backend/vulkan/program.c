@@ -6,7 +6,7 @@
 
 #include "backend/vulkan/kernels.h"
 
-enum { SMALL_OUTPUT_BYTES = 4096 }; /* copied back after every run */
+enum { SMALL_OUTPUT_BYTES = 16384 }; /* copied back after every run */
 
 /* ---- memory --------------------------------------------------------------------------------- */
 

@@ -1,0 +1,305 @@
+/* `cpu`: attention over KV pages, with the softmax computed on the way (running maximum m, running
+ * sum l, running weighted sum o of V per query).
+ *
+ * An item of work is a tile of consecutive rows of one sequence (all query heads of one KV head,
+ * at most TILE_QUERIES queries) over a range of pages. Pages are read SLOTS positions at a time,
+ * widened to f32 once for all queries of the tile. What a query may not see is never multiplied,
+ * not even by zero: pages hold arbitrary bits where nothing was stored.
+ *
+ * When there are fewer tiles than threads can use (decoding), the past is cut into splits whose
+ * (m, l, o) are put together afterwards:
+ *     M = max m_i;   out = sum exp(m_i - M) o_i / sum exp(m_i - M) l_i
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+
+enum {
+    TILE_QUERIES = 64,
+    SLOTS = 16,
+    ITEMS_PER_THREAD = 4,
+    MAX_SPLIT_ITEMS = 256,
+    MIN_SPLIT_PAGES = 4
+};
+
+typedef struct attention_job {
+    const pd_program *p;
+    const pd_op_attention *op;
+    uint32_t layer, hd, group;
+    uint32_t n_splits;
+} attention_job;
+
+/* A tile's queries and their running softmax, in a thread's work memory. */
+typedef struct attention_state {
+    const pd_step_row *rows;
+    uint32_t n_queries; /* rows of the tile * group; query i belongs to row i / group */
+    float *q, *o;       /* [n_queries, head_dim] */
+    float *scores;      /* [n_queries, 64] of one page */
+    float *m, *l;       /* [n_queries] */
+    float *wide;        /* [SLOTS, head_dim] */
+} attention_state;
+
+static uint32_t group_of(const pd_program *p) {
+    return p->desc.kv.n_heads / p->desc.kv.n_kv_heads;
+}
+
+static uint32_t tile_rows(const pd_program *p) {
+    uint32_t group = group_of(p);
+    return group < TILE_QUERIES ? TILE_QUERIES / group : 1;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+static uint32_t smaller(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* Positions that some row of the tile sees. */
+static void tile_range(const attention_job *job, const pd_cpu_tile *tile, uint32_t *lo,
+                       uint32_t *hi) {
+    const pd_step_row *rows = job->p->step->rows + tile->first;
+    *lo = UINT32_MAX;
+    *hi = 0;
+    for (uint32_t r = 0; r < tile->n; r++) {
+        *lo = smaller(*lo, pd_cpu_first_visible(&rows[r], job->op->window));
+        *hi = larger(*hi, rows[r].end);
+    }
+}
+
+/* ---- one page ------------------------------------------------------------------------------- */
+
+/* Slots [s, s + n) of a page as floats: in place, or widened. */
+static const float *view(const attention_job *job, const attention_state *st, const uint8_t *page,
+                         uint32_t s, uint32_t n) {
+    const pd_kv_store *kv = job->p->kv;
+    const uint8_t *src = page + (uint64_t)s * job->hd * kv->value_bytes;
+    if (kv->shape.f32) return (const float *)(const void *)src;
+    job->p->cpu->kernels->unpack(PD_TYPE_F16, src, n * job->hd, st->wide);
+    return st->wide;
+}
+
+/* The slots of the page at `base` that query i sees, as [*a, *b); false: none. */
+static bool query_slots(const attention_job *job, const attention_state *st, uint32_t i,
+                        uint32_t base, uint32_t *a, uint32_t *b) {
+    const pd_step_row *row = &st->rows[i / job->group];
+    uint32_t lo = larger(pd_cpu_first_visible(row, job->op->window), base);
+    uint32_t hi = smaller(row->end, base + PD_PAGE_POSITIONS);
+    *a = lo - base;
+    *b = hi - base;
+    return lo < hi;
+}
+
+static void soften(const attention_job *job, const attention_state *st, uint32_t base) {
+    const pd_cpu_kernels *kernels = job->p->cpu->kernels;
+    for (uint32_t i = 0; i < st->n_queries; i++) {
+        uint32_t a, b;
+        if (!query_slots(job, st, i, base, &a, &b)) continue;
+        float *scores = st->scores + i * PD_PAGE_POSITIONS + a;
+        float max = kernels->max(scores, b - a);
+        if (max > st->m[i]) {
+            float shrink = expf(st->m[i] - max);
+            kernels->scale(st->o + (size_t)i * job->hd, job->hd, shrink);
+            st->l[i] *= shrink;
+            st->m[i] = max;
+        }
+        st->l[i] += kernels->exp_sum(scores, b - a, st->m[i]);
+    }
+}
+
+/* Slots [begin, end) of a page are seen by some query. */
+static void attend_page(const attention_job *job, const attention_state *st, const uint8_t *k,
+                        const uint8_t *v, uint32_t base, uint32_t begin, uint32_t end) {
+    const pd_cpu_kernels *kernels = job->p->cpu->kernels;
+    uint32_t hd = job->hd;
+    for (uint32_t s = begin; s < end; s += SLOTS) {
+        uint32_t n = smaller(SLOTS, end - s);
+        kernels->panel(view(job, st, k, s, n), hd, n, hd, st->q, hd, st->n_queries, st->scores + s,
+                       PD_PAGE_POSITIONS, false);
+    }
+    soften(job, st, base);
+    for (uint32_t s = begin; s < end; s += SLOTS) {
+        uint32_t n = smaller(SLOTS, end - s);
+        const float *values = view(job, st, v, s, n);
+        for (uint32_t i = 0; i < st->n_queries; i++) {
+            uint32_t a, b;
+            if (!query_slots(job, st, i, base, &a, &b)) continue;
+            a = larger(a, s);
+            b = smaller(b, s + n);
+            if (a >= b) continue;
+            kernels->mix(st->scores + i * PD_PAGE_POSITIONS + a, values + (size_t)(a - s) * hd, hd,
+                         b - a, hd, st->o + (size_t)i * hd);
+        }
+    }
+}
+
+/* ---- one item ------------------------------------------------------------------------------- */
+
+static attention_state open_tile(const attention_job *job, const pd_cpu_tile *tile,
+                                 uint32_t kv_head, float *work) {
+    const pd_program *p = job->p;
+    uint32_t hd = job->hd, n = tile->n * job->group;
+    attention_state st = {.rows = p->step->rows + tile->first, .n_queries = n};
+    st.q = work;
+    st.o = st.q + (size_t)n * hd;
+    st.scores = st.o + (size_t)n * hd;
+    st.m = st.scores + (size_t)n * PD_PAGE_POSITIONS;
+    st.l = st.m + n;
+    st.wide = st.l + n;
+    for (uint32_t r = 0; r < tile->n; r++) {
+        const float *q = pd_cpu_row(p, job->op->q, tile->first + r) + kv_head * job->group * hd;
+        memcpy(st.q + (size_t)r * job->group * hd, q, (size_t)job->group * hd * sizeof *q);
+    }
+    memset(st.o, 0, (size_t)n * hd * sizeof *st.o);
+    for (uint32_t i = 0; i < n; i++) {
+        st.m[i] = -INFINITY;
+        st.l[i] = 0;
+    }
+    return st;
+}
+
+static float *output(const attention_job *job, const pd_cpu_tile *tile, uint32_t kv_head,
+                     uint32_t i) {
+    uint32_t head = kv_head * job->group + i % job->group;
+    return pd_cpu_row(job->p, job->op->out, tile->first + i / job->group) + head * job->hd;
+}
+
+static size_t partial_floats(const pd_program *p) {
+    uint32_t rows = smaller(tile_rows(p), p->desc.max_rows);
+    return (size_t)rows * group_of(p) * (p->desc.kv.head_dim + 2);
+}
+
+static void close_tile(const attention_job *job, const pd_cpu_tile *tile, uint32_t kv_head,
+                       uint32_t item, const attention_state *st) {
+    uint32_t hd = job->hd, n = st->n_queries;
+    if (job->n_splits > 1) {
+        float *partial = job->p->partials + item * partial_floats(job->p);
+        memcpy(partial, st->m, n * sizeof *partial);
+        memcpy(partial + n, st->l, n * sizeof *partial);
+        memcpy(partial + 2 * n, st->o, (size_t)n * hd * sizeof *partial);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        float *out = output(job, tile, kv_head, i);
+        memcpy(out, st->o + (size_t)i * hd, hd * sizeof *out);
+        job->p->cpu->kernels->scale(out, hd, 1.0f / st->l[i]);
+    }
+}
+
+static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const attention_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_kv_store *kv = p->kv;
+    uint32_t n_kv_heads = kv->shape.n_kv_heads;
+    for (uint32_t item = begin; item < end; item++) {
+        uint32_t split = item % job->n_splits, kv_head = item / job->n_splits % n_kv_heads;
+        const pd_cpu_tile *tile = &p->tiles[item / job->n_splits / n_kv_heads];
+        attention_state st = open_tile(job, tile, kv_head, pd_cpu_work(p, thread));
+        const uint32_t *table = pd_cpu_table(p, job->layer, st.rows[0].seq);
+        uint32_t lo, hi;
+        tile_range(job, tile, &lo, &hi);
+        uint32_t first = lo / PD_PAGE_POSITIONS, n = pd_div_up(hi, PD_PAGE_POSITIONS) - first;
+        uint32_t from = first + (uint32_t)((uint64_t)n * split / job->n_splits);
+        uint32_t to = first + (uint32_t)((uint64_t)n * (split + 1) / job->n_splits);
+        for (uint32_t page = from; page < to; page++) {
+            uint32_t base = page * PD_PAGE_POSITIONS;
+            uint32_t a = larger(lo, base) - base;
+            uint32_t b = smaller(hi, base + PD_PAGE_POSITIONS) - base;
+            attend_page(job, &st, pd_cpu_page(kv, kv->k, job->layer, table[page], kv_head),
+                        pd_cpu_page(kv, kv->v, job->layer, table[page], kv_head), base, a, b);
+        }
+        close_tile(job, tile, kv_head, item, &st);
+    }
+}
+
+/* ---- putting splits together ---------------------------------------------------------------- */
+
+static void join_query(const attention_job *job, const float *partials, uint32_t n, uint32_t i,
+                       float *out) {
+    size_t stride = partial_floats(job->p);
+    uint32_t hd = job->hd;
+    float max = -INFINITY, total = 0;
+    for (uint32_t s = 0; s < job->n_splits; s++) {
+        float m = partials[s * stride + i];
+        if (m > max) max = m;
+    }
+    memset(out, 0, hd * sizeof *out);
+    for (uint32_t s = 0; s < job->n_splits; s++) {
+        const float *part = partials + s * stride;
+        float weight = expf(part[i] - max);
+        total += weight * part[n + i];
+        job->p->cpu->kernels->mix(&weight, part + 2 * n + (size_t)i * hd, hd, 1, hd, out);
+    }
+    job->p->cpu->kernels->scale(out, hd, 1.0f / total);
+}
+
+static void join_tiles(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const attention_job *job = ctx;
+    const pd_program *p = job->p;
+    uint32_t n_kv_heads = p->kv->shape.n_kv_heads;
+    (void)thread;
+    for (uint32_t item = begin; item < end; item++) {
+        const pd_cpu_tile *tile = &p->tiles[item / n_kv_heads];
+        uint32_t kv_head = item % n_kv_heads, n = tile->n * job->group;
+        const float *partials = p->partials + item * job->n_splits * partial_floats(p);
+        for (uint32_t i = 0; i < n; i++) {
+            join_query(job, partials, n, i, output(job, tile, kv_head, i));
+        }
+    }
+}
+
+/* ---- the operation -------------------------------------------------------------------------- */
+
+static uint32_t max_split_items(const pd_program *p) {
+    return smaller(ITEMS_PER_THREAD * p->cpu->n_threads, MAX_SPLIT_ITEMS);
+}
+
+static uint32_t choose_splits(const attention_job *job, uint32_t n_items) {
+    if (job->p->cpu->n_threads == 1) return 1;
+    uint32_t most_pages = 0;
+    for (uint32_t t = 0; t < job->p->n_tiles; t++) {
+        uint32_t lo, hi;
+        tile_range(job, &job->p->tiles[t], &lo, &hi);
+        most_pages = larger(most_pages, (hi - lo) / PD_PAGE_POSITIONS);
+    }
+    uint32_t wanted = max_split_items(job->p) / n_items;
+    return larger(1, smaller(wanted, most_pages / MIN_SPLIT_PAGES));
+}
+
+void pd_cpu_attention_prepare(pd_program *p) {
+    p->n_tiles = 0;
+    if (!p->kv) return;
+    uint32_t most = tile_rows(p);
+    for (uint32_t r = 0; r < p->step->n_rows; r++) {
+        pd_cpu_tile *last = p->n_tiles ? &p->tiles[p->n_tiles - 1] : NULL;
+        bool joins =
+            last && last->n < most && p->step->rows[last->first].seq == p->step->rows[r].seq;
+        if (joins) {
+            last->n++;
+        } else {
+            p->tiles[p->n_tiles++] = (pd_cpu_tile){.first = r, .n = 1};
+        }
+    }
+}
+
+void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
+    attention_job job = {.p = p,
+                         .op = &op->attention,
+                         .layer = (uint32_t)op->layer,
+                         .hd = p->kv->shape.head_dim,
+                         .group = group_of(p)};
+    uint32_t n_items = p->n_tiles * p->kv->shape.n_kv_heads;
+    job.n_splits = choose_splits(&job, n_items);
+    pd_pool_run(p->cpu->pool, n_items * job.n_splits, 1, attend_items, &job);
+    if (job.n_splits > 1) pd_pool_run(p->cpu->pool, n_items, 1, join_tiles, &job);
+}
+
+uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
+    uint64_t queries = (uint64_t)tile_rows(p) * group_of(p), hd = p->desc.kv.head_dim;
+    return 4 * (queries * (2 * hd + PD_PAGE_POSITIONS + 2) + SLOTS * hd);
+}
+
+uint64_t pd_cpu_attention_partial_bytes(const pd_program *p) {
+    if (p->desc.kv.n_layers == 0 || p->cpu->n_threads == 1) return 0;
+    return max_split_items(p) * partial_floats(p) * sizeof(float);
+}

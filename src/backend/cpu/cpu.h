@@ -1,0 +1,160 @@
+/* What the files of the CPU backends share: the backend, its KV pages, a compiled plan.
+ *
+ *   cpu.c        the device: opening, accounting, loading weights, KV pages
+ *   program.c    compiling and running plans
+ *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
+ *   fast.c, matmul.c, attention.c     `cpu`: the same operations over kernels.h and threads
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_CPU_CPU_H
+#define PD_CPU_CPU_H
+
+#include <math.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "backend/cpu/kernels.h"
+#include "base/thread.h"
+
+typedef struct pd_cpu {
+    pd_backend base;
+    bool reference;
+    pd_device_info info;
+    pd_pool *pool;
+    uint32_t n_threads;
+    const pd_cpu_kernels *kernels;
+    pd_backend_stats stats;
+    const void **loaded; /* data of the weights counted so far, sorted */
+    uint32_t n_loaded;
+} pd_cpu;
+
+/* Counts `bytes` more of what (one of stats' three fields), or says how much is missing. */
+pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_t bytes,
+                         pd_error *err);
+void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes);
+
+/* ---- KV pages ------------------------------------------------------------------------------- */
+
+/* Of each layer first the K pages, then the V pages: [page, kv_head, slot, head_dim]. */
+struct pd_kv_store {
+    pd_kv_shape shape; /* layer_is_global points to the copy below */
+    bool *layer_is_global;
+    uint8_t **k, **v; /* [n_layers] */
+    void *memory;
+    uint64_t bytes;
+    uint32_t value_bytes; /* 4 or 2 */
+    uint64_t head_bytes;  /* of one KV head in a page */
+};
+
+/* Slots 0..63 of one KV head in a page. */
+static inline uint8_t *pd_cpu_page(const pd_kv_store *kv, uint8_t *const *pages, uint32_t layer,
+                                   uint32_t page, uint32_t head) {
+    uint64_t index = (uint64_t)page * kv->shape.n_kv_heads + head;
+    return pages[layer] + index * kv->head_bytes;
+}
+
+pd_status pd_cpu_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,
+                           pd_error *err);
+void pd_cpu_kv_destroy(pd_backend *b, pd_kv_store *kv);
+
+/* ---- programs ------------------------------------------------------------------------------- */
+
+/* cos and sin of a step's rows for one kind of rotation, [rows, head_dim / 2]. */
+typedef struct pd_cpu_rope {
+    float base, angle_scale;
+    float *cosines, *sines;
+} pd_cpu_rope;
+
+/* Consecutive rows of one sequence, which attention handles together. */
+typedef struct pd_cpu_tile {
+    uint32_t first, n;
+} pd_cpu_tile;
+
+enum { PD_CPU_MAX_ROPES = 4 };
+
+struct pd_program {
+    pd_cpu *cpu;
+    pd_kv_store *kv;
+    pd_plan_desc desc; /* of kv, layer_is_global is not kept */
+    pd_op *ops;
+    pd_buf *bufs;
+    uint32_t n_ops, n_bufs;
+    uint8_t *scratch; /* the plan's arena */
+    uint8_t *work;    /* [n_threads, work_bytes]: each thread's own memory during an operation */
+    uint64_t work_bytes;
+    uint64_t held_bytes; /* counted as scratch */
+    const pd_step *step; /* during a run */
+
+    /* of the fast backend */
+    pd_cpu_rope ropes[PD_CPU_MAX_ROPES];
+    uint32_t n_ropes;
+    pd_cpu_tile *tiles; /* [max_rows] */
+    uint32_t n_tiles;
+    float *partials; /* attention over pieces of the past; see attention.c */
+};
+
+static inline void *pd_cpu_buf(const pd_program *p, pd_buf_id id) {
+    return p->scratch + p->bufs[id].offset;
+}
+static inline float *pd_cpu_row(const pd_program *p, pd_buf_id id, uint32_t row) {
+    return (float *)pd_cpu_buf(p, id) + (uint64_t)row * p->bufs[id].width;
+}
+static inline uint32_t pd_cpu_rows(const pd_program *p, pd_buf_id id) {
+    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->step->n_rows : p->step->n_outs;
+}
+static inline void *pd_cpu_work(const pd_program *p, uint32_t thread) {
+    return p->work + thread * p->work_bytes;
+}
+
+/* First position that a row sees. */
+static inline uint32_t pd_cpu_first_visible(const pd_step_row *row, uint32_t window) {
+    return window && row->pos + 1 > window ? row->pos + 1 - window : 0;
+}
+static inline const uint32_t *pd_cpu_table(const pd_program *p, uint32_t layer, uint32_t seq) {
+    const pd_page_table *t = &p->step->tables[seq];
+    return p->kv->layer_is_global[layer] ? t->global_pages : t->local_pages;
+}
+
+/* Ids that are never an answer: rows behind the text vocabulary, and the two image markers, which
+ * Google's sampler forbids as well. */
+static inline bool pd_cpu_forbidden(uint32_t id) {
+    return id >= PD_TEXT_VOCAB || id == PD_TOKEN_START_OF_IMAGE || id == PD_TOKEN_END_OF_IMAGE;
+}
+
+pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,
+                         pd_error *err);
+void pd_cpu_destroy(pd_backend *b, pd_program *p);
+pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err);
+pd_status pd_cpu_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, const void *src,
+                       pd_error *err);
+pd_status pd_cpu_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
+                      pd_error *err);
+pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
+                       pd_error *err);
+
+/* ---- operations ----------------------------------------------------------------------------- */
+
+/* Nothing in an operation can fail: all memory was taken when the plan was compiled. */
+typedef void (*pd_cpu_op_fn)(pd_program *p, const pd_op *op);
+
+extern const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT];
+extern const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT];
+
+/* Work memory per thread that the operations of a program need. */
+uint64_t pd_cpu_ref_work_bytes(const pd_program *p);
+uint64_t pd_cpu_fast_work_bytes(const pd_program *p);
+
+void pd_cpu_ref_attention(pd_program *p, const pd_op *op);
+void pd_cpu_ref_qkv_rope_store(pd_program *p, const pd_op *op);
+
+void pd_cpu_fast_matmul(pd_program *p, const pd_op *op);
+uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op);
+
+void pd_cpu_fast_attention(pd_program *p, const pd_op *op);
+uint64_t pd_cpu_attention_work_bytes(const pd_program *p);
+uint64_t pd_cpu_attention_partial_bytes(const pd_program *p);
+void pd_cpu_attention_prepare(pd_program *p); /* tiles of a step */
+void pd_cpu_rope_prepare(pd_program *p);      /* rotation tables of a step */
+
+#endif

@@ -1,0 +1,206 @@
+/* `cpu`: the operations that are neither matrices nor attention, over the vector kernels, shared
+ * out to threads by row; and the table of all of them.
+ *
+ * Rotation angles are computed in double once per step and kind of rotation (position 131071 in f32
+ * would be wrong by up to 0.008 rad) and shared by all layers.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+
+typedef struct fast_job {
+    pd_program *p;
+    const pd_op *op;
+} fast_job;
+
+static const float *floats(const pd_tensor *t) {
+    return (const float *)(const void *)t->data;
+}
+
+/* ---- embed, norm, gather -------------------------------------------------------------------- */
+
+static void embed_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_embed *o = &job->op->embed;
+    uint32_t width = p->bufs[o->out].width;
+    uint64_t row_bytes = pd_type_row_bytes(pd_type_get(o->table->type), width);
+    (void)thread;
+    for (uint32_t r = begin; r < end; r++) {
+        float *out = pd_cpu_row(p, o->out, r);
+        const uint8_t *row = o->table->data + p->step->rows[r].token * row_bytes;
+        p->cpu->kernels->unpack(o->table->type, row, width, out);
+        p->cpu->kernels->scale(out, width, o->scale);
+    }
+}
+
+static void embed(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, p->step->n_rows, 4, embed_rows, &(fast_job){p, op});
+}
+
+static void norm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_norm *o = &job->op->norm;
+    bool has_residual = o->residual != PD_BUF_NONE;
+    const float *post = has_residual ? floats(o->post_weight) : NULL;
+    (void)thread;
+    for (uint32_t r = begin; r < end; r++) {
+        p->cpu->kernels->norm(
+            pd_cpu_row(p, o->x, r), has_residual ? pd_cpu_row(p, o->residual, r) : NULL, post,
+            floats(o->weight), o->eps, p->bufs[o->out].width, pd_cpu_row(p, o->out, r));
+    }
+}
+
+static void norm(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->norm.out), 4, norm_rows, &(fast_job){p, op});
+}
+
+static void gather(pd_program *p, const pd_op *op) {
+    const pd_op_gather *o = &op->gather;
+    uint64_t bytes = (uint64_t)p->bufs[o->out].width * 4;
+    for (uint32_t i = 0; i < p->step->n_outs; i++) {
+        memcpy(pd_cpu_row(p, o->out, i), pd_cpu_row(p, o->x, p->step->out_rows[i]), bytes);
+    }
+}
+
+/* ---- rotation and KV pages ------------------------------------------------------------------ */
+
+static void rope_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    uint32_t half = p->desc.kv.head_dim / 2;
+    double *frequencies = pd_cpu_work(p, thread);
+    for (uint32_t i = 0; i < p->n_ropes; i++) {
+        const pd_cpu_rope *rope = &p->ropes[i];
+        for (uint32_t j = 0; j < half; j++) {
+            frequencies[j] = pow((double)rope->base, -(double)j / half) * (double)rope->angle_scale;
+        }
+        for (uint32_t r = begin; r < end; r++) {
+            for (uint32_t j = 0; j < half; j++) {
+                double angle = p->step->rows[r].pos * frequencies[j];
+                rope->cosines[(uint64_t)r * half + j] = (float)cos(angle);
+                rope->sines[(uint64_t)r * half + j] = (float)sin(angle);
+            }
+        }
+    }
+}
+
+void pd_cpu_rope_prepare(pd_program *p) {
+    if (p->n_ropes == 0) return;
+    pd_pool_run(p->cpu->pool, p->step->n_rows, 8, rope_rows, &(fast_job){p, NULL});
+}
+
+static const pd_cpu_rope *find_rope(const pd_program *p, const pd_op_qkv_rope_store *o) {
+    const pd_cpu_rope *rope = p->ropes;
+    while (rope->base != o->rope_base || rope->angle_scale != o->angle_scale) rope++;
+    return rope;
+}
+
+static void store_slot(const pd_program *p, uint8_t *page, uint32_t slot, const float *x) {
+    uint32_t hd = p->kv->shape.head_dim;
+    uint8_t *at = page + (uint64_t)slot * hd * p->kv->value_bytes;
+    if (p->kv->shape.f32) {
+        memcpy(at, x, hd * sizeof *x);
+    } else {
+        p->cpu->kernels->to_f16(x, hd, (uint16_t *)(void *)at);
+    }
+}
+
+static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_qkv_rope_store *o = &job->op->qkv;
+    const pd_kv_store *kv = p->kv;
+    const pd_cpu_rope *rope = find_rope(p, o);
+    uint32_t hd = kv->shape.head_dim, layer = (uint32_t)job->op->layer;
+    float *k = pd_cpu_work(p, thread);
+    for (uint32_t r = begin; r < end; r++) {
+        const pd_step_row *row = &p->step->rows[r];
+        const float *x = pd_cpu_row(p, o->qkv, r);
+        const float *cosines = rope->cosines + (uint64_t)r * (hd / 2);
+        const float *sines = rope->sines + (uint64_t)r * (hd / 2);
+        float *out = pd_cpu_row(p, o->out, r);
+        for (uint32_t h = 0; h < kv->shape.n_heads; h++, x += hd, out += hd) {
+            p->cpu->kernels->rope(x, floats(o->q_weight), o->eps, cosines, sines, o->q_scale, hd,
+                                  out);
+        }
+        uint32_t page = pd_cpu_table(p, layer, row->seq)[row->pos / PD_PAGE_POSITIONS];
+        uint32_t slot = row->pos % PD_PAGE_POSITIONS;
+        for (uint32_t h = 0; h < kv->shape.n_kv_heads; h++, x += hd) {
+            p->cpu->kernels->rope(x, floats(o->k_weight), o->eps, cosines, sines, 1.0f, hd, k);
+            store_slot(p, pd_cpu_page(kv, kv->k, layer, page, h), slot, k);
+        }
+        for (uint32_t h = 0; h < kv->shape.n_kv_heads; h++, x += hd) {
+            store_slot(p, pd_cpu_page(kv, kv->v, layer, page, h), slot, x);
+        }
+    }
+}
+
+static void qkv_rope_store(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, p->step->n_rows, 4, qkv_rows, &(fast_job){p, op});
+}
+
+/* ---- argmax --------------------------------------------------------------------------------- */
+
+/* Largest value among ids [begin, end) and the lowest id that has it, when it beats *value. */
+static void best_of(const pd_cpu_kernels *k, const float *x, uint32_t begin, uint32_t end,
+                    uint32_t *id, float *value) {
+    if (begin >= end) return;
+    float max = k->max(x + begin, end - begin);
+    if (!(max > *value)) return;
+    uint32_t i = begin;
+    while (x[i] != max) i++;
+    *id = i;
+    *value = x[i];
+}
+
+static void argmax_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_argmax *o = &job->op->argmax;
+    const pd_cpu_kernels *k = p->cpu->kernels;
+    uint32_t n = p->bufs[o->x].width;
+    uint32_t n_text = n < PD_TEXT_VOCAB ? n : PD_TEXT_VOCAB;
+    uint32_t before = n_text < PD_TOKEN_START_OF_IMAGE ? n_text : PD_TOKEN_START_OF_IMAGE;
+    (void)thread;
+    for (uint32_t i = begin; i < end; i++) {
+        const float *x = pd_cpu_row(p, o->x, i);
+        uint32_t *out = (uint32_t *)pd_cpu_buf(p, o->out) + 4 * i, id = 0;
+        float value = -INFINITY;
+        best_of(k, x, 0, before, &id, &value);
+        best_of(k, x, PD_TOKEN_END_OF_IMAGE + 1, n_text, &id, &value);
+        out[0] = id;
+        memcpy(&out[1], &value, sizeof value);
+        out[2] = k->count_nonfinite(x, n);
+        out[3] = 0;
+    }
+}
+
+static void argmax(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->argmax.out), 1, argmax_rows, &(fast_job){p, op});
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
+    [PD_OP_EMBED] = embed,
+    [PD_OP_NORM] = norm,
+    [PD_OP_MATMUL] = pd_cpu_fast_matmul,
+    [PD_OP_QKV_ROPE_STORE] = qkv_rope_store,
+    [PD_OP_ATTENTION] = pd_cpu_fast_attention,
+    [PD_OP_GATHER] = gather,
+    [PD_OP_ARGMAX] = argmax,
+};
+
+uint64_t pd_cpu_fast_work_bytes(const pd_program *p) {
+    uint64_t bytes = 8ull * p->desc.kv.head_dim; /* frequencies; a key */
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        const pd_op *op = &p->ops[i];
+        uint64_t needed = 0;
+        if (op->kind == PD_OP_MATMUL) needed = pd_cpu_matmul_work_bytes(p, op);
+        if (op->kind == PD_OP_ATTENTION) needed = pd_cpu_attention_work_bytes(p);
+        if (needed > bytes) bytes = needed;
+    }
+    return bytes;
+}

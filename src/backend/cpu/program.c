@@ -1,0 +1,183 @@
+/* Programs of the CPU backends: a plan's operations and buffers copied, its arena and the threads'
+ * work memory taken once; a run is a walk through a table of functions.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+
+/* ---- compiling ------------------------------------------------------------------------------ */
+
+static bool copy_plan(pd_program *p, const pd_plan *plan) {
+    p->desc = plan->desc;
+    p->desc.kv.layer_is_global = NULL;
+    p->n_ops = plan->n_ops;
+    p->n_bufs = plan->n_bufs;
+    p->ops = pd_alloc(plan->n_ops, sizeof *p->ops);
+    p->bufs = pd_alloc(plan->n_bufs, sizeof *p->bufs);
+    if (!p->ops || !p->bufs) return false;
+    if (plan->n_ops) memcpy(p->ops, plan->ops, plan->n_ops * sizeof *p->ops);
+    if (plan->n_bufs) memcpy(p->bufs, plan->bufs, plan->n_bufs * sizeof *p->bufs);
+    return true;
+}
+
+/* One pair of tables per rotation that occurs: two in Gemma 3. */
+static pd_status collect_ropes(pd_program *p, pd_error *err) {
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE) continue;
+        const pd_op_qkv_rope_store *o = &p->ops[i].qkv;
+        uint32_t k = 0;
+        while (k < p->n_ropes &&
+               (p->ropes[k].base != o->rope_base || p->ropes[k].angle_scale != o->angle_scale))
+            k++;
+        if (k < p->n_ropes) continue;
+        if (k == PD_CPU_MAX_ROPES) {
+            return PD_RAISE(err, PD_ERR_INTERNAL, "plan %s has more than %d kinds of rotation",
+                            p->desc.name, PD_CPU_MAX_ROPES);
+        }
+        p->ropes[p->n_ropes++] = (pd_cpu_rope){.base = o->rope_base, .angle_scale = o->angle_scale};
+    }
+    return PD_OK;
+}
+
+static uint64_t rope_bytes(const pd_program *p) {
+    return pd_round_up((uint64_t)p->desc.max_rows * (p->desc.kv.head_dim / 2) * 4, 64);
+}
+
+static void *take(uint8_t **at, uint64_t bytes) {
+    uint8_t *p = *at;
+    *at += pd_round_up(bytes, 64);
+    return p;
+}
+
+/* The arena, the threads' memory and the step's tables come as one block. */
+static pd_status allocate(pd_program *p, uint64_t arena_bytes, pd_error *err) {
+    bool fast = !p->cpu->reference;
+    uint64_t work = fast ? pd_cpu_fast_work_bytes(p) : pd_cpu_ref_work_bytes(p);
+    p->work_bytes = pd_round_up(work + 64, 64);
+    uint64_t tiles = fast ? pd_round_up(p->desc.max_rows * sizeof *p->tiles, 64) : 0;
+    uint64_t partials = fast ? pd_round_up(pd_cpu_attention_partial_bytes(p), 64) : 0;
+    uint64_t bytes = pd_round_up(arena_bytes, 64) + p->cpu->n_threads * p->work_bytes + tiles +
+                     partials + 2 * p->n_ropes * rope_bytes(p);
+    PD_TRY(pd_cpu_reserve(p->cpu, "scratch memory", &p->cpu->stats.scratch_bytes, bytes, err));
+    p->held_bytes = bytes;
+    uint8_t *at = pd_alloc_aligned(bytes, 1);
+    if (!at) {
+        return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for plan %s: %.1f MiB",
+                        p->desc.name, (double)bytes / 1048576.0);
+    }
+    p->scratch = take(&at, arena_bytes);
+    p->work = take(&at, p->cpu->n_threads * p->work_bytes);
+    p->tiles = take(&at, tiles);
+    p->partials = take(&at, partials);
+    for (uint32_t i = 0; i < p->n_ropes; i++) {
+        p->ropes[i].cosines = take(&at, rope_bytes(p));
+        p->ropes[i].sines = take(&at, rope_bytes(p));
+    }
+    return PD_OK;
+}
+
+pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,
+                         pd_error *err) {
+    pd_cpu *cpu = (pd_cpu *)b;
+    pd_status status = PD_OK;
+    *out = NULL;
+    pd_program *p = pd_alloc(1, sizeof *p);
+    if (!p || !copy_plan(p, plan)) {
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to compile plan %s", plan->desc.name);
+        goto done;
+    }
+    p->cpu = cpu;
+    p->kv = kv;
+    if (!cpu->reference) PD_GO(collect_ropes(p, err));
+    PD_GO(allocate(p, plan->scratch_bytes, err));
+    *out = p;
+done:
+    if (status != PD_OK) pd_cpu_destroy(b, p);
+    return status;
+}
+
+void pd_cpu_destroy(pd_backend *b, pd_program *p) {
+    pd_cpu *cpu = (pd_cpu *)b;
+    if (!p) return;
+    pd_cpu_release(cpu, &cpu->stats.scratch_bytes, p->held_bytes);
+    pd_free_aligned(p->scratch);
+    pd_free(p->ops);
+    pd_free(p->bufs);
+    pd_free(p);
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static void begin_step(pd_program *p, const pd_step *step) {
+    p->step = step;
+    if (p->cpu->reference) return;
+    pd_cpu_attention_prepare(p);
+    pd_cpu_rope_prepare(p);
+}
+
+/* False: it works on output rows, and the step has none. */
+static bool run_op(pd_program *p, const pd_op *op) {
+    pd_buf_id written = pd_op_get_access(op).writes[0];
+    if (pd_cpu_rows(p, written) == 0) return false;
+    (p->cpu->reference ? pd_cpu_ref_ops : pd_cpu_fast_ops)[op->kind](p, op);
+    return true;
+}
+
+pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
+    (void)err;
+    begin_step(p, step);
+    for (uint32_t i = 0; i < p->n_ops; i++) run_op(p, &p->ops[i]);
+    p->step = NULL;
+    return PD_OK;
+}
+
+static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, pd_trace_fn fn, void *ctx) {
+    pd_trace_view view = {.op_index = op_index,
+                          .op = &p->ops[op_index],
+                          .buf = buf,
+                          .n_rows = pd_cpu_rows(p, buf),
+                          .width = p->bufs[buf].width,
+                          .data = pd_cpu_buf(p, buf)};
+    return fn(ctx, &view);
+}
+
+pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
+                       pd_error *err) {
+    (void)err;
+    begin_step(p, step);
+    bool go_on = true;
+    for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
+        if (!run_op(p, &p->ops[i])) continue;
+        pd_op_access a = pd_op_get_access(&p->ops[i]);
+        for (int k = 0; k < 2 && go_on; k++) {
+            if (a.writes[k] != PD_BUF_NONE) go_on = show(p, i, a.writes[k], fn, ctx);
+        }
+    }
+    p->step = NULL;
+    return PD_OK;
+}
+
+/* ---- host access ---------------------------------------------------------------------------- */
+
+static pd_status check_range(const pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
+                             pd_error *err) {
+    uint64_t end;
+    bool inside = buf < p->n_bufs && pd_add_u64(offset, n, &end) && end <= p->bufs[buf].bytes;
+    if (inside) return PD_OK;
+    return PD_RAISE(err, PD_ERR_INTERNAL, "access behind the end of buffer %u of plan %s", buf,
+                    p->desc.name);
+}
+
+pd_status pd_cpu_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, const void *src,
+                       pd_error *err) {
+    PD_TRY(check_range(p, buf, offset, n, err));
+    if (n) memcpy((uint8_t *)pd_cpu_buf(p, buf) + offset, src, n);
+    return PD_OK;
+}
+
+pd_status pd_cpu_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
+                      pd_error *err) {
+    PD_TRY(check_range(p, buf, offset, n, err));
+    if (n) memcpy(dst, (uint8_t *)pd_cpu_buf(p, buf) + offset, n);
+    return PD_OK;
+}

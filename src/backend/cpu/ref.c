@@ -1,0 +1,163 @@
+/* `cpu-ref`: the operations in double precision, as plainly as they can be written. This file and
+ * ref_attention.c are the definition that every other backend is compared with; formulas in
+ * engine/op.h. Only rows, heads or output columns are shared out to threads, so that the order of
+ * every sum is fixed.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+
+typedef struct ref_job {
+    pd_program *p;
+    const pd_op *op;
+} ref_job;
+
+static void over(pd_program *p, const pd_op *op, uint32_t n, pd_pool_fn fn) {
+    pd_pool_run(p->cpu->pool, n, 1, fn, &(ref_job){p, op});
+}
+
+/* ---- embed ---------------------------------------------------------------------------------- */
+
+static void embed(pd_program *p, const pd_op *op) {
+    const pd_op_embed *o = &op->embed;
+    uint32_t width = p->bufs[o->out].width;
+    uint64_t row_bytes = pd_type_row_bytes(pd_type_get(o->table->type), width);
+    for (uint32_t r = 0; r < p->step->n_rows; r++) {
+        float *out = pd_cpu_row(p, o->out, r);
+        const uint8_t *row = o->table->data + p->step->rows[r].token * row_bytes;
+        pd_decode(o->table->type, row, width, out);
+        for (uint32_t j = 0; j < width; j++) out[j] = (float)((double)out[j] * (double)o->scale);
+    }
+}
+
+/* ---- norm ----------------------------------------------------------------------------------- */
+
+static double rms_factor(const double *x, uint32_t n, double eps) {
+    double sum = 0;
+    for (uint32_t j = 0; j < n; j++) sum += x[j] * x[j];
+    return 1 / sqrt(sum / n + eps);
+}
+
+static void norm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const ref_job *job = ctx;
+    pd_program *p = job->p;
+    const pd_op_norm *o = &job->op->norm;
+    uint32_t width = p->bufs[o->out].width;
+    const float *weight = (const float *)(const void *)o->weight->data;
+    double *h = pd_cpu_work(p, thread);
+    for (uint32_t r = begin; r < end; r++) {
+        const float *x = pd_cpu_row(p, o->x, r);
+        float *out = pd_cpu_row(p, o->out, r);
+        for (uint32_t j = 0; j < width; j++) h[j] = (double)x[j];
+        if (o->residual != PD_BUF_NONE) {
+            const float *post = (const float *)(const void *)o->post_weight->data;
+            float *residual = pd_cpu_row(p, o->residual, r);
+            double f = rms_factor(h, width, (double)o->eps);
+            for (uint32_t j = 0; j < width; j++) {
+                h[j] = (double)residual[j] + h[j] * f * (double)post[j];
+                residual[j] = (float)h[j];
+            }
+        }
+        double f = rms_factor(h, width, (double)o->eps);
+        for (uint32_t j = 0; j < width; j++) out[j] = (float)(h[j] * f * (double)weight[j]);
+    }
+}
+
+static void norm(pd_program *p, const pd_op *op) {
+    over(p, op, pd_cpu_rows(p, op->norm.out), norm_rows);
+}
+
+/* ---- matmul --------------------------------------------------------------------------------- */
+
+static double gelu(double x) {
+    return 0.5 * x * (1 + tanh(0.7978845608028653559 * (x + 0.044715 * x * x * x)));
+}
+
+static double dot(const float *a, const float *b, uint32_t n) {
+    double sum = 0;
+    for (uint32_t j = 0; j < n; j++) sum += (double)a[j] * (double)b[j];
+    return sum;
+}
+
+static void decode_row(const pd_tensor *w, uint64_t row, uint32_t k, float *out) {
+    pd_decode(w->type, w->data + row * pd_type_row_bytes(pd_type_get(w->type), k), k, out);
+}
+
+/* Columns [begin, end) of the output, for every row. */
+static void matmul_columns(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const ref_job *job = ctx;
+    pd_program *p = job->p;
+    const pd_op_matmul *o = &job->op->matmul;
+    bool geglu = o->epilogue == PD_EPILOGUE_GEGLU;
+    uint32_t k = p->bufs[o->x].width, n_rows = pd_cpu_rows(p, o->out);
+    float *row0 = pd_cpu_work(p, thread), *row1 = row0 + k;
+    for (uint32_t c = begin; c < end; c++) {
+        uint32_t i = 0;
+        uint64_t row = c;
+        for (; !geglu && row >= o->weights[i]->ne[1]; i++) row -= o->weights[i]->ne[1];
+        decode_row(o->weights[i], row, k, row0);
+        if (geglu) decode_row(o->weights[1], row, k, row1);
+        for (uint32_t r = 0; r < n_rows; r++) {
+            const float *x = pd_cpu_row(p, o->x, r);
+            double y = dot(row0, x, k);
+            if (geglu) y = gelu(y) * dot(row1, x, k);
+            pd_cpu_row(p, o->out, r)[c] = (float)y;
+        }
+    }
+}
+
+static void matmul(pd_program *p, const pd_op *op) {
+    over(p, op, p->bufs[op->matmul.out].width, matmul_columns);
+}
+
+/* ---- gather, argmax ------------------------------------------------------------------------- */
+
+static void gather(pd_program *p, const pd_op *op) {
+    const pd_op_gather *o = &op->gather;
+    uint64_t bytes = (uint64_t)p->bufs[o->out].width * 4;
+    for (uint32_t i = 0; i < p->step->n_outs; i++) {
+        memcpy(pd_cpu_row(p, o->out, i), pd_cpu_row(p, o->x, p->step->out_rows[i]), bytes);
+    }
+}
+
+static void argmax(pd_program *p, const pd_op *op) {
+    const pd_op_argmax *o = &op->argmax;
+    uint32_t n = p->bufs[o->x].width;
+    for (uint32_t i = 0; i < pd_cpu_rows(p, o->out); i++) {
+        const float *x = pd_cpu_row(p, o->x, i);
+        uint32_t *out = (uint32_t *)pd_cpu_buf(p, o->out) + 4 * i;
+        uint32_t best = 0, bad = 0;
+        float value = -INFINITY;
+        for (uint32_t id = 0; id < n; id++) {
+            bad += isfinite(x[id]) ? 0 : 1;
+            if (pd_cpu_forbidden(id) || !(x[id] > value)) continue;
+            best = id;
+            value = x[id];
+        }
+        out[0] = best;
+        memcpy(&out[1], &value, sizeof value);
+        out[2] = bad;
+        out[3] = 0;
+    }
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
+    [PD_OP_EMBED] = embed,
+    [PD_OP_NORM] = norm,
+    [PD_OP_MATMUL] = matmul,
+    [PD_OP_QKV_ROPE_STORE] = pd_cpu_ref_qkv_rope_store,
+    [PD_OP_ATTENTION] = pd_cpu_ref_attention,
+    [PD_OP_GATHER] = gather,
+    [PD_OP_ARGMAX] = argmax,
+};
+
+/* A row in double, two decoded rows, the scores of one query, or the sums of one head. */
+uint64_t pd_cpu_ref_work_bytes(const pd_program *p) {
+    uint64_t width = p->desc.kv.head_dim;
+    for (uint32_t i = 0; i < p->n_bufs; i++) {
+        if (p->bufs[i].width > width) width = p->bufs[i].width;
+    }
+    return 8 * (width + p->desc.max_positions + 2ull * p->desc.kv.head_dim);
+}

@@ -1,0 +1,508 @@
+/* Bodies of the vector kernels, included once per instruction set by a file that has defined
+ *
+ *     VL                 floats in a vector: 4, 8 or 16
+ *     PANEL_M, PANEL_N   register block of the matrix kernel: activation rows x weight rows
+ *     load_u8, load_i8   VL bytes widened to vi
+ *     load_f16           VL halves widened to vf
+ *     store_f16          vf to VL halves, nearest even
+ *     hsum               sum of a vf's elements
+ *
+ * (through simd_types.h, which makes vf and vi of VL). Weights are decoded 32 values at a time into
+ * NV vectors; layouts are those of file/quant_32.c and file/quant_k.c. Every product of a scale and
+ * a quant is exact in f32 (11 bits by at most 8), except for Q6_K's, as in the reference decoder.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_CPU_SIMD_BODY_H
+#define PD_CPU_SIMD_BODY_H
+
+#include <math.h>
+#include <string.h>
+
+/* ---- small pieces --------------------------------------------------------------------------- */
+
+INLINE vf load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void store(float *p, vf v) {
+    memcpy(p, &v, sizeof v);
+}
+INLINE vf to_float(vi v) {
+    return __builtin_convertvector(v, vf);
+}
+INLINE vf pick(vi mask, vf a, vf b) {
+    return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+}
+INLINE float half_at(const uint8_t *p) {
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return half_to_float(h);
+}
+INLINE uint32_t word_at(const uint8_t *p) {
+    uint32_t u;
+    memcpy(&u, p, sizeof u);
+    return u;
+}
+INLINE vf load_bf16(const uint8_t *p) {
+    vi v;
+    for (int i = 0; i < VL; i++) {
+        uint16_t h;
+        memcpy(&h, p + 2 * i, sizeof h);
+        v[i] = (int32_t)((uint32_t)h << 16);
+    }
+    return (vf)v;
+}
+
+/* exp to 2 ulp: 2^k * (Taylor to the 7th degree of the rest, |rest| <= ln 2 / 2). The argument is
+ * clamped to what a float holds; NaN stays NaN. */
+INLINE vf vexp(vf x) {
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    const vf hi = {0}, lo = {0};
+    x = pick(x > hi + 88.0f, hi + 88.0f, x);
+    x = pick(x < lo - 87.0f, lo - 87.0f, x);
+    vf t = x * 1.44269504088896341f + magic;
+    vi k = (vi)t - 0x4b400000; /* magic's bits */
+    vf n = t - magic;
+    vf r = x - n * 0.693145751953125f; /* ln 2, upper bits: n times it is exact */
+    r = r - n * 1.42860682030941723e-6f;
+    vf p = r * (1.0f / 5040) + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    return p * (vf)((k + 127) << 23);
+}
+
+/* x * 0.5 * (1 + tanh(u)) = x / (1 + exp(-2u)) */
+INLINE vf vgelu(vf x) {
+    vf u2 = (x + x * x * x * 0.044715f) * 1.5957691216057308f;
+    return x / (vexp(-u2) + 1.0f);
+}
+
+/* ---- decoding ------------------------------------------------------------------------------- */
+
+/* 6-bit scale and minimum of sub-block s of Q4_K and Q5_K. */
+INLINE void k_scale_min(const uint8_t *sc, uint32_t s, float *scale, float *min) {
+    uint32_t a, b;
+    if (s < 4) {
+        a = sc[s] & 63u;
+        b = sc[s + 4] & 63u;
+    } else {
+        a = (sc[s + 4] & 15u) | (uint32_t)(sc[s - 4] >> 6) << 4;
+        b = (uint32_t)(sc[s + 4] >> 4) | (uint32_t)(sc[s] >> 6) << 4;
+    }
+    *scale = (float)(int32_t)a;
+    *min = (float)(int32_t)b;
+}
+
+INLINE vi lanes(void) {
+    vi v;
+    for (int i = 0; i < VL; i++) v[i] = i;
+    return v;
+}
+
+/* w = d * nibble + m; low nibbles are the first 16 values */
+INLINE void unpack_q4(const uint8_t *qs, float d, float m, vf *w) {
+    UNROLL for (int v = 0; v < NV / 2; v++) {
+        vi q = load_u8(qs + v * VL);
+        w[v] = to_float(q & 15) * d + m;
+        w[v + NV / 2] = to_float(q >> 4) * d + m;
+    }
+}
+
+INLINE void unpack_q5(const uint8_t *qs, uint32_t h, float d, float m, vf *w) {
+    vi high = (vi){0} + (int32_t)h;
+    UNROLL for (int v = 0; v < NV / 2; v++) {
+        vi q = load_u8(qs + v * VL), at = lanes() + v * VL;
+        vi lo = (q & 15) | ((high >> at & 1) << 4);
+        vi hi = (q >> 4) | ((high >> (at + 16) & 1) << 4);
+        w[v] = to_float(lo) * d + m;
+        w[v + NV / 2] = to_float(hi) * d + m;
+    }
+}
+
+INLINE void unpack_q4_k(const uint8_t *b, uint32_t s, vf *w) {
+    float scale, min;
+    k_scale_min(b + 4, s, &scale, &min);
+    float d = half_at(b) * scale, m = half_at(b + 2) * min;
+    const uint8_t *qs = b + 16 + s / 2 * 32;
+    int shift = s % 2 ? 4 : 0;
+    UNROLL for (int v = 0; v < NV; v++) {
+        w[v] = to_float(load_u8(qs + v * VL) >> shift & 15) * d - m;
+    }
+}
+
+INLINE void unpack_q5_k(const uint8_t *b, uint32_t s, vf *w) {
+    float scale, min;
+    k_scale_min(b + 4, s, &scale, &min);
+    float d = half_at(b) * scale, m = half_at(b + 2) * min;
+    const uint8_t *qh = b + 16, *qs = b + 48 + s / 2 * 32;
+    int shift = s % 2 ? 4 : 0, bit = (int)s;
+    UNROLL for (int v = 0; v < NV; v++) {
+        vi q = (load_u8(qs + v * VL) >> shift & 15) | (load_u8(qh + v * VL) >> bit & 1) << 4;
+        w[v] = to_float(q) * d - m;
+    }
+}
+
+INLINE void unpack_q6_k(const uint8_t *b, uint32_t s, vf *w) {
+    uint32_t half = s / 4, t = s % 4;
+    const uint8_t *ql = b + 64 * half + 32 * (t & 1), *qh = b + 128 + 32 * half;
+    const int8_t *sc = (const int8_t *)(b + 192) + 8 * half + 2 * t;
+    float d = half_at(b + 208), scales[2] = {d * (float)sc[0], d * (float)sc[1]};
+    int low_shift = t >> 1 ? 4 : 0, high_shift = (int)(2 * t);
+    UNROLL for (int v = 0; v < NV; v++) {
+        vi q = load_u8(ql + v * VL) >> low_shift & 15;
+        q = q | (load_u8(qh + v * VL) >> high_shift & 3) << 4;
+        w[v] = to_float(q - 32) * scales[v * VL / 16];
+    }
+}
+
+INLINE uint32_t block_bytes(pd_type type) {
+    switch (type) {
+    case PD_TYPE_F32: return 4;
+    case PD_TYPE_F16: return 2;
+    case PD_TYPE_BF16: return 2;
+    case PD_TYPE_Q4_0: return 18;
+    case PD_TYPE_Q4_1: return 20;
+    case PD_TYPE_Q5_0: return 22;
+    case PD_TYPE_Q5_1: return 24;
+    case PD_TYPE_Q8_0: return 34;
+    case PD_TYPE_Q4_K: return 144;
+    case PD_TYPE_Q5_K: return 176;
+    case PD_TYPE_Q6_K: return 210;
+    }
+    return 0;
+}
+
+/* Values 32 g .. 32 g + 31 of a row. */
+INLINE void unpack_group(pd_type type, const uint8_t *row, uint32_t g, vf *w) {
+    const uint8_t *b = row + (size_t)g * block_bytes(type);       /* blocks of 32 */
+    const uint8_t *k = row + (size_t)(g / 8) * block_bytes(type); /* blocks of 256 */
+    const uint8_t *e = row + (size_t)g * 32 * block_bytes(type);  /* single values */
+    switch (type) {
+    case PD_TYPE_F32:
+        UNROLL for (int v = 0; v < NV; v++) memcpy(&w[v], e + v * VL * 4, sizeof(vf));
+        return;
+    case PD_TYPE_F16: UNROLL for (int v = 0; v < NV; v++) w[v] = load_f16(e + v * VL * 2); return;
+    case PD_TYPE_BF16: UNROLL for (int v = 0; v < NV; v++) w[v] = load_bf16(e + v * VL * 2); return;
+    case PD_TYPE_Q4_0: {
+        float d = half_at(b);
+        unpack_q4(b + 2, d, -8 * d, w);
+        return;
+    }
+    case PD_TYPE_Q4_1: unpack_q4(b + 4, half_at(b), half_at(b + 2), w); return;
+    case PD_TYPE_Q5_0: {
+        float d = half_at(b);
+        unpack_q5(b + 6, word_at(b + 2), d, -16 * d, w);
+        return;
+    }
+    case PD_TYPE_Q5_1: unpack_q5(b + 8, word_at(b + 4), half_at(b), half_at(b + 2), w); return;
+    case PD_TYPE_Q8_0: {
+        float d = half_at(b);
+        UNROLL for (int v = 0; v < NV; v++) w[v] = to_float(load_i8(b + 2 + v * VL)) * d;
+        return;
+    }
+    case PD_TYPE_Q4_K: unpack_q4_k(k, g % 8, w); return;
+    case PD_TYPE_Q5_K: unpack_q5_k(k, g % 8, w); return;
+    case PD_TYPE_Q6_K: unpack_q6_k(k, g % 8, w); return;
+    }
+}
+
+INLINE void unpack_typed(pd_type type, const uint8_t *src, uint32_t n, float *dst) {
+    for (uint32_t g = 0; g < n / 32; g++) {
+        vf w[NV];
+        unpack_group(type, src, g, w);
+        UNROLL for (int v = 0; v < NV; v++) store(dst + g * 32 + v * VL, w[v]);
+    }
+    uint32_t rest = n % 32; /* F32, F16 and BF16 only */
+    if (rest) pd_decode(type, src + (size_t)(n - rest) * block_bytes(type), rest, dst + n - rest);
+}
+
+/* ---- matrix x few rows ---------------------------------------------------------------------- */
+
+/* R stored rows by M activation rows; R and M are constants where this is inlined. */
+INLINE void gemv_block(pd_type type, int R, int M, const uint8_t *rows, uint64_t row_bytes,
+                       uint32_t k, const float *x, size_t ldx, float *out, size_t ldo) {
+    vf acc[2][PD_CPU_GEMV_MAX][NV];
+    memset(acc, 0, sizeof acc);
+    for (uint32_t g = 0; g < k / 32; g++) {
+        vf w[2][NV];
+        UNROLL for (int r = 0; r < R; r++)
+            unpack_group(type, rows + (uint64_t)r * row_bytes, g, w[r]);
+        UNROLL for (int i = 0; i < M; i++) {
+            UNROLL for (int v = 0; v < NV; v++) {
+                vf xv = load(x + (size_t)i * ldx + g * 32 + v * VL);
+                UNROLL for (int r = 0; r < R; r++) acc[r][i][v] += w[r][v] * xv;
+            }
+        }
+    }
+    float tail[32];
+    uint32_t rest = k % 32; /* single-value types only */
+    UNROLL for (int r = 0; r < R; r++) {
+        if (rest) {
+            const uint8_t *row = rows + (uint64_t)r * row_bytes;
+            pd_decode(type, row + (size_t)(k - rest) * block_bytes(type), rest, tail);
+        }
+        UNROLL for (int i = 0; i < M; i++) {
+            vf sum = acc[r][i][0];
+            UNROLL for (int v = 1; v < NV; v++) sum += acc[r][i][v];
+            float s = hsum(sum);
+            for (uint32_t j = 0; j < rest; j++) s += tail[j] * x[(size_t)i * ldx + k - rest + j];
+            out[(size_t)i * ldo + (size_t)r] = s;
+        }
+    }
+}
+
+INLINE void gemv_rows(pd_type type, int M, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
+                      uint32_t k, const float *x, size_t ldx, float *out, size_t ldo) {
+    uint32_t r = 0;
+    for (; M <= 2 && r + 2 <= n_rows; r += 2) {
+        gemv_block(type, 2, M, rows + r * row_bytes, row_bytes, k, x, ldx, out + r, ldo);
+    }
+    for (; r < n_rows; r++) {
+        gemv_block(type, 1, M, rows + r * row_bytes, row_bytes, k, x, ldx, out + r, ldo);
+    }
+}
+
+#define SIMD_TYPES(X)                                                                              \
+    X(F32) X(F16) X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q4_K) X(Q5_K) X(Q6_K)
+
+#define GEMV_OF_TYPE(T)                                                                            \
+    static void gemv_##T(const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k,     \
+                         const float *x, size_t ldx, uint32_t m, float *out, size_t ldo) {         \
+        switch (m) {                                                                               \
+        case 1: gemv_rows(PD_TYPE_##T, 1, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
+        case 2: gemv_rows(PD_TYPE_##T, 2, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
+        case 3: gemv_rows(PD_TYPE_##T, 3, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
+        case 4: gemv_rows(PD_TYPE_##T, 4, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
+        }                                                                                          \
+    }                                                                                              \
+    static void unpack_of_##T(const uint8_t *src, uint32_t n, float *dst) {                        \
+        unpack_typed(PD_TYPE_##T, src, n, dst);                                                    \
+    }
+SIMD_TYPES(GEMV_OF_TYPE)
+#undef GEMV_OF_TYPE
+
+static void simd_gemv(pd_type type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
+                      uint32_t k, const float *x, size_t ldx, uint32_t m, float *out, size_t ldo) {
+    switch (type) {
+#define GEMV_CASE(T)                                                                               \
+    case PD_TYPE_##T: gemv_##T(rows, row_bytes, n_rows, k, x, ldx, m, out, ldo); break;
+        SIMD_TYPES(GEMV_CASE)
+#undef GEMV_CASE
+    }
+}
+
+static void simd_unpack(pd_type type, const uint8_t *src, uint32_t n, float *dst) {
+    switch (type) {
+#define UNPACK_CASE(T)                                                                             \
+    case PD_TYPE_##T: unpack_of_##T(src, n, dst); break;
+        SIMD_TYPES(UNPACK_CASE)
+#undef UNPACK_CASE
+    }
+}
+
+/* ---- matrix x many rows --------------------------------------------------------------------- */
+
+/* M activation rows by N weight rows, both along k: M * N accumulators stay in registers, each k
+ * step loads M + N vectors for M * N multiply-adds. */
+INLINE void panel_block(int M, int N, const float *w, size_t ldw, uint32_t k, const float *x,
+                        size_t ldx, float *out, size_t ldo, bool add) {
+    vf acc[PANEL_M][PANEL_N];
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int j = 0; j < N; j++) acc[i][j] = (vf){0};
+    }
+    uint32_t c = 0;
+    for (; c + VL <= k; c += VL) {
+        vf xv[PANEL_M];
+        UNROLL for (int i = 0; i < M; i++) xv[i] = load(x + (size_t)i * ldx + c);
+        UNROLL for (int j = 0; j < N; j++) {
+            vf wv = load(w + (size_t)j * ldw + c);
+            UNROLL for (int i = 0; i < M; i++) acc[i][j] += xv[i] * wv;
+        }
+    }
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int j = 0; j < N; j++) {
+            float s = hsum(acc[i][j]);
+            for (uint32_t t = c; t < k; t++) s += x[(size_t)i * ldx + t] * w[(size_t)j * ldw + t];
+            float *o = out + (size_t)i * ldo + j;
+            *o = add ? *o + s : s;
+        }
+    }
+}
+
+#define PANEL_ROWS(M)                                                                              \
+    static void panel_rows_##M(const float *w, size_t ldw, uint32_t n_rows, uint32_t k,            \
+                               const float *x, size_t ldx, float *out, size_t ldo, bool add) {     \
+        uint32_t r = 0;                                                                            \
+        for (; r + PANEL_N <= n_rows; r += PANEL_N) {                                              \
+            panel_block(M, PANEL_N, w + r * ldw, ldw, k, x, ldx, out + r, ldo, add);               \
+        }                                                                                          \
+        for (; r < n_rows; r++) panel_block(M, 1, w + r * ldw, ldw, k, x, ldx, out + r, ldo, add); \
+    }
+PANEL_ROWS(1)
+PANEL_ROWS(2)
+PANEL_ROWS(3)
+#if PANEL_M == 6
+PANEL_ROWS(4)
+PANEL_ROWS(5)
+PANEL_ROWS(6)
+#elif PANEL_M != 3
+#error "PANEL_M must be 3 or 6"
+#endif
+#undef PANEL_ROWS
+
+static void simd_panel(const float *w, size_t ldw, uint32_t n_rows, uint32_t k, const float *x,
+                       size_t ldx, uint32_t m, float *out, size_t ldo, bool add) {
+    for (uint32_t i = 0; i < m;) {
+        const float *xi = x + i * ldx;
+        float *oi = out + i * ldo;
+        uint32_t step = m - i < PANEL_M ? m - i : PANEL_M;
+        switch (step) {
+        case 1: panel_rows_1(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 2: panel_rows_2(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 3: panel_rows_3(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+#if PANEL_M == 6
+        case 4: panel_rows_4(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 5: panel_rows_5(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 6: panel_rows_6(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+#endif
+        }
+        i += step;
+    }
+}
+
+/* ---- rows and heads ------------------------------------------------------------------------- */
+
+static void simd_scale(float *x, uint32_t n, float s) {
+    for (uint32_t i = 0; i < n; i++) x[i] *= s;
+}
+
+static void simd_geglu(const float *gate, const float *up, uint32_t n, float *out) {
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) store(out + i, vgelu(load(gate + i)) * load(up + i));
+    if (i == n) return;
+    float g[VL] = {0}, u[VL] = {0};
+    memcpy(g, gate + i, (n - i) * sizeof(float));
+    memcpy(u, up + i, (n - i) * sizeof(float));
+    store(g, vgelu(load(g)) * load(u));
+    memcpy(out + i, g, (n - i) * sizeof(float));
+}
+
+/* 1 / sqrt(mean(x^2) + eps) */
+INLINE float rms_factor(const float *x, uint32_t n, float eps) {
+    vf a = {0}, b = {0};
+    uint32_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        vf u = load(x + i), v = load(x + i + VL);
+        a += u * u;
+        b += v * v;
+    }
+    float sum = hsum(a + b);
+    for (; i < n; i++) sum += x[i] * x[i];
+    return 1.0f / sqrtf(sum / (float)n + eps);
+}
+
+static void simd_norm(const float *x, float *residual, const float *post, const float *weight,
+                      float eps, uint32_t n, float *out) {
+    const float *h = x;
+    if (residual) {
+        float f = rms_factor(x, n, eps);
+        for (uint32_t i = 0; i < n; i++) residual[i] += x[i] * f * post[i];
+        h = residual;
+    }
+    float f = rms_factor(h, n, eps);
+    for (uint32_t i = 0; i < n; i++) out[i] = h[i] * f * weight[i];
+}
+
+static void simd_rope(const float *x, const float *weight, float eps, const float *cosines,
+                      const float *sines, float scale, uint32_t n, float *out) {
+    float f = rms_factor(x, n, eps) * scale;
+    uint32_t half = n / 2;
+    for (uint32_t j = 0; j < half; j++) {
+        float a = x[j] * f * weight[j], b = x[j + half] * f * weight[j + half];
+        out[j] = a * cosines[j] - b * sines[j];
+        out[j + half] = b * cosines[j] + a * sines[j];
+    }
+}
+
+static void simd_to_f16(const float *x, uint32_t n, uint16_t *out) {
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) store_f16(out + i, load(x + i));
+    for (; i < n; i++) out[i] = pd_f32_to_f16(x[i]);
+}
+
+/* ---- attention and argmax ------------------------------------------------------------------- */
+
+static float simd_max(const float *x, uint32_t n) {
+    vf best = (vf){0} - INFINITY;
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf v = load(x + i);
+        best = pick(v > best, v, best);
+    }
+    float m = -INFINITY;
+    for (int v = 0; v < VL; v++) m = best[v] > m ? best[v] : m;
+    for (; i < n; i++) m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+static float simd_exp_sum(float *x, uint32_t n, float max) {
+    vf sum = {0};
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf e = vexp(load(x + i) - max);
+        store(x + i, e);
+        sum += e;
+    }
+    float total = hsum(sum), rest[VL] = {0};
+    if (i == n) return total;
+    memcpy(rest, x + i, (n - i) * sizeof(float));
+    store(rest, vexp(load(rest) - max));
+    memcpy(x + i, rest, (n - i) * sizeof(float));
+    for (uint32_t j = 0; j < n - i; j++) total += rest[j];
+    return total;
+}
+
+INLINE void mix_block(int W, const float *p, const float *v, size_t ldv, uint32_t n, float *out) {
+    vf acc[8];
+    UNROLL for (int j = 0; j < W; j++) acc[j] = load(out + j * VL);
+    for (uint32_t s = 0; s < n; s++) {
+        UNROLL for (int j = 0; j < W; j++) acc[j] += load(v + s * ldv + j * VL) * p[s];
+    }
+    UNROLL for (int j = 0; j < W; j++) store(out + j * VL, acc[j]);
+}
+
+static void simd_mix(const float *p, const float *v, size_t ldv, uint32_t n, uint32_t width,
+                     float *out) {
+    uint32_t c = 0;
+    for (; c + 8 * VL <= width; c += 8 * VL) mix_block(8, p, v + c, ldv, n, out + c);
+    for (; c + 2 * VL <= width; c += 2 * VL) mix_block(2, p, v + c, ldv, n, out + c);
+    for (; c < width; c++) {
+        for (uint32_t s = 0; s < n; s++) out[c] += p[s] * v[s * ldv + c];
+    }
+}
+
+static uint32_t simd_count_nonfinite(const float *x, uint32_t n) {
+    vi count = {0};
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) count -= ((vi)load(x + i) & 0x7f800000) == 0x7f800000;
+    uint32_t total = 0;
+    for (int v = 0; v < VL; v++) total += (uint32_t)count[v];
+    for (; i < n; i++) total += isfinite(x[i]) ? 0 : 1;
+    return total;
+}
+
+#define SIMD_TABLE(isa)                                                                            \
+    {                                                                                              \
+        .name = isa, .unpack = simd_unpack, .gemv = simd_gemv, .panel = simd_panel,                \
+        .scale = simd_scale, .geglu = simd_geglu, .norm = simd_norm, .rope = simd_rope,            \
+        .to_f16 = simd_to_f16, .max = simd_max, .exp_sum = simd_exp_sum, .mix = simd_mix,          \
+        .count_nonfinite = simd_count_nonfinite                                                    \
+    }
+
+#endif
