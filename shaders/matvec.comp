@@ -1,10 +1,11 @@
-// matvec: matrix times 1 to 8 columns, for decoding. Bound by reading the weights once.
+// matvec: matrix times few columns (rows of x), for decoding. Bound by reading the weights once.
 //
 //     workgroup = WG / LANES row groups;  row group = LANES invocations along K, ROWS rows, COLS columns
 //
 // An invocation takes block b = lane, lane + LANES, ... of each of its ROWS rows (one 16-byte load
 // each, in flight together), and every 16 bytes of x that it reads serve all of them. The partial sums
 // of the lanes meet in shared memory. With GEGLU, rows 2 i and 2 i + 1 are gate and up of output i.
+// More than COLS columns are a matter of workgroups in z.
 // SPDX-License-Identifier: MIT
 #version 450
 #extension GL_EXT_control_flow_attributes : require
@@ -34,7 +35,7 @@ shared float sums[ROWS * COLS * WG]; // [row, col][group][lane]
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
 void main() {
-    uint lane = gl_LocalInvocationID.x % LANES;
+    uint lane = gl_LocalInvocationID.x % LANES, first_col = gl_WorkGroupID.z * COLS;
     uint first_row = (workgroup_index() * GROUPS + gl_LocalInvocationID.x / LANES) * ROWS;
     float acc[ROWS * COLS];
     [[unroll]] for (uint i = 0u; i < ROWS * COLS; i++) acc[i] = 0.0;
@@ -46,7 +47,7 @@ void main() {
         [[unroll]] for (uint j = 0u; j < 8u; j++) {
             vec4 xs[COLS];
             [[unroll]] for (uint c = 0u; c < COLS; c++)
-                xs[c] = x[(c * args.n_blocks + b) * 8u + j];
+                xs[c] = x[(min(first_col + c, args.n_rows - 1u) * args.n_blocks + b) * 8u + j];
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                 vec4 w = weight4(k[r], j);
                 [[unroll]] for (uint c = 0u; c < COLS; c++) acc[r * COLS + c] += dot(w, xs[c]);
@@ -70,6 +71,7 @@ void main() {
     uint outs = GEGLU != 0u ? ROWS / 2u : ROWS;
     for (uint o = gl_LocalInvocationID.x; o < GROUPS * outs * COLS; o += WG) {
         uint group = o / (outs * COLS), r = o / COLS % outs, c = o % COLS;
+        if (first_col + c >= args.n_rows) continue;
         uint n = (workgroup_index() * GROUPS + group) * outs + r;
         if (n >= (GEGLU != 0u ? args.n_weight_rows / 2u : args.n_weight_rows)) continue;
         float v;
@@ -80,6 +82,6 @@ void main() {
         } else {
             v = sums[(r * COLS + c) * WG + group * LANES];
         }
-        y[c * args.out_stride + args.out_first + n] = v;
+        y[(first_col + c) * args.out_stride + args.out_first + n] = v;
     }
 }

@@ -98,7 +98,7 @@ static void encode_plain(encoder *e, const char *s, size_t n) {
     size_t word = 0, i = 0; /* the open word is [word, i) */
     uint32_t before = 0;
     while (i < n) {
-        uint32_t c, id;
+        uint32_t c = 0, id = 0;
         size_t step =
             may_be_added(v, s, i, n) ? pd_added_match(v, s + i, n - i, e->controls, &id) : 0;
         bool is_token = step > 0;

@@ -21,18 +21,6 @@
 
 /* ---- text -> id ---------------------------------------------------------------------------- */
 
-static uint64_t load64(const char *s) {
-    uint64_t x;
-    memcpy(&x, s, 8);
-    return x;
-}
-
-static uint64_t load32(const char *s) {
-    uint32_t x;
-    memcpy(&x, s, 4);
-    return x;
-}
-
 static uint64_t hash_mix(uint64_t h, uint64_t x) {
     h = (h ^ x) * UINT64_C(0x9E3779B97F4A7C15);
     return h ^ h >> 32;
@@ -42,13 +30,13 @@ static uint64_t hash_mix(uint64_t h, uint64_t x) {
 static inline uint64_t word_hash(const char *s, size_t n) {
     uint64_t h = n;
     while (n > 8) {
-        h = hash_mix(h, load64(s));
+        h = hash_mix(h, pd_load_u64(s));
         s += 8;
         n -= 8;
     }
     uint64_t tail = 0;
     if (n >= 4)
-        tail = load32(s) << 32 | load32(s + n - 4);
+        tail = pd_load_u32(s) << 32 | pd_load_u32(s + n - 4);
     else if (n > 0)
         tail = (uint64_t)(uint8_t)s[0] << 16 | (uint64_t)(uint8_t)s[n / 2] << 8 | (uint8_t)s[n - 1];
     return hash_mix(hash_mix(h, tail), 0);

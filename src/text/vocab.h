@@ -73,6 +73,18 @@ static inline void pd_bit_set(uint8_t *bits, uint32_t i) {
     bits[i >> 3] = (uint8_t)(bits[i >> 3] | 1u << (i & 7));
 }
 
+static inline uint64_t pd_load_u64(const char *s) {
+    uint64_t x;
+    memcpy(&x, s, 8);
+    return x;
+}
+
+static inline uint64_t pd_load_u32(const char *s) {
+    uint32_t x;
+    memcpy(&x, s, 4);
+    return x;
+}
+
 static inline uint32_t pd_vocab_rank(const pd_vocab *v, uint32_t id) {
     return v->rank ? v->rank[id] : id;
 }

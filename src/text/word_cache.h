@@ -10,8 +10,7 @@
 #ifndef PD_TEXT_WORD_CACHE_H
 #define PD_TEXT_WORD_CACHE_H
 
-#include <stdint.h>
-#include <string.h>
+#include "text/vocab.h"
 
 enum { PD_CACHE_ENTRIES = 2048, PD_CACHE_WORD_BYTES = 16, PD_CACHE_IDS = 3 };
 
@@ -21,18 +20,6 @@ typedef struct pd_cached_word {
     uint16_t n_bytes; /* 0: empty */
     uint16_t n_ids;
 } pd_cached_word;
-
-static inline uint64_t pd_load_u64(const char *s) {
-    uint64_t x;
-    memcpy(&x, s, 8);
-    return x;
-}
-
-static inline uint64_t pd_load_u32(const char *s) {
-    uint32_t x;
-    memcpy(&x, s, 4);
-    return x;
-}
 
 /* The word of n bytes, 1 to 16, as a key without ids. */
 static inline pd_cached_word pd_cache_key(const char *s, size_t n) {

@@ -72,6 +72,32 @@ static pd_hf_tokenizer copy_tokens(void) {
     return t;
 }
 
+/* Pieces that overlap themselves: which pair goes first decides, so the leftmost must. */
+static void ties_go_to_the_left(void **state) {
+    (void)state;
+    static const char *const pieces[] = {"aa", "ea", "aaaa", "aea", "aaa", "ee"};
+    pd_hf_tokenizer t = copy_tokens();
+    for (uint32_t i = 0; i < 6; i++)
+        t.tokens[t.n - 6 + i] = (pd_string){pieces[i], strlen(pieces[i])};
+    pd_gguf *g = gguf_of_tokens(&t);
+    pd_vocab *v = open_vocab(g);
+    slow_vocab slow = slow_open(g);
+    rng r = {13};
+    for (uint32_t i = 0; i < 2000; i++) {
+        char text[200];
+        uint32_t got[200], want[200];
+        size_t n = 1 + rng_below(&r, i % 10 ? 30 : 199), n_got;
+        for (size_t k = 0; k < n; k++) text[k] = "ae"[rng_below(&r, 4) == 0];
+        assert_int_equal(pd_vocab_encode(v, text, n, false, got, 200, &n_got, NULL), PD_OK);
+        size_t n_want = slow_encode(&slow, text, n, false, want);
+        assert_same_ids(text, n, got, n_got, want, n_want);
+    }
+    slow_close(&slow);
+    pd_vocab_close(v);
+    pd_gguf_close(g);
+    pd_hf_tokenizer_free(&t);
+}
+
 /* Tokens changing places while their scores go with them must not change any text's pieces. */
 static void scores_rule_over_ids(void **state) {
     (void)state;
@@ -252,6 +278,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_texts_agree),
         cmocka_unit_test(long_texts_agree),
+        cmocka_unit_test(ties_go_to_the_left),
         cmocka_unit_test(scores_rule_over_ids),
         cmocka_unit_test(long_words_agree),
         cmocka_unit_test(huge_words_finish),

@@ -64,31 +64,44 @@ uint32_t pd_vk_wtype(pd_type type) {
 
 /* ---- matrices ------------------------------------------------------------------------------- */
 
-/* Few rows: more lanes along K, so that there are enough invocations to fill a GPU. */
-pd_vk_matvec pd_vk_choose_matvec(const pd_vk_device *d, uint32_t wtype, uint32_t n_rows,
-                                 uint32_t n_blocks, uint32_t n_cols, bool geglu) {
-    uint32_t wg = 128, lanes = n_rows <= 8192 ? 16 : 8, rows = n_cols > 4 ? 2 : 4;
-    if (n_rows <= 2048 || wtype <= PD_W_BF16)
-        rows = 2; /* unquantised blocks: 64 or 128 bytes each */
-    if (d->caps.is_software) {
-        wg = 32;
-        lanes = 8;
-        rows = n_cols > 2 ? 4 : 8;
-    }
-    while (lanes > 1 && lanes > n_blocks) lanes /= 2;
-    pd_vk_matvec m = {.rows_per_group = wg / lanes * rows};
+/* Few weight rows: more lanes along K, so that there are enough invocations to fill a GPU. */
+static pd_vk_product choose_matvec(uint32_t wtype, uint32_t n_weight_rows, uint32_t n_blocks,
+                                   uint32_t n_cols, bool geglu) {
+    uint32_t wg = 128, lanes = n_weight_rows <= 8192 ? 16 : 8, rows = n_cols > 4 ? 2 : 4;
+    if (n_weight_rows <= 2048 || wtype <= PD_W_BF16)
+        rows = 2; /* unquantised: 64 or 128 bytes a block */
+    while (lanes > n_blocks) lanes /= 2;
+    pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = n_cols};
     m.desc = DESC("matvec", 5, pd_args_matmul, wg, wtype, lanes, rows, n_cols, geglu);
     return m;
 }
 
-pd_vk_matmul pd_vk_choose_matmul(const pd_vk_device *d, uint32_t wtype, uint32_t max_rows,
-                                 bool geglu) {
-    (void)d;
-    pd_vk_matmul m = {.tile_m = 64, .tile_n = max_rows <= 32 ? 32 : 64};
+static pd_vk_product choose_matmul(uint32_t wtype, uint32_t max_rows, bool geglu) {
+    pd_vk_product m = {.tile_m = 64, .tile_n = max_rows <= 32 ? 32 : 64};
     uint32_t tm = 8, tn = m.tile_n / 8;
     uint32_t wg = m.tile_m / tm * (m.tile_n / tn);
     m.desc = DESC("matmul", 5, pd_args_matmul, wg, wtype, m.tile_m, m.tile_n, tm, tn, geglu);
     return m;
+}
+
+/* A rasteriser on the CPU pays for loads and context switches, not for arithmetic: prompts go
+ * through matvec too, 8 columns at a time, with one lane a row so that loads of x are the same for
+ * all. */
+static pd_vk_product choose_software(uint32_t wtype, uint32_t n_cols, bool geglu) {
+    bool wide = n_cols > 2;
+    uint32_t wg = wide ? 8 : 16, lanes = wide ? 1 : 2, rows = 8;
+    if (n_cols > PD_VK_MATVEC_MAX_COLS) n_cols = PD_VK_MATVEC_MAX_COLS;
+    pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = n_cols};
+    m.desc = DESC("matvec", 5, pd_args_matmul, wg, wtype, lanes, rows, n_cols, geglu);
+    return m;
+}
+
+pd_vk_product pd_vk_choose_product(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
+                                   uint32_t n_blocks, uint32_t max_rows, bool geglu) {
+    if (d->caps.is_software) return choose_software(wtype, max_rows, geglu);
+    if (max_rows <= PD_VK_MATVEC_MAX_COLS)
+        return choose_matvec(wtype, n_weight_rows, n_blocks, max_rows, geglu);
+    return choose_matmul(wtype, max_rows, geglu);
 }
 
 /* ---- attention ------------------------------------------------------------------------------ */
@@ -178,10 +191,9 @@ static void add_once(desc_list *l, pd_vk_pipeline_desc d) {
 
 static void add_matrix(desc_list *l, const pd_vk_device *d, uint32_t wtype, uint32_t n, uint32_t k,
                        bool geglu) {
-    add_once(l, pd_vk_choose_matvec(d, wtype, n, k / 32, 1, geglu).desc);
-    add_once(l, pd_vk_choose_matvec(d, wtype, n, k / 32, PD_VK_MATVEC_MAX_COLS, geglu).desc);
-    add_once(l, pd_vk_choose_matmul(d, wtype, 32, geglu).desc);
-    add_once(l, pd_vk_choose_matmul(d, wtype, 512, geglu).desc);
+    static const uint32_t max_rows[] = {1, PD_VK_MATVEC_MAX_COLS, 32, 512};
+    for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++)
+        add_once(l, pd_vk_choose_product(d, wtype, n, k / 32, max_rows[i], geglu).desc);
 }
 
 static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint32_t ff,

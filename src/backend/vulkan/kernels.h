@@ -9,19 +9,17 @@
 
 enum { PD_VK_MATVEC_MAX_COLS = 8 };
 
-typedef struct pd_vk_matvec {
+/* A kernel for matrix products and how its workgroups cut the result. */
+typedef struct pd_vk_product {
     pd_vk_pipeline_desc desc;
-    uint32_t rows_per_group; /* weight rows of one workgroup */
-} pd_vk_matvec;
-pd_vk_matvec pd_vk_choose_matvec(const pd_vk_device *d, uint32_t wtype, uint32_t n_rows,
-                                 uint32_t n_blocks, uint32_t n_cols, bool geglu);
-
-typedef struct pd_vk_matmul {
-    pd_vk_pipeline_desc desc;
-    uint32_t tile_m, tile_n; /* weight rows, rows of x */
-} pd_vk_matmul;
-pd_vk_matmul pd_vk_choose_matmul(const pd_vk_device *d, uint32_t wtype, uint32_t max_rows,
-                                 bool geglu);
+    bool is_matvec;  /* workgroups: weight rows along x and y, rows of x along z; else along x and y
+                      */
+    uint32_t tile_m; /* weight rows of one workgroup */
+    uint32_t tile_n; /* rows of x of one workgroup */
+} pd_vk_product;
+/* max_rows: most rows of x. */
+pd_vk_product pd_vk_choose_product(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
+                                   uint32_t n_blocks, uint32_t max_rows, bool geglu);
 
 typedef struct pd_vk_attention {
     pd_vk_pipeline_desc desc;

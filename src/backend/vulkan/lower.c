@@ -148,7 +148,6 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
                              uint32_t out_first, pd_error *err) {
     const pd_op_matmul *op = &p->ops[i].matmul;
     const pd_vk_matrix_slice *slice = &m->slices[s];
-    pd_vk_device *device = p->backend->device;
     bool geglu = op->epilogue == PD_EPILOGUE_GEGLU;
     uint32_t max_rows = buf_rows(p, op->out);
     struct pd_args_matmul args = {slice->n_rows, m->n_blocks, max_rows, p->bufs[op->out].width,
@@ -160,17 +159,14 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows,
                         .reads = {buf_range(p, op->x)},
                         .writes = {buf_range(p, op->out)}};
-    if (max_rows <= PD_VK_MATVEC_MAX_COLS) {
-        pd_vk_matvec k =
-            pd_vk_choose_matvec(device, m->wtype, slice->n_rows, m->n_blocks, max_rows, geglu);
-        spread(pd_div_up(slice->n_rows, k.rows_per_group), &d.groups[0], &d.groups[1]);
-        d.axis = 2;
-        d.per_group = max_rows;
-        return emit(p, i, d, k.desc, &args, buffers, err);
-    }
-    pd_vk_matmul k = pd_vk_choose_matmul(device, m->wtype, max_rows, geglu);
-    d.groups[0] = pd_div_up(slice->n_rows, k.tile_m);
-    d.axis = 1;
+    pd_vk_product k = pd_vk_choose_product(p->backend->device, m->wtype, slice->n_rows, m->n_blocks,
+                                           max_rows, geglu);
+    uint32_t n_groups = pd_div_up(slice->n_rows, k.tile_m);
+    if (k.is_matvec)
+        spread(n_groups, &d.groups[0], &d.groups[1]);
+    else
+        d.groups[0] = n_groups;
+    d.axis = k.is_matvec ? 2 : 1;
     d.per_group = k.tile_n;
     return emit(p, i, d, k.desc, &args, buffers, err);
 }
