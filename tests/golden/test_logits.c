@@ -123,7 +123,8 @@ static void score(pd_model *m, const golden *g, const char *device, uint32_t n_c
     pd_session *s;
     comparison c = {.g = g};
     char how[32];
-    pd_session_desc desc = {.n_chunk = n_chunk, .precision = precision, .all_logits = true};
+    pd_session_desc desc = {
+        .n_ctx = MAX_TOKENS, .n_chunk = n_chunk, .precision = precision, .all_logits = true};
     must(pd_session_create(m, &desc, &s, &err), &err);
     must(pd_session_score(s, g->tokens, g->n_tokens, compare_chunk, &c, &err), &err);
     snprintf(how, sizeof how, "chunk %u%s", n_chunk, precision == PD_PRECISION_F16 ? " f16" : "");
@@ -137,7 +138,7 @@ static void decode_after_prefill(pd_model *m, const golden *g, const char *devic
     pd_session *s;
     comparison c = {.g = g};
     const float *logits;
-    pd_session_desc desc = {.precision = PD_PRECISION_EXACT};
+    pd_session_desc desc = {.n_ctx = MAX_TOKENS, .precision = PD_PRECISION_EXACT};
     must(pd_session_create(m, &desc, &s, &err), &err);
     uint32_t half = g->n_tokens / 2;
     for (uint32_t n = half; n <= g->n_tokens; n++) {
@@ -160,7 +161,7 @@ static void rewind_and_return(pd_model *m, const golden *g) {
     const float *logits;
     uint32_t other[MAX_TOKENS];
     comparison c = {.g = g};
-    pd_session_desc desc = {.precision = PD_PRECISION_EXACT, .n_chunk = 16};
+    pd_session_desc desc = {.n_ctx = MAX_TOKENS, .n_chunk = 16, .precision = PD_PRECISION_EXACT};
     must(pd_session_create(m, &desc, &s, &err), &err);
     memcpy(other, g->tokens, sizeof other);
     for (uint32_t i = g->n_tokens - 3; i < g->n_tokens; i++) other[i] = g->tokens[0];

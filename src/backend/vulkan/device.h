@@ -61,7 +61,9 @@ typedef struct pd_vk_caps {
     bool memory_budget;
     bool is_software; /* llvmpipe and its kin: kernels may choose other tile sizes */
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
-    float timestamp_ns; /* per tick */
+    uint64_t
+        max_binding_bytes; /* weights and KV pages are cut to it; PERIDOT_MAX_BINDING lowers it */
+    float timestamp_ns;    /* per tick */
 } pd_vk_caps;
 
 typedef struct pd_vk_device {

@@ -71,7 +71,7 @@ static pd_status create_parts(pd_vk_backend *b, pd_kv_store *kv, pd_error *err) 
            n_layers * sizeof *kv->layer_is_global);
     kv->desc.shape.layer_is_global = kv->layer_is_global;
 
-    uint64_t limit = b->device->properties.limits.maxStorageBufferRange;
+    uint64_t limit = b->device->caps.max_binding_bytes;
     for (int global = 0; global < 2; global++)
         PD_TRY(count_slices(kv, limit, global, &heads_per_slice[global], err));
     for (uint32_t l = 0; l < n_layers; l++)
@@ -79,6 +79,7 @@ static pd_status create_parts(pd_vk_backend *b, pd_kv_store *kv, pd_error *err) 
     kv->slices = pd_alloc(kv->first_slice[n_layers], sizeof *kv->slices);
     if (!kv->slices) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the KV store");
     uint64_t left = total_bytes(kv);
+    PD_TRY(pd_vk_memory_check(&b->memory, PD_VK_FOR_KV, left, "the KV cache", err));
     for (uint32_t l = 0; l < n_layers; l++) PD_TRY(place_layer(kv, l, heads_per_slice, &left, err));
     return PD_OK;
 }

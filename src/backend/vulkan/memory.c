@@ -100,13 +100,14 @@ static const char *hint_of(pd_vk_account account) {
     }
 }
 
-static pd_status check_account(const pd_vk_memory *m, pd_vk_account account, uint64_t bytes,
-                               const char *what, pd_error *err) {
+pd_status pd_vk_memory_check(const pd_vk_memory *m, pd_vk_account account, uint64_t bytes,
+                             const char *what, pd_error *err) {
     uint64_t total = pd_vk_memory_total(m);
     uint64_t free_bytes = m->limit_bytes > total ? m->limit_bytes - total : 0;
     if (m->limit_bytes == 0 || bytes <= free_bytes) return PD_OK;
     pd_status status = PD_RAISE(
-        err, PD_ERR_MEMORY_DEVICE, "%s needs %s, but only %s of %s are free on %s: %s are missing",
+        err, PD_ERR_MEMORY_DEVICE,
+        "there is no room for %s: %s are needed, but only %s of %s are free on %s, %s are missing",
         what, size_of(bytes).text, size_of(free_bytes).text, size_of(m->limit_bytes).text,
         m->device->info.name, size_of(bytes - free_bytes).text);
     return pd_error_hint(err, status, "%s", hint_of(account));
@@ -146,7 +147,7 @@ static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account a
     VkMemoryRequirements needs;
     d->vk.vkGetBufferMemoryRequirements(d->handle, b->handle, &needs);
     PD_TRY(check_allocation_size(m, needs.size, what, err));
-    PD_TRY(check_account(m, account, needs.size, what, err));
+    PD_TRY(pd_vk_memory_check(m, account, needs.size, what, err));
     VkMemoryAllocateInfo info = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
         .allocationSize = needs.size,
@@ -179,7 +180,7 @@ pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account acco
     *out = (pd_vk_buffer){.bytes = bytes, .account = account};
     if (bytes == 0) return PD_RAISE(err, PD_ERR_INTERNAL, "a buffer of 0 bytes for %s", what);
     PD_TRY(check_allocation_size(m, bytes, what, err));
-    PD_TRY(check_account(m, account, bytes, what, err));
+    PD_TRY(pd_vk_memory_check(m, account, bytes, what, err));
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,

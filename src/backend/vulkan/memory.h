@@ -49,6 +49,10 @@ typedef struct pd_vk_slice {
 
 void pd_vk_memory_init(pd_vk_memory *m, pd_vk_device *device, uint64_t limit_bytes);
 uint64_t pd_vk_memory_total(const pd_vk_memory *m);
+/* Would `bytes` more be allowed? Errors: MEMORY_DEVICE, saying how much is missing. For things that
+ * take several allocations, before the first of them. */
+pd_status pd_vk_memory_check(const pd_vk_memory *m, pd_vk_account account, uint64_t bytes,
+                             const char *what, pd_error *err);
 /* what: "weights", "the KV cache of 8192 positions", for the message. bytes > 0. */
 pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account account, uint64_t bytes,
                               const char *what, pd_vk_buffer *out, pd_error *err);

@@ -105,6 +105,19 @@ static pd_status parse_disable(const char *text, unsigned *drop, pd_error *err) 
     return PD_OK;
 }
 
+/* PERIDOT_MAX_BINDING, in bytes: lets any device show that tensors larger than a binding work. */
+static pd_status lower_binding_limit(pd_vk_caps *caps, pd_error *err) {
+    const char *text = getenv("PERIDOT_MAX_BINDING");
+    if (!text || !text[0]) return PD_OK;
+    char *end;
+    unsigned long long bytes = strtoull(text, &end, 10);
+    if (*end || bytes == 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "PERIDOT_MAX_BINDING is \"%s\", but must be a number of bytes", text);
+    if (bytes < caps->max_binding_bytes) caps->max_binding_bytes = bytes;
+    return PD_OK;
+}
+
 pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *err) {
     for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++) {
         if (!quirk_matches(&quirks[i], p)) continue;
@@ -116,5 +129,5 @@ pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *e
     unsigned drop;
     PD_TRY(parse_disable(disable ? disable : "", &drop, err));
     drop_caps(caps, drop);
-    return PD_OK;
+    return lower_binding_limit(caps, err);
 }

@@ -6,7 +6,13 @@
 #include "args.h"
 #include "backend/vulkan/kernels.h"
 
-enum { N_STAGING = 2, STAGING_BYTES = 16 << 20, STAGING_SLACK = 64, GROUPS_PER_AXIS = 65535 };
+enum {
+    N_STAGING = 2,
+    STAGING_BYTES = 16 << 20,
+    STAGING_SLACK = 64,
+    GROUPS_PER_AXIS = 65535,
+    PLANE_ALIGN = 256 /* the most that Vulkan lets storage buffers ask for */
+};
 
 /* A staging buffer and the commands that read it. */
 typedef struct staging {
@@ -25,6 +31,7 @@ struct pd_vk_weights {
     staging stages[N_STAGING];
     uint32_t next_stage;
     uint64_t bytes_done, bytes_total; /* of stored weights, for the progress callback */
+    uint64_t bytes_to_place; /* of planes, so that the arena's last block is not too large */
     pd_progress_fn progress;
     void *progress_ctx;
 };
@@ -148,18 +155,25 @@ static uint64_t max_u64(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-static pd_status place_slice(pd_vk_weights *w, pd_vk_matrix_slice *s, plane_bytes row,
-                             pd_error *err) {
-    PD_TRY(pd_vk_arena_alloc(&w->arena, row.q * s->n_rows, 0, &s->q, err));
-    s->s = s->h = s->q;
-    if (row.s) PD_TRY(pd_vk_arena_alloc(&w->arena, row.s * s->n_rows, 0, &s->s, err));
-    if (row.h) PD_TRY(pd_vk_arena_alloc(&w->arena, row.h * s->n_rows, 0, &s->h, err));
+static pd_status place_plane(pd_vk_weights *w, uint64_t bytes, pd_vk_slice *out, pd_error *err) {
+    if (bytes == 0) return PD_OK;
+    PD_TRY(pd_vk_arena_alloc(&w->arena, bytes, w->bytes_to_place, out, err));
+    w->bytes_to_place -= pd_round_up(bytes, PLANE_ALIGN);
     return PD_OK;
 }
 
-static pd_status place_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
+static pd_status place_slice(pd_vk_weights *w, pd_vk_matrix_slice *s, plane_bytes row,
+                             pd_error *err) {
+    PD_TRY(place_plane(w, row.q * s->n_rows, &s->q, err));
+    s->s = s->h = s->q;
+    PD_TRY(place_plane(w, row.s * s->n_rows, &s->s, err));
+    return place_plane(w, row.h * s->n_rows, &s->h, err);
+}
+
+/* Divides a matrix into slices of equal height that a binding can hold. */
+static pd_status cut_slices(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
     plane_bytes row = row_planes(m->wtype, m->n_blocks);
-    uint64_t limit = w->backend->device->properties.limits.maxStorageBufferRange;
+    uint64_t limit = w->backend->device->caps.max_binding_bytes;
     uint64_t fit = limit / max_u64(row.q, max_u64(row.s, row.h)) / 64 * 64;
     if (fit == 0)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED,
@@ -174,8 +188,16 @@ static pd_status place_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) 
         s->first_row = i * per_slice;
         uint32_t left = m->n_rows - s->first_row;
         s->n_rows = left < per_slice ? left : per_slice;
-        PD_TRY(place_slice(w, s, row, err));
+        w->bytes_to_place += pd_round_up(row.q * s->n_rows, PLANE_ALIGN) +
+                             pd_round_up(row.s * s->n_rows, PLANE_ALIGN) +
+                             pd_round_up(row.h * s->n_rows, PLANE_ALIGN);
     }
+    return PD_OK;
+}
+
+static pd_status place_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
+    plane_bytes row = row_planes(m->wtype, m->n_blocks);
+    for (uint32_t i = 0; i < m->n_slices; i++) PD_TRY(place_slice(w, &m->slices[i], row, err));
     return PD_OK;
 }
 
@@ -389,6 +411,9 @@ void pd_vk_weights_destroy(pd_vk_weights *w) {
 }
 
 static pd_status upload_from(pd_vk_weights *w, uint32_t first, pd_error *err) {
+    for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(cut_slices(w, &w->matrices[i], err));
+    PD_TRY(pd_vk_memory_check(&w->backend->memory, PD_VK_FOR_WEIGHTS, w->bytes_to_place,
+                              "the model's weights", err));
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_create(w, &w->stages[i], err));
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(upload_matrix(w, &w->matrices[i], err));
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_wait(w, &w->stages[i], err));
