@@ -62,4 +62,16 @@ if [ "$free_kib" -gt 1000000 ]; then
   jq -e '([.tensors[].bytes] | add) == 392169984 and .types.F16.tensors == 1' \
     "$work/out" >"$work/jq" || fail "the 270M --qat: $(jq -c '.types' "$work/out")"
 fi
+
+# With the real vocabulary, text becomes the real ids.
+if [ -n "${PERIDOT_TOKENIZER_JSON-}" ]; then
+  expect_ok synth -o "$work/v.gguf" --tokenizer "$PERIDOT_TOKENIZER_JSON"
+  expect_text "tokens of the cut vocabulary" 1024 \
+    "$("$PERIDOT" inspect -m "$work/v.gguf" --json | jq .model.n_vocab)"
+  expect_ok synth -o "$work/v.gguf" --tokenizer "$PERIDOT_TOKENIZER_JSON" --vocab 262144
+  expect_ok tokenize -m "$work/v.gguf" -p "Hello world!"
+  expect_text "ids of the real vocabulary" "2 9259 1902 236888" "$(cat "$work/out")"
+fi
+expect_error 3 'No such file' synth -o "$work/x.gguf" --tokenizer "$work/none.json"
+expect_error 4 'JSON' synth -o "$work/x.gguf" --tokenizer "$0"
 finish

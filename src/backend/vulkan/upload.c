@@ -174,12 +174,13 @@ static pd_status place_slice(pd_vk_weights *w, pd_vk_matrix_slice *s, plane_byte
 static pd_status cut_slices(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
     plane_bytes row = row_planes(m->wtype, m->n_blocks);
     uint64_t limit = w->backend->device->caps.max_binding_bytes;
-    uint64_t fit = limit / max_u64(row.q, max_u64(row.s, row.h)) / 64 * 64;
-    if (fit == 0)
+    uint64_t fit = limit / max_u64(row.q, max_u64(row.s, row.h));
+    uint64_t granule = fit >= 64 ? 64 : 2; /* whole tiles, and pairs of interleaved rows */
+    if (fit < m->n_rows && fit < granule)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                        "64 rows of %s do not fit the device's binding limit of %llu bytes",
+                        "two rows of %s do not fit the device's binding limit of %llu bytes",
                         m->parts[0]->name, (unsigned long long)limit);
-    uint32_t per_slice = fit < m->n_rows ? (uint32_t)fit : m->n_rows;
+    uint32_t per_slice = fit < m->n_rows ? (uint32_t)(fit / granule * granule) : m->n_rows;
     m->n_slices = pd_div_up(m->n_rows, per_slice);
     m->slices = pd_alloc(m->n_slices, sizeof *m->slices);
     if (!m->slices) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weights' slices");

@@ -1,0 +1,85 @@
+/* The subcommands, and what several of them share. Each command prints its results to standard
+ * output and returns a status; only main prints errors and exits.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_CLI_COMMANDS_H
+#define PD_CLI_COMMANDS_H
+
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "cli/options.h"
+
+pd_status cli_run(const cli_options *o, pd_error *err);
+pd_status cli_bench(const cli_options *o, pd_error *err);
+pd_status cli_devices(const cli_options *o, pd_error *err);
+pd_status cli_inspect(const cli_options *o, pd_error *err);
+pd_status cli_tokenize(const cli_options *o, pd_error *err);
+pd_status cli_detokenize(const cli_options *o, pd_error *err);
+pd_status cli_logits(const cli_options *o, pd_error *err);
+pd_status cli_synth(const cli_options *o, pd_error *err);
+
+/* ---- input.c: what the user hands over ------------------------------------------------------- */
+
+/* -p, else -f, else standard input (refused when that is a terminal). *data: pd_free. */
+pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *err);
+/* Errors: ARGUMENT naming the first byte that is not UTF-8; `what` begins the sentence. */
+pd_status cli_check_utf8(const char *what, const char *text, size_t n, pd_error *err);
+
+typedef struct cli_ids {
+    uint32_t *ids; /* pd_free */
+    size_t n;
+} cli_ids;
+/* --tokens: at least one id. */
+pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err);
+/* Errors: ARGUMENT when an id is not below n_vocab. */
+pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
+
+/* "512,1024", "128-512+128", "128-1024*2": whole numbers within [min, max], in the order written.
+ * *out: pd_free. */
+pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, uint32_t max,
+                            uint32_t **out, uint32_t *n, pd_error *err);
+
+/* ---- open.c: models and sessions by the options -------------------------------------------- */
+
+/* Opens --model with a progress bar, on the device the options name, or the vocabulary alone. */
+pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, pd_error *err);
+pd_precision cli_precision(const cli_options *o, pd_precision fallback);
+const char *cli_precision_name(pd_precision p);
+
+/* ---- interrupt.c: Ctrl-C -------------------------------------------------------------------- */
+
+/* The first SIGINT or SIGTERM sets a flag and cancels the session; a second one ends the process.
+ * cli_open_model installs it; before that the first one ends the process. */
+void cli_interrupt_install(void);
+bool cli_interrupted(void);
+void cli_interrupt_watch(pd_session *session); /* NULL: none */
+
+/* ---- progress.c: a bar on standard error, when that is a terminal --------------------------- */
+
+typedef struct cli_progress {
+    const char *label; /* "loading" */
+    uint64_t start_ns, shown_ns;
+    bool active, drawn;
+} cli_progress;
+
+void cli_progress_begin(cli_progress *p, const char *label);
+/* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
+bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
+void cli_progress_end(cli_progress *p); /* wipes the bar */
+
+/* ---- report.c: what goes to the user besides results ---------------------------------------- */
+
+/* "peridot: message", and the hint on a line of its own. Returns the exit code. */
+int cli_report_error(const pd_error *err);
+/* Log lines to standard error, or to --log-file. */
+pd_status cli_log_begin(const cli_options *o, pd_error *err);
+void cli_log_end(void);
+/* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
+const char *cli_bytes_text(uint64_t n_bytes, char *out);
+const char *cli_device_kind_name(pd_device_kind kind);
+/* Flushes standard output. Errors: IO when something written there was lost. */
+pd_status cli_check_stdout(pd_error *err);
+
+#endif

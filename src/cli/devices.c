@@ -1,0 +1,123 @@
+/* `peridot devices`: what --device can name, and what decides how fast each will be.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <cjson/cJSON.h>
+
+#include "cli/commands.h"
+
+/* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
+static pd_status print_json(cJSON *root, pd_error *err) {
+    char *text = root ? cJSON_Print(root) : NULL;
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
+    return PD_OK;
+}
+
+typedef struct feature {
+    const char *name;
+    bool has;
+} feature;
+
+enum { N_FEATURES = 10 };
+
+static void list_features(const pd_device_info *d, feature out[N_FEATURES]) {
+    const feature all[N_FEATURES] = {{"subgroup_arithmetic", d->has_subgroup_arithmetic},
+                                     {"fp16", d->has_fp16},
+                                     {"storage16", d->has_storage16},
+                                     {"int8", d->has_int8},
+                                     {"int_dot", d->has_int_dot},
+                                     {"int_dot_fast", d->has_int_dot_fast},
+                                     {"coopmat", d->has_coopmat},
+                                     {"timestamps", d->has_timestamps},
+                                     {"memory_budget", d->has_memory_budget},
+                                     {"unified_memory", d->has_unified_memory}};
+    for (int i = 0; i < N_FEATURES; i++) out[i] = all[i];
+}
+
+static bool is_cpu(const pd_device_info *d) {
+    return d->kind == PD_DEVICE_CPU || d->kind == PD_DEVICE_CPU_REFERENCE;
+}
+
+static void print_device(const pd_device_info *d) {
+    char a[32], b[32];
+    printf("%-10s %s (%s)\n", d->id, d->name, cli_device_kind_name(d->kind));
+    if (!d->usable) printf("           not usable: %s\n", d->unusable_reason);
+    printf("           memory     %s", cli_bytes_text(d->memory_bytes, a));
+    if (d->memory_free_bytes) printf(", %s free", cli_bytes_text(d->memory_free_bytes, b));
+    printf("\n");
+    if (is_cpu(d)) return;
+    printf("           driver     %s, Vulkan %s\n", d->driver, d->api_version);
+    printf("           uuid       %s (vendor 0x%04x, device 0x%04x)\n", d->uuid, d->vendor_id,
+           d->device_id);
+    printf("           limits     binding %s, allocation %s, shared memory %s, workgroup %u, "
+           "subgroup %u (%u..%u)\n",
+           cli_bytes_text(d->max_binding_bytes, a), cli_bytes_text(d->max_alloc_bytes, b),
+           cli_bytes_text(d->shared_memory_bytes, (char[32]){0}), d->max_workgroup_size,
+           d->subgroup_size, d->subgroup_size_min, d->subgroup_size_max);
+    feature features[N_FEATURES];
+    list_features(d, features);
+    printf("           features  ");
+    for (int i = 0; i < N_FEATURES; i++)
+        if (features[i].has) printf(" %s", features[i].name);
+    printf("\n");
+}
+
+static cJSON *device_json(const pd_device_info *d) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "id", d->id);
+    cJSON_AddStringToObject(j, "name", d->name);
+    cJSON_AddStringToObject(j, "kind", cli_device_kind_name(d->kind));
+    cJSON_AddBoolToObject(j, "usable", d->usable);
+    if (!d->usable) cJSON_AddStringToObject(j, "unusable_reason", d->unusable_reason);
+    cJSON_AddNumberToObject(j, "memory_bytes", (double)d->memory_bytes);
+    cJSON_AddNumberToObject(j, "memory_free_bytes", (double)d->memory_free_bytes);
+    if (is_cpu(d)) return j;
+    cJSON_AddStringToObject(j, "uuid", d->uuid);
+    cJSON_AddStringToObject(j, "driver", d->driver);
+    cJSON_AddStringToObject(j, "api_version", d->api_version);
+    cJSON_AddNumberToObject(j, "vendor_id", d->vendor_id);
+    cJSON_AddNumberToObject(j, "device_id", d->device_id);
+    cJSON_AddNumberToObject(j, "max_binding_bytes", (double)d->max_binding_bytes);
+    cJSON_AddNumberToObject(j, "max_alloc_bytes", (double)d->max_alloc_bytes);
+    cJSON_AddNumberToObject(j, "shared_memory_bytes", d->shared_memory_bytes);
+    cJSON_AddNumberToObject(j, "max_workgroup_size", d->max_workgroup_size);
+    cJSON_AddNumberToObject(j, "subgroup_size", d->subgroup_size);
+    cJSON_AddNumberToObject(j, "subgroup_size_min", d->subgroup_size_min);
+    cJSON_AddNumberToObject(j, "subgroup_size_max", d->subgroup_size_max);
+    feature features[N_FEATURES];
+    list_features(d, features);
+    cJSON *names = cJSON_AddObjectToObject(j, "features");
+    for (int i = 0; i < N_FEATURES; i++)
+        cJSON_AddBoolToObject(names, features[i].name, features[i].has);
+    return j;
+}
+
+static pd_status devices_json(const pd_device_info *list, uint32_t n, const char *note,
+                              pd_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON *devices = cJSON_AddArrayToObject(root, "devices");
+    for (uint32_t i = 0; i < n; i++) cJSON_AddItemToArray(devices, device_json(&list[i]));
+    if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
+    return print_json(root, err);
+}
+
+pd_status cli_devices(const cli_options *o, pd_error *err) {
+    enum { MAX_DEVICES = 64 };
+    pd_device_info *list = pd_alloc(MAX_DEVICES, sizeof *list);
+    if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list devices");
+    uint32_t n = 0;
+    const char *note = NULL;
+    pd_status status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
+    if (n > MAX_DEVICES) n = MAX_DEVICES;
+    if (status == PD_OK && cli_given(o, OPT_JSON)) {
+        status = devices_json(list, n, note, err);
+    } else if (status == PD_OK) {
+        for (uint32_t i = 0; i < n; i++) print_device(&list[i]);
+        if (note) printf("%s\n", note);
+    }
+    pd_free(list);
+    return status;
+}

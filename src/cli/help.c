@@ -1,0 +1,132 @@
+/* --help of the program and of each subcommand, and completion for bash: all printed from the
+ * tables of option_table.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+enum { HELP_COLUMN = 34, HELP_WIDTH = 98 };
+
+static const struct {
+    const char *needs, *summary;
+} commands[CLI_COMMAND_COUNT] = {
+#define COMMAND_ROW(id, name, needs, summary) {needs, summary},
+    CLI_COMMAND_LIST(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+
+void cli_help_program(void) {
+    printf("peridot " PD_VERSION_STRING ": Gemma 3 inference on any Vulkan device, and on the CPU\n"
+           "\nusage: peridot COMMAND [flags]\n\n");
+    for (uint32_t i = 0; i < CLI_COMMAND_COUNT; i++)
+        printf("  %-12s %s\n", cli_command_name((cli_command)i), commands[i].summary);
+    printf("\n  --help       this page; peridot COMMAND --help shows a command's flags\n"
+           "  --version    version, build and backends\n"
+           "  --completion-bash\n"
+           "               a script for bash: eval \"$(peridot --completion-bash)\"\n"
+           "\nResults go to standard output, everything else to standard error.\n");
+}
+
+/* Words of `text` from column HELP_COLUMN on, `column` being where the cursor stands. */
+static void print_wrapped(const char *text, int column) {
+    if (column >= HELP_COLUMN) {
+        printf("\n");
+        column = 0;
+    }
+    printf("%*s", HELP_COLUMN - column, "");
+    column = HELP_COLUMN;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (column > HELP_COLUMN && column + 1 + n > HELP_WIDTH) {
+            printf("\n%*s", HELP_COLUMN, "");
+            column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            column += printf(" ");
+        }
+        column += printf("%.*s", n, text);
+        text += n;
+        text += *text == ' ';
+    }
+    printf("\n");
+}
+
+static void print_option(const cli_option *opt) {
+    bool wide = opt->value && strlen(opt->value) > 12; /* long choices go into the text */
+    int column = printf("  %s%s%s%s%s", opt->alias ? opt->alias : "", opt->alias ? ", " : "    ",
+                        opt->name, opt->value ? " " : "",
+                        !opt->value ? ""
+                        : wide      ? "X"
+                                    : opt->value);
+    char text[512];
+    snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s", opt->help, wide ? "; one of " : "",
+             wide ? opt->value : "", opt->fallback ? " (default: " : "",
+             opt->fallback ? opt->fallback : "", opt->fallback ? ")" : "", opt->env ? " [" : "",
+             opt->env ? opt->env : "", opt->env ? "]" : "", "");
+    print_wrapped(text, column);
+}
+
+void cli_help_command(cli_command command) {
+    const char *name = cli_command_name(command), *needs = commands[command].needs;
+    printf("peridot %s: %s\n\nusage: peridot %s%s%s [flags]\n\n", name, commands[command].summary,
+           name, needs[0] ? " " : "", needs);
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        const cli_option *opt = cli_option_get((cli_option_id)i);
+        if (opt->commands & 1u << command) print_option(opt);
+    }
+    printf("  -h, --help%*sthis page\n", HELP_COLUMN - 12, "");
+    printf("\nA name in [brackets] is the environment variable that sets the same; flags win.\n");
+}
+
+/* ---- completion ----------------------------------------------------------------------------- */
+
+static void print_flags(uint32_t command_bit) {
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        const cli_option *opt = cli_option_get((cli_option_id)i);
+        if (opt->commands & command_bit) printf(" %s", opt->name);
+    }
+    printf(" --help");
+}
+
+/* "command:flag) what to offer;;" for flags with file names or fixed words behind them. */
+static void print_value_cases(cli_command command) {
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        const cli_option *opt = cli_option_get((cli_option_id)i);
+        if (!(opt->commands & 1u << command) || opt->kind == KIND_FLAG) continue;
+        printf("    %s:%s", cli_command_name(command), opt->name);
+        if (opt->alias) printf("|%s:%s", cli_command_name(command), opt->alias);
+        if (opt->kind == KIND_FILE) {
+            printf(") COMPREPLY=($(compgen -f -- \"$word\")); return;;\n");
+        } else if (opt->kind == KIND_CHOICE) {
+            printf(") COMPREPLY=($(compgen -W \"");
+            for (const char *c = opt->value; *c; c++) putchar(*c == '|' ? ' ' : *c);
+            printf("\" -- \"$word\")); return;;\n");
+        } else {
+            printf(") return;;\n");
+        }
+    }
+}
+
+void cli_completion_bash(void) {
+    printf("_peridot() {\n"
+           "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+           "  local command=${COMP_WORDS[1]} words=\n"
+           "  COMPREPLY=()\n"
+           "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    words=\"");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
+        printf("%s ", cli_command_name((cli_command)c));
+    printf("--help --version\"\n  else\n    case \"$command:$before\" in\n");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) print_value_cases((cli_command)c);
+    printf("    esac\n    case \"$command\" in\n");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) {
+        printf("    %s) words=\"", cli_command_name((cli_command)c));
+        print_flags(1u << c);
+        printf("\";;\n");
+    }
+    printf("    esac\n  fi\n"
+           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+           "}\n"
+           "complete -F _peridot peridot\n");
+}

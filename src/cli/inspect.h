@@ -1,0 +1,38 @@
+/* Parts of `peridot inspect`.  SPDX-License-Identifier: MIT */
+#ifndef PD_CLI_INSPECT_H
+#define PD_CLI_INSPECT_H
+
+#include "cli/commands.h"
+#include "model/weights.h"
+
+/* A file as inspect sees it; config and weights only when it is a Gemma 3 text model. */
+typedef struct inspection {
+    pd_gguf *file;
+    bool is_model;
+    pd_config config;
+    pd_weights *weights;
+    pd_error why_not; /* when it is no such model */
+} inspection;
+
+typedef struct inspect_type_total {
+    pd_type type;
+    uint64_t n_tensors, n_bytes;
+} inspect_type_total;
+
+enum { INSPECT_MAX_TYPES = 32 };
+/* Tensors and bytes by type, in the order of first appearance; the number of types. */
+uint32_t inspect_count_types(const pd_gguf *g, inspect_type_total out[INSPECT_MAX_TYPES]);
+
+/* KV pages at f16 for a context, as a session with the default chunk would hold them. */
+uint64_t inspect_kv_bytes(const pd_config *c, uint32_t n_ctx);
+
+const char *inspect_kind_name(pd_gguf_kind kind);
+/* A scalar that is neither a string nor an array. */
+double inspect_number(const pd_gguf_value *v);
+/* Of a value of kind STRING. */
+pd_string inspect_string(const pd_gguf_value *v);
+
+/* inspect_json.c */
+pd_status inspect_print_json(const inspection *in, pd_error *err);
+
+#endif

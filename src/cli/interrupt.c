@@ -1,0 +1,36 @@
+/* Ctrl-C: the first one asks the work to stop, so that results so far and timings still appear; the
+ * second one ends the process at once. What a signal handler may touch is static here.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+
+static _Atomic(pd_session *) watched;
+static atomic_bool interrupted;
+
+static void on_signal(int signal_number) {
+    (void)signal_number;
+    if (atomic_exchange(&interrupted, true)) _exit(pd_status_exit_code(PD_ERR_CANCELLED));
+    pd_session *session = atomic_load(&watched);
+    if (session) pd_session_cancel(session);
+}
+
+void cli_interrupt_install(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool cli_interrupted(void) {
+    return atomic_load(&interrupted);
+}
+
+void cli_interrupt_watch(pd_session *session) {
+    atomic_store(&watched, session);
+    if (session && cli_interrupted()) pd_session_cancel(session);
+}

@@ -1,0 +1,112 @@
+/* `peridot logits`: the logits of every position, as raw little-endian float32 [n_tokens, n_vocab].
+ *
+ * Normally all tokens go through prompt steps of at most --batch-size. With --decode-after K the
+ * first K do, and each further token through a generation step of its own: both ways must give the
+ * same rows to within the precision class. Two sessions are then used one after the other, so that
+ * the generation steps are the very ones that `run` takes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/file.h"
+#include "cli/commands.h"
+
+typedef struct logits_job {
+    const cli_options *o;
+    pd_model *model;
+    cli_ids ids;
+    uint32_t n_vocab;
+    uint64_t done_bytes, total_bytes;
+    pd_file_writer writer;
+    cli_progress progress;
+} logits_job;
+
+/* A pd_logits_fn. logits: [n_rows, n_vocab] */
+static pd_status write_rows(void *ctx, uint32_t first_pos, uint32_t n_rows, const float *logits,
+                            pd_error *err) {
+    logits_job *job = ctx;
+    (void)first_pos;
+    size_t n_bytes = (size_t)n_rows * job->n_vocab * sizeof(float);
+    pd_file_writer_write(&job->writer, logits, n_bytes);
+    job->done_bytes += n_bytes;
+    if (!cli_progress_update(&job->progress, job->done_bytes, job->total_bytes))
+        return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    return PD_OK;
+}
+
+static pd_status open_session(logits_job *job, bool all_logits, pd_session **out, pd_error *err) {
+    pd_session_desc desc = {.n_ctx = (uint32_t)job->ids.n,
+                            .n_chunk = cli_u32(job->o, OPT_BATCH),
+                            .precision = cli_precision(job->o, PD_PRECISION_EXACT),
+                            .all_logits = all_logits};
+    return pd_session_create(job->model, &desc, out, err);
+}
+
+static pd_status score(logits_job *job, size_t n_prompt, pd_error *err) {
+    pd_session *session = NULL;
+    PD_TRY(open_session(job, true, &session, err));
+    cli_interrupt_watch(session);
+    pd_status status = pd_session_score(session, job->ids.ids, n_prompt, write_rows, job, err);
+    cli_interrupt_watch(NULL);
+    pd_session_destroy(session);
+    return status;
+}
+
+static pd_status decode(logits_job *job, size_t n_prompt, pd_error *err) {
+    pd_session *session = NULL;
+    PD_TRY(open_session(job, false, &session, err));
+    cli_interrupt_watch(session);
+    pd_status status = pd_session_sync(session, job->ids.ids, n_prompt, err);
+    for (size_t n = n_prompt + 1; status == PD_OK && n <= job->ids.n; n++) {
+        const float *logits = NULL;
+        status = pd_session_sync(session, job->ids.ids, n, err);
+        if (status == PD_OK) status = pd_session_logits(session, &logits, err);
+        if (status == PD_OK) status = write_rows(job, (uint32_t)n - 1, 1, logits, err);
+    }
+    cli_interrupt_watch(NULL);
+    pd_session_destroy(session);
+    return status;
+}
+
+static pd_status compute(logits_job *job, pd_error *err) {
+    const pd_model_info *info = pd_model_get_info(job->model);
+    job->n_vocab = info->n_vocab;
+    job->total_bytes = (uint64_t)job->ids.n * info->n_vocab * sizeof(float);
+    PD_TRY(cli_check_ids(&job->ids, info->n_vocab, err));
+    if (job->ids.n > info->n_ctx_train)
+        return PD_RAISE(err, PD_ERR_CONTEXT, "there are %zu tokens, but the model handles %u",
+                        job->ids.n, info->n_ctx_train);
+    size_t n_prompt = job->ids.n;
+    if (cli_given(job->o, OPT_DECODE_AFTER)) {
+        n_prompt = cli_u32(job->o, OPT_DECODE_AFTER);
+        if (n_prompt >= job->ids.n)
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "--decode-after must be below the number of tokens, %zu, but is %zu",
+                            job->ids.n, n_prompt);
+    }
+    PD_TRY(score(job, n_prompt, err));
+    return n_prompt < job->ids.n ? decode(job, n_prompt, err) : PD_OK;
+}
+
+pd_status cli_logits(const cli_options *o, pd_error *err) {
+    logits_job job = {.o = o};
+    const char *path = cli_text(o, OPT_OUTPUT);
+    if (!path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
+    PD_TRY(cli_read_ids(o, &job.ids, err));
+    pd_status status;
+    bool writing = false;
+    PD_GO(pd_file_writer_open(path, &job.writer, err));
+    writing = true;
+    PD_GO(cli_open_model(o, false, &job.model, err));
+    cli_progress_begin(&job.progress, "computing");
+    status = compute(&job, err);
+    cli_progress_end(&job.progress);
+    if (status == PD_OK) {
+        writing = false;
+        status = pd_file_writer_commit(&job.writer, err);
+    }
+done:
+    if (writing) pd_file_writer_abort(&job.writer);
+    pd_model_close(job.model);
+    pd_free(job.ids.ids);
+    return status;
+}

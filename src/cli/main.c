@@ -1,0 +1,89 @@
+/* The program: finds the subcommand, reads its options, runs it, and turns its status into the exit
+ * code. The only place that reports a failure.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "cli/commands.h"
+
+#ifndef PERIDOT_COMMIT
+#define PERIDOT_COMMIT "unknown"
+#endif
+
+typedef pd_status (*command_fn)(const cli_options *o, pd_error *err);
+
+static const command_fn command_fns[CLI_COMMAND_COUNT] = {
+    [CLI_RUN] = cli_run,         [CLI_BENCH] = cli_bench,       [CLI_DEVICES] = cli_devices,
+    [CLI_INSPECT] = cli_inspect, [CLI_TOKENIZE] = cli_tokenize, [CLI_DETOKENIZE] = cli_detokenize,
+    [CLI_LOGITS] = cli_logits,   [CLI_SYNTH] = cli_synth,
+};
+
+static void print_version(void) {
+#ifdef PERIDOT_HAS_VULKAN
+    const char *backends = "cpu, cpu-ref, vulkan";
+#else
+    const char *backends = "cpu, cpu-ref";
+#endif
+    printf("peridot %s (commit %s, compiler %s, backends: %s)\n", PD_VERSION_STRING, PERIDOT_COMMIT,
+           __VERSION__, backends);
+}
+
+static pd_status run_command(cli_command command, int argc, char **argv, pd_error *err) {
+    cli_options o;
+    pd_status status = cli_options_parse(command, argc, argv, &o, err);
+    if (status == PD_OK && o.wants_help) {
+        cli_help_command(command);
+    } else if (status == PD_OK) {
+        status = cli_log_begin(&o, err);
+        command_fn fn = cli_given(&o, OPT_LIST_DEVICES) ? cli_devices : command_fns[command];
+        if (status == PD_OK) status = fn(&o, err);
+        cli_log_end();
+    }
+    cli_options_free(&o);
+    return status;
+}
+
+static pd_status raise_unknown_command(const char *name, pd_error *err) {
+    pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "unknown command \"%s\"", name);
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
+        if (cli_distance(name, cli_command_name((cli_command)c)) <= 2)
+            return pd_error_hint(err, status, "did you mean %s?", cli_command_name((cli_command)c));
+    return pd_error_hint(err, status, "peridot --help lists the commands");
+}
+
+static pd_status dispatch(int argc, char **argv, pd_error *err) {
+    if (argc < 2) {
+        pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "a command is missing");
+        return pd_error_hint(err, status, "peridot --help lists the commands");
+    }
+    const char *first = argv[1];
+    cli_command command;
+    if (strcmp(first, "--list-devices") == 0)
+        return run_command(CLI_DEVICES, argc - 2, argv + 2, err);
+    if (cli_command_find(first, &command)) return run_command(command, argc - 2, argv + 2, err);
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
+        cli_help_program();
+    } else if (strcmp(first, "--version") == 0) {
+        print_version();
+    } else if (strcmp(first, "--completion-bash") == 0) {
+        cli_completion_bash();
+    } else if (first[0] == '-') {
+        pd_status status =
+            PD_RAISE(err, PD_ERR_ARGUMENT, "the first argument must be a command, not %s", first);
+        return pd_error_hint(err, status, "peridot --help lists the commands");
+    } else {
+        return raise_unknown_command(first, err);
+    }
+    return PD_OK;
+}
+
+int main(int argc, char **argv) {
+    pd_error err = {0};
+    pd_status status = dispatch(argc, argv, &err);
+    if (status == PD_OK) status = cli_check_stdout(&err);
+    if (status == PD_OK) return 0;
+    fflush(stdout);
+    err.status = status;
+    return cli_report_error(&err);
+}

@@ -1,0 +1,38 @@
+/* Opens a model as the options say.  SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "cli/commands.h"
+
+pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, pd_error *err) {
+    *out = NULL;
+    const char *path = cli_text(o, OPT_MODEL);
+    if (!path) {
+        pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "--model FILE is missing");
+        return pd_error_hint(err, status,
+                             "name a Gemma 3 GGUF file, or make one to try: peridot synth -o "
+                             "tiny.gguf");
+    }
+    cli_interrupt_install();
+    cli_progress progress;
+    cli_progress_begin(&progress, "loading");
+    pd_model_desc desc = {.device = cli_text(o, OPT_DEVICE),
+                          .n_threads = cli_u32(o, OPT_THREADS),
+                          .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
+                          .vocab_only = vocab_only,
+                          .progress = cli_progress_update,
+                          .progress_ctx = &progress};
+    pd_status status = pd_model_open(path, &desc, out, err);
+    cli_progress_end(&progress);
+    return status;
+}
+
+pd_precision cli_precision(const cli_options *o, pd_precision fallback) {
+    const char *text = cli_text(o, OPT_PRECISION);
+    if (!text) return fallback;
+    if (strcmp(text, "exact") == 0) return PD_PRECISION_EXACT;
+    return strcmp(text, "q8") == 0 ? PD_PRECISION_Q8 : PD_PRECISION_F16;
+}
+
+const char *cli_precision_name(pd_precision p) {
+    return p == PD_PRECISION_EXACT ? "exact" : p == PD_PRECISION_Q8 ? "q8" : "f16";
+}

@@ -1,0 +1,125 @@
+/* The two tables of the command line: subcommands, and options. Nothing else lists them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_CLI_OPTION_TABLE_H
+#define PD_CLI_OPTION_TABLE_H
+
+/* X(id, name, what must be given, summary) */
+#define CLI_COMMAND_LIST(X)                                                                        \
+    X(RUN, "run", "-m MODEL.gguf -p TEXT", "answer one prompt")                                    \
+    X(BENCH, "bench", "-m MODEL.gguf", "measure prompt and generation speed")                      \
+    X(DEVICES, "devices", "", "list the devices that --device can name")                           \
+    X(INSPECT, "inspect", "-m MODEL.gguf", "show what a GGUF file holds, and its plan")            \
+    X(TOKENIZE, "tokenize", "-m MODEL.gguf -p TEXT", "turn text into token ids")                   \
+    X(DETOKENIZE, "detokenize", "-m MODEL.gguf --tokens IDS", "turn token ids into text")          \
+    X(LOGITS, "logits", "-m MODEL.gguf --tokens IDS -o OUT.f32",                                   \
+      "write the logits of every position to a file")                                              \
+    X(SYNTH, "synth", "-o OUT.gguf", "write a model of any size with random weights")
+
+#define FOR(command)   (1u << CLI_##command)
+#define FOR_ALL        0xffffffffu
+#define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS))
+#define FOR_MODEL      (FOR_COMPUTE | FOR(INSPECT) | FOR(TOKENIZE) | FOR(DETOKENIZE))
+#define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE))
+#define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
+
+/* X(id, kind, name, alias, environment, min, max, default, value, commands, help) */
+#define CLI_OPTION_LIST(X)                                                                         \
+    X(MODEL, FILE, "--model", "-m", "PERIDOT_MODEL", 0, 0, NULL, "FILE", FOR_MODEL,                \
+      "the model, a GGUF file (of a split one, its first part)")                                   \
+    X(PROMPT, STRING, "--prompt", "-p", NULL, 0, 0, NULL, "TEXT", FOR_TEXT,                        \
+      "the text; without -p and -f it is read from standard input")                                \
+    X(FILE, FILE, "--file", "-f", NULL, 0, 0, NULL, "FILE", FOR_TEXT,                              \
+      "take the text from a file, byte for byte (-: standard input)")                              \
+    X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT", FOR(RUN),               \
+      "instructions put in front of the prompt")                                                   \
+    X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
+      "no chat template: <bos> and the text as it is")                                             \
+    X(PREDICT, INT, "--predict", "-n", "PERIDOT_PREDICT", -1, 0x7fffffff, "-1", "N", FOR(RUN),     \
+      "tokens to generate at most; -1: until the end or a full context")                           \
+    X(IGNORE_EOS, FLAG, "--ignore-eos", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                    \
+      "go on behind <eos> and <end_of_turn>")                                                      \
+    X(IDS, FLAG, "--ids", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
+      "print the generated token ids instead of text")                                             \
+    X(NO_PERF, FLAG, "--no-perf", NULL, "PERIDOT_NO_PERF", 0, 0, NULL, NULL, FOR(RUN),             \
+      "no timings at the end")                                                                     \
+    X(NO_BOS, FLAG, "--no-bos", NULL, NULL, 0, 0, NULL, NULL, FOR(TOKENIZE),                       \
+      "do not begin with <bos>")                                                                   \
+    X(PARSE_SPECIAL, FLAG, "--parse-special", NULL, NULL, 0, 0, NULL, NULL, FOR_TEXT,              \
+      "control tokens spelled in the text become tokens (run: with --raw)")                        \
+    X(SHOW_SPECIAL, FLAG, "--show-special", NULL, NULL, 0, 0, NULL, NULL,                          \
+      FOR(RUN) | FOR(DETOKENIZE), "print control tokens instead of hiding them")                   \
+    X(TOKENS, STRING, "--tokens", NULL, NULL, 0, 0, NULL, "IDS", FOR(LOGITS) | FOR(DETOKENIZE),    \
+      "token ids with commas or spaces between; @FILE reads them from a file")                     \
+    X(TEMP, REAL, "--temp", NULL, "PERIDOT_TEMP", 0, 1000, "1.0", "T", FOR(RUN),                   \
+      "temperature; 0: always the most probable token")                                            \
+    X(TOP_K, INT, "--top-k", NULL, "PERIDOT_TOP_K", 0, 0x7fffffff, "64", "K", FOR(RUN),            \
+      "draw among the K most probable tokens; 0: all")                                             \
+    X(TOP_P, REAL, "--top-p", NULL, "PERIDOT_TOP_P", 0, 1, "0.95", "P", FOR(RUN),                  \
+      "draw among the fewest tokens that reach this probability; 1: all")                          \
+    X(MIN_P, REAL, "--min-p", NULL, "PERIDOT_MIN_P", 0, 1, "0", "P", FOR(RUN),                     \
+      "drop tokens below this share of the best one's probability; 0: none")                       \
+    X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR(RUN),      \
+      "of the random draws; -1: a new one each time")                                              \
+    X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
+      "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
+    X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
+      FOR(RUN) | FOR(LOGITS), "prompt tokens computed at once")                                    \
+    X(DEVICE, STRING, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME", FOR_COMPUTE,       \
+      "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
+      "cpu)")                                                                                      \
+    X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
+      "list the devices and stop")                                                                 \
+    X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N", FOR_COMPUTE,         \
+      "CPU threads (default: one per processor)")                                                  \
+    X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
+      "MiB", FOR_COMPUTE, "use no more device memory than this (default: what the device has)")    \
+    X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
+      FOR_COMPUTE, "how close to the exact result (default: f16; logits: exact)")                  \
+    X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
+      "the first K tokens as a prompt, the rest one at a time as in generation")                   \
+    X(BENCH_PROMPT, LIST, "--n-prompt", "-p", NULL, 0, 0, "512", "N,..", FOR(BENCH),               \
+      "prompt lengths: comma lists and ranges a-b, a-b+step, a-b*factor; 0: none")                 \
+    X(BENCH_GEN, LIST, "--n-gen", "-n", NULL, 0, 0, "128", "N,..", FOR(BENCH),                     \
+      "numbers of tokens to generate; 0: none")                                                    \
+    X(BENCH_PG, LIST, "--prompt-gen", "-pg", NULL, 0, 0, NULL, "P,G", FOR(BENCH),                  \
+      "a prompt of P and G generated tokens, timed together; may be repeated")                     \
+    X(BENCH_DEPTH, LIST, "--n-depth", "-d", NULL, 0, 0, "0", "N,..", FOR(BENCH),                   \
+      "tokens already in the context before the timed ones")                                       \
+    X(BENCH_BATCH, LIST, "--batch-size", "-b", NULL, 0, 0, "512", "N,..", FOR(BENCH),              \
+      "prompt tokens computed at once")                                                            \
+    X(BENCH_REPEAT, INT, "--repetitions", "-r", NULL, 1, 10000, "5", "N", FOR(BENCH),              \
+      "timed runs of each test, after one that is not timed")                                      \
+    X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
+      "format of the results")                                                                     \
+    X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(LOGITS) | FOR(SYNTH),          \
+      "file to write; it appears when complete or not at all")                                     \
+    X(PLAN, FLAG, "--plan", NULL, NULL, 0, 0, NULL, NULL, FOR(INSPECT),                            \
+      "print the operations of a prompt step and of a generation step")                            \
+    X(PRESET, CHOICE, "--preset", NULL, NULL, 0, 0, "tiny", "tiny|270m|1b|4b|12b|27b", FOR(SYNTH), \
+      "shape of the model")                                                                        \
+    X(TYPE, CHOICE, "--type", NULL, NULL, 0, 0, "q4_0", CLI_TYPE_NAMES, FOR(SYNTH),                \
+      "stored type of the layers' matrices")                                                       \
+    X(EMBD_TYPE, CHOICE, "--embd-type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH),        \
+      "stored type of the embedding (default: as llama.cpp's quantiser chooses it)")               \
+    X(QAT, FLAG, "--qat", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                                \
+      "as Google's QAT files: q4_0 with an f16 embedding")                                         \
+    X(SYNTH_SEED, INT, "--seed", "-s", NULL, 0, 9007199254740992.0, "1", "S", FOR(SYNTH),          \
+      "of the weights; equal seeds give equal files")                                              \
+    X(VOCAB, INT, "--vocab", NULL, NULL, 600, 262208, NULL, "N", FOR(SYNTH),                       \
+      "tokens (default: the preset's)")                                                            \
+    X(LAYERS, INT, "--layers", NULL, NULL, 1, 256, NULL, "N", FOR(SYNTH),                          \
+      "layers (default: the preset's)")                                                            \
+    X(SYNTH_CTX, INT, "--ctx-size", "-c", NULL, 64, 16777216, NULL, "N", FOR(SYNTH),               \
+      "positions the model claims to handle (default: the preset's)")                              \
+    X(TOKENIZER, FILE, "--tokenizer", NULL, NULL, 0, 0, NULL, "FILE", FOR(SYNTH),                  \
+      "take the vocabulary from a tokenizer.json (default: a made-up one)")                        \
+    X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(TOKENIZE), "print JSON")                                   \
+    X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
+      "log what happens to standard error; twice: in detail")                                      \
+    X(LOG_FILE, FILE, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,         \
+      "log to a file instead")
+
+#endif

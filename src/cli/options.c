@@ -1,0 +1,254 @@
+/* Reads arguments and environment into cli_options by the one table of option_table.h.
+ *
+ * Order: defaults, then environment, then flags; a later flag replaces an earlier one, except that
+ * lists grow (which is why no list has an environment variable). "--name value" and "--name=value"
+ * mean the same. A value that is itself the exact spelling of a flag is taken for a forgotten
+ * value; --name=--flag says that it was meant.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const cli_option options[OPT_COUNT] = {
+#define OPTION_ROW(id, kind, name, alias, env, min, max, fallback, value, commands, help)          \
+    {KIND_##kind, name, alias, env, min, max, fallback, value, commands, help},
+    CLI_OPTION_LIST(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static const char *const command_names[CLI_COMMAND_COUNT] = {
+#define COMMAND_NAME(id, name, needs, summary) name,
+    CLI_COMMAND_LIST(COMMAND_NAME)
+#undef COMMAND_NAME
+};
+
+const cli_option *cli_option_get(cli_option_id id) {
+    return &options[id];
+}
+
+const char *cli_command_name(cli_command command) {
+    return command_names[command];
+}
+
+bool cli_command_find(const char *name, cli_command *out) {
+    for (uint32_t i = 0; i < CLI_COMMAND_COUNT; i++) {
+        if (strcmp(name, command_names[i]) != 0) continue;
+        *out = (cli_command)i;
+        return true;
+    }
+    return false;
+}
+
+uint32_t cli_distance(const char *a, const char *b) {
+    enum { MAX = 40 };
+    size_t n = strlen(a), m = strlen(b);
+    if (n > MAX || m > MAX) return MAX;
+    uint32_t row[MAX + 1];
+    for (uint32_t j = 0; j <= m; j++) row[j] = j;
+    for (uint32_t i = 1; i <= n; i++) {
+        uint32_t diagonal = row[0];
+        row[0] = i;
+        for (uint32_t j = 1; j <= m; j++) {
+            uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+/* `source` is the flag or the variable, as the user spelled it. */
+static pd_status parse_number(const cli_option *opt, const char *source, const char *text,
+                              cli_value *v, pd_error *err) {
+    bool whole = opt->kind == KIND_INT;
+    char *end = NULL;
+    errno = 0;
+    long long integer = 0;
+    double real = 0;
+    if (whole) {
+        integer = strtoll(text, &end, 10);
+        real = (double)integer;
+    } else {
+        real = strtod(text, &end);
+    }
+    if (end == text || *end != '\0' || (!whole && !isfinite(real)))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s takes a %s, but \"%s\" is none", source,
+                        whole ? "whole number" : "number", text);
+    if (errno == ERANGE || real < opt->min || real > opt->max)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s must be from %.0f to %.0f, but is %s", source,
+                        opt->min, opt->max, text);
+    v->integer = integer;
+    v->real = real;
+    return PD_OK;
+}
+
+static bool choice_holds(const char *choices, const char *word) {
+    size_t n = strlen(word);
+    for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        if (n > 0 && strncmp(at, word, n) == 0 && (at[n] == '|' || at[n] == '\0')) return true;
+    return false;
+}
+
+static pd_status append_list(cli_options *o, cli_value *v, const char *text, pd_error *err) {
+    if (v->given) text = pd_arena_printf(&o->arena, "%s,%s", v->text, text);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
+    v->text = text;
+    return PD_OK;
+}
+
+static pd_status set_value(cli_options *o, cli_option_id id, const char *source, const char *text,
+                           pd_error *err) {
+    const cli_option *opt = &options[id];
+    cli_value *v = &o->values[id];
+    switch (opt->kind) {
+    case KIND_FLAG: break;
+    case KIND_LIST: PD_TRY(append_list(o, v, text, err)); break;
+    case KIND_STRING:
+    case KIND_FILE: v->text = text; break;
+    case KIND_CHOICE:
+        if (!choice_holds(opt->value, text))
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s must be one of %s, but is \"%s\"", source,
+                            opt->value, text);
+        v->text = text;
+        break;
+    case KIND_INT:
+    case KIND_REAL:
+        PD_TRY(parse_number(opt, source, text, v, err));
+        v->text = text;
+        break;
+    }
+    v->given++;
+    return PD_OK;
+}
+
+/* ---- defaults and environment --------------------------------------------------------------- */
+
+static pd_status set_default(cli_options *o, cli_option_id id, pd_error *err) {
+    if (!options[id].fallback) return PD_OK;
+    PD_TRY(set_value(o, id, options[id].name, options[id].fallback, err));
+    o->values[id].given = 0;
+    return PD_OK;
+}
+
+static pd_status set_from_environment(cli_options *o, cli_option_id id, pd_error *err) {
+    const cli_option *opt = &options[id];
+    const char *text = opt->env ? getenv(opt->env) : NULL;
+    if (!text || text[0] == '\0') return PD_OK;
+    if (opt->kind == KIND_FLAG) {
+        if (choice_holds("0|off|no|false", text)) return PD_OK;
+        if (!choice_holds("1|on|yes|true", text))
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s must be 1 or 0, but is \"%s\"", opt->env,
+                            text);
+    }
+    return set_value(o, id, opt->env, text, err);
+}
+
+/* ---- flags ---------------------------------------------------------------------------------- */
+
+static bool spelled(const cli_option *opt, const char *flag, size_t n) {
+    return (strlen(opt->name) == n && memcmp(opt->name, flag, n) == 0) ||
+           (opt->alias && strlen(opt->alias) == n && memcmp(opt->alias, flag, n) == 0);
+}
+
+static cli_option_id find_flag(uint32_t commands, const char *flag, size_t n) {
+    for (uint32_t i = 0; i < OPT_COUNT; i++)
+        if ((options[i].commands & commands) && spelled(&options[i], flag, n))
+            return (cli_option_id)i;
+    return OPT_COUNT;
+}
+
+static pd_status raise_unknown(cli_command command, const char *flag, size_t n, pd_error *err) {
+    const char *name = command_names[command];
+    cli_option_id other = find_flag(FOR_ALL, flag, n);
+    if (other != OPT_COUNT) {
+        pd_status status =
+            PD_RAISE(err, PD_ERR_ARGUMENT, "%.*s is not a flag of %s", (int)n, flag, name);
+        for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
+            if (options[other].commands & 1u << c)
+                return pd_error_hint(err, status, "it belongs to %s; see peridot %s --help",
+                                     command_names[c], name);
+        return status;
+    }
+    pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "unknown flag %.*s", (int)n, flag);
+    char wanted[41];
+    snprintf(wanted, sizeof wanted, "%.*s", (int)n, flag);
+    uint32_t best = 1 + (uint32_t)n / 3;
+    const char *nearest = NULL;
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        if (!(options[i].commands & 1u << command)) continue;
+        uint32_t d = cli_distance(wanted, options[i].name);
+        if (d <= best && (!nearest || d < best)) {
+            best = d;
+            nearest = options[i].name;
+        }
+    }
+    if (nearest) return pd_error_hint(err, status, "did you mean %s?", nearest);
+    return pd_error_hint(err, status, "peridot %s --help lists the flags", name);
+}
+
+static pd_status raise_positional(cli_command command, const char *text, pd_error *err) {
+    pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is not a flag", text);
+    if (1u << command & FOR_MODEL)
+        return pd_error_hint(err, status, "a model is given with -m FILE%s",
+                             1u << command & FOR_TEXT ? ", text with -p TEXT" : "");
+    return status;
+}
+
+/* Handles argv[*i], and the argument behind it when that is its value. */
+static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_error *err) {
+    const char *flag = argv[*i];
+    if (flag[0] != '-') return raise_positional(o->command, flag, err);
+    const char *equals = strchr(flag, '=');
+    size_t n = equals ? (size_t)(equals - flag) : strlen(flag);
+    cli_option_id id = find_flag(1u << o->command, flag, n);
+    if (id == OPT_COUNT) return raise_unknown(o->command, flag, n, err);
+    char source[64];
+    snprintf(source, sizeof source, "%.*s", (int)n, flag);
+    if (options[id].kind == KIND_FLAG) {
+        if (equals)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s takes no value, but was given \"%s\"", source,
+                            equals + 1);
+        return set_value(o, id, source, NULL, err);
+    }
+    if (equals) return set_value(o, id, source, equals + 1, err);
+    if (*i + 1 >= argc)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s needs a value (%s)", source, options[id].value);
+    const char *value = argv[*i + 1];
+    if (find_flag(1u << o->command, value, strlen(value)) != OPT_COUNT) {
+        pd_status status =
+            PD_RAISE(err, PD_ERR_ARGUMENT, "%s needs a value (%s), but the flag %s follows", source,
+                     options[id].value, value);
+        return pd_error_hint(err, status, "if that is the value, write %s=%s", source, value);
+    }
+    ++*i;
+    return set_value(o, id, source, value, err);
+}
+
+pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_options *out,
+                            pd_error *err) {
+    *out = (cli_options){.command = command};
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) out->wants_help = true;
+    if (out->wants_help) return PD_OK;
+    for (uint32_t id = 0; id < OPT_COUNT; id++) {
+        if (!(options[id].commands & 1u << command)) continue;
+        PD_TRY(set_default(out, (cli_option_id)id, err));
+        PD_TRY(set_from_environment(out, (cli_option_id)id, err));
+    }
+    for (int i = 0; i < argc; i++) PD_TRY(parse_flag(out, argc, argv, &i, err));
+    return PD_OK;
+}
+
+void cli_options_free(cli_options *o) {
+    pd_arena_destroy(&o->arena);
+}

@@ -1,0 +1,47 @@
+/* A progress bar on standard error, drawn at most ten times a second and only on a terminal.
+ *
+ *     loading [##########..........]  52 %  1.2 of 2.3 GiB  812 MiB/s
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+
+enum { BAR_CELLS = 24 };
+
+void cli_progress_begin(cli_progress *p, const char *label) {
+    *p = (cli_progress){
+        .label = label, .start_ns = pd_clock_ns(), .active = isatty(STDERR_FILENO) == 1};
+}
+
+static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns) {
+    char bar[BAR_CELLS + 1], done_text[32], total_text[32], speed_text[32];
+    double share = total ? (double)done / (double)total : 1;
+    if (share > 1) share = 1;
+    for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(share * BAR_CELLS) ? '#' : '.';
+    bar[BAR_CELLS] = '\0';
+    double seconds = (double)(now_ns - p->start_ns) / 1e9;
+    uint64_t speed = seconds > 0 ? (uint64_t)((double)done / seconds) : 0;
+    fprintf(stderr, "\r%s [%s] %3d %%  %s of %s  %s/s \033[K", p->label, bar, (int)(share * 100),
+            cli_bytes_text(done, done_text), cli_bytes_text(total, total_text),
+            cli_bytes_text(speed, speed_text));
+    fflush(stderr);
+    p->drawn = true;
+    p->shown_ns = now_ns;
+}
+
+bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total) {
+    cli_progress *p = ctx;
+    if (p->active) {
+        uint64_t now_ns = pd_clock_ns();
+        if (now_ns - p->shown_ns >= UINT64_C(100000000)) draw(p, bytes_done, bytes_total, now_ns);
+    }
+    return !cli_interrupted();
+}
+
+void cli_progress_end(cli_progress *p) {
+    if (p->drawn) fprintf(stderr, "\r\033[K");
+    p->active = false;
+}

@@ -1,0 +1,79 @@
+/* Errors, the log, and small texts. Everything here but cli_check_stdout speaks to standard error.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/commands.h"
+
+int cli_report_error(const pd_error *err) {
+    fprintf(stderr, "peridot: %s\n", err->message[0] ? err->message : pd_status_text(err->status));
+    if (err->hint[0]) fprintf(stderr, "  %s\n", err->hint);
+    return pd_status_exit_code(err->status);
+}
+
+/* ---- log ------------------------------------------------------------------------------------ */
+
+static FILE *log_stream; /* NULL: standard error */
+
+static void log_line(void *ctx, pd_log_level level, const char *subsystem, const char *line) {
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    (void)ctx;
+    FILE *out = log_stream ? log_stream : stderr;
+    fprintf(out, "%s: %s: %s\n", subsystem, names[level], line);
+    fflush(out);
+}
+
+pd_status cli_log_begin(const cli_options *o, pd_error *err) {
+    const char *path = cli_text(o, OPT_LOG_FILE);
+    if (path) {
+        log_stream = fopen(path, "we");
+        if (!log_stream)
+            return PD_RAISE(err, PD_ERR_IO, "cannot write the log file \"%s\": %s", path,
+                            strerror(errno));
+    }
+    uint32_t verbose = o->values[OPT_VERBOSE].given;
+    pd_log_level level = verbose >= 2 ? PD_LOG_DEBUG : verbose || path ? PD_LOG_INFO : PD_LOG_WARN;
+    pd_log_set(log_line, NULL, level);
+    return PD_OK;
+}
+
+void cli_log_end(void) {
+    pd_log_set(NULL, NULL, PD_LOG_ERROR);
+    if (log_stream) fclose(log_stream);
+    log_stream = NULL;
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+const char *cli_bytes_text(uint64_t n_bytes, char *out) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double n = (double)n_bytes;
+    unsigned unit = 0;
+    while (n >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        n /= 1024;
+        unit++;
+    }
+    snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.2f %s", n, units[unit]);
+    return out;
+}
+
+const char *cli_device_kind_name(pd_device_kind kind) {
+    switch (kind) {
+    case PD_DEVICE_CPU_REFERENCE: return "cpu reference";
+    case PD_DEVICE_CPU: return "cpu";
+    case PD_DEVICE_GPU_DISCRETE: return "discrete gpu";
+    case PD_DEVICE_GPU_INTEGRATED: return "integrated gpu";
+    case PD_DEVICE_GPU_VIRTUAL: return "virtual gpu";
+    case PD_DEVICE_SOFTWARE: return "software";
+    }
+    return "unknown";
+}
+
+pd_status cli_check_stdout(pd_error *err) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_IO, "cannot write to standard output%s%s", errno ? ": " : "",
+                    errno ? strerror(errno) : "");
+}

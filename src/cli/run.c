@@ -1,0 +1,214 @@
+/* `peridot run`: one prompt, one answer, streamed as it comes.
+ *
+ *     text --template or raw--> ids --sync--> session --sample--> id --detokenize--> stdout
+ *                                       ^                      |
+ *                                       +------ one more ------+
+ *
+ * Only whole characters are written. Generation ends at <eos> or <end_of_turn>, after -n tokens,
+ * when the context is full, or at Ctrl-C, which still leaves the timings. The next token can be
+ * drawn as long as the tokens before it fit the context, so a prompt of p tokens leaves room for
+ * n_ctx - p + 1.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/run.h"
+
+/* ---- the prompt ----------------------------------------------------------------------------- */
+
+static pd_status read_prompt(run_job *job, pd_error *err) {
+    const cli_options *o = job->o;
+    PD_TRY(cli_read_text(o, &job->text, &job->n_text, err));
+    if (job->n_text == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt is empty");
+    PD_TRY(cli_check_utf8("the prompt", job->text, job->n_text, err));
+    const char *system = cli_text(o, OPT_SYSTEM);
+    if (system && cli_given(o, OPT_RAW))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--raw knows no --system-prompt");
+    if (system) PD_TRY(cli_check_utf8("the system prompt", system, strlen(system), err));
+    if (cli_given(o, OPT_PARSE_SPECIAL) && !cli_given(o, OPT_RAW))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--parse-special needs --raw");
+    return PD_OK;
+}
+
+static pd_status encode_once(const run_job *job, uint32_t *ids, size_t n_max, size_t *n,
+                             pd_error *err) {
+    if (cli_given(job->o, OPT_RAW)) {
+        pd_tokenize_desc desc = {.parse_special = cli_given(job->o, OPT_PARSE_SPECIAL)};
+        return pd_tokenize(job->model, job->text, job->n_text, &desc, ids, n_max, n, err);
+    }
+    const char *system = cli_text(job->o, OPT_SYSTEM);
+    pd_chat_turn turns[2] = {{"system", system, system ? strlen(system) : 0},
+                             {"user", job->text, job->n_text}};
+    return pd_chat_encode(job->model, system ? turns : turns + 1, system ? 2 : 1, ids, n_max, n,
+                          err);
+}
+
+/* job->ids holds the prompt afterwards, with no room behind it yet. */
+static pd_status encode_prompt(run_job *job, pd_error *err) {
+    enum { TEMPLATE_IDS = 64 };
+    const char *system = cli_text(job->o, OPT_SYSTEM);
+    size_t n_max = pd_tokenize_bound(job->n_text + (system ? strlen(system) : 0)) + TEMPLATE_IDS;
+    job->ids = pd_alloc(n_max, sizeof *job->ids);
+    if (!job->ids)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
+    PD_TRY(encode_once(job, job->ids, n_max, &job->n_prompt, err));
+    job->n_ids = job->n_prompt;
+    return PD_OK;
+}
+
+/* ---- the context ---------------------------------------------------------------------------- */
+
+/* What prompt and -n need, in steps of 256; without -n at least 8192 if the model has them. */
+static uint32_t choose_context(const run_job *job) {
+    enum { STEP = 256, OPEN_END = 8192 };
+    uint32_t n_train = pd_model_get_info(job->model)->n_ctx_train;
+    if (cli_given(job->o, OPT_CTX_SIZE)) {
+        uint32_t wanted = cli_u32(job->o, OPT_CTX_SIZE);
+        return wanted ? wanted : n_train;
+    }
+    int64_t n_predict = cli_int(job->o, OPT_PREDICT);
+    uint64_t needed = job->n_prompt + (n_predict < 0 ? STEP : (uint64_t)n_predict);
+    if (n_predict < 0 && needed < OPEN_END) needed = OPEN_END;
+    needed = pd_round_up(needed, STEP);
+    return needed < n_train ? (uint32_t)needed : n_train;
+}
+
+static pd_status create_session(run_job *job, pd_error *err) {
+    uint32_t n_ctx = choose_context(job);
+    if (job->n_prompt > n_ctx) {
+        pd_status status =
+            PD_RAISE(err, PD_ERR_CONTEXT, "the prompt has %zu tokens, but the context holds %u",
+                     job->n_prompt, n_ctx);
+        if (n_ctx < pd_model_get_info(job->model)->n_ctx_train)
+            pd_error_hint(err, status, "a larger context is asked for with -c, up to %u",
+                          pd_model_get_info(job->model)->n_ctx_train);
+        return status;
+    }
+    job->precision = cli_precision(job->o, PD_PRECISION_F16);
+    pd_session_desc desc = {
+        .n_ctx = n_ctx, .n_chunk = cli_u32(job->o, OPT_BATCH), .precision = job->precision};
+    PD_TRY(pd_session_create(job->model, &desc, &job->session, err));
+    uint64_t room = (uint64_t)n_ctx - job->n_prompt + 1;
+    int64_t n_predict = cli_int(job->o, OPT_PREDICT);
+    job->limited_by_context = n_predict < 0 || (uint64_t)n_predict > room;
+    job->n_max = job->limited_by_context ? room : (uint64_t)n_predict;
+    uint32_t *ids = pd_alloc(job->n_prompt + (size_t)job->n_max, sizeof *ids);
+    if (!ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the tokens");
+    memcpy(ids, job->ids, job->n_prompt * sizeof *ids);
+    pd_free(job->ids);
+    job->ids = ids;
+    return PD_OK;
+}
+
+/* ---- generation ----------------------------------------------------------------------------- */
+
+/* A seed that nobody chose: from the system, else from the clock. */
+static uint64_t new_seed(void) {
+    uint32_t seed = 0;
+    FILE *f = fopen("/dev/urandom", "rbe");
+    bool good = f && fread(&seed, sizeof seed, 1, f) == 1;
+    if (f) fclose(f);
+    return good ? seed : pd_clock_ns();
+}
+
+static pd_status init_sampler(run_job *job, pd_error *err) {
+    const cli_options *o = job->o;
+    int64_t seed = cli_int(o, OPT_SEED);
+    pd_sampler_desc desc = {.temp = (float)cli_real(o, OPT_TEMP),
+                            .top_k = cli_u32(o, OPT_TOP_K),
+                            .top_p = (float)cli_real(o, OPT_TOP_P),
+                            .min_p = (float)cli_real(o, OPT_MIN_P),
+                            .seed = seed < 0 ? new_seed() : (uint64_t)seed};
+    return pd_sampler_init(&job->sampler, &desc, err);
+}
+
+static void print_text(run_job *job, const char *text, size_t n) {
+    if (n == 0) return;
+    fwrite(text, 1, n, stdout);
+    fflush(stdout);
+    job->last_byte = text[n - 1];
+}
+
+static void print_token(run_job *job, uint32_t id, bool stop) {
+    char text[PD_DETOKENIZE_MAX_BYTES];
+    if (cli_given(job->o, OPT_IDS)) {
+        int n = snprintf(text, sizeof text, job->n_generated > 1 ? " %u" : "%u", id);
+        print_text(job, text, (size_t)n);
+    } else if (!stop || cli_given(job->o, OPT_SHOW_SPECIAL)) {
+        print_text(job, text, pd_detokenize(job->model, &job->detokenizer, id, text));
+    }
+}
+
+static void print_end(run_job *job) {
+    char text[PD_DETOKENIZE_MAX_BYTES];
+    if (!cli_given(job->o, OPT_IDS))
+        print_text(job, text, pd_detokenizer_flush(&job->detokenizer, text));
+    if (job->n_generated > 0 && job->last_byte != '\n') print_text(job, "\n", 1);
+}
+
+/* Draws, prints and appends one token; *more: whether another one is wanted. */
+static pd_status generate_one(run_job *job, bool *more, pd_error *err) {
+    uint32_t id = 0;
+    PD_TRY(pd_session_sample(job->session, &job->sampler, &id, err));
+    uint64_t now_ns = pd_clock_ns();
+    if (job->n_generated == 0) job->first_ns = now_ns;
+    job->last_ns = now_ns;
+    job->ids[job->n_ids++] = id;
+    job->n_generated++;
+    bool stop = pd_token_is_stop(id) && !cli_given(job->o, OPT_IGNORE_EOS);
+    print_token(job, id, stop);
+    job->context_full = !stop && job->n_generated == job->n_max && job->limited_by_context;
+    *more = !stop && job->n_generated < job->n_max && !ferror(stdout);
+    return PD_OK;
+}
+
+static pd_status generate(run_job *job, pd_error *err) {
+    job->start_ns = pd_clock_ns();
+    PD_TRY(pd_session_sync(job->session, job->ids, job->n_ids, err));
+    job->first_ns = job->last_ns = pd_clock_ns();
+    bool more = job->n_max > 0;
+    while (more) {
+        if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+        PD_TRY(generate_one(job, &more, err));
+        if (more) PD_TRY(pd_session_sync(job->session, job->ids, job->n_ids, err));
+    }
+    return PD_OK;
+}
+
+/* Both a finished and a stopped generation end with their last characters and the timings. */
+static pd_status generate_and_report(run_job *job, pd_error *err) {
+    cli_interrupt_watch(job->session);
+    pd_detokenizer_init(&job->detokenizer);
+    job->detokenizer.show_special = cli_given(job->o, OPT_SHOW_SPECIAL);
+    pd_status status = generate(job, err);
+    if (status == PD_OK || status == PD_ERR_CANCELLED) {
+        print_end(job);
+        if (job->context_full)
+            fprintf(stderr, "peridot: the context of %u tokens is full; the answer may be cut\n",
+                    pd_session_n_ctx(job->session));
+        if (!cli_given(job->o, OPT_NO_PERF)) run_print_timings(job);
+    }
+    cli_interrupt_watch(NULL);
+    return status;
+}
+
+pd_status cli_run(const cli_options *o, pd_error *err) {
+    run_job job = {.o = o};
+    pd_status status;
+    PD_GO(read_prompt(&job, err));
+    PD_GO(init_sampler(&job, err));
+    PD_GO(cli_open_model(o, false, &job.model, err));
+    PD_GO(encode_prompt(&job, err));
+    PD_GO(create_session(&job, err));
+    status = generate_and_report(&job, err);
+done:
+    pd_session_destroy(job.session);
+    pd_model_close(job.model);
+    pd_free(job.ids);
+    pd_free(job.text);
+    return status;
+}

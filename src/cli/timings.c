@@ -1,0 +1,63 @@
+/* The block of figures at the end of a run. Speeds are by the clock on the wall: the prompt's until
+ * the first token is drawn, generation's from there on, so that nothing is left out of them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+
+#include "cli/run.h"
+
+static double ms(uint64_t ns) {
+    return (double)ns / 1e6;
+}
+
+static double per_second(uint64_t n, uint64_t ns) {
+    return ns ? (double)n * 1e9 / (double)ns : 0;
+}
+
+static void print_load(const run_job *job, const pd_session_stats *stats) {
+    const pd_load_stats *load = pd_model_get_load_stats(job->model);
+    fprintf(stderr, "load       %.1f ms (read %.1f, device %.1f, upload %.1f), compile %.1f ms\n",
+            ms(load->total_ns), ms(load->read_ns), ms(load->device_ns), ms(load->upload_ns),
+            ms(stats->compile_ns));
+}
+
+static void print_speeds(const run_job *job) {
+    uint64_t prompt_ns = job->first_ns - job->start_ns;
+    fprintf(stderr, "prompt     %zu tokens, %.2f tok/s, first token after %.1f ms\n", job->n_prompt,
+            per_second(job->n_prompt, prompt_ns), ms(prompt_ns));
+    fprintf(stderr, "generated  %" PRIu64 " tokens", job->n_generated);
+    if (job->n_generated > 1) {
+        double speed = per_second(job->n_generated - 1, job->last_ns - job->first_ns);
+        double bytes = (double)pd_model_get_info(job->model)->weight_bytes_per_token;
+        fprintf(stderr, ", %.2f tok/s, %.2f GB/s of weights read", speed, speed * bytes / 1e9);
+    }
+    fprintf(stderr, "\n");
+}
+
+static void print_sampler(const pd_sampler_desc *d) {
+    if (d->temp <= 0) {
+        fprintf(stderr, "sampler    greedy\n");
+        return;
+    }
+    fprintf(stderr, "sampler    temp %g, top-k %u, top-p %g, min-p %g, seed %" PRIu64 "\n",
+            (double)d->temp, d->top_k, (double)d->top_p, (double)d->min_p, d->seed);
+}
+
+void run_print_timings(const run_job *job) {
+    /* A hash of the last logits lets two builds or devices be compared by eye. */
+    const float *logits;
+    pd_session_resume(job->session);
+    bool has_logits = pd_session_logits(job->session, &logits, NULL) == PD_OK;
+    const pd_session_stats *stats = pd_session_get_stats(job->session);
+    const pd_device_info *device = pd_model_get_device(job->model);
+    char peak[32];
+    fflush(stdout);
+    fprintf(stderr, "\n");
+    print_load(job, stats);
+    print_speeds(job);
+    fprintf(stderr, "device     %s: %s, precision %s, peak memory %s\n", device->id, device->name,
+            cli_precision_name(job->precision), cli_bytes_text(stats->device_peak_bytes, peak));
+    print_sampler(&job->sampler.desc);
+    if (has_logits) fprintf(stderr, "logits     hash %016" PRIx64 "\n", stats->logits_hash);
+}

