@@ -14,7 +14,7 @@ static const pd_kv_store_desc store = {.shape = {.n_layers = 1,
                                                  .head_dim = 64,
                                                  .f32 = true,
                                                  .layer_is_global = one_local_layer},
-                                       .n_global_pages = 1000000,
+                                       .n_global_pages = 3,
                                        .n_local_pages = 100};
 static const uint64_t store_bytes = 100ull * 2 * 64 * 64 * 4;
 
@@ -41,7 +41,7 @@ static void test_accounting(void **state) {
 static void test_limit(void **state) {
     (void)state;
     for (uint32_t d = 0; d < ops_n_devices; d++) {
-        pd_backend_desc desc = {.device = ops_devices[d].name, .memory_limit_bytes = 2 << 20};
+        pd_backend_desc desc = {.device = ops_devices[d].device, .memory_limit_bytes = 2 << 20};
         pd_backend *b;
         pd_kv_store *kv = NULL;
         pd_backend_stats stats;
@@ -49,7 +49,6 @@ static void test_limit(void **state) {
         ops_check(pd_backend_open(&desc, &b, &err), &err);
         assert_int_equal(b->v->kv_create(b, &store, &kv, &err), PD_ERR_MEMORY_DEVICE);
         assert_null(kv);
-        assert_non_null(strstr(err.message, "the limit is 2"));
         assert_non_null(strstr(err.message, "missing"));
         b->v->stats(b, &stats);
         assert_int_equal(stats.kv_bytes, 0);

@@ -18,7 +18,7 @@ typedef struct matmul_case {
     uint32_t k, n_tokens, n_weights;
     pd_type types[PD_MATMUL_MAX_WEIGHTS];
     uint32_t n[PD_MATMUL_MAX_WEIGHTS];
-    bool geglu, of_outputs;
+    bool geglu, of_outputs, cpu_only;
 } matmul_case;
 
 static void run_case(const matmul_case *k) {
@@ -60,6 +60,7 @@ static void run_case(const matmul_case *k) {
     c.plan = &plan;
     c.runs = &run;
     c.n_runs = 1;
+    c.cpu_only = k->cpu_only;
     ops_compare(&c);
 }
 
@@ -105,6 +106,23 @@ static void test_long_rows(void **state) {
                                 .n_weights = 1,
                                 .types = {types[i]},
                                 .n = {49}});
+    }
+    ops_conclude();
+}
+
+/* Rows that end inside a vector; only the types without blocks can have them. */
+static void test_odd_widths(void **state) {
+    static const pd_type types[] = {PD_TYPE_F32, PD_TYPE_F16, PD_TYPE_BF16};
+    static const uint32_t widths[] = {7, 33, 1000}, tokens[] = {1, 2, 4, 20};
+    (void)state;
+    for (uint32_t i = 0; i < 12; i++) {
+        run_case(&(matmul_case){.family = "matmul odd widths",
+                                .k = widths[i % 3],
+                                .n_tokens = tokens[i / 3],
+                                .n_weights = 1,
+                                .types = {types[(i + i / 3) % 3]},
+                                .n = {19},
+                                .cpu_only = true});
     }
     ops_conclude();
 }
@@ -203,7 +221,7 @@ static void test_geglu_range(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type), cmocka_unit_test(test_long_rows),
-        cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_geglu),
-        cmocka_unit_test(test_geglu_range)};
+        cmocka_unit_test(test_odd_widths), cmocka_unit_test(test_side_by_side),
+        cmocka_unit_test(test_geglu),      cmocka_unit_test(test_geglu_range)};
     return cmocka_run_group_tests_name("ops.matmul", tests, ops_setup, ops_teardown);
 }

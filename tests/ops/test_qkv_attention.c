@@ -7,9 +7,11 @@
  *
  * Tolerances. f32 pages: harness.h. f16 pages: both sides round the same numbers, but one that is
  * computed within u = 2^-24 of a rounding border may fall to different sides: about one in 2^12,
- * each then off by 2^-11 of itself, nmse 2^-12 * 2^-22 / 3 = 2e-11 at most of K or V: 1e-9 is
- * allowed. The worst element: one key off by 2^-11 in one of its elements moves a score by less
- * than 2^-11 * |q_j k_j| and a result by about as much: 1e-3 of a large value, 2e-3 is allowed.
+ * each then off by 2^-11 of itself: 2^-12 * 2^-22 / 3 = 2e-11 of K. A score is a sum that such a
+ * key moves by 2^-11 |q_j k_j|, and the scores here have a deviation of 2 and more (q_scale), so
+ * that a weight moves by a few times as much: nmse 1e-9 is allowed, 50 times K's. The worst element
+ * is one whose row sees few keys, one of them off in a large element (|q_j k_j| up to 2 or 3):
+ * 2^-11 * 3 of a value, 2e-3 is allowed.
  *
  * SPDX-License-Identifier: MIT
  */

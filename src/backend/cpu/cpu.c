@@ -19,9 +19,22 @@
 
 /* ---- the device ----------------------------------------------------------------------------- */
 
+/* Whether PERIDOT_CPU_DISABLE, a comma list, names the feature. */
+static bool is_disabled(const char *feature) {
+    const char *list = getenv("PERIDOT_CPU_DISABLE");
+    size_t n = strlen(feature);
+    while (list && *list) {
+        size_t item = strcspn(list, ",");
+        if (item == n && strncmp(list, feature, n) == 0) return true;
+        list += item + (list[item] == ',');
+    }
+    return false;
+}
+
+/* The widest that the processor has; PERIDOT_CPU_DISABLE=avx512,avx2 leaves the narrower ones. */
 static const pd_cpu_kernels *choose_kernels(void) {
-    const pd_cpu_kernels *k = pd_cpu_kernels_avx512();
-    if (!k) k = pd_cpu_kernels_avx2();
+    const pd_cpu_kernels *k = is_disabled("avx512") ? NULL : pd_cpu_kernels_avx512();
+    if (!k && !is_disabled("avx2")) k = pd_cpu_kernels_avx2();
     return k ? k : pd_cpu_kernels_base();
 }
 

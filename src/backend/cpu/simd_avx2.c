@@ -36,6 +36,12 @@ INLINE void store_f16(uint16_t *p, vf v) {
 INLINE float half_to_float(uint16_t h) {
     return _cvtsh_ss(h);
 }
+INLINE vf nibble(vi v) {
+    return __builtin_convertvector(v & 15, vf);
+}
+INLINE vf nibble_minus_8(vi v) {
+    return __builtin_convertvector((v & 15) - 8, vf);
+}
 INLINE float hsum(vf v) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

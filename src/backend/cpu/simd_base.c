@@ -29,6 +29,12 @@ INLINE void store_f16(uint16_t *p, vf v) {
 INLINE float half_to_float(uint16_t h) {
     return pd_f16_to_f32(h);
 }
+INLINE vf nibble(vi v) {
+    return __builtin_convertvector(v & 15, vf);
+}
+INLINE vf nibble_minus_8(vi v) {
+    return __builtin_convertvector((v & 15) - 8, vf);
+}
 INLINE float hsum(vf v) {
     return (v[0] + v[1]) + (v[2] + v[3]);
 }

@@ -5,11 +5,12 @@
  *     load_u8, load_i8   VL bytes widened to vi
  *     load_f16           VL halves widened to vf
  *     store_f16          vf to VL halves, nearest even
+ *     nibble             low four bits of each element of a vi, as vf
+ *     nibble_minus_8     the same, minus 8
+ *     half_to_float      one half
  *     hsum               sum of a vf's elements
  *
- * (through simd_types.h, which makes vf and vi of VL). Weights are decoded 32 values at a time into
- * NV vectors; layouts are those of file/quant_32.c and file/quant_k.c. Every product of a scale and
- * a quant is exact in f32 (11 bits by at most 8), except for Q6_K's, as in the reference decoder.
+ * (through simd_types.h, which makes vf and vi of VL).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -83,219 +84,17 @@ INLINE vf vgelu(vf x) {
     return x / (vexp(-u2) + 1.0f);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------- */
-
-/* 6-bit scale and minimum of sub-block s of Q4_K and Q5_K. */
-INLINE void k_scale_min(const uint8_t *sc, uint32_t s, float *scale, float *min) {
-    uint32_t a, b;
-    if (s < 4) {
-        a = sc[s] & 63u;
-        b = sc[s + 4] & 63u;
-    } else {
-        a = (sc[s + 4] & 15u) | (uint32_t)(sc[s - 4] >> 6) << 4;
-        b = (uint32_t)(sc[s + 4] >> 4) | (uint32_t)(sc[s] >> 6) << 4;
-    }
-    *scale = (float)(int32_t)a;
-    *min = (float)(int32_t)b;
-}
-
-INLINE vi lanes(void) {
-    vi v;
-    for (int i = 0; i < VL; i++) v[i] = i;
-    return v;
-}
-
-/* w = d * nibble + m; low nibbles are the first 16 values */
-INLINE void unpack_q4(const uint8_t *qs, float d, float m, vf *w) {
-    UNROLL for (int v = 0; v < NV / 2; v++) {
-        vi q = load_u8(qs + v * VL);
-        w[v] = to_float(q & 15) * d + m;
-        w[v + NV / 2] = to_float(q >> 4) * d + m;
-    }
-}
-
-INLINE void unpack_q5(const uint8_t *qs, uint32_t h, float d, float m, vf *w) {
-    vi high = (vi){0} + (int32_t)h;
-    UNROLL for (int v = 0; v < NV / 2; v++) {
-        vi q = load_u8(qs + v * VL), at = lanes() + v * VL;
-        vi lo = (q & 15) | ((high >> at & 1) << 4);
-        vi hi = (q >> 4) | ((high >> (at + 16) & 1) << 4);
-        w[v] = to_float(lo) * d + m;
-        w[v + NV / 2] = to_float(hi) * d + m;
-    }
-}
-
-INLINE void unpack_q4_k(const uint8_t *b, uint32_t s, vf *w) {
-    float scale, min;
-    k_scale_min(b + 4, s, &scale, &min);
-    float d = half_at(b) * scale, m = half_at(b + 2) * min;
-    const uint8_t *qs = b + 16 + s / 2 * 32;
-    int shift = s % 2 ? 4 : 0;
-    UNROLL for (int v = 0; v < NV; v++) {
-        w[v] = to_float(load_u8(qs + v * VL) >> shift & 15) * d - m;
-    }
-}
-
-INLINE void unpack_q5_k(const uint8_t *b, uint32_t s, vf *w) {
-    float scale, min;
-    k_scale_min(b + 4, s, &scale, &min);
-    float d = half_at(b) * scale, m = half_at(b + 2) * min;
-    const uint8_t *qh = b + 16, *qs = b + 48 + s / 2 * 32;
-    int shift = s % 2 ? 4 : 0, bit = (int)s;
-    UNROLL for (int v = 0; v < NV; v++) {
-        vi q = (load_u8(qs + v * VL) >> shift & 15) | (load_u8(qh + v * VL) >> bit & 1) << 4;
-        w[v] = to_float(q) * d - m;
-    }
-}
-
-INLINE void unpack_q6_k(const uint8_t *b, uint32_t s, vf *w) {
-    uint32_t half = s / 4, t = s % 4;
-    const uint8_t *ql = b + 64 * half + 32 * (t & 1), *qh = b + 128 + 32 * half;
-    const int8_t *sc = (const int8_t *)(b + 192) + 8 * half + 2 * t;
-    float d = half_at(b + 208), scales[2] = {d * (float)sc[0], d * (float)sc[1]};
-    int low_shift = t >> 1 ? 4 : 0, high_shift = (int)(2 * t);
-    UNROLL for (int v = 0; v < NV; v++) {
-        vi q = load_u8(ql + v * VL) >> low_shift & 15;
-        q = q | (load_u8(qh + v * VL) >> high_shift & 3) << 4;
-        w[v] = to_float(q - 32) * scales[v * VL / 16];
-    }
-}
-
-INLINE uint32_t block_bytes(pd_type type) {
-    switch (type) {
-    case PD_TYPE_F32: return 4;
-    case PD_TYPE_F16: return 2;
-    case PD_TYPE_BF16: return 2;
-    case PD_TYPE_Q4_0: return 18;
-    case PD_TYPE_Q4_1: return 20;
-    case PD_TYPE_Q5_0: return 22;
-    case PD_TYPE_Q5_1: return 24;
-    case PD_TYPE_Q8_0: return 34;
-    case PD_TYPE_Q4_K: return 144;
-    case PD_TYPE_Q5_K: return 176;
-    case PD_TYPE_Q6_K: return 210;
-    }
-    return 0;
-}
-
-/* Values 32 g .. 32 g + 31 of a row. */
-INLINE void unpack_group(pd_type type, const uint8_t *row, uint32_t g, vf *w) {
-    const uint8_t *b = row + (size_t)g * block_bytes(type);       /* blocks of 32 */
-    const uint8_t *k = row + (size_t)(g / 8) * block_bytes(type); /* blocks of 256 */
-    const uint8_t *e = row + (size_t)g * 32 * block_bytes(type);  /* single values */
-    switch (type) {
-    case PD_TYPE_F32:
-        UNROLL for (int v = 0; v < NV; v++) memcpy(&w[v], e + v * VL * 4, sizeof(vf));
-        return;
-    case PD_TYPE_F16: UNROLL for (int v = 0; v < NV; v++) w[v] = load_f16(e + v * VL * 2); return;
-    case PD_TYPE_BF16: UNROLL for (int v = 0; v < NV; v++) w[v] = load_bf16(e + v * VL * 2); return;
-    case PD_TYPE_Q4_0: {
-        float d = half_at(b);
-        unpack_q4(b + 2, d, -8 * d, w);
-        return;
-    }
-    case PD_TYPE_Q4_1: unpack_q4(b + 4, half_at(b), half_at(b + 2), w); return;
-    case PD_TYPE_Q5_0: {
-        float d = half_at(b);
-        unpack_q5(b + 6, word_at(b + 2), d, -16 * d, w);
-        return;
-    }
-    case PD_TYPE_Q5_1: unpack_q5(b + 8, word_at(b + 4), half_at(b), half_at(b + 2), w); return;
-    case PD_TYPE_Q8_0: {
-        float d = half_at(b);
-        UNROLL for (int v = 0; v < NV; v++) w[v] = to_float(load_i8(b + 2 + v * VL)) * d;
-        return;
-    }
-    case PD_TYPE_Q4_K: unpack_q4_k(k, g % 8, w); return;
-    case PD_TYPE_Q5_K: unpack_q5_k(k, g % 8, w); return;
-    case PD_TYPE_Q6_K: unpack_q6_k(k, g % 8, w); return;
-    }
-}
-
-INLINE void unpack_typed(pd_type type, const uint8_t *src, uint32_t n, float *dst) {
-    for (uint32_t g = 0; g < n / 32; g++) {
-        vf w[NV];
-        unpack_group(type, src, g, w);
-        UNROLL for (int v = 0; v < NV; v++) store(dst + g * 32 + v * VL, w[v]);
-    }
-    uint32_t rest = n % 32; /* F32, F16 and BF16 only */
-    if (rest) pd_decode(type, src + (size_t)(n - rest) * block_bytes(type), rest, dst + n - rest);
-}
-
-/* ---- matrix x few rows ---------------------------------------------------------------------- */
-
-/* R stored rows by M activation rows; R and M are constants where this is inlined. */
-INLINE void gemv_block(pd_type type, int R, int M, const uint8_t *rows, uint64_t row_bytes,
-                       uint32_t k, const float *x, size_t ldx, float *out, size_t ldo) {
-    vf acc[2][PD_CPU_GEMV_MAX][NV];
-    memset(acc, 0, sizeof acc);
-    for (uint32_t g = 0; g < k / 32; g++) {
-        vf w[2][NV];
-        UNROLL for (int r = 0; r < R; r++)
-            unpack_group(type, rows + (uint64_t)r * row_bytes, g, w[r]);
-        UNROLL for (int i = 0; i < M; i++) {
-            UNROLL for (int v = 0; v < NV; v++) {
-                vf xv = load(x + (size_t)i * ldx + g * 32 + v * VL);
-                UNROLL for (int r = 0; r < R; r++) acc[r][i][v] += w[r][v] * xv;
-            }
-        }
-    }
-    float tail[32];
-    uint32_t rest = k % 32; /* single-value types only */
-    UNROLL for (int r = 0; r < R; r++) {
-        if (rest) {
-            const uint8_t *row = rows + (uint64_t)r * row_bytes;
-            pd_decode(type, row + (size_t)(k - rest) * block_bytes(type), rest, tail);
-        }
-        UNROLL for (int i = 0; i < M; i++) {
-            vf sum = acc[r][i][0];
-            UNROLL for (int v = 1; v < NV; v++) sum += acc[r][i][v];
-            float s = hsum(sum);
-            for (uint32_t j = 0; j < rest; j++) s += tail[j] * x[(size_t)i * ldx + k - rest + j];
-            out[(size_t)i * ldo + (size_t)r] = s;
-        }
-    }
-}
-
-INLINE void gemv_rows(pd_type type, int M, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
-                      uint32_t k, const float *x, size_t ldx, float *out, size_t ldo) {
-    uint32_t r = 0;
-    for (; M <= 2 && r + 2 <= n_rows; r += 2) {
-        gemv_block(type, 2, M, rows + r * row_bytes, row_bytes, k, x, ldx, out + r, ldo);
-    }
-    for (; r < n_rows; r++) {
-        gemv_block(type, 1, M, rows + r * row_bytes, row_bytes, k, x, ldx, out + r, ldo);
-    }
-}
+#include "backend/cpu/simd_decode.h"
 
 #define SIMD_TYPES(X)                                                                              \
     X(F32) X(F16) X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q4_K) X(Q5_K) X(Q6_K)
 
-#define GEMV_OF_TYPE(T)                                                                            \
-    static void gemv_##T(const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k,     \
-                         const float *x, size_t ldx, uint32_t m, float *out, size_t ldo) {         \
-        switch (m) {                                                                               \
-        case 1: gemv_rows(PD_TYPE_##T, 1, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
-        case 2: gemv_rows(PD_TYPE_##T, 2, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
-        case 3: gemv_rows(PD_TYPE_##T, 3, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
-        case 4: gemv_rows(PD_TYPE_##T, 4, rows, row_bytes, n_rows, k, x, ldx, out, ldo); break;    \
-        }                                                                                          \
-    }                                                                                              \
+#define UNPACK_OF_TYPE(T)                                                                          \
     static void unpack_of_##T(const uint8_t *src, uint32_t n, float *dst) {                        \
         unpack_typed(PD_TYPE_##T, src, n, dst);                                                    \
     }
-SIMD_TYPES(GEMV_OF_TYPE)
-#undef GEMV_OF_TYPE
-
-static void simd_gemv(pd_type type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
-                      uint32_t k, const float *x, size_t ldx, uint32_t m, float *out, size_t ldo) {
-    switch (type) {
-#define GEMV_CASE(T)                                                                               \
-    case PD_TYPE_##T: gemv_##T(rows, row_bytes, n_rows, k, x, ldx, m, out, ldo); break;
-        SIMD_TYPES(GEMV_CASE)
-#undef GEMV_CASE
-    }
-}
+SIMD_TYPES(UNPACK_OF_TYPE)
+#undef UNPACK_OF_TYPE
 
 static void simd_unpack(pd_type type, const uint8_t *src, uint32_t n, float *dst) {
     switch (type) {
@@ -316,8 +115,7 @@ INLINE void panel_block(int M, int N, const float *w, size_t ldw, uint32_t k, co
     UNROLL for (int i = 0; i < M; i++) {
         UNROLL for (int j = 0; j < N; j++) acc[i][j] = (vf){0};
     }
-    uint32_t c = 0;
-    for (; c + VL <= k; c += VL) {
+    for (uint32_t c = 0; c + VL <= k; c += VL) {
         vf xv[PANEL_M];
         UNROLL for (int i = 0; i < M; i++) xv[i] = load(x + (size_t)i * ldx + c);
         UNROLL for (int j = 0; j < N; j++) {
@@ -327,9 +125,7 @@ INLINE void panel_block(int M, int N, const float *w, size_t ldw, uint32_t k, co
     }
     UNROLL for (int i = 0; i < M; i++) {
         UNROLL for (int j = 0; j < N; j++) {
-            float s = hsum(acc[i][j]);
-            for (uint32_t t = c; t < k; t++) s += x[(size_t)i * ldx + t] * w[(size_t)j * ldw + t];
-            float *o = out + (size_t)i * ldo + j;
+            float s = hsum(acc[i][j]), *o = out + (size_t)i * ldo + j;
             *o = add ? *o + s : s;
         }
     }
@@ -356,6 +152,18 @@ PANEL_ROWS(6)
 #endif
 #undef PANEL_ROWS
 
+/* The last k % VL values of a panel. */
+static void panel_tail(const float *w, size_t ldw, uint32_t n_rows, uint32_t k, const float *x,
+                       size_t ldx, uint32_t m, float *out, size_t ldo) {
+    for (uint32_t i = 0; i < m; i++) {
+        for (uint32_t r = 0; r < n_rows; r++) {
+            for (uint32_t c = k - k % VL; c < k; c++) {
+                out[i * ldo + r] += x[i * ldx + c] * w[r * ldw + c];
+            }
+        }
+    }
+}
+
 static void simd_panel(const float *w, size_t ldw, uint32_t n_rows, uint32_t k, const float *x,
                        size_t ldx, uint32_t m, float *out, size_t ldo, bool add) {
     for (uint32_t i = 0; i < m;) {
@@ -374,7 +182,10 @@ static void simd_panel(const float *w, size_t ldw, uint32_t n_rows, uint32_t k, 
         }
         i += step;
     }
+    if (k % VL) panel_tail(w, ldw, n_rows, k, x, ldx, m, out, ldo);
 }
+
+#include "backend/cpu/simd_gemv.h"
 
 /* ---- rows and heads ------------------------------------------------------------------------- */
 
