@@ -11,16 +11,16 @@
 # script of a package is run, and Node itself is needed for the first run alone. Everything stays
 # under build/:
 #
-#     build/npm             the packages        (PERIDOT_PEER_NPM: another folder, used as it is)
-#     build/peer            headers and program (PERIDOT_PEER_BUILD: another folder)
+#     build/npm-peer   the packages        (PERIDOT_PEER_NPM: another folder, used as it is)
+#     build/peer       headers and program (PERIDOT_PEER_BUILD: another folder)
 #
 # To measure on a machine without Node or compiler take along build/peer/bench_peer and the folder
-# build/npm/node_modules/@node-llama-cpp, and name the latter in --peer-libs.
+# build/npm-peer/node_modules/@node-llama-cpp, and name the latter in --peer-libs.
 #
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-npm_dir=${PERIDOT_PEER_NPM:-$root/build/npm}
+npm_dir=${PERIDOT_PEER_NPM:-$root/build/npm-peer}
 build=${PERIDOT_PEER_BUILD:-$root/build/peer}
 version=3.22.1
 case $(uname -m) in
