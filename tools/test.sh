@@ -81,8 +81,9 @@ build_tests() {
 
 if build_tests release -DPERIDOT_TOOLS=ON; then
   run_tests release release
-  PERIDOT_VALIDATION=core,sync PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-    run_tests validation release -R '^(ops|golden\.logits|unit\.vulkan)'
+  PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
+    run_tests validation release -R '^(ops|golden\.(logits|batch))'
+  PERIDOT_VALIDATION=core,sync run_tests validation-unit release -R '^unit\.vulkan'
 fi
 
 if build_tests no-vulkan -DPERIDOT_TOOLS=OFF; then

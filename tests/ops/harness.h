@@ -36,6 +36,7 @@
 
 #include <cmocka.h>
 
+#include "support_validation.h"
 #include "backend/backend.h"
 #include "base/memory.h"
 

@@ -121,6 +121,7 @@ static void test_cancelled_load(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accounting), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_shared_weight), cmocka_unit_test(test_cancelled_load)};
+        cmocka_unit_test(test_shared_weight), cmocka_unit_test(test_cancelled_load),
+        cmocka_unit_test(check_validation_silent)};
     return cmocka_run_group_tests_name("ops.limits", tests, ops_setup, ops_teardown);
 }

@@ -219,9 +219,12 @@ static void test_geglu_range(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_type), cmocka_unit_test(test_long_rows),
-        cmocka_unit_test(test_odd_widths), cmocka_unit_test(test_side_by_side),
-        cmocka_unit_test(test_geglu),      cmocka_unit_test(test_geglu_range)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_type),
+                                       cmocka_unit_test(test_long_rows),
+                                       cmocka_unit_test(test_odd_widths),
+                                       cmocka_unit_test(test_side_by_side),
+                                       cmocka_unit_test(test_geglu),
+                                       cmocka_unit_test(test_geglu_range),
+                                       cmocka_unit_test(check_validation_silent)};
     return cmocka_run_group_tests_name("ops.matmul", tests, ops_setup, ops_teardown);
 }

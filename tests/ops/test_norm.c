@@ -86,8 +86,8 @@ static void test_zero_row(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
-                                       cmocka_unit_test(test_extremes),
-                                       cmocka_unit_test(test_zero_row)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_zero_row), cmocka_unit_test(check_validation_silent)};
     return cmocka_run_group_tests_name("ops.norm", tests, ops_setup, ops_teardown);
 }

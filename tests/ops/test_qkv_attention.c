@@ -344,6 +344,7 @@ static void test_f16_pages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32_pages),
-                                       cmocka_unit_test(test_f16_pages)};
+                                       cmocka_unit_test(test_f16_pages),
+                                       cmocka_unit_test(check_validation_silent)};
     return cmocka_run_group_tests_name("ops.qkv_attention", tests, ops_setup, ops_teardown);
 }

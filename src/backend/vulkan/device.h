@@ -59,7 +59,8 @@ typedef struct pd_vk_caps {
     bool timestamps;
     bool device_fault; /* VK_EXT_device_fault */
     bool memory_budget;
-    bool is_software; /* llvmpipe and its kin: kernels may choose other tile sizes */
+    bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
+    bool software_tiles; /* ... and kernels take tile sizes made for that */
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
     uint64_t
         max_binding_bytes; /* weights and KV pages are cut to it; PERIDOT_MAX_BINDING lowers it */

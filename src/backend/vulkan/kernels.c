@@ -98,7 +98,7 @@ static pd_vk_product choose_software(uint32_t wtype, uint32_t n_cols, bool geglu
 
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
                                    uint32_t n_blocks, uint32_t max_rows, bool geglu) {
-    if (d->caps.is_software) return choose_software(wtype, max_rows, geglu);
+    if (d->caps.software_tiles) return choose_software(wtype, max_rows, geglu);
     if (max_rows <= PD_VK_MATVEC_MAX_COLS)
         return choose_matvec(wtype, n_weight_rows, n_blocks, max_rows, geglu);
     return choose_matmul(wtype, max_rows, geglu);
@@ -143,7 +143,7 @@ pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim)
 /* ---- the small ones ------------------------------------------------------------------------- */
 
 pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual) {
-    uint32_t wg = workgroup_size(d, d->caps.is_software ? 32 : 256);
+    uint32_t wg = workgroup_size(d, d->caps.software_tiles ? 32 : 256);
     return DESC("norm", 5, pd_args_norm, wg, div_up(width / 4, wg), residual);
 }
 
@@ -158,7 +158,7 @@ pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d) {
 }
 
 pd_vk_pipeline_desc pd_vk_choose_argmax(const pd_vk_device *d) {
-    return DESC("argmax", 2, pd_args_argmax, workgroup_size(d, d->caps.is_software ? 32 : 256));
+    return DESC("argmax", 2, pd_args_argmax, workgroup_size(d, d->caps.software_tiles ? 32 : 256));
 }
 
 pd_vk_pipeline_desc pd_vk_choose_argmax_merge(const pd_vk_device *d) {

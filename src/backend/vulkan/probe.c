@@ -253,6 +253,7 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .device_fault = f->fault.deviceFault != 0,
         .memory_budget = pd_vk_probe_has(p, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
         .is_software = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .software_tiles = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .subgroup_size = p->subgroup.subgroupSize,
         .subgroup_size_min = p->subgroup_size.minSubgroupSize,
         .subgroup_size_max = p->subgroup_size.maxSubgroupSize,

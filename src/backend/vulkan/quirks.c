@@ -21,7 +21,8 @@ enum {
     DROP_INT_DOT = 1 << 2,
     DROP_SUBGROUP = 1 << 3,
     DROP_COOPMAT = 1 << 4,
-    DROP_TIMESTAMPS = 1 << 5
+    DROP_TIMESTAMPS = 1 << 5,
+    DROP_SOFTWARE_TILES = 1 << 6 /* a rasteriser then runs what GPUs run */
 };
 
 typedef struct quirk {
@@ -58,8 +59,13 @@ typedef struct capability_name {
 } capability_name;
 
 static const capability_name names[] = {
-    {"fp16", DROP_FP16},         {"storage16", DROP_STORAGE16}, {"int8dot", DROP_INT_DOT},
-    {"subgroup", DROP_SUBGROUP}, {"coopmat", DROP_COOPMAT},     {"timestamps", DROP_TIMESTAMPS},
+    {"fp16", DROP_FP16},
+    {"storage16", DROP_STORAGE16},
+    {"int8dot", DROP_INT_DOT},
+    {"subgroup", DROP_SUBGROUP},
+    {"coopmat", DROP_COOPMAT},
+    {"timestamps", DROP_TIMESTAMPS},
+    {"software-tiles", DROP_SOFTWARE_TILES},
 };
 enum { N_NAMES = sizeof names / sizeof names[0] };
 
@@ -70,6 +76,7 @@ static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & DROP_SUBGROUP) caps->subgroup = caps->subgroup_size_control = false;
     if (drop & (DROP_COOPMAT | DROP_SUBGROUP)) caps->coopmat = false; /* its scope is a subgroup */
     if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
+    if (drop & DROP_SOFTWARE_TILES) caps->software_tiles = false;
 }
 
 static bool quirk_matches(const quirk *q, const pd_vk_probe *p) {
