@@ -55,5 +55,6 @@ static void test_every_type(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_type),
                                        cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests_name("ops.embed", tests, ops_setup, ops_teardown);
 }

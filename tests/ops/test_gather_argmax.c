@@ -281,5 +281,6 @@ int main(void) {
         cmocka_unit_test(test_maxima),    cmocka_unit_test(test_forbidden_ids),
         cmocka_unit_test(test_nonfinite), cmocka_unit_test(test_gather),
         cmocka_unit_test(test_trace),     cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests_name("ops.gather_argmax", tests, ops_setup, ops_teardown);
 }

@@ -123,5 +123,6 @@ int main(void) {
         cmocka_unit_test(test_accounting), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_shared_weight), cmocka_unit_test(test_cancelled_load),
         cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests_name("ops.limits", tests, ops_setup, ops_teardown);
 }

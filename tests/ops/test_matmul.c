@@ -226,5 +226,6 @@ int main(void) {
                                        cmocka_unit_test(test_geglu),
                                        cmocka_unit_test(test_geglu_range),
                                        cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests_name("ops.matmul", tests, ops_setup, ops_teardown);
 }

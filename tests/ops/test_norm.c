@@ -89,5 +89,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes), cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_zero_row), cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests_name("ops.norm", tests, ops_setup, ops_teardown);
 }

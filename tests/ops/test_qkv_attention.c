@@ -346,5 +346,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32_pages),
                                        cmocka_unit_test(test_f16_pages),
                                        cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
     return cmocka_run_group_tests_name("ops.qkv_attention", tests, ops_setup, ops_teardown);
 }
