@@ -55,14 +55,18 @@ static void read_cpu_name(char *name, size_t n) {
     fclose(f);
 }
 
+static void describe_kernels(bool reference, uint32_t n_threads, pd_device_info *out) {
+    snprintf(out->driver, sizeof out->driver, "%s, %u threads",
+             reference ? "reference in double precision" : choose_kernels()->name, n_threads);
+}
+
 void pd_cpu_describe(bool reference, pd_device_info *out) {
     *out = (pd_device_info){.kind = reference ? PD_DEVICE_CPU_REFERENCE : PD_DEVICE_CPU,
                             .usable = true,
                             .has_unified_memory = true};
     snprintf(out->id, sizeof out->id, "%s", reference ? "cpu-ref" : "cpu");
     read_cpu_name(out->name, sizeof out->name);
-    snprintf(out->driver, sizeof out->driver, "%s, %u threads",
-             reference ? "reference in double precision" : choose_kernels()->name, pd_cpu_count());
+    describe_kernels(reference, pd_cpu_count(), out);
     out->memory_bytes = pd_host_memory_bytes();
     out->memory_free_bytes = pd_host_memory_free_bytes();
     out->max_binding_bytes = out->max_alloc_bytes = out->memory_bytes;
@@ -327,6 +331,7 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
         return status;
     }
     cpu->n_threads = pd_pool_n_threads(cpu->pool);
+    describe_kernels(reference, cpu->n_threads, &cpu->info);
     pd_log(PD_LOG_DEBUG, "cpu", "%s: %u threads, %s kernels", cpu->info.id, cpu->n_threads,
            reference ? "reference" : cpu->kernels->name);
     *out = &cpu->base;

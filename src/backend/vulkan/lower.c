@@ -68,7 +68,7 @@ static pd_vk_dispatch *add_dispatch(pd_program *p) {
  */
 static pd_status emit(pd_program *p, uint32_t op_index, pd_vk_dispatch d, pd_vk_pipeline_desc desc,
                       const void *args, const pd_vk_slice *buffers, pd_error *err) {
-    PD_TRY(pd_vk_pipeline_get(p->backend->pipelines, &desc, &d.pipeline, err));
+    PD_TRY(pd_vk_pipeline_declare(p->backend->pipelines, &desc, &d.pipeline, err));
     d.op_index = op_index;
     d.indirect = -1;
     d.n_buffers = desc.n_buffers;

@@ -17,6 +17,7 @@
 #include "backend/vulkan/cache.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 struct pd_vk_pipelines {
     pd_vk_device *device;
@@ -229,16 +230,14 @@ static pd_status create_handle(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, VkS
                     pipeline->name, pd_vk_result_name(result));
 }
 
-static pd_status create_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_error *err) {
+/* The slow part: may run for several pipelines at once. */
+static pd_status build_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_error *err) {
     pd_status status = PD_OK;
     pd_vk_device *d = p->device;
     VkShaderModule module = VK_NULL_HANDLE;
     uint32_t *words = NULL;
     size_t n_bytes = 0;
-    PD_GO(check_desc(&pipeline->desc, pipeline->name, err));
-    PD_GO(check_limits(d, &pipeline->desc, pipeline->name, err));
     PD_GO(pd_vk_spirv_get(pipeline->desc.shader, &words, &n_bytes, err));
-    PD_GO(create_layouts(d, pipeline, err));
     VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = n_bytes,
@@ -273,29 +272,102 @@ static bool reserve_one(pd_vk_pipelines *p) {
     return true;
 }
 
-pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
-                             const pd_vk_pipeline **out, pd_error *err) {
-    *out = NULL;
+static pd_vk_pipeline *find_pipeline(const pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc) {
+    for (uint32_t i = 0; i < p->n; i++)
+        if (same_desc(&p->list[i]->desc, desc)) return p->list[i];
+    return NULL;
+}
+
+static pd_status declare(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc, pd_vk_pipeline **out,
+                         pd_error *err) {
     if (desc->n_constants > PD_VK_MAX_CONSTANTS)
         return PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" is given %u constants", desc->shader,
                         desc->n_constants);
-    for (uint32_t i = 0; i < p->n; i++)
-        if (same_desc(&p->list[i]->desc, desc)) {
-            *out = p->list[i];
-            return PD_OK;
-        }
+    *out = find_pipeline(p, desc);
+    if (*out) return PD_OK;
     pd_vk_pipeline *pipeline = reserve_one(p) ? pd_alloc(1, sizeof *pipeline) : NULL;
     if (!pipeline) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a pipeline");
     pipeline->desc = *desc;
     name_pipeline(desc, pipeline->name, sizeof pipeline->name);
-    pd_status status = create_pipeline(p, pipeline, err);
+    pd_status status = check_desc(desc, pipeline->name, err);
+    if (status == PD_OK) status = check_limits(p->device, desc, pipeline->name, err);
+    if (status == PD_OK) status = create_layouts(p->device, pipeline, err);
     if (status != PD_OK) {
         destroy_pipeline(p->device, pipeline);
         return status;
     }
-    p->list[p->n++] = pipeline;
-    *out = pipeline;
+    *out = p->list[p->n++] = pipeline;
     return PD_OK;
+}
+
+pd_status pd_vk_pipeline_declare(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
+                                 const pd_vk_pipeline **out, pd_error *err) {
+    pd_vk_pipeline *pipeline = NULL;
+    pd_status status = declare(p, desc, &pipeline, err);
+    *out = pipeline;
+    return status;
+}
+
+pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
+                             const pd_vk_pipeline **out, pd_error *err) {
+    pd_vk_pipeline *pipeline = NULL;
+    *out = NULL;
+    PD_TRY(declare(p, desc, &pipeline, err));
+    pd_status status = pipeline->handle ? PD_OK : build_pipeline(p, pipeline, err);
+    if (status == PD_OK)
+        *out = pipeline;
+    else if (p->list[p->n - 1] == pipeline)
+        destroy_pipeline(p->device, p->list[--p->n]);
+    return status;
+}
+
+/* Declared pipelines that threads build, each with its own error. */
+typedef struct build_job {
+    pd_vk_pipelines *pipelines;
+    pd_vk_pipeline **list; /* [n] */
+    pd_error *errors;      /* [n] */
+    pd_status *statuses;   /* [n] */
+} build_job;
+
+static void build_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    (void)thread;
+    build_job *job = ctx;
+    for (uint32_t i = begin; i < end; i++)
+        job->statuses[i] = build_pipeline(job->pipelines, job->list[i], &job->errors[i]);
+}
+
+static pd_status build_all(build_job *job, uint32_t n, pd_error *err) {
+    pd_pool *pool;
+    uint32_t n_threads = pd_cpu_count() < n ? pd_cpu_count() : n;
+    PD_TRY(pd_pool_create(n_threads, &pool, err));
+    pd_pool_run(pool, n, 1, build_range, job);
+    pd_pool_destroy(pool);
+    for (uint32_t i = 0; i < n; i++) {
+        if (job->statuses[i] == PD_OK) continue;
+        if (err) *err = job->errors[i];
+        return job->statuses[i];
+    }
+    return PD_OK;
+}
+
+pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err) {
+    build_job job = {.pipelines = p,
+                     .list = pd_alloc(p->n + 1, sizeof(pd_vk_pipeline *)),
+                     .errors = pd_alloc(p->n + 1, sizeof *job.errors),
+                     .statuses = pd_alloc(p->n + 1, sizeof *job.statuses)};
+    bool ok = job.list && job.errors && job.statuses;
+    uint32_t n = 0;
+    for (uint32_t i = 0; ok && i < p->n; i++)
+        if (!p->list[i]->handle) job.list[n++] = p->list[i];
+    pd_status status = PD_OK;
+    if (!ok)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to build pipelines");
+    else if (n > 0)
+        status = build_all(&job, n, err);
+    pd_free(job.list);
+    pd_free(job.errors);
+    pd_free(job.statuses);
+    return status;
 }
 
 uint32_t pd_vk_pipeline_count(const pd_vk_pipelines *p) {

@@ -53,6 +53,12 @@ void pd_vk_pipelines_destroy(pd_vk_pipelines *p);
  * One thread at a time. Errors: UNSUPPORTED (a limit of the device: names it), INTERNAL, DEVICE. */
 pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
                              const pd_vk_pipeline **out, pd_error *err);
+/* The same in two steps: declare makes the layouts, so that descriptor sets can be written; build
+ * then makes everything declared and not built yet, with as many threads as there are processors,
+ * since drivers take 5 to 500 ms for one. */
+pd_status pd_vk_pipeline_declare(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
+                                 const pd_vk_pipeline **out, pd_error *err);
+pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err);
 uint32_t pd_vk_pipeline_count(const pd_vk_pipelines *p);
 const pd_vk_pipeline *pd_vk_pipeline_at(const pd_vk_pipelines *p, uint32_t i);
 

@@ -89,6 +89,7 @@ static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err
         p->tile_rows = 1;
     PD_TRY(create_memory(p, plan->scratch_bytes, err));
     PD_TRY(pd_vk_lower(p, err));
+    PD_TRY(pd_vk_pipelines_build(p->backend->pipelines, err));
     return pd_vk_record(p, err);
 }
 
