@@ -1,7 +1,7 @@
 /* Push constants of every shader, and the layout of the step buffer: included by C and by GLSL.
  *
- * All offsets named *_at are in 32-bit words of the step buffer, which holds what changes from step to
- * step (engine/step.h):
+ * All offsets named *_at are in 32-bit words of the step buffer, which holds what changes from step
+ * to step (engine/step.h):
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
@@ -25,15 +25,15 @@
 #define PD_F32 float
 #endif
 
-#define PD_STEP_DISPATCHES 16
+#define PD_STEP_DISPATCHES     16
 #define PD_STEP_MAX_DISPATCHES 16
-#define PD_STEP_ROWS 80
+#define PD_STEP_ROWS           80
 
 #define PD_SHADER_PAGE 64 /* positions of a KV page */
 
 /* Layouts of a weight plane, specialisation constant WTYPE; see weights.glsl. */
-#define PD_W_F32 0
-#define PD_W_F16 1
+#define PD_W_F32  0
+#define PD_W_F16  1
 #define PD_W_BF16 2
 #define PD_W_Q4_0 3
 #define PD_W_Q4_1 4
@@ -79,13 +79,13 @@ struct pd_args_rope {
 };
 
 struct pd_args_attention {
-    PD_U32 n_heads, group;  /* query heads, and query heads per KV head */
-    PD_U32 kv_first, n_kv;  /* KV heads of this slice of the page pool */
+    PD_U32 n_heads, group; /* query heads, and query heads per KV head */
+    PD_U32 kv_first, n_kv; /* KV heads of this slice of the page pool */
     PD_U32 tiles_at;
     PD_U32 table_at, table_stride;
-    PD_U32 window;          /* 0: none */
-    PD_U32 n_splits;        /* of the positions; above 1 the result goes to `partial` */
-    PD_U32 n_head_groups;   /* workgroups per KV head */
+    PD_U32 window;        /* 0: none */
+    PD_U32 n_splits;      /* of the positions; above 1 the result goes to `partial` */
+    PD_U32 n_head_groups; /* workgroups per KV head */
 };
 
 struct pd_args_merge {
@@ -98,19 +98,19 @@ struct pd_args_gather {
 };
 
 struct pd_args_argmax {
-    PD_U32 n_values;  /* per row */
-    PD_U32 n_parts;   /* workgroups per row */
-    PD_U32 allowed_end;              /* ids at or above are never chosen */
-    PD_U32 hole_first, hole_end;     /* nor ids in [hole_first, hole_end) */
+    PD_U32 n_values;             /* per row */
+    PD_U32 n_parts;              /* workgroups per row */
+    PD_U32 allowed_end;          /* ids at or above are never chosen */
+    PD_U32 hole_first, hole_end; /* nor ids in [hole_first, hole_end) */
 };
 
 /* repack: rows of stored blocks to planes */
 struct pd_args_repack {
-    PD_U32 n_items;       /* invocations with work */
+    PD_U32 n_items; /* invocations with work */
     PD_U32 items_per_row;
-    PD_U32 n_blocks;      /* of the type, per row */
-    PD_U32 first_row;     /* plane row of the first stored row */
-    PD_U32 row_step;      /* 2 where rows of two matrices are interleaved */
+    PD_U32 n_blocks;  /* of the type, per row */
+    PD_U32 first_row; /* plane row of the first stored row */
+    PD_U32 row_step;  /* 2 where rows of two matrices are interleaved */
 };
 
 #endif

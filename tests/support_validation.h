@@ -1,5 +1,6 @@
-/* Tests that run Vulkan end with check_validation_silent: with PERIDOT_VALIDATION set, a single message
- * of the Khronos layer fails them. Messages are printed as they come. SPDX-License-Identifier: MIT
+/* Tests that run Vulkan end with check_validation_silent: with PERIDOT_VALIDATION set, a single
+ * message of the Khronos layer fails them. Messages are printed as they come.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef PD_TEST_SUPPORT_VALIDATION_H
 #define PD_TEST_SUPPORT_VALIDATION_H

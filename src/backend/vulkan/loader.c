@@ -29,7 +29,7 @@ typedef struct validation_wish {
 
 static struct {
     pthread_mutex_t mutex;
-    bool library_loaded;
+    bool is_open;
     uint32_t n_users;
     VkInstance instance;
     VkDebugUtilsMessengerEXT messenger;
@@ -187,14 +187,14 @@ static pd_status raise_absent(const char *why, const char *hint, pd_error *err) 
 }
 
 static pd_status load_library(pd_error *err) {
-    if (shared.library_loaded) return PD_OK;
+    if (shared.is_open) return PD_OK;
     if (volkInitialize() != VK_SUCCESS || !vkCreateInstance)
         return raise_absent("no Vulkan library was found (libvulkan.so.1)",
                             "install the Vulkan loader (Debian: libvulkan1) and a driver", err);
     if (!vkEnumerateInstanceVersion)
         return raise_absent("the Vulkan library speaks version 1.0 only; 1.1 is needed",
                             "install a newer Vulkan loader", err);
-    shared.library_loaded = true;
+    shared.is_open = true;
     return PD_OK;
 }
 
