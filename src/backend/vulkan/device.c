@@ -136,6 +136,8 @@ static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t ind
     d->queue_family = p->queue_family;
     pd_vk_probe_caps(p, &d->caps);
     d->caps.max_binding_bytes = d->properties.limits.maxStorageBufferRange;
+    if (d->info.max_alloc_bytes && d->info.max_alloc_bytes < d->caps.max_binding_bytes)
+        d->caps.max_binding_bytes = d->info.max_alloc_bytes; /* a binding lies in one allocation */
     PD_TRY(pd_vk_quirks_apply(p, &d->caps, err));
     return create_handle(d, p, err);
 }
