@@ -338,6 +338,21 @@ void pd_session_resume(pd_session *session);
 
 const pd_session_stats *pd_session_get_stats(pd_session *session);
 
+/* What one kind of operation took in a step, over all layers. */
+typedef struct pd_profile_row {
+    char op[32];    /* "gate_up", "attention", ... */
+    uint32_t n_ops; /* how many of them the step has */
+    uint64_t ns;    /* device time, one operation at a time: overlap is not seen */
+    uint64_t bytes; /* of weights, and of K and V in attention, that they have to read */
+    double flops;   /* multiplications and additions that they have to make */
+} pd_profile_row;
+
+/* Runs the session's last step again, operation by operation, and tells where its time goes. The
+ * timeline stays as it is. Fills at most cap rows in the order of the plan; *n_rows is how many
+ * there are. Slow. Errors: ARGUMENT (nothing was computed yet), DEVICE. */
+pd_status pd_session_profile(pd_session *session, pd_profile_row *rows, uint32_t cap,
+                             uint32_t *n_rows, pd_error *err);
+
 #ifdef __cplusplus
 }
 #endif

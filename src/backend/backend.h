@@ -25,13 +25,15 @@ typedef struct pd_backend_stats {
     uint64_t limit_bytes; /* what may be held; 0: no limit known */
 } pd_backend_stats;
 
-/* One operation's output as `trace` shows it: rows of `width` 4-byte values. */
+/* One operation's output as `trace` shows it: rows of `width` 4-byte values. An operation that
+ * writes two buffers is shown twice, with its time in the first view only. */
 typedef struct pd_trace_view {
     uint32_t op_index;
     const pd_op *op;
     pd_buf_id buf;
     uint32_t n_rows, width;
     const void *data; /* valid during the call */
+    uint64_t ns;      /* what the operation took, by the device's clock where it has one */
 } pd_trace_view;
 /* Return false to stop early. */
 typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);
@@ -63,8 +65,8 @@ typedef struct pd_backend_vtable {
                        pd_error *err);
     pd_status (*read)(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                       pd_error *err);
-    /* As run, one operation at a time, showing what each wrote: slow, for comparing backends and
-     * for finding the operation that made a NaN. */
+    /* As run, one operation at a time, showing what each wrote and how long it took: slow, for
+     * comparing backends, for profiles, and for finding the operation that made a NaN. */
     pd_status (*trace)(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                        pd_error *err);
 } pd_backend_vtable;

@@ -100,7 +100,11 @@ static pd_status measure(bench_context *c, pd_session *session, bench_row *row, 
         if (i > 0) row->samples_ns[i - 1] = ns;
     }
     finish_row(row);
-    return bench_print_row(c, row, err);
+    PD_TRY(bench_print_row(c, row, err));
+    if (!cli_given(c->o, OPT_BENCH_PROFILE)) return PD_OK;
+    char name[64];
+    bench_test_name(row, name);
+    return bench_print_profile(session, name, err);
 }
 
 static pd_status run_test(bench_context *c, pd_model *model, bench_row *row, pd_error *err) {

@@ -33,4 +33,7 @@ void bench_print_begin(bench_context *c);
 pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err);
 void bench_print_end(bench_context *c);
 
+/* bench_profile.c */
+pd_status bench_print_profile(pd_session *session, const char *test_name, pd_error *err);
+
 #endif

@@ -91,6 +91,8 @@
       "prompt tokens computed at once")                                                            \
     X(BENCH_REPEAT, INT, "--repetitions", "-r", NULL, 1, 10000, "5", "N", FOR(BENCH),              \
       "timed runs of each test, after one that is not timed")                                      \
+    X(BENCH_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(BENCH),                  \
+      "after each test, the time of its last step by operation (on stderr)")                       \
     X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
       "format of the results")                                                                     \
     X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(LOGITS) | FOR(SYNTH),          \

@@ -225,6 +225,8 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, bool want,
     PD_TRY(s->model->backend->v->run(stage->program, &step, err));
     PD_TRY(read_best(s, stage, &step, err));
     uint64_t spent = pd_clock_ns() - t0;
+    s->last_step = step;
+    s->last_stage = stage;
     pd_kv_commit(s->kv, 0, n);
     *(n == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += spent;
     *(n == 1 ? &s->stats.n_decode : &s->stats.n_prompt) += n;

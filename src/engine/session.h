@@ -18,11 +18,13 @@ struct pd_session {
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    uint32_t *tokens;     /* [n_ctx] the timeline, as far as it is computed */
-    pd_step_row *rows;    /* [n_chunk] of the step being made */
-    uint32_t *out_rows;   /* [n_chunk] */
-    uint32_t (*best)[4];  /* [n_chunk] what argmax found: id, value, non-finite values, 0 */
-    float *logits;        /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
+    uint32_t *tokens;    /* [n_ctx] the timeline, as far as it is computed */
+    pd_step_row *rows;   /* [n_chunk] of the step being made */
+    uint32_t *out_rows;  /* [n_chunk] */
+    uint32_t (*best)[4]; /* [n_chunk] what argmax found: id, value, non-finite values, 0 */
+    float *logits;       /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
+    pd_step last_step;   /* for profiles; its tables are made anew */
+    const pd_stage *last_stage;
     const pd_stage *last; /* whose outputs hold the last position; NULL: none */
     uint32_t last_n_rows; /* rows of that step with outputs */
     uint32_t last_best;   /* the most probable next id */

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "backend/cpu/cpu.h"
+#include "base/clock.h"
 
 /* ---- compiling ------------------------------------------------------------------------------ */
 
@@ -131,13 +132,15 @@ pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
     return PD_OK;
 }
 
-static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, pd_trace_fn fn, void *ctx) {
+static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, pd_trace_fn fn,
+                 void *ctx) {
     pd_trace_view view = {.op_index = op_index,
                           .op = &p->ops[op_index],
                           .buf = buf,
                           .n_rows = pd_cpu_rows(p, buf),
                           .width = p->bufs[buf].width,
-                          .data = pd_cpu_buf(p, buf)};
+                          .data = pd_cpu_buf(p, buf),
+                          .ns = ns};
     return fn(ctx, &view);
 }
 
@@ -147,10 +150,12 @@ pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void 
     begin_step(p, step);
     bool go_on = true;
     for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
+        uint64_t t0 = pd_clock_ns();
         if (!run_op(p, &p->ops[i])) continue;
+        uint64_t ns = pd_clock_ns() - t0;
         pd_op_access a = pd_op_get_access(&p->ops[i]);
         for (int k = 0; k < 2 && go_on; k++) {
-            if (a.writes[k] != PD_BUF_NONE) go_on = show(p, i, a.writes[k], fn, ctx);
+            if (a.writes[k] != PD_BUF_NONE) go_on = show(p, i, a.writes[k], k ? 0 : ns, fn, ctx);
         }
     }
     p->step = NULL;

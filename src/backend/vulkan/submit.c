@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/vulkan/program.h"
+#include "base/clock.h"
 
 enum { SEGMENTS_IN_FLIGHT = 3 };
 
@@ -120,41 +121,99 @@ pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
 
 /* ---- tracing -------------------------------------------------------------------------------- */
 
-static pd_status show(pd_program *p, const pd_step *step, uint32_t op_index, pd_buf_id id,
-                      pd_trace_fn fn, void *ctx, bool *go_on, pd_error *err) {
-    const pd_buf *b = &p->bufs[id];
-    uint32_t n_rows = b->rows_of == PD_ROWS_TOKENS ? step->n_rows : step->n_outs;
-    uint64_t bytes = 4ull * n_rows * b->width;
+/* A trace's clock: two timestamps around an operation, or the host's where the device has none. */
+typedef struct op_timer {
+    VkQueryPool pool; /* null: host clock */
+    uint64_t host_start_ns;
+} op_timer;
+
+static pd_status timer_create(pd_vk_device *d, op_timer *t, pd_error *err) {
+    pd_status status = PD_OK;
+    *t = (op_timer){0};
+    if (!d->caps.timestamps) return PD_OK;
+    VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                  .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                  .queryCount = 2};
+    PD_VK(d->vk.vkCreateQueryPool(d->handle, &info, NULL, &t->pool));
+done:
+    return status;
+}
+
+static void timer_mark(const pd_vk_device *d, op_timer *t, VkCommandBuffer cmd, uint32_t which) {
+    if (which == 0) t->host_start_ns = pd_clock_ns();
+    if (!t->pool) return;
+    if (which == 0) d->vk.vkCmdResetQueryPool(cmd, t->pool, 0, 2);
+    d->vk.vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, t->pool, which);
+}
+
+static pd_status timer_read(pd_vk_device *d, const op_timer *t, uint64_t *ns, pd_error *err) {
+    pd_status status = PD_OK;
+    uint64_t ticks[2] = {0};
+    *ns = pd_clock_ns() - t->host_start_ns;
+    if (!t->pool) return PD_OK;
+    PD_VK(d->vk.vkGetQueryPoolResults(d->handle, t->pool, 0, 2, sizeof ticks, ticks, sizeof *ticks,
+                                      VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+    *ns = (uint64_t)((double)(ticks[1] - ticks[0]) * (double)d->caps.timestamp_ns);
+done:
+    return status;
+}
+
+static pd_status show(pd_program *p, const pd_step *step, pd_trace_view view, pd_trace_fn fn,
+                      void *ctx, bool *go_on, pd_error *err) {
+    const pd_buf *b = &p->bufs[view.buf];
+    view.n_rows = b->rows_of == PD_ROWS_TOKENS ? step->n_rows : step->n_outs;
+    view.width = b->width;
+    uint64_t bytes = 4ull * view.n_rows * view.width;
     if (bytes == 0) return PD_OK;
     void *data = pd_alloc(1, bytes);
-    if (!data)
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to trace %s", p->ops[op_index].name);
+    if (!data) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to trace %s", view.op->name);
     pd_vk_slice from = {p->scratch.handle, b->offset, bytes};
     pd_status status = pd_vk_copy_out(p->backend, from, data, err);
-    pd_trace_view view = {op_index, &p->ops[op_index], id, n_rows, b->width, data};
+    view.data = data;
     if (status == PD_OK) *go_on = fn(ctx, &view);
     pd_free(data);
     return status;
 }
 
-static pd_status run_op(pd_program *p, uint32_t op_index, pd_error *err) {
+static pd_status run_op(pd_program *p, uint32_t op_index, op_timer *timer, uint64_t *ns,
+                        pd_error *err) {
     VkCommandBuffer cmd;
     PD_TRY(pd_vk_begin_once(p->backend, &cmd, err));
+    timer_mark(p->backend->device, timer, cmd, 0);
     pd_vk_record_op(p, cmd, op_index);
-    return pd_vk_finish_once(p->backend, cmd, err);
+    timer_mark(p->backend->device, timer, cmd, 1);
+    PD_TRY(pd_vk_finish_once(p->backend, cmd, err));
+    return timer_read(p->backend->device, timer, ns, err);
+}
+
+static pd_status trace_ops(pd_program *p, const pd_step *step, op_timer *timer, pd_trace_fn fn,
+                           void *ctx, pd_error *err) {
+    bool go_on = true;
+    for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
+        uint64_t ns;
+        PD_TRY(run_op(p, i, timer, &ns, err));
+        pd_op_access a = pd_op_get_access(&p->ops[i]);
+        for (int k = 0; k < 2 && go_on; k++) {
+            if (a.writes[k] == PD_BUF_NONE) continue;
+            pd_trace_view view = {0};
+            view.op_index = i;
+            view.op = &p->ops[i];
+            view.buf = a.writes[k];
+            view.ns = k ? 0 : ns;
+            PD_TRY(show(p, step, view, fn, ctx, &go_on, err));
+        }
+    }
+    return PD_OK;
 }
 
 pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                               pd_error *err) {
-    PD_TRY(raise_if_lost(p->backend->device, err));
+    pd_vk_device *d = p->backend->device;
+    op_timer timer;
+    PD_TRY(raise_if_lost(d, err));
+    PD_TRY(timer_create(d, &timer, err));
     pd_vk_write_step(p, step);
-    bool go_on = true;
-    for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
-        PD_TRY(run_op(p, i, err));
-        pd_op_access a = pd_op_get_access(&p->ops[i]);
-        for (int k = 0; k < 2 && go_on; k++)
-            if (a.writes[k] != PD_BUF_NONE)
-                PD_TRY(show(p, step, i, a.writes[k], fn, ctx, &go_on, err));
-    }
-    return PD_OK;
+    pd_status status = trace_ops(p, step, &timer, fn, ctx, err);
+    d->vk.vkDestroyQueryPool(d->handle, timer.pool, NULL);
+    return status;
 }
