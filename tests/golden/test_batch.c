@@ -21,30 +21,17 @@
 
 #include "engine/kv.h"
 #include "engine/model.h"
+#include "support_golden.h"
 #include "support_validation.h"
 
-#define GOLDEN PERIDOT_TEST_DATA "/golden/"
 enum { N_TOKENS = 40, HALF = 20, N_VOCAB = 600, MAX_ROWS = 128, CONTEXT = 512 };
 
 static uint32_t prompt[N_TOKENS];
 static float *golden; /* [N_TOKENS, N_VOCAB] */
 
-static char *read_file(const char *path) {
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    size_t n = (size_t)ftell(f);
-    rewind(f);
-    char *data = malloc(n + 1);
-    assert_int_equal(fread(data, 1, n, f), n);
-    data[n] = 0;
-    fclose(f);
-    return data;
-}
-
 static int load_golden(void **state) {
     (void)state;
-    char *text = read_file(GOLDEN "manifest.json");
+    char *text = read_file(GOLDEN "manifest.json", NULL);
     cJSON *manifest = cJSON_Parse(text);
     const cJSON *c = cJSON_GetArrayItem(cJSON_GetObjectItem(manifest, "text"), 0), *item;
     assert_string_equal(cJSON_GetObjectItem(c, "model")->valuestring, "small-q4_0.gguf");
@@ -52,7 +39,7 @@ static int load_golden(void **state) {
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(c, "tokens")) prompt[n++] =
         (uint32_t)item->valuedouble;
     assert_int_equal(n, N_TOKENS);
-    golden = (float *)(void *)read_file(GOLDEN "small-q4_0.logits.f32");
+    golden = (float *)(void *)read_file(GOLDEN "small-q4_0.logits.f32", NULL);
     cJSON_Delete(manifest);
     free(text);
     return 0;
@@ -71,10 +58,6 @@ typedef struct batch {
     uint32_t added[3]; /* rows of each sequence in the step being made */
     float *logits;     /* [MAX_ROWS, N_VOCAB] */
 } batch;
-
-static void must(pd_status status, const pd_error *err) {
-    if (status != PD_OK) fail_msg("%s: %s", pd_status_name(status), err->message);
-}
 
 static void open_batch(batch *b, const char *device) {
     pd_error err;
@@ -166,7 +149,8 @@ static void check_row(const batch *b, uint32_t row, uint32_t position) {
 
 /* ---- the cases ------------------------------------------------------------------------------ */
 
-static void three_sequences(const char *device) {
+static void three_sequences(void *ctx, const char *device) {
+    (void)ctx;
     batch b;
     open_batch(&b, device);
     add_rows(&b, 1, prompt, HALF);
@@ -187,7 +171,8 @@ static void three_sequences(const char *device) {
 
 /* The golden prompt repeated to 90 tokens in sequence 0; sequence 1 shares its first 64 positions
  * and must end with the logits that sequence 0 has. */
-static void shared_prefix(const char *device) {
+static void shared_prefix(void *ctx, const char *device) {
+    (void)ctx;
     enum { LONG = 90, SHARED = 64 };
     batch b;
     uint32_t tokens[LONG];
@@ -210,33 +195,14 @@ static void shared_prefix(const char *device) {
     close_batch(&b);
 }
 
-static void on_every_device(void (*run)(const char *device)) {
-    const char *wanted = getenv("PERIDOT_TEST_DEVICES");
-    char devices[256] = "cpu-ref,cpu";
-    if (wanted) {
-        snprintf(devices, sizeof devices, "%s", wanted);
-    } else {
-        pd_device_info info[16];
-        uint32_t n = 0;
-        assert_int_equal(pd_device_list(info, 16, &n, NULL, NULL), PD_OK);
-        for (uint32_t i = 0; i < n && i < 16; i++)
-            if (info[i].kind == PD_DEVICE_SOFTWARE) strcpy(devices, "cpu-ref,cpu,vulkan:llvmpipe");
-    }
-    char *save;
-    for (char *d = strtok_r(devices, ",", &save); d; d = strtok_r(NULL, ",", &save)) {
-        print_message("%s\n", d);
-        run(d);
-    }
-}
-
 static void test_three_sequences(void **state) {
     (void)state;
-    on_every_device(three_sequences);
+    on_every_device(three_sequences, NULL);
 }
 
 static void test_shared_prefix(void **state) {
     (void)state;
-    on_every_device(shared_prefix);
+    on_every_device(shared_prefix, NULL);
 }
 
 int main(void) {

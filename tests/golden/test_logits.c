@@ -19,10 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peridot.h"
+#include "support_golden.h"
 #include "support_validation.h"
 
-#define GOLDEN PERIDOT_TEST_DATA "/golden/"
 enum { MAX_TOKENS = 64 };
 
 typedef struct golden {
@@ -31,19 +30,6 @@ typedef struct golden {
     uint32_t n_tokens, n_vocab;
     float *logits; /* [n_tokens, n_vocab] */
 } golden;
-
-static char *read_file(const char *path, size_t *n) {
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    *n = (size_t)ftell(f);
-    rewind(f);
-    char *data = malloc(*n + 1);
-    assert_int_equal(fread(data, 1, *n, f), *n);
-    data[*n] = 0;
-    fclose(f);
-    return data;
-}
 
 static uint32_t read_ids(const cJSON *array, uint32_t *out) {
     uint32_t n = 0;
@@ -113,10 +99,6 @@ static void check(const comparison *c, const char *device, const char *how, doub
 
 /* ---- ways of computing ---------------------------------------------------------------------- */
 
-static void must(pd_status status, const pd_error *err) {
-    if (status != PD_OK) fail_msg("%s: %s", pd_status_name(status), err->message);
-}
-
 static void score(pd_model *m, const golden *g, const char *device, uint32_t n_chunk,
                   pd_precision precision, double bound) {
     pd_error err;
@@ -176,7 +158,8 @@ static void rewind_and_return(pd_model *m, const golden *g) {
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
-static void run_case(const golden *g, const char *device) {
+static void run_case(void *ctx, const char *device) {
+    const golden *g = ctx;
     pd_error err;
     pd_model *m;
     must(pd_model_open(g->model, &(pd_model_desc){.device = device}, &m, &err), &err);
@@ -189,37 +172,16 @@ static void run_case(const golden *g, const char *device) {
     pd_model_close(m);
 }
 
-static const char *device_list(void) {
-    const char *wanted = getenv("PERIDOT_TEST_DEVICES");
-    if (wanted) return wanted;
-    static char list[64] = "cpu-ref,cpu";
-#ifdef PERIDOT_HAS_VULKAN
-    pd_device_info info[16];
-    uint32_t n = 0;
-    pd_error err;
-    assert_int_equal(pd_device_list(info, 16, &n, NULL, &err), PD_OK);
-    for (uint32_t i = 0; i < n && i < 16; i++)
-        if (info[i].kind == PD_DEVICE_SOFTWARE) strcpy(list, "cpu-ref,cpu,vulkan:llvmpipe");
-#endif
-    return list;
-}
-
 static void test_every_case_on_every_device(void **state) {
     (void)state;
-    size_t n;
-    char *text = read_file(GOLDEN "manifest.json", &n);
+    char *text = read_file(GOLDEN "manifest.json", NULL);
     cJSON *manifest = cJSON_Parse(text);
     assert_non_null(manifest);
-    char devices[256];
-    snprintf(devices, sizeof devices, "%s", device_list());
-    for (char *save, *device = strtok_r(devices, ",", &save); device;
-         device = strtok_r(NULL, ",", &save)) {
-        const cJSON *j;
-        cJSON_ArrayForEach(j, cJSON_GetObjectItem(manifest, "text")) {
-            golden g = read_case(j);
-            run_case(&g, device);
-            free(g.logits);
-        }
+    const cJSON *j;
+    cJSON_ArrayForEach(j, cJSON_GetObjectItem(manifest, "text")) {
+        golden g = read_case(j);
+        on_every_device(run_case, &g);
+        free(g.logits);
     }
     cJSON_Delete(manifest);
     free(text);
