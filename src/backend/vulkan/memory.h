@@ -66,7 +66,9 @@ typedef struct pd_vk_arena {
     const char *what;
     pd_vk_buffer *blocks;
     uint32_t n_blocks, cap_blocks;
-    uint64_t used; /* in the last block */
+    uint32_t
+        open; /* index of the block that is being filled; large ranges have blocks of their own */
+    uint64_t used; /* in the open block */
 } pd_vk_arena;
 
 void pd_vk_arena_init(pd_vk_arena *a, pd_vk_memory *m, pd_vk_account account, const char *what);
