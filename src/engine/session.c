@@ -62,14 +62,18 @@ static pd_status create_kv(pd_session *s, pd_error *err) {
     return s->model->backend->v->kv_create(s->model->backend, &store, &s->store, err);
 }
 
+static pd_text_plan_desc stage_desc(const pd_session *s, const char *name, uint32_t max_rows) {
+    return (pd_text_plan_desc){.name = name,
+                               .max_rows = max_rows,
+                               .max_outs = s->desc.all_logits ? max_rows : 1,
+                               .max_seqs = 1,
+                               .max_positions = s->desc.n_ctx,
+                               .kv_f32 = s->desc.precision == PD_PRECISION_EXACT};
+}
+
 static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name, uint32_t max_rows,
                                pd_error *err) {
-    pd_text_plan_desc d = {.name = name,
-                           .max_rows = max_rows,
-                           .max_outs = s->desc.all_logits ? max_rows : 1,
-                           .max_seqs = 1,
-                           .max_positions = s->desc.n_ctx,
-                           .kv_f32 = s->desc.precision == PD_PRECISION_EXACT};
+    pd_text_plan_desc d = stage_desc(s, name, max_rows);
     pd_backend *b = s->model->backend;
     PD_TRY(pd_plan_text(&s->model->config, s->model->weights, &d, &stage->plan, err));
     stage->logits = pd_plan_find_buf(&stage->plan, "logits");
@@ -90,12 +94,27 @@ static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     return PD_OK;
 }
 
+/* What the two programs will need besides, with some room for partial results and host copies. */
+static uint64_t estimate_scratch(const pd_session *s) {
+    enum { ROOM_BYTES = 4 << 20 };
+    uint64_t bytes = ROOM_BYTES;
+    const uint32_t max_rows[2] = {1, s->desc.n_chunk};
+    for (int i = 0; i < 2; i++) {
+        pd_text_plan_desc d = stage_desc(s, "estimate", max_rows[i]);
+        pd_plan plan;
+        if (pd_plan_text(&s->model->config, s->model->weights, &d, &plan, NULL) == PD_OK)
+            bytes += plan.scratch_bytes;
+        pd_plan_free(&plan);
+    }
+    return bytes;
+}
+
 /* The context that the memory left would hold, for the hint of a failed creation. */
 static void hint_context(const pd_session *s, pd_error *err) {
     const pd_config *c = &s->model->config;
     pd_backend_stats stats;
     s->model->backend->v->stats(s->model->backend, &stats);
-    uint64_t used = stats.weight_bytes + stats.scratch_bytes;
+    uint64_t used = stats.weight_bytes + estimate_scratch(s);
     uint64_t n_global = 0, n_local = 0;
     for (uint32_t i = 0; i < c->n_layers; i++) *(c->layer_is_global[i] ? &n_global : &n_local) += 1;
     uint64_t value = s->desc.precision == PD_PRECISION_EXACT ? 4 : 2;
