@@ -47,7 +47,7 @@ static pd_status raise_architecture(const char *found, pd_error *err) {
                                     "this is an image encoder file (architecture \"clip\"), not a "
                                     "Gemma 3 text model");
         return pd_error_hint(err, status,
-                             "open the text model and give this file beside it with --mmproj");
+                             "open the text model that it belongs to; images are not read yet");
     }
     const char *is = "a model of another family";
     for (size_t i = 0; i < sizeof architecture_names / sizeof architecture_names[0]; i++)

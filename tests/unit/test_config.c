@@ -293,7 +293,7 @@ static void test_architectures(void **state) {
     pd_error err = {0};
     assert_int_equal(load(&(variant){"general.architecture", TEXT, 0, "clip", 0, 0, 0}, &err),
                      PD_ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.hint, "--mmproj"));
+    assert_non_null(strstr(err.hint, "text model"));
     pd_gguf_close(gguf);
 }
 
@@ -472,7 +472,7 @@ static void test_golden_mmproj_is_refused(void **state) {
     pd_error err = {0};
     assert_int_equal(pd_gguf_open(PERIDOT_TEST_DATA "/golden/mm-mmproj.gguf", &gguf, &err), PD_OK);
     assert_int_equal(pd_config_read(gguf, &config, &err), PD_ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.hint, "--mmproj"));
+    assert_non_null(strstr(err.hint, "text model"));
     pd_gguf_close(gguf);
 }
 
