@@ -1,8 +1,10 @@
 /* Peridot: Gemma 3 inference on any Vulkan device, and on the CPU. The public interface.
  *
- * Two objects matter. A `pd_model` is an opened GGUF file bound to one device: immutable, shareable
- * between threads. A `pd_session` is one mutable timeline of tokens over a model: its KV pages live
- * on the device, and one thread at a time may use it. The usual life of a program:
+ * Two objects matter. A `pd_model` is an opened GGUF file bound to one device; it never changes,
+ * and its text functions may be called from any thread. A `pd_session` is one mutable timeline of
+ * tokens over a model: its KV pages live on the device. A device does one thing at a time: at most
+ * one thread at a time may be in a call on any of a model's sessions (pd_session_cancel excepted).
+ * The usual life of a program:
  *
  *     pd_model_open(path, &(pd_model_desc){.device = "vulkan"}, &model, &err);
  *     pd_tokenize(model, text, n_bytes, &(pd_tokenize_desc){0}, ids, n_ids_max, &n_ids, &err);
@@ -298,16 +300,19 @@ typedef struct pd_session_stats {
     uint64_t logits_hash;          /* XXH3 of the last full logits read back; 0 if none were */
 } pd_session_stats;
 
-/* Allocates everything the session will ever need; generation allocates nothing.
- * Errors: ARGUMENT, CONTEXT (n_ctx beyond the model's), MEMORY_DEVICE, DEVICE. */
+/* Allocates everything on the device that the session will ever need, but for a buffer for reading
+ * logits back, made with the first of them. Errors: MEMORY_HOST, ARGUMENT, CONTEXT (n_ctx beyond
+ * the model's), MEMORY_DEVICE, DEVICE. */
 pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
                             pd_error *err);
 void pd_session_destroy(pd_session *session); /* NULL is allowed */
 
 /* Makes the timeline equal to ids[0..n_ids): keeps the longest prefix already computed, drops what
- * follows it, computes the rest. n_ids must be at least 1. The last position is always at hand
- * afterwards for the calls below. Errors: ARGUMENT (an id outside the vocabulary), CONTEXT,
- * CANCELLED (the tokens computed so far stay), DEVICE, DEVICE_LOST, NUMERIC (names the operation).
+ * follows it, computes the rest. Local layers keep no more than their window: a prefix that ends
+ * further back than that is computed again from the start. n_ids must be at least 1. The last
+ * position is always at hand afterwards for the calls below. Errors: ARGUMENT (an id outside the
+ * vocabulary), CONTEXT, CANCELLED (the tokens computed so far stay), DEVICE, DEVICE_LOST, NUMERIC
+ * (names the operation).
  */
 pd_status pd_session_sync(pd_session *session, const uint32_t *ids, size_t n_ids, pd_error *err);
 

@@ -203,8 +203,9 @@ static pd_status raise_nonfinite(const pd_stage *stage, pd_session *s, const pd_
     nonfinite_search search = {.op = "the logits"};
     PD_TRY(s->model->backend->v->trace(stage->program, step, stop_at_nonfinite, &search, err));
     return PD_RAISE(err, PD_ERR_NUMERIC,
-                    "operation %s made a NaN or an infinity on %s, at position %u", search.op,
-                    s->model->backend->v->info(s->model->backend)->name, step->rows[0].pos);
+                    "operation %s made a NaN or an infinity on %s, in the step from position %u",
+                    search.op, s->model->backend->v->info(s->model->backend)->name,
+                    step->rows[0].pos);
 }
 
 /* Reads what argmax found for every output and checks that all logits were finite. */
@@ -221,8 +222,9 @@ static pd_status read_best(pd_session *s, const pd_stage *stage, const pd_step *
     return PD_OK;
 }
 
-/* Computes tokens[first..first+n), which lie in s->tokens already; want: logits of the last one. */
-static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, bool want, pd_error *err) {
+/* Computes tokens[first..first+n), which lie in s->tokens already. Every chunk ends with the logits
+ * of its last row, so that a NaN is noticed in the chunk that made it. */
+static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_error *err) {
     PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
     for (uint32_t i = 0; i < n; i++) {
         uint32_t pos = first + i;
@@ -231,7 +233,7 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, bool want,
     }
     pd_page_table table = pd_kv_table(s->kv, 0);
     pd_step step = {.n_rows = n,
-                    .n_outs = s->desc.all_logits ? n : want,
+                    .n_outs = s->desc.all_logits ? n : 1,
                     .n_seqs = 1,
                     .rows = s->rows,
                     .out_rows = s->out_rows,
@@ -273,7 +275,9 @@ static uint32_t keep_prefix(pd_session *s, const uint32_t *ids, uint32_t n_ids) 
     bool complete = n == n_ids && n == length && s->last && s->last_n_rows;
     if (complete) return n;
     if (n == n_ids) n--;
-    return pd_kv_truncate(s->kv, 0, n);
+    uint32_t kept = pd_kv_truncate(s->kv, 0, n);
+    if (kept != length) s->last = NULL; /* its logits belong to a position that is gone */
+    return kept;
 }
 
 static pd_status run_from(pd_session *s, uint32_t first, uint32_t n_ids, pd_logits_fn fn, void *ctx,
@@ -283,7 +287,7 @@ static pd_status run_from(pd_session *s, uint32_t first, uint32_t n_ids, pd_logi
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first, n_ids);
         n = min_u32(s->desc.n_chunk, n_ids - first);
-        PD_TRY(run_chunk(s, first, n, first + n == n_ids, err));
+        PD_TRY(run_chunk(s, first, n, err));
         if (!fn) continue;
         const pd_stage *stage = s->last;
         PD_TRY(s->model->backend->v->read(stage->program, stage->logits, 0, n * row * 4, s->logits,

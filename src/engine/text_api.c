@@ -12,6 +12,8 @@ pd_status pd_tokenize(const pd_model *model, const char *text, size_t n_bytes,
     pd_status status = pd_vocab_encode(model->vocab, text, n_bytes, parse_special, ids + first,
                                        n_max - first, n_ids, err);
     *n_ids += bos;
+    if (status == PD_OK && *n_ids > n_max)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%zu ids do not fit room for %zu", *n_ids, n_max);
     return status;
 }
 

@@ -21,8 +21,9 @@ expect_error 2 'has the id' logits -m "$model" --tokens 2,9999 -o "$work/folder/
 expect_text "the old file" precious "$(cat "$work/folder/old.f32")"
 rm "$work/folder/old.f32"
 
-# A stopped synth leaves nothing, and says so by its exit code.
-timeout -s INT 0.5 "$PERIDOT" synth -o "$work/folder/big.gguf" --preset 12b 2>"$work/err"
+# A stopped synth leaves nothing, and says so by its exit code. (Without --foreground, timeout sends the
+# signal twice, and a second Ctrl-C ends the program at once.)
+timeout --foreground -s INT 0.5 "$PERIDOT" synth -o "$work/folder/big.gguf" --preset 12b 2>"$work/err"
 rc=$?
 [ $rc -eq 124 ] || fail "synth was not stopped by SIGINT: exit code $rc"
 grep -q '^peridot: stopped on request' "$work/err" || fail "a stopped synth said: $(cat "$work/err")"

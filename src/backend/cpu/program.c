@@ -125,11 +125,16 @@ static bool run_op(pd_program *p, const pd_op *op) {
 }
 
 pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
-    (void)err;
+    pd_status status = PD_OK;
     begin_step(p, step);
-    for (uint32_t i = 0; i < p->n_ops; i++) run_op(p, &p->ops[i]);
+    for (uint32_t i = 0; i < p->n_ops && status == PD_OK; i++) {
+        if (step->cancel && atomic_load(step->cancel))
+            status = PD_RAISE(err, PD_ERR_CANCELLED, "stopped in the middle of a step");
+        else
+            run_op(p, &p->ops[i]);
+    }
     p->step = NULL;
-    return PD_OK;
+    return status;
 }
 
 static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, pd_trace_fn fn,
