@@ -5,7 +5,7 @@
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
- *     80       rows    [max_rows][4]   token, pos, seq, end
+ *     272      rows    [max_rows][4]   token, pos, seq, end
  *     ...      tiles   [max_rows][2]   first row, number of rows: rows of one sequence that one
  *                                      attention workgroup handles together
  *     ...      outputs [max_outs]      row indices
@@ -26,8 +26,8 @@
 #endif
 
 #define PD_STEP_DISPATCHES     16
-#define PD_STEP_MAX_DISPATCHES 16
-#define PD_STEP_ROWS           80
+#define PD_STEP_MAX_DISPATCHES 64
+#define PD_STEP_ROWS           272 /* PD_STEP_DISPATCHES + 4 * PD_STEP_MAX_DISPATCHES */
 
 #define PD_SHADER_PAGE 64 /* positions of a KV page */
 

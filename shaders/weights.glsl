@@ -23,8 +23,19 @@ struct Block {
     vec2 d, m;    // value = d * q + m, for values 0..15 and 16..31
 };
 
-float half_at(uint word, uint which) {
+// Two halves of a word. Vulkan lets unpackHalf2x16 flush subnormal halves to zero, and the scales of
+// Q4_K to Q6_K are often that small: those are made from their bits.
+vec2 halves(uint word) {
     vec2 both = unpackHalf2x16(word);
+    uvec2 magnitude = uvec2(word, word >> 16) & 0x7fffu;
+    vec2 tiny = vec2(magnitude) * 5.9604644775390625e-8; // 2^-24
+    if (magnitude.x < 0x400u) both.x = (word & 0x8000u) == 0u ? tiny.x : -tiny.x;
+    if (magnitude.y < 0x400u) both.y = (word >> 31) == 0u ? tiny.y : -tiny.y;
+    return both;
+}
+
+float half_at(uint word, uint which) {
+    vec2 both = halves(word);
     return which == 0u ? both.x : both.y;
 }
 
@@ -35,7 +46,7 @@ vec2 k_scale_min(uvec4 header, uint s) {
     uint hi = (header[3] >> (8u * (s & 3u))) & 0xffu; // bytes 8..11
     uint scale = s < 4u ? lo & 63u : (hi & 15u) | ((lo >> 6) << 4);
     uint minimum = s < 4u ? mi & 63u : (hi >> 4) | ((mi >> 6) << 4);
-    vec2 d = unpackHalf2x16(header[0]);
+    vec2 d = halves(header[0]);
     return vec2(d.x * float(scale), -d.y * float(minimum));
 }
 
@@ -46,7 +57,7 @@ void fetch_scale(inout Block k, uint row, uint b, uint n_blocks, float zero_poin
 }
 
 void fetch_scale_min(inout Block k, uint row, uint b, uint n_blocks) {
-    vec2 dm = unpackHalf2x16(ws[row * n_blocks + b]);
+    vec2 dm = halves(ws[row * n_blocks + b]);
     k.d = dm.xx;
     k.m = dm.yy;
 }

@@ -64,10 +64,32 @@ static pd_vk_dispatch *add_dispatch(pd_program *p) {
     return &p->dispatches[p->n_dispatches++];
 }
 
+/* Weights and KV pages are cut to the device's limits; activations are not, they follow the chunk.
+ */
+static pd_status check_bindings(const pd_program *p, uint32_t op_index, const pd_vk_slice *buffers,
+                                uint32_t n, pd_error *err) {
+    const pd_vk_device *d = p->backend->device;
+    pd_status status = PD_OK;
+    for (uint32_t i = 0; i < n && status == PD_OK; i++)
+        if (buffers[i].bytes > d->properties.limits.maxStorageBufferRange)
+            status = PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                              "operation %s of %u rows binds %llu bytes, but %s binds at most %u",
+                              p->ops[op_index].name, p->desc.max_rows,
+                              (unsigned long long)buffers[i].bytes, d->info.name,
+                              d->properties.limits.maxStorageBufferRange);
+    if (status == PD_OK && p->desc.max_rows > GROUPS_PER_AXIS)
+        status = PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                          "a chunk of %u rows is more than the %d workgroups of an axis",
+                          p->desc.max_rows, GROUPS_PER_AXIS);
+    if (status == PD_OK) return PD_OK;
+    return pd_error_hint(err, status, "choose smaller prompt chunks");
+}
+
 /* `d` has groups, count, access and flops; this adds the pipeline, the arguments and the buffers.
  */
 static pd_status emit(pd_program *p, uint32_t op_index, pd_vk_dispatch d, pd_vk_pipeline_desc desc,
                       const void *args, const pd_vk_slice *buffers, pd_error *err) {
+    PD_TRY(check_bindings(p, op_index, buffers, desc.n_buffers, err));
     PD_TRY(pd_vk_pipeline_declare(p->backend->pipelines, &desc, &d.pipeline, err));
     d.op_index = op_index;
     d.indirect = -1;
@@ -271,10 +293,15 @@ static pd_status lower_rope(pd_program *p, uint32_t i, pd_error *err) {
 
 /* ---- attention ------------------------------------------------------------------------------ */
 
+/* Most positions that a row can see. */
+static uint32_t max_visible(const pd_program *p, const pd_op_attention *op) {
+    bool windowed = op->window && op->window < p->desc.max_positions;
+    return windowed ? op->window : p->desc.max_positions;
+}
+
 static pd_vk_attention attention_kernel(const pd_program *p, const pd_op_attention *op) {
     const pd_kv_shape *s = &p->desc.kv;
-    uint32_t visible = p->desc.max_positions;
-    if (op->window && op->window < visible) visible = op->window;
+    uint32_t visible = max_visible(p, op);
     return pd_vk_choose_attention(p->backend->device, s->head_dim, s->n_heads / s->n_kv_heads,
                                   s->f32, p->desc.max_rows, visible);
 }
@@ -297,6 +324,7 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_attention *op = &p->ops[i].attention;
     const pd_kv_shape *shape = &p->desc.kv;
     pd_vk_attention k = attention_kernel(p, op);
+    uint32_t visible = max_visible(p, op);
     bool split = k.n_splits > 1;
     uint32_t layer = (uint32_t)p->ops[i].layer;
     for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
@@ -321,6 +349,8 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                             .count = PD_VK_COUNT_TILES,
                             .axis = 0,
                             .per_group = 1,
+                            .flops = 4.0 * p->desc.max_rows * visible * kv->n_heads * args.group *
+                                     shape->head_dim,
                             .reads = {buf_range(p, op->q)},
                             .writes = {split ? partial_range(p) : buf_range(p, op->out)}};
         PD_TRY(emit(p, i, d, k.desc, &args, buffers, err));

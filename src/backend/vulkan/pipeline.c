@@ -350,6 +350,16 @@ static pd_status build_all(build_job *job, uint32_t n, pd_error *err) {
     return PD_OK;
 }
 
+static void forget_unbuilt(pd_vk_pipelines *p) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->n; i++)
+        if (p->list[i]->handle)
+            p->list[n++] = p->list[i];
+        else
+            destroy_pipeline(p->device, p->list[i]);
+    p->n = n;
+}
+
 pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err) {
     build_job job = {.pipelines = p,
                      .list = pd_alloc(p->n + 1, sizeof(pd_vk_pipeline *)),
@@ -364,6 +374,7 @@ pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err) {
         status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to build pipelines");
     else if (n > 0)
         status = build_all(&job, n, err);
+    if (status != PD_OK) forget_unbuilt(p); /* what failed once must not fail later programs */
     pd_free(job.list);
     pd_free(job.errors);
     pd_free(job.statuses);
