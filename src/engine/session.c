@@ -2,7 +2,7 @@
  *
  * A session holds one KV sequence and two compiled plans: `prefill` for chunks of up to n_chunk
  * rows and `decode` for a single row. sync keeps the longest computed prefix and runs the rest
- * through them. Only the last row of a timeline has logits, unless all_logits was asked for.
+ * through them. The last row of each step has logits; all of them when all_logits was asked for.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -181,7 +181,6 @@ void pd_session_destroy(pd_session *s) {
 
 typedef struct nonfinite_search {
     char op[32];
-    bool found;
 } nonfinite_search;
 
 static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
@@ -191,7 +190,6 @@ static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
     for (uint64_t i = 0; i < (uint64_t)v->n_rows * v->width; i++) {
         if (isfinite(x[i])) continue;
         memcpy(search->op, v->op->name, sizeof search->op);
-        search->found = true;
         return false;
     }
     return true;
@@ -240,7 +238,7 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_error *
                     .tables = &table,
                     .cancel = &s->cancel};
     const pd_stage *stage = n == 1 ? &s->decode : &s->prefill;
-    s->last = NULL;
+    s->last = s->last_stage = NULL;
     s->logits_read = false;
     uint64_t t0 = pd_clock_ns();
     PD_TRY(s->model->backend->v->run(stage->program, &step, err));

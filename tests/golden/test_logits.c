@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "file/gguf.h"
 #include "support_golden.h"
 #include "support_validation.h"
 
@@ -196,6 +198,42 @@ static void run_case(void *ctx, const char *device) {
     pd_model_close(m);
 }
 
+/* An infinite weight in blk.1.ffn_down must be reported by that operation's name. */
+static void check_poisoned(void *ctx, const char *device) {
+    pd_error err;
+    pd_model *m;
+    pd_session *s;
+    const uint32_t ids[] = {2, 10, 20, 30};
+    must(pd_model_open(ctx, &(pd_model_desc){.device = device}, &m, &err), &err);
+    must(pd_session_create(m, &(pd_session_desc){.n_ctx = MAX_TOKENS}, &s, &err), &err);
+    assert_int_equal(pd_session_sync(s, ids, 4, &err), PD_ERR_NUMERIC);
+    assert_non_null(strstr(err.message, "l01.ffn_down"));
+    pd_session_destroy(s);
+    pd_model_close(m);
+}
+
+static void test_infinity_is_named(void **state) {
+    (void)state;
+    pd_error err;
+    pd_gguf *g;
+    size_t n;
+    char path[] = "/tmp/peridot-poisoned-XXXXXX";
+    const uint8_t infinity[2] = {0x00, 0x7c};
+    must(pd_gguf_open(GOLDEN "small-f16.gguf", &g, &err), &err);
+    const pd_tensor *t = pd_gguf_find_tensor(g, "blk.1.ffn_down.weight");
+    assert_non_null(t);
+    assert_int_equal(t->type, PD_TYPE_F16);
+    char *data = read_file(GOLDEN "small-f16.gguf", &n);
+    memcpy(data + t->offset, infinity, sizeof infinity);
+    pd_gguf_close(g);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, data, n) == (ssize_t)n);
+    close(fd);
+    on_every_device(check_poisoned, path);
+    unlink(path);
+    free(data);
+}
+
 static void test_every_case_on_every_device(void **state) {
     (void)state;
     char *text = read_file(GOLDEN "manifest.json", NULL);
@@ -213,6 +251,7 @@ static void test_every_case_on_every_device(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_case_on_every_device),
+                                       cmocka_unit_test(test_infinity_is_named),
                                        cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     return cmocka_run_group_tests(tests, NULL, NULL);
