@@ -44,6 +44,13 @@
 #define PD_W_Q5_K 9
 #define PD_W_Q6_K 10
 
+/* Formats of the rows that matrix products read, specialisation constants XTYPE (read) and YTYPE
+ * (written); see activations.glsl. */
+#define PD_X_F32       0
+#define PD_X_F16       1
+#define PD_X_I16       2
+#define PD_X_F16_SCALE 16.0 /* a stored half is value / 16: Gemma's activations pass 65504 */
+
 /* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table */
 struct pd_args_embed {
     PD_U32 n_blocks;    /* of 32 values, per row */
@@ -84,7 +91,7 @@ struct pd_args_attention {
     PD_U32 tiles_at;
     PD_U32 table_at, table_stride;
     PD_U32 window;        /* 0: none */
-    PD_U32 n_splits;      /* of the positions; above 1 the result goes to `partial` */
+    PD_U32 n_splits;      /* of the positions; above 1 they meet in `partial` */
     PD_U32 n_head_groups; /* workgroups per KV head */
 };
 
@@ -93,7 +100,7 @@ struct pd_args_merge {
 };
 
 struct pd_args_gather {
-    PD_U32 width4;
+    PD_U32 units; /* of 16 bytes per row */
     PD_U32 outs_at;
 };
 

@@ -3,12 +3,16 @@
 // One workgroup: a tile of consecutive rows of one sequence x HEADS query heads that share a KV head
 // (TQ = TILE_ROWS * HEADS queries), over one split of the visible pages. Per page of 64 positions:
 //
-//     scores   an invocation has one position and every PARTS-th 16-byte chunk of K, for all TQ queries
+//     scores   an invocation has one position and every K_PARTS-th 16-byte chunk of K
 //     softmax  8 invocations per query: new maximum, correction of what was summed, weights
-//     values   an invocation has 4 dimensions and every GROUPS-th position of V, for all TQ queries
+//     values   an invocation has 4 dimensions and every V_PARTS-th position of V
+//
+// each for TL = TQ / Q_PARTS of the queries: many queries are shared out, so that their sums fit in
+// few registers; a few are not, so that K and V are read once.
 //
 // Visible: position < end of the row, and within the window. The bounds are computed; pages outside
-// are never read. With n_splits > 1, unnormalised sums go to `partial` for attention_merge.
+// are never read. With n_splits > 1, unnormalised sums go to `partial`, and the split that finishes
+// last merges them (MERGE), unless attention_merge does.
 // SPDX-License-Identifier: MIT
 #version 450
 #extension GL_EXT_control_flow_attributes : require
@@ -20,28 +24,36 @@ layout(constant_id = 1) const uint HEAD_DIM = 256;
 layout(constant_id = 2) const uint KV_F32 = 0;
 layout(constant_id = 3) const uint TILE_ROWS = 1;
 layout(constant_id = 4) const uint HEADS = 1;
+layout(constant_id = 5) const uint Q_PARTS = 1; // divides TQ and WG / 64
+layout(constant_id = 6) const uint MERGE = 0;
+layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: HEAD_DIM is a multiple of 32
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
 layout(std430, binding = 1) readonly buffer Q { vec4 q[]; };        // [rows][heads][hd / 4]
-layout(std430, binding = 2) writeonly buffer Out { vec4 o[]; };     // [rows][heads][hd / 4]
+#define STORE_BINDING 2 // [rows][heads][hd / 4]
 layout(std430, binding = 3) readonly buffer K { uvec4 k_chunks[]; };
 layout(std430, binding = 4) readonly buffer V { uvec2 v_pairs[]; }; // 8 bytes: half a chunk
-layout(std430, binding = 5) writeonly buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
+layout(std430, binding = 5) coherent buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
+layout(std430, binding = 6) coherent buffer Arrived { uint arrived[]; }; // [tiles][KV heads][head groups], 0 between runs
 layout(push_constant) uniform Push { pd_args_attention args; };
 
 #include "pages.glsl"
+#include "store.glsl"
 
 const uint TQ = TILE_ROWS * HEADS;
 const uint QUADS = HEAD_DIM / 4u;
-const uint PARTS = WG / PD_SHADER_PAGE;
-const uint GROUPS = WG / QUADS;
+const uint TL = TQ / Q_PARTS; // queries of an invocation
+const uint K_PARTS = WG / PD_SHADER_PAGE / Q_PARTS;
+const uint V_PARTS = WG / QUADS / Q_PARTS;
 const float LOWEST = -3.0e38; // stands for "nothing seen yet"; never taken as a difference's left side
 
-shared vec4 tile_q[TQ * QUADS];                    // later: partial sums of the groups
-shared float scores[PARTS * TQ * PD_SHADER_PAGE];  // then, in part 0: softmax weights
+shared vec4 tile_q[TQ * QUADS];                     // later: sums of the V parts
+shared float scores[K_PARTS * TQ * PD_SHADER_PAGE]; // then, in part 0: softmax weights
 shared float lane_max[TQ * 8u], lane_sum[TQ * 8u];
 shared float maximum[TQ], total[TQ], correction[TQ];
 shared uint row_pos[TILE_ROWS], row_end[TILE_ROWS];
+
+#include "merge.glsl"
 
 struct Tile {
     uint first_row, n_rows, seq;
@@ -101,22 +113,25 @@ void load_queries(Tile t) {
 
 void score_page(Tile t, uint page) {
     uint slot = gl_LocalInvocationID.x % PD_SHADER_PAGE, part = gl_LocalInvocationID.x / PD_SHADER_PAGE;
-    float s[TQ];
-    [[unroll]] for (uint i = 0u; i < TQ; i++) s[i] = 0.0;
-    for (uint c = part; c < CHUNKS; c += PARTS) {
+    uint first = part % Q_PARTS * TL;
+    float s[TL];
+    [[unroll]] for (uint i = 0u; i < TL; i++) s[i] = 0.0;
+    for (uint c = part / Q_PARTS; c < CHUNKS; c += K_PARTS) {
         uvec4 raw = k_chunks[k_chunk(page, args.n_kv, t.kv, slot, c)];
         if (KV_F32 != 0u) {
             vec4 k0 = uintBitsToFloat(raw);
-            [[unroll]] for (uint i = 0u; i < TQ; i++) s[i] += dot(tile_q[i * QUADS + c], k0);
+            [[unroll]] for (uint i = 0u; i < TL; i++) s[i] += dot(tile_q[(first + i) * QUADS + c], k0);
         } else {
             vec4 k0 = vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y));
             vec4 k1 = vec4(unpackHalf2x16(raw.z), unpackHalf2x16(raw.w));
-            [[unroll]] for (uint i = 0u; i < TQ; i++)
-                s[i] += dot(tile_q[i * QUADS + 2u * c], k0) + dot(tile_q[i * QUADS + 2u * c + 1u], k1);
+            [[unroll]] for (uint i = 0u; i < TL; i++) {
+                uint at = (first + i) * QUADS + 2u * c;
+                s[i] += dot(tile_q[at], k0) + dot(tile_q[at + 1u], k1);
+            }
         }
     }
-    [[unroll]] for (uint i = 0u; i < TQ; i++)
-        scores[(part * TQ + i) * PD_SHADER_PAGE + slot] = s[i];
+    [[unroll]] for (uint i = 0u; i < TL; i++)
+        scores[(part / Q_PARTS * TQ + first + i) * PD_SHADER_PAGE + slot] = s[i];
 }
 
 // Turns the page's scores into weights relative to the new maximum. All invocations call it.
@@ -131,7 +146,7 @@ void soften_page(uint first_position) {
             uint slot = lane + 8u * n, p = first_position + slot;
             bool visible = p < end && (args.window == 0u || p + args.window > pos);
             float s = 0.0;
-            for (uint part = 0u; part < PARTS; part++)
+            for (uint part = 0u; part < K_PARTS; part++)
                 s += scores[(part * TQ + i) * PD_SHADER_PAGE + slot];
             v[n] = visible ? s : LOWEST;
             top = max(top, v[n]);
@@ -172,50 +187,91 @@ vec4 load_v(Tile t, uint page, uint slot, uint quad) {
     return vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y));
 }
 
+// Of query i's splits in `partial`.
+uint partial_at(Tile t, uint i) { return query_index(t, i) * args.n_splits * (QUADS + 1u); }
+
+shared bool is_last;
+
+// Counts the splits of this tile that have written their sums; the last one finds all of them.
+bool arrive(uint n_groups) {
+    uint at = gl_WorkGroupID.x * n_groups + args.kv_first * args.n_head_groups + gl_WorkGroupID.y;
+    memoryBarrierBuffer();
+    barrier();
+    if (gl_LocalInvocationID.x == 0u) {
+        is_last = atomicAdd(arrived[at], 1u) + 1u == args.n_splits;
+        if (is_last) arrived[at] = 0u;
+    }
+    barrier();
+    memoryBarrierBuffer();
+    return is_last;
+}
+
+void store_merged(Tile t) {
+    for (uint first = 0u; first < TQ * QUADS; first += WG) {
+        uint i = (first + gl_LocalInvocationID.x) / QUADS, quad = (first + gl_LocalInvocationID.x) % QUADS;
+        bool exists = i < TQ && query_exists(t, i);
+        vec4 v = vec4(0.0);
+        if (exists) v = merged(partial_at(t, i), args.n_splits, quad);
+        store4(exists, query_index(t, i) * QUADS + quad, v);
+    }
+}
+
+vec4 acc[TL]; // of this invocation's queries, 4 dimensions
+
+void add_values(Tile t, uint page, uint first_position, uint first, uint quad, uint part) {
+    // slots outside the visible range may hold anything, NaN too: they are not touched
+    uint begin = max(t.first_pos, first_position) - first_position;
+    uint end = min(t.last_pos, first_position + PD_SHADER_PAGE) - first_position;
+    for (uint slot = begin + part; slot < end; slot += V_PARTS) {
+        vec4 v = load_v(t, page, slot, quad);
+        [[unroll]] for (uint i = 0u; i < TL; i++)
+            acc[i] += scores[(first + i) * PD_SHADER_PAGE + slot] * v;
+    }
+}
+
+// The sums of the V parts meet in part 0.
+void reduce_values(uint first, uint quad, uint part) {
+    for (uint p = 1u; p < V_PARTS; p++) {
+        if (part == p)
+            [[unroll]] for (uint i = 0u; i < TL; i++) tile_q[(first + i) * QUADS + quad] = acc[i];
+        barrier();
+        if (part == 0u)
+            [[unroll]] for (uint i = 0u; i < TL; i++) acc[i] += tile_q[(first + i) * QUADS + quad];
+        barrier();
+    }
+}
+
+void store_partial(Tile t, uint i, uint quad, vec4 v) {
+    uint at = partial_at(t, i) + gl_WorkGroupID.z * (QUADS + 1u);
+    partial[at + quad] = v;
+    if (quad == 0u) partial[at + QUADS] = vec4(maximum[i], total[i], 0.0, 0.0);
+}
+
 void main() {
     Tile t = read_tile();
     load_queries(t);
     uint quad = gl_LocalInvocationID.x % QUADS, group = gl_LocalInvocationID.x / QUADS;
-    vec4 acc[TQ];
-    [[unroll]] for (uint i = 0u; i < TQ; i++) acc[i] = vec4(0.0);
+    uint first = group % Q_PARTS * TL, part = group / Q_PARTS;
+    [[unroll]] for (uint i = 0u; i < TL; i++) acc[i] = vec4(0.0);
     barrier();
 
     uint table = args.table_at + t.seq * args.table_stride;
     for (uint n = t.first_page; n < t.last_page; n++) {
-        uint page = step_words[table + n], first = n * PD_SHADER_PAGE;
+        uint page = step_words[table + n];
         score_page(t, page);
         barrier();
-        soften_page(first);
-        [[unroll]] for (uint i = 0u; i < TQ; i++) acc[i] *= correction[i];
-        // slots outside the visible range may hold anything, NaN too: they are not touched
-        uint begin = max(t.first_pos, first) - first;
-        uint end = min(t.last_pos, first + PD_SHADER_PAGE) - first;
-        if (group < GROUPS)
-            for (uint slot = begin + group; slot < end; slot += GROUPS) {
-                vec4 v = load_v(t, page, slot, quad);
-                [[unroll]] for (uint i = 0u; i < TQ; i++)
-                    acc[i] += scores[i * PD_SHADER_PAGE + slot] * v;
-            }
+        soften_page(n * PD_SHADER_PAGE);
+        [[unroll]] for (uint i = 0u; i < TL; i++) acc[i] *= correction[min(first + i, TQ - 1u)];
+        if (part < V_PARTS) add_values(t, page, n * PD_SHADER_PAGE, first, quad, part);
         barrier();
     }
+    reduce_values(first, quad, part);
 
-    for (uint g = 1u; g < GROUPS; g++) { // the groups' sums meet in group 0
-        if (group == g)
-            [[unroll]] for (uint i = 0u; i < TQ; i++) tile_q[i * QUADS + quad] = acc[i];
-        barrier();
-        if (group == 0u)
-            [[unroll]] for (uint i = 0u; i < TQ; i++) acc[i] += tile_q[i * QUADS + quad];
-        barrier();
+    bool stores = part == 0u, splits = args.n_splits > 1u;
+    [[unroll]] for (uint i = 0u; i < TL; i++) {
+        bool exists = stores && query_exists(t, first + i);
+        if (!splits) store4(exists, query_index(t, first + i) * QUADS + quad, acc[i] / total[first + i]);
+        else if (exists) store_partial(t, first + i, quad, acc[i]);
     }
-    if (group != 0u) return;
-    [[unroll]] for (uint i = 0u; i < TQ; i++) {
-        if (!query_exists(t, i)) continue;
-        if (args.n_splits == 1u) {
-            o[query_index(t, i) * QUADS + quad] = acc[i] / total[i];
-        } else {
-            uint at = (query_index(t, i) * args.n_splits + gl_WorkGroupID.z) * (QUADS + 1u);
-            partial[at + quad] = acc[i];
-            if (quad == 0u) partial[at + QUADS] = vec4(maximum[i], total[i], 0.0, 0.0);
-        }
-    }
+    if (MERGE != 0u && splits && arrive(args.n_heads / args.group * args.n_head_groups)) store_merged(t);
 }

@@ -1,4 +1,4 @@
-// gather: out[o] = x[out_rows[o]]. Workgroup (piece of the row, output). SPDX-License-Identifier: MIT
+// gather: out[o] = x[out_rows[o]], whatever the format. Workgroup (piece of the row, output). SPDX-License-Identifier: MIT
 #version 450
 #include "args.h"
 
@@ -6,13 +6,13 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 64;
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = 1) readonly buffer X { vec4 x[]; };     // [rows][width4]
-layout(std430, binding = 2) writeonly buffer Out { vec4 y[]; };  // [outs][width4]
+layout(std430, binding = 1) readonly buffer X { uvec4 x[]; };     // [rows][units]
+layout(std430, binding = 2) writeonly buffer Out { uvec4 y[]; };  // [outs][units]
 layout(push_constant) uniform Push { pd_args_gather args; };
 
 void main() {
     uint c = gl_GlobalInvocationID.x, o = gl_WorkGroupID.y;
-    if (c >= args.width4) return;
+    if (c >= args.units) return;
     uint row = step_words[args.outs_at + o];
-    y[o * args.width4 + c] = x[row * args.width4 + c];
+    y[o * args.units + c] = x[row * args.units + c];
 }

@@ -12,15 +12,17 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 256;
 layout(constant_id = 1) const uint ITEMS = 1; // ceil(width4 / WG)
 layout(constant_id = 2) const uint RESIDUAL = 0;
+layout(constant_id = 3) const uint YTYPE = PD_X_F32;
 
 layout(std430, binding = 0) readonly buffer X { vec4 x[]; };          // [rows][width4]
 layout(std430, binding = 1) buffer Residual { vec4 h[]; };            // [rows][width4]
-layout(std430, binding = 2) writeonly buffer Out { vec4 y[]; };       // [rows][width4]
+#define STORE_BINDING 2 // [rows][width4]
 layout(std430, binding = 3) readonly buffer Post { vec4 post_weight[]; }; // [width4]
 layout(std430, binding = 4) readonly buffer Weight { vec4 weight[]; };    // [width4]
 layout(push_constant) uniform Push { pd_args_norm args; };
 
 #include "reduce.glsl"
+#include "store.glsl"
 
 float inverse_rms(float sum_of_squares) {
     return inversesqrt(workgroup_sum(sum_of_squares) * args.inv_width + args.eps);
@@ -50,6 +52,6 @@ void main() {
     }
     for (uint i = 0u; i < ITEMS; i++) {
         uint c = gl_LocalInvocationID.x + i * WG;
-        if (c < args.width4) y[first + c] = v[i] * inv * weight[c];
+        store4(c < args.width4, first + c, v[i] * inv * (c < args.width4 ? weight[c] : vec4(0.0)));
     }
 }

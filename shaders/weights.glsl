@@ -121,30 +121,34 @@ vec4 bytes_of(uint w) {
     return vec4(w & 0xffu, (w >> 8) & 0xffu, (w >> 16) & 0xffu, w >> 24);
 }
 
-// The integers of values 4 j .. 4 j + 3, before scale and offset.
-vec4 quants4(Block k, uint j) {
-    if (WTYPE == PD_W_Q8_0) {
-        int w = int(k.raw[j / 4u][j & 3u]);
-        return vec4(bitfieldExtract(w, 0, 8), bitfieldExtract(w, 8, 8), bitfieldExtract(w, 16, 8),
-                    bitfieldExtract(w, 24, 8));
-    }
+// The integers of values 4 j .. 4 j + 3, one to a byte, before scale and offset: signed for Q8_0,
+// unsigned and below 64 for the others.
+uint quants4(Block k, uint j) {
+    if (WTYPE == PD_W_Q8_0) return k.raw[j / 4u][j & 3u];
     if (WTYPE == PD_W_Q6_K) {
         uint low = (k.raw[j / 4u][j & 3u] >> (4u * (k.high >> 1))) & 0x0f0f0f0fu;
         uint high = (k.raw[2u + j / 4u][j & 3u] >> (2u * k.high)) & 0x03030303u;
-        return bytes_of(low | (high << 4));
+        return low | (high << 4);
     }
     if (WTYPE == PD_W_Q4_K || WTYPE == PD_W_Q5_K) {
         uint w = (k.raw[j / 4u][j & 3u] >> (4u * (k.high & 1u))) & 0x0f0f0f0fu;
         if (WTYPE == PD_W_Q5_K)
             w |= ((k.raw[2u + j / 4u][j & 3u] >> k.high) & 0x01010101u) << 4;
-        return bytes_of(w);
+        return w;
     }
     uint w = (k.raw[0][j & 3u] >> (4u * (j / 4u))) & 0x0f0f0f0fu;
     if (WTYPE == PD_W_Q5_0 || WTYPE == PD_W_Q5_1) {
         uint four = (k.high >> (4u * j)) & 15u; // one bit to each byte, at its bit 4
         w |= ((four & 1u) | ((four & 2u) << 7) | ((four & 4u) << 14) | ((four & 8u) << 21)) << 4;
     }
-    return bytes_of(w);
+    return w;
+}
+
+vec4 unpack_quants(uint w) {
+    if (WTYPE == PD_W_Q8_0)
+        return vec4(bitfieldExtract(int(w), 0, 8), bitfieldExtract(int(w), 8, 8),
+                    bitfieldExtract(int(w), 16, 8), bitfieldExtract(int(w), 24, 8));
+    return vec4(w & 0xffu, (w >> 8) & 0xffu, (w >> 16) & 0xffu, w >> 24);
 }
 
 // Values 4 j .. 4 j + 3 of the block; j = 0..7, constant after unrolling.
@@ -160,5 +164,5 @@ vec4 weight4(Block k, uint j) {
         uvec2 p = (j & 1u) == 0u ? w.xy : w.zw;
         return uintBitsToFloat(uvec4(p.x << 16, p.x & 0xffff0000u, p.y << 16, p.y & 0xffff0000u));
     }
-    return quants4(k, j) * k.d[j / 4u] + vec4(k.m[j / 4u]);
+    return unpack_quants(quants4(k, j)) * k.d[j / 4u] + vec4(k.m[j / 4u]);
 }

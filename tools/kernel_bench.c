@@ -90,6 +90,7 @@ int main(int argc, char **argv) {
     if (a.geglu) w[1] = make_tensor(&a, "w1");
     pd_plan plan;
     pd_plan_init(&plan, &(pd_plan_desc){.name = "bench",
+                                        .precision = PD_PRECISION_EXACT,
                                         .max_rows = a.rows,
                                         .max_outs = 1,
                                         .max_seqs = 1,

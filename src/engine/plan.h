@@ -43,6 +43,7 @@ typedef struct pd_plan_desc {
     char name[24];
     uint32_t max_rows, max_outs, max_seqs;
     uint32_t max_positions; /* of one sequence: sizes the page tables */
+    pd_precision precision; /* what rounding the activations may get */
     pd_kv_shape kv;         /* all zero: no KV operations */
 } pd_plan_desc;
 
@@ -75,7 +76,7 @@ typedef struct pd_text_plan_desc {
     uint32_t max_outs; /* rows with logits; equal to max_rows: all of them, in order */
     uint32_t max_seqs;
     uint32_t max_positions;
-    bool kv_f32;
+    pd_precision precision; /* exact: f32 KV pages, others: f16 */
 } pd_text_plan_desc;
 
 /* Gemma 3's forward pass. Outputs: "logits" [outs, n_vocab] and "best" [outs, 4]. */

@@ -132,11 +132,12 @@ static pd_plan_desc plan_desc(const pd_config *c, const pd_text_plan_desc *desc)
                       .max_outs = desc->max_outs,
                       .max_seqs = desc->max_seqs,
                       .max_positions = desc->max_positions,
+                      .precision = desc->precision,
                       .kv = {.n_layers = c->n_layers,
                              .n_heads = c->n_heads,
                              .n_kv_heads = c->n_kv_heads,
                              .head_dim = c->head_dim,
-                             .f32 = desc->kv_f32,
+                             .f32 = desc->precision == PD_PRECISION_EXACT,
                              .layer_is_global = c->layer_is_global}};
     snprintf(d.name, sizeof d.name, "%s", desc->name);
     return d;

@@ -68,7 +68,7 @@ static pd_text_plan_desc stage_desc(const pd_session *s, const char *name, uint3
                                .max_outs = s->desc.all_logits ? max_rows : 1,
                                .max_seqs = 1,
                                .max_positions = s->desc.n_ctx,
-                               .kv_f32 = s->desc.precision == PD_PRECISION_EXACT};
+                               .precision = s->desc.precision};
 }
 
 static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name, uint32_t max_rows,

@@ -86,7 +86,7 @@ static void open_batch(batch *b, const char *device) {
                                .max_outs = max_rows,
                                .max_seqs = 3,
                                .max_positions = CONTEXT,
-                               .kv_f32 = true};
+                               .precision = PD_PRECISION_EXACT};
         must(pd_plan_text(c, b->model->weights, &d, &b->plan[i], &err), &err);
         must(v->compile(b->model->backend, &b->plan[i], b->store, &b->program[i], &err), &err);
     }

@@ -3,7 +3,7 @@
  * For every text case of golden/manifest.json and every device: all positions at once, in chunks of
  * 7, one at a time, and token by token after a prefill. At precision `exact` the relative L2 error
  * over all logits must be <= 1e-3 (f32 arithmetic gives about 1e-6), with the same arg-max at every
- * position; at `f16` (f16 KV pages) <= 1e-2. The prompts are several windows long.
+ * position; at `f16` <= 1e-2, at `q8` <= 3e-2. The prompts are several windows long.
  *
  * PERIDOT_TEST_DEVICES overrides the list of devices, separated by commas. SPDX-License-Identifier:
  * MIT
@@ -111,7 +111,9 @@ static void score(pd_model *m, const golden *g, const char *device, uint32_t n_c
         .n_ctx = MAX_TOKENS, .n_chunk = n_chunk, .precision = precision, .all_logits = true};
     must(pd_session_create(m, &desc, &s, &err), &err);
     must(pd_session_score(s, g->tokens, g->n_tokens, compare_chunk, &c, &err), &err);
-    snprintf(how, sizeof how, "chunk %u%s", n_chunk, precision == PD_PRECISION_F16 ? " f16" : "");
+    static const char *const names[] = {
+        [PD_PRECISION_F16] = " f16", [PD_PRECISION_EXACT] = "", [PD_PRECISION_Q8] = " q8"};
+    snprintf(how, sizeof how, "chunk %u%s", n_chunk, names[precision]);
     check(&c, device, how, bound, precision == PD_PRECISION_EXACT);
     pd_session_destroy(s);
 }
@@ -192,6 +194,9 @@ static void run_case(void *ctx, const char *device) {
     score(m, g, device, 7, PD_PRECISION_EXACT, 1e-3);
     score(m, g, device, 1, PD_PRECISION_EXACT, 1e-3);
     score(m, g, device, 512, PD_PRECISION_F16, 1e-2);
+    score(m, g, device, 1, PD_PRECISION_F16, 1e-2);
+    score(m, g, device, 512, PD_PRECISION_Q8, 3e-2);
+    score(m, g, device, 1, PD_PRECISION_Q8, 3e-2);
     decode_after_prefill(m, g, device);
     rewind_and_return(m, g);
     cancel_is_clean(m, g);

@@ -13,6 +13,7 @@ enum { N_VOCAB = 67 };
 static void embed_case(pd_type type, uint32_t width, uint32_t n_rows) {
     pd_plan plan;
     pd_plan_init(&plan, &(pd_plan_desc){.name = "embed",
+                                        .precision = PD_PRECISION_EXACT,
                                         .max_rows = n_rows + 3,
                                         .max_outs = 1,
                                         .max_seqs = 1,

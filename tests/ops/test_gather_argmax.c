@@ -14,6 +14,7 @@ typedef struct argmax_plan {
 static void argmax_init(argmax_plan *a, uint32_t n_vocab, uint32_t max_outs) {
     pd_error err;
     pd_plan_init(&a->plan, &(pd_plan_desc){.name = "argmax",
+                                           .precision = PD_PRECISION_EXACT,
                                            .max_rows = max_outs,
                                            .max_outs = max_outs,
                                            .max_seqs = 1,
@@ -138,6 +139,7 @@ static void small_init(small_plan *s) {
     pd_error err;
     const pd_tensor *table = ops_tensor(PD_TYPE_Q8_0, N_VOCAB, WIDTH, 1.0f);
     pd_plan_init(&s->plan, &(pd_plan_desc){.name = "small",
+                                           .precision = PD_PRECISION_EXACT,
                                            .max_rows = MAX_ROWS,
                                            .max_outs = 9,
                                            .max_seqs = 1,

@@ -64,10 +64,12 @@ static void test_shared_weight(void **state) {
     const pd_tensor *w = ops_tensor(PD_TYPE_F32, N, K, 1.0f);
     pd_plan plan;
     pd_error err;
-    pd_plan_init(
-        &plan,
-        &(pd_plan_desc){
-            .name = "shared", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 64});
+    pd_plan_init(&plan, &(pd_plan_desc){.name = "shared",
+                                        .precision = PD_PRECISION_EXACT,
+                                        .max_rows = 1,
+                                        .max_outs = 1,
+                                        .max_seqs = 1,
+                                        .max_positions = 64});
     pd_buf_id x = pd_plan_add_buf(&plan, "x", PD_ROWS_TOKENS, K, PD_BUF_SCRATCH);
     pd_buf_id y = pd_plan_add_buf(&plan, "y", PD_ROWS_TOKENS, N, PD_BUF_OUTPUT);
     pd_op_embed embed = {.table = w, .out = x, .scale = 1.0f};
@@ -100,10 +102,12 @@ static void test_cancelled_load(void **state) {
     const pd_tensor *w = ops_tensor(PD_TYPE_F32, 64, 64, 1.0f);
     pd_plan plan;
     pd_error err;
-    pd_plan_init(
-        &plan,
-        &(pd_plan_desc){
-            .name = "cancel", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 64});
+    pd_plan_init(&plan, &(pd_plan_desc){.name = "cancel",
+                                        .precision = PD_PRECISION_EXACT,
+                                        .max_rows = 1,
+                                        .max_outs = 1,
+                                        .max_seqs = 1,
+                                        .max_positions = 64});
     pd_buf_id x = pd_plan_add_buf(&plan, "x", PD_ROWS_TOKENS, 64, PD_BUF_OUTPUT);
     pd_op_embed embed = {.table = w, .out = x, .scale = 1.0f};
     pd_plan_add_op(&plan, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});

@@ -17,10 +17,12 @@ typedef struct norm_case {
 static void run_case(const norm_case *k) {
     pd_rows_of rows_of = k->of_outputs ? PD_ROWS_OUTPUTS : PD_ROWS_TOKENS;
     pd_plan plan;
-    pd_plan_init(
-        &plan,
-        &(pd_plan_desc){
-            .name = "norm", .max_rows = 130, .max_outs = 130, .max_seqs = 1, .max_positions = 256});
+    pd_plan_init(&plan, &(pd_plan_desc){.name = "norm",
+                                        .precision = PD_PRECISION_EXACT,
+                                        .max_rows = 130,
+                                        .max_outs = 130,
+                                        .max_seqs = 1,
+                                        .max_positions = 256});
     pd_buf_id x = pd_plan_add_buf(&plan, "x", rows_of, k->width, PD_BUF_INPUT);
     pd_buf_id h = pd_plan_add_buf(&plan, "h", rows_of, k->width, PD_BUF_INPUT);
     pd_buf_id out = pd_plan_add_buf(&plan, "out", rows_of, k->width, PD_BUF_OUTPUT);

@@ -297,6 +297,7 @@ static void run_scenario(const scenario *s, bool f32) {
                          .layer_is_global = layer_is_global};
     pd_plan plan;
     pd_plan_init(&plan, &(pd_plan_desc){.name = "attention",
+                                        .precision = PD_PRECISION_EXACT,
                                         .max_rows = g.max_rows,
                                         .max_outs = 1,
                                         .max_seqs = g.n_seqs,

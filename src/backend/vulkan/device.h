@@ -50,10 +50,12 @@ void pd_vk_describe(VkPhysicalDevice physical, uint32_t index, pd_device_info *o
 
 /* What kernels may use on this device: what it has, less the quirks table and PERIDOT_DISABLE. */
 typedef struct pd_vk_caps {
-    bool fp16;      /* float16 arithmetic */
-    bool storage16; /* 16-bit storage buffers */
-    bool int_dot;   /* 4x8-bit integer dot product */
-    bool subgroup;  /* subgroup arithmetic in compute */
+    bool fp16;         /* float16 arithmetic */
+    bool storage16;    /* 16-bit storage buffers */
+    bool int_dot;      /* 4x8-bit integer dot product */
+    bool int_dot_fast; /* ... in one instruction */
+    bool last_arrival; /* a workgroup may finish what others of its dispatch have written */
+    bool subgroup;     /* subgroup arithmetic in compute */
     bool subgroup_size_control;
     bool coopmat;
     bool timestamps;

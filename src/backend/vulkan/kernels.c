@@ -64,67 +64,108 @@ uint32_t pd_vk_wtype(pd_type type) {
 
 /* ---- matrices ------------------------------------------------------------------------------- */
 
-/* Few weight rows: more lanes along K, so that there are enough invocations to fill a GPU. */
-static pd_vk_product choose_matvec(uint32_t wtype, uint32_t n_weight_rows, uint32_t n_blocks,
-                                   uint32_t n_cols, bool geglu) {
-    uint32_t wg = 128, lanes = n_weight_rows <= 8192 ? 16 : 8, rows = n_cols > 4 ? 2 : 4;
-    if (n_weight_rows <= 2048 || wtype <= PD_W_BF16)
-        rows = 2; /* unquantised: 64 or 128 bytes a block */
-    while (lanes > n_blocks) lanes /= 2;
-    pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = n_cols};
-    m.desc = DESC("matvec", 5, pd_args_matmul, wg, wtype, lanes, rows, n_cols, geglu);
+static bool is_quantised(uint32_t wtype) {
+    return wtype >= PD_W_Q4_0;
+}
+
+/* Integers need quantised weights on both sides; packed halves pay where quants become halves for
+ * free. What is left reads any format and computes in f32. */
+static const char *matvec_shader(const pd_vk_product_shape *s) {
+    if (!is_quantised(s->wtype) || s->x_format == PD_X_F32) return "matvec";
+    return s->x_format == PD_X_I16 ? "matvec_i16" : "matvec_f16";
+}
+
+static const char *matmul_shader(const pd_vk_product_shape *s) {
+    if (s->x_format == PD_X_I16 && is_quantised(s->wtype)) return "matmul_i16";
+    return s->x_format == PD_X_F16 ? "matmul_f16" : "matmul";
+}
+
+static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t lanes,
+                            uint32_t rows, uint32_t cols) {
+    pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = cols};
+    m.desc = DESC(matvec_shader(s), 5, pd_args_matmul, wg, s->wtype, lanes, rows, cols, s->geglu,
+                  s->x_format, s->y_format);
     return m;
 }
 
-static pd_vk_product choose_matmul(uint32_t wtype, uint32_t max_rows, bool geglu) {
-    pd_vk_product m = {.tile_m = 64, .tile_n = max_rows <= 32 ? 32 : 64};
-    uint32_t tm = 8, tn = m.tile_n / 8;
+/* Few weight rows: more lanes along K, so that there are enough invocations to fill a GPU. */
+static pd_vk_product choose_matvec(const pd_vk_product_shape *s) {
+    uint32_t wg = 128, lanes = s->n_weight_rows <= 8192 ? 16 : 8, rows = s->max_rows > 4 ? 2 : 4;
+    if (s->n_weight_rows <= 2048 || s->wtype <= PD_W_BF16)
+        rows = 2; /* unquantised: 64 or 128 bytes a block */
+    while (lanes > s->n_blocks) lanes /= 2;
+    if (s->y_format != PD_X_F32) /* a workgroup's outputs are whole blocks of 32 */
+        while (wg / lanes * rows % 64 != 0) lanes /= 2;
+    return matvec(s, wg, lanes, rows, s->max_rows);
+}
+
+/* 16 KiB of shared memory, Vulkan's minimum, hold a tile of half the width. */
+static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_shape *s) {
+    bool narrow = s->max_rows <= 32 || d->properties.limits.maxComputeSharedMemorySize < 32768;
+    pd_vk_product m = {.tile_m = 64, .tile_n = narrow ? 32 : 64};
+    uint32_t tm = 8, tn = narrow || s->x_format == PD_X_I16 ? 4 : 8;
     uint32_t wg = m.tile_m / tm * (m.tile_n / tn);
-    m.desc = DESC("matmul", 5, pd_args_matmul, wg, wtype, m.tile_m, m.tile_n, tm, tn, geglu);
+    m.desc = DESC(matmul_shader(s), 5, pd_args_matmul, wg, s->wtype, m.tile_m, m.tile_n, tm, tn,
+                  s->geglu, s->x_format, s->y_format);
     return m;
 }
 
 /* A rasteriser on the CPU pays for loads and context switches, not for arithmetic: prompts go
  * through matvec too, 8 columns at a time, with one lane a row so that loads of x are the same for
  * all. */
-static pd_vk_product choose_software(uint32_t wtype, uint32_t n_cols, bool geglu) {
-    bool wide = n_cols > 2;
-    uint32_t wg = wide ? 8 : 16, lanes = wide ? 1 : 2, rows = 8;
-    if (n_cols > PD_VK_MATVEC_MAX_COLS) n_cols = PD_VK_MATVEC_MAX_COLS;
-    pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = n_cols};
-    m.desc = DESC("matvec", 5, pd_args_matmul, wg, wtype, lanes, rows, n_cols, geglu);
-    return m;
+static pd_vk_product choose_software(const pd_vk_product_shape *s) {
+    bool wide = s->max_rows > 2;
+    uint32_t cols = min_u32(s->max_rows, PD_VK_MATVEC_MAX_COLS);
+    return matvec(s, wide ? 8 : 16, wide ? 1 : 2, 8, cols);
 }
 
-pd_vk_product pd_vk_choose_product(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
-                                   uint32_t n_blocks, uint32_t max_rows, bool geglu) {
-    if (d->caps.software_tiles) return choose_software(wtype, max_rows, geglu);
-    if (max_rows <= PD_VK_MATVEC_MAX_COLS)
-        return choose_matvec(wtype, n_weight_rows, n_blocks, max_rows, geglu);
-    return choose_matmul(wtype, max_rows, geglu);
+pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s) {
+    if (d->caps.software_tiles) return choose_software(s);
+    return s->max_rows <= PD_VK_MATVEC_MAX_COLS ? choose_matvec(s) : choose_matmul(d, s);
+}
+
+/* Integers where one instruction makes four products: exact but for the rows' rounding to 16 bits,
+ * and the fewest instructions per weight. A rasteriser shall show at precision q8 that they are
+ * right; otherwise its rows stay f32, since it converts slowly. */
+uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows) {
+    (void)max_rows;
+    const pd_vk_caps *c = &d->caps;
+    if (precision == PD_PRECISION_EXACT) return PD_X_F32;
+    if (c->int_dot && (c->int_dot_fast || (precision == PD_PRECISION_Q8 && c->is_software)))
+        return PD_X_I16;
+    return c->fp16 && !c->software_tiles ? PD_X_F16 : PD_X_F32;
 }
 
 /* ---- attention ------------------------------------------------------------------------------ */
 
-uint32_t pd_vk_tile_rows(uint32_t group, uint32_t max_rows) {
-    uint32_t heads = min_u32(group, MAX_TILE_QUERIES);
-    return max_rows <= PD_VK_MATVEC_MAX_COLS ? 1 : max_u32(1, MAX_TILE_QUERIES / heads);
+/* Queries and their scores have to fit in shared memory: 16 of 256 dimensions take 21 KiB. */
+static uint32_t tile_queries(const pd_vk_device *d, uint32_t head_dim) {
+    bool small = d->properties.limits.maxComputeSharedMemorySize < 32768;
+    return small && head_dim > 128 ? MAX_TILE_QUERIES / 2 : MAX_TILE_QUERIES;
 }
 
-/* Decoding has one row: the positions are split to fill the device, two pages at least each. */
-pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, uint32_t head_dim, uint32_t group,
-                                       bool kv_f32, uint32_t max_rows, uint32_t max_visible) {
-    (void)d;
-    pd_vk_attention a = {.heads = min_u32(group, MAX_TILE_QUERIES),
-                         .tile_rows = pd_vk_tile_rows(group, max_rows),
+uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_dim,
+                         uint32_t max_rows) {
+    uint32_t most = tile_queries(d, head_dim), heads = min_u32(group, most);
+    return max_rows <= PD_VK_MATVEC_MAX_COLS ? 1 : max_u32(1, most / heads);
+}
+
+/* Decoding has one row: the positions are split to fill the device, two pages at least each. With
+ * many rows the queries are shared out among the workgroup's halves instead. */
+pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attention_shape *s) {
+    pd_vk_attention a = {.heads = min_u32(s->group, tile_queries(d, s->head_dim)),
+                         .tile_rows = pd_vk_tile_rows(d, s->group, s->head_dim, s->max_rows),
                          .n_splits = 1};
-    a.n_head_groups = div_up(group, a.heads);
-    if (max_rows <= PD_VK_MATVEC_MAX_COLS) {
-        uint32_t n_pages = div_up(max_visible, PD_PAGE_POSITIONS) + 1;
+    a.n_head_groups = div_up(s->group, a.heads);
+    if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) {
+        uint32_t n_pages = div_up(s->max_visible, PD_PAGE_POSITIONS) + 1;
         a.n_splits = max_u32(1, min_u32(n_pages / 2, MAX_SPLITS));
     }
-    a.desc = DESC("attention", 6, pd_args_attention, ATTENTION_WG, head_dim, kv_f32, a.tile_rows,
-                  a.heads);
+    a.merges = a.n_splits > 1 && d->caps.last_arrival;
+    uint32_t n_queries = a.tile_rows * a.heads;
+    uint32_t q_parts = n_queries >= 8 && n_queries % 2 == 0 && s->head_dim <= 256 ? 2 : 1;
+    a.desc = DESC("attention", 7, pd_args_attention, ATTENTION_WG, s->head_dim, s->kv_f32,
+                  a.tile_rows, a.heads, q_parts, a.merges, s->y_format);
     return a;
 }
 
@@ -135,16 +176,18 @@ pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, 
     return DESC("qkv_rope_store", 7, pd_args_rope, wg, head_dim, kv_f32);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim) {
+pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim,
+                                       uint32_t y_format) {
     (void)d;
-    return DESC("attention_merge", 2, pd_args_merge, 64, head_dim);
+    return DESC("attention_merge", 2, pd_args_merge, 64, head_dim, y_format);
 }
 
 /* ---- the small ones ------------------------------------------------------------------------- */
 
-pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual) {
+pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual,
+                                      uint32_t y_format) {
     uint32_t wg = workgroup_size(d, d->caps.software_tiles ? 32 : 256);
-    return DESC("norm", 5, pd_args_norm, wg, div_up(width / 4, wg), residual);
+    return DESC("norm", 5, pd_args_norm, wg, div_up(width / 4, wg), residual, y_format);
 }
 
 pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype) {
@@ -189,29 +232,50 @@ static void add_once(desc_list *l, pd_vk_pipeline_desc d) {
     l->n++;
 }
 
-static void add_matrix(desc_list *l, const pd_vk_device *d, uint32_t wtype, uint32_t n, uint32_t k,
-                       bool geglu) {
+static const uint32_t formats[] = {PD_X_F32, PD_X_F16, PD_X_I16};
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape s) {
     static const uint32_t max_rows[] = {1, PD_VK_MATVEC_MAX_COLS, 32, 512};
-    for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++)
-        add_once(l, pd_vk_choose_product(d, wtype, n, k / 32, max_rows[i], geglu).desc);
+    for (uint32_t f = 0; f < N_FORMATS; f++)
+        for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++) {
+            s.max_rows = max_rows[i];
+            s.x_format = formats[f];
+            s.y_format = s.geglu ? formats[f] : PD_X_F32;
+            add_once(l, pd_vk_choose_product(d, &s).desc);
+        }
+}
+
+static void add_attention(desc_list *l, const pd_vk_device *d, pd_vk_attention_shape s) {
+    for (uint32_t f = 0; f < N_FORMATS; f++) {
+        s.kv_f32 = formats[f] == PD_X_F32;
+        s.y_format = formats[f];
+        s.max_rows = 1;
+        add_once(l, pd_vk_choose_attention(d, &s).desc);
+        s.max_rows = 512;
+        add_once(l, pd_vk_choose_attention(d, &s).desc);
+        add_once(l, pd_vk_choose_merge(d, s.head_dim, formats[f]));
+    }
+    for (uint32_t f32 = 0; f32 < 2; f32++) add_once(l, pd_vk_choose_rope(d, s.head_dim, f32 != 0));
 }
 
 static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint32_t ff,
                       uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
-    add_matrix(l, d, PD_W_Q4_0, (heads + 2 * kv_heads) * head_dim, width, false);
-    add_matrix(l, d, PD_W_Q4_0, width, heads * head_dim, false);
-    add_matrix(l, d, PD_W_Q4_0, 2 * ff, width, true);
-    add_matrix(l, d, PD_W_Q4_0, width, ff, false);
-    for (uint32_t residual = 0; residual < 2; residual++)
-        add_once(l, pd_vk_choose_norm(d, width, residual != 0));
-    for (uint32_t f32 = 0; f32 < 2; f32++) {
-        add_once(l, pd_vk_choose_rope(d, head_dim, f32 != 0));
-        add_once(l,
-                 pd_vk_choose_attention(d, head_dim, heads / kv_heads, f32 != 0, 1, 131072).desc);
-        add_once(l,
-                 pd_vk_choose_attention(d, head_dim, heads / kv_heads, f32 != 0, 512, 131072).desc);
+    pd_vk_product_shape m[] = {
+        {.n_weight_rows = (heads + 2 * kv_heads) * head_dim, .n_blocks = width / 32},
+        {.n_weight_rows = width, .n_blocks = heads * head_dim / 32},
+        {.n_weight_rows = 2 * ff, .n_blocks = width / 32, .geglu = true},
+        {.n_weight_rows = width, .n_blocks = ff / 32}};
+    for (uint32_t i = 0; i < sizeof m / sizeof *m; i++) {
+        m[i].wtype = PD_W_Q4_0;
+        add_matrix(l, d, m[i]);
     }
-    add_once(l, pd_vk_choose_merge(d, head_dim));
+    for (uint32_t f = 0; f < N_FORMATS; f++)
+        for (uint32_t residual = 0; residual < 2; residual++)
+            add_once(l, pd_vk_choose_norm(d, width, residual != 0, formats[f]));
+    add_attention(l, d,
+                  (pd_vk_attention_shape){
+                      .head_dim = head_dim, .group = heads / kv_heads, .max_visible = 131072});
 }
 
 uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint32_t cap) {
@@ -222,8 +286,11 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
     add_model(&l, d, 3840, 15360, 16, 8, 256);
     add_model(&l, d, 5376, 21504, 32, 16, 128);
     for (uint32_t wtype = PD_W_F32; wtype <= PD_W_Q6_K; wtype++) {
-        add_matrix(&l, d, wtype, 262144, 2560, false);
-        add_matrix(&l, d, wtype, 2 * 10240, 2560, true);
+        pd_vk_product_shape head = {.wtype = wtype, .n_weight_rows = 262144, .n_blocks = 80};
+        pd_vk_product_shape gate_up = {
+            .wtype = wtype, .n_weight_rows = 2 * 10240, .n_blocks = 80, .geglu = true};
+        add_matrix(&l, d, head);
+        add_matrix(&l, d, gate_up);
         add_once(&l, pd_vk_choose_embed(d, wtype));
         add_once(&l, pd_vk_choose_repack(d, wtype));
     }

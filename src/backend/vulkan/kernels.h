@@ -17,26 +17,40 @@ typedef struct pd_vk_product {
     uint32_t tile_m; /* weight rows of one workgroup */
     uint32_t tile_n; /* rows of x of one workgroup */
 } pd_vk_product;
-/* max_rows: most rows of x. */
-pd_vk_product pd_vk_choose_product(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
-                                   uint32_t n_blocks, uint32_t max_rows, bool geglu);
+typedef struct pd_vk_product_shape {
+    uint32_t wtype, n_weight_rows, n_blocks;
+    uint32_t max_rows; /* most rows of x */
+    bool geglu;
+    uint32_t x_format, y_format; /* PD_X_* of what is read and written */
+} pd_vk_product_shape;
+pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s);
+
+/* PD_X_* that products of a program of at most max_rows rows like to read best. */
+uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 
 typedef struct pd_vk_attention {
     pd_vk_pipeline_desc desc;
     uint32_t tile_rows, heads; /* rows and query heads of one workgroup */
     uint32_t n_head_groups;    /* workgroups per KV head */
     uint32_t n_splits;         /* of the visible positions */
+    bool merges;               /* the splits itself; else attention_merge has to */
 } pd_vk_attention;
-/* max_visible: most positions a row can see. */
-pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, uint32_t head_dim, uint32_t group,
-                                       bool kv_f32, uint32_t max_rows, uint32_t max_visible);
+typedef struct pd_vk_attention_shape {
+    uint32_t head_dim, group; /* query heads per KV head */
+    bool kv_f32;
+    uint32_t max_rows, max_visible; /* most positions that a row can see */
+    uint32_t y_format;              /* PD_X_* */
+} pd_vk_attention_shape;
+pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attention_shape *s);
 /* Rows of an attention tile, without the rest: what the step's tiles are cut to. */
-uint32_t pd_vk_tile_rows(uint32_t group, uint32_t max_rows);
+uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_dim,
+                         uint32_t max_rows);
 
-pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual);
+pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual,
+                                      uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype);
 pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32);
-pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim);
+pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim, uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_argmax(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_argmax_merge(const pd_vk_device *d);

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/vulkan/activation.h"
 #include "backend/vulkan/kernels.h"
 #include "backend/vulkan/program.h"
 
@@ -35,6 +36,10 @@ static pd_vk_slice partial_slice(const pd_program *p) {
 
 static pd_vk_range partial_range(const pd_program *p) {
     return (pd_vk_range){p->partial_offset, p->partial_offset + p->partial_bytes};
+}
+
+static pd_vk_slice arrived_slice(const pd_program *p) {
+    return (pd_vk_slice){p->scratch.handle, p->arrived_offset, p->arrived_bytes};
 }
 
 static pd_vk_slice step_slice(const pd_program *p) {
@@ -154,8 +159,9 @@ static pd_status lower_norm(pd_program *p, uint32_t i, pd_error *err) {
                         .reads = {buf_range(p, op->x), buf_range(p, h)},
                         .writes = {buf_range(p, op->out)}};
     if (residual) d.writes[1] = buf_range(p, h);
-    return emit(p, i, d, pd_vk_choose_norm(p->backend->device, width, residual), &args, buffers,
-                err);
+    pd_vk_pipeline_desc desc =
+        pd_vk_choose_norm(p->backend->device, width, residual, p->formats[op->out]);
+    return emit(p, i, d, desc, &args, buffers, err);
 }
 
 /* ---- matmul --------------------------------------------------------------------------------- */
@@ -181,8 +187,14 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows,
                         .reads = {buf_range(p, op->x)},
                         .writes = {buf_range(p, op->out)}};
-    pd_vk_product k = pd_vk_choose_product(p->backend->device, m->wtype, slice->n_rows, m->n_blocks,
-                                           max_rows, geglu);
+    pd_vk_product_shape shape = {.wtype = m->wtype,
+                                 .n_weight_rows = slice->n_rows,
+                                 .n_blocks = m->n_blocks,
+                                 .max_rows = max_rows,
+                                 .geglu = geglu,
+                                 .x_format = p->formats[op->x],
+                                 .y_format = p->formats[op->out]};
+    pd_vk_product k = pd_vk_choose_product(p->backend->device, &shape);
     uint32_t n_groups = pd_div_up(slice->n_rows, k.tile_m);
     if (k.is_matvec)
         spread(n_groups, &d.groups[0], &d.groups[1]);
@@ -302,8 +314,13 @@ static uint32_t max_visible(const pd_program *p, const pd_op_attention *op) {
 static pd_vk_attention attention_kernel(const pd_program *p, const pd_op_attention *op) {
     const pd_kv_shape *s = &p->desc.kv;
     uint32_t visible = max_visible(p, op);
-    return pd_vk_choose_attention(p->backend->device, s->head_dim, s->n_heads / s->n_kv_heads,
-                                  s->f32, p->desc.max_rows, visible);
+    pd_vk_attention_shape shape = {.head_dim = s->head_dim,
+                                   .group = s->n_heads / s->n_kv_heads,
+                                   .kv_f32 = s->f32,
+                                   .max_rows = p->desc.max_rows,
+                                   .max_visible = visible,
+                                   .y_format = p->formats[op->out]};
+    return pd_vk_choose_attention(p->backend->device, &shape);
 }
 
 static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_error *err) {
@@ -316,8 +333,9 @@ static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_err
                         .per_group = 1,
                         .reads = {partial_range(p)},
                         .writes = {buf_range(p, op->out)}};
-    return emit(p, i, d, pd_vk_choose_merge(p->backend->device, p->desc.kv.head_dim), &args,
-                buffers, err);
+    pd_vk_pipeline_desc desc =
+        pd_vk_choose_merge(p->backend->device, p->desc.kv.head_dim, p->formats[op->out]);
+    return emit(p, i, d, desc, &args, buffers, err);
 }
 
 static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
@@ -325,7 +343,6 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
     const pd_kv_shape *shape = &p->desc.kv;
     pd_vk_attention k = attention_kernel(p, op);
     uint32_t visible = max_visible(p, op);
-    bool split = k.n_splits > 1;
     uint32_t layer = (uint32_t)p->ops[i].layer;
     for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
         const pd_vk_kv_slice *kv = &p->kv->slices[s];
@@ -339,12 +356,8 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                                          .window = op->window,
                                          .n_splits = k.n_splits,
                                          .n_head_groups = k.n_head_groups};
-        pd_vk_slice buffers[] = {step_slice(p),
-                                 buf_slice(p, op->q),
-                                 buf_slice(p, op->out),
-                                 kv->k,
-                                 kv->v,
-                                 split ? partial_slice(p) : buf_slice(p, op->out)};
+        pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->q), buf_slice(p, op->out), kv->k,
+                                 kv->v,         partial_slice(p),    arrived_slice(p)};
         pd_vk_dispatch d = {.groups = {1, kv->n_heads * k.n_head_groups, k.n_splits},
                             .count = PD_VK_COUNT_TILES,
                             .axis = 0,
@@ -352,10 +365,11 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                             .flops = 4.0 * p->desc.max_rows * visible * kv->n_heads * args.group *
                                      shape->head_dim,
                             .reads = {buf_range(p, op->q)},
-                            .writes = {split ? partial_range(p) : buf_range(p, op->out)}};
+                            .writes = {buf_range(p, op->out)}};
+        if (k.n_splits > 1) d.writes[1] = partial_range(p);
         PD_TRY(emit(p, i, d, k.desc, &args, buffers, err));
     }
-    return split ? emit_merge(p, i, k.n_splits, err) : PD_OK;
+    return k.n_splits > 1 && !k.merges ? emit_merge(p, i, k.n_splits, err) : PD_OK;
 }
 
 /* ---- outputs -------------------------------------------------------------------------------- */
@@ -363,9 +377,12 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
 static pd_status lower_gather(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_gather *op = &p->ops[i].gather;
     pd_vk_pipeline_desc desc = pd_vk_choose_gather(p->backend->device);
-    struct pd_args_gather args = {p->bufs[op->x].width / 4, p->layout.outs_at};
+    uint32_t units = p->bufs[op->x].width / 4;
+    if (p->formats[op->x] != PD_X_F32)
+        units = p->bufs[op->x].width / 32 * pd_vk_block_units(p->formats[op->x]);
+    struct pd_args_gather args = {units, p->layout.outs_at};
     pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->x), buf_slice(p, op->out)};
-    pd_vk_dispatch d = {.groups = {pd_div_up(args.width4, desc.constants[0]), 1, 1},
+    pd_vk_dispatch d = {.groups = {pd_div_up(args.units, desc.constants[0]), 1, 1},
                         .count = PD_VK_COUNT_OUTS,
                         .axis = 1,
                         .per_group = 1,
@@ -416,6 +433,12 @@ uint64_t pd_vk_partial_bytes(const pd_program *p) {
         if (bytes > most) most = bytes;
     }
     return pd_round_up(most, 256);
+}
+
+uint64_t pd_vk_arrived_bytes(const pd_program *p) {
+    const pd_kv_shape *s = &p->desc.kv;
+    uint64_t n = s->n_kv_heads ? (uint64_t)p->desc.max_rows * s->n_heads : 1; /* at most */
+    return pd_round_up(4 * n, 256);
 }
 
 pd_status pd_vk_lower(pd_program *p, pd_error *err) {

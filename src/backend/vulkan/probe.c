@@ -243,6 +243,8 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .fp16 = f->small.shaderFloat16 != 0,
         .storage16 = f->storage16.storageBuffer16BitAccess != 0,
         .int_dot = f->int_dot.shaderIntegerDotProduct != 0,
+        .int_dot_fast = p->int_dot.integerDotProduct4x8BitPackedSignedAccelerated != 0,
+        .last_arrival = true,
         .subgroup = (p->subgroup.supportedStages & compute) != 0 &&
                     (p->subgroup.supportedOperations & needed) == needed,
         .subgroup_size_control = f->subgroup_size.subgroupSizeControl != 0 &&

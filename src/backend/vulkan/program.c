@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "backend/vulkan/activation.h"
 #include "backend/vulkan/kernels.h"
 
 enum { SMALL_OUTPUT_BYTES = 16384 }; /* copied back after every run */
@@ -43,7 +44,8 @@ static pd_status create_readback(pd_program *p, pd_error *err) {
     p->readback_at = pd_alloc(p->n_bufs, sizeof *p->readback_at);
     if (!p->readback_at) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
     for (uint32_t i = 0; i < p->n_bufs; i++) {
-        bool small = p->bufs[i].role == PD_BUF_OUTPUT && p->bufs[i].bytes <= SMALL_OUTPUT_BYTES;
+        bool small = p->bufs[i].role == PD_BUF_OUTPUT && p->formats[i] == PD_X_F32 &&
+                     p->bufs[i].bytes <= SMALL_OUTPUT_BYTES;
         p->readback_at[i] = small ? bytes : UINT64_MAX;
         if (small) bytes += p->bufs[i].bytes;
     }
@@ -52,13 +54,26 @@ static pd_status create_readback(pd_program *p, pd_error *err) {
                                "read-back", &p->readback, err);
 }
 
+static pd_status clear_counters(pd_program *p, pd_error *err) {
+    void *zeros = pd_alloc(1, p->arrived_bytes);
+    if (!zeros) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
+    pd_vk_slice to = {p->scratch.handle, p->arrived_offset, p->arrived_bytes};
+    pd_status status = pd_vk_copy_in(p->backend, to, zeros, err);
+    pd_free(zeros);
+    return status;
+}
+
 static pd_status create_memory(pd_program *p, uint64_t plan_bytes, pd_error *err) {
     pd_vk_memory *m = &p->backend->memory;
     lay_out_step(p);
     p->partial_offset = plan_bytes;
     p->partial_bytes = pd_vk_partial_bytes(p);
-    PD_TRY(pd_vk_buffer_create(m, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, plan_bytes + p->partial_bytes,
-                               "activations", &p->scratch, err));
+    p->arrived_offset = plan_bytes + p->partial_bytes;
+    p->arrived_bytes = pd_vk_arrived_bytes(p);
+    PD_TRY(pd_vk_buffer_create(m, PD_VK_DEVICE, PD_VK_FOR_SCRATCH,
+                               p->arrived_offset + p->arrived_bytes, "activations", &p->scratch,
+                               err));
+    PD_TRY(clear_counters(p, err));
     PD_TRY(pd_vk_buffer_create(m, PD_VK_STEP, PD_VK_FOR_SCRATCH, 4ull * p->layout.n_words,
                                "the step buffer", &p->step, err));
     memset(p->step.mapped, 0, p->step.bytes);
@@ -74,7 +89,9 @@ static pd_status copy_plan(pd_program *p, const pd_plan *plan, pd_error *err) {
     p->n_ops = plan->n_ops;
     p->bufs = pd_alloc(p->n_bufs, sizeof *p->bufs);
     p->ops = pd_alloc(p->n_ops, sizeof *p->ops);
-    if (!p->bufs || !p->ops) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
+    p->formats = pd_alloc(p->n_bufs, sizeof *p->formats);
+    if (!p->bufs || !p->ops || !p->formats)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
     memcpy(p->bufs, plan->bufs, p->n_bufs * sizeof *p->bufs);
     memcpy(p->ops, plan->ops, p->n_ops * sizeof *p->ops);
     return PD_OK;
@@ -83,10 +100,11 @@ static pd_status copy_plan(pd_program *p, const pd_plan *plan, pd_error *err) {
 static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err) {
     PD_TRY(copy_plan(p, plan, err));
     const pd_kv_shape *kv = &p->desc.kv;
+    p->tile_rows = 1;
     if (kv->n_kv_heads)
-        p->tile_rows = pd_vk_tile_rows(kv->n_heads / kv->n_kv_heads, p->desc.max_rows);
-    else
-        p->tile_rows = 1;
+        p->tile_rows = pd_vk_tile_rows(p->backend->device, kv->n_heads / kv->n_kv_heads,
+                                       kv->head_dim, p->desc.max_rows);
+    pd_vk_choose_formats(p);
     PD_TRY(create_memory(p, plan->scratch_bytes, err));
     PD_TRY(pd_vk_lower(p, err));
     PD_TRY(pd_vk_pipelines_build(p->backend->pipelines, err));
@@ -125,6 +143,7 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
     pd_free(p->segments);
     pd_free(p->dispatches);
     pd_free(p->readback_at);
+    pd_free(p->formats);
     pd_free(p->bufs);
     pd_free(p->ops);
     pd_free(p);
@@ -132,20 +151,45 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
 
 /* ---- host access ---------------------------------------------------------------------------- */
 
+/* Where bytes [offset, offset + n) of a buffer's f32 values lie in its packed form: whole blocks.
+ */
+static pd_vk_slice packed_slice(const pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n) {
+    uint64_t at = p->bufs[buf].offset;
+    if (p->formats[buf] == PD_X_F32) return (pd_vk_slice){p->scratch.handle, at + offset, n};
+    uint32_t units = pd_vk_block_units(p->formats[buf]); /* of 16 bytes, for 128 bytes of f32 */
+    return (pd_vk_slice){p->scratch.handle, at + offset / 8 * units, n / 8 * units};
+}
+
 pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
                               const void *src, pd_error *err) {
     if (n == 0) return PD_OK;
-    pd_vk_slice to = {p->scratch.handle, p->bufs[buf].offset + offset, n};
-    return pd_vk_copy_in(p->backend, to, src, err);
+    pd_vk_slice to = packed_slice(p, buf, offset, n);
+    if (p->formats[buf] == PD_X_F32) return pd_vk_copy_in(p->backend, to, src, err);
+    void *packed = pd_alloc(1, to.bytes);
+    if (!packed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to write a buffer");
+    pd_vk_activation_encode(p->formats[buf], src, n / 4, packed);
+    pd_status status = pd_vk_copy_in(p->backend, to, packed, err);
+    pd_free(packed);
+    return status;
+}
+
+/* The buffer's rows as they are now, in f32. */
+pd_status pd_vk_program_peek(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
+                             pd_error *err) {
+    pd_vk_slice from = packed_slice(p, buf, offset, n);
+    if (p->formats[buf] == PD_X_F32) return pd_vk_copy_out(p->backend, from, dst, err);
+    void *packed = pd_alloc(1, from.bytes);
+    if (!packed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to read a buffer");
+    pd_status status = pd_vk_copy_out(p->backend, from, packed, err);
+    if (status == PD_OK) pd_vk_activation_decode(p->formats[buf], packed, n / 4, dst);
+    pd_free(packed);
+    return status;
 }
 
 pd_status pd_vk_program_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                              pd_error *err) {
     if (n == 0) return PD_OK;
-    if (p->readback_at[buf] != UINT64_MAX) {
-        memcpy(dst, p->readback.mapped + p->readback_at[buf] + offset, n);
-        return PD_OK;
-    }
-    pd_vk_slice from = {p->scratch.handle, p->bufs[buf].offset + offset, n};
-    return pd_vk_copy_out(p->backend, from, dst, err);
+    if (p->readback_at[buf] == UINT64_MAX) return pd_vk_program_peek(p, buf, offset, n, dst, err);
+    memcpy(dst, p->readback.mapped + p->readback_at[buf] + offset, n);
+    return PD_OK;
 }

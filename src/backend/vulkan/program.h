@@ -69,9 +69,11 @@ struct pd_program {
     pd_buf *bufs; /* copies of the plan's */
     pd_op *ops;
     uint32_t n_bufs, n_ops;
+    uint8_t *formats; /* [n_bufs] PD_X_*: how a buffer's rows are stored */
 
-    pd_vk_buffer scratch; /* the plan's arena, then partial results */
+    pd_vk_buffer scratch; /* the plan's arena, then partial results and their counters */
     uint64_t partial_offset, partial_bytes;
+    uint64_t arrived_offset, arrived_bytes;
     pd_vk_buffer step;      /* pd_vk_step_layout */
     pd_vk_buffer constants; /* rotation tables: [n_rotations][head_dim / 2] {high, low} */
     pd_vk_buffer readback;  /* small output buffers, copied after every run */
@@ -90,10 +92,15 @@ struct pd_program {
     VkDescriptorPool pool;
 };
 
+/* activation.c: fills p->formats. */
+void pd_vk_choose_formats(pd_program *p);
+
 /* lower.c: fills p->dispatches from p->ops. */
 pd_status pd_vk_lower(pd_program *p, pd_error *err);
 /* Scratch bytes that lowering needs beyond the plan's own: partial results. */
 uint64_t pd_vk_partial_bytes(const pd_program *p);
+/* ... and counters of the splits that have written theirs: 0 before the first run. */
+uint64_t pd_vk_arrived_bytes(const pd_program *p);
 /* The distinct (base, scale) rotations of a plan's operations; entry of `op`'s. */
 uint32_t pd_vk_rotation_index(const pd_program *p, uint32_t op_index, uint32_t *count);
 void pd_vk_fill_rotations(const pd_program *p, uint32_t *words);
@@ -116,6 +123,9 @@ void pd_vk_program_destroy(pd_backend *b, pd_program *p);
 pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
                               const void *src, pd_error *err);
 pd_status pd_vk_program_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
+                             pd_error *err);
+/* The buffer's rows as they are now, in f32, past the copies made for read. */
+pd_status pd_vk_program_peek(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                              pd_error *err);
 
 /* kv_store.c */

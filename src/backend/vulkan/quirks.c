@@ -22,7 +22,8 @@ enum {
     DROP_SUBGROUP = 1 << 3,
     DROP_COOPMAT = 1 << 4,
     DROP_TIMESTAMPS = 1 << 5,
-    DROP_SOFTWARE_TILES = 1 << 6 /* a rasteriser then runs what GPUs run */
+    DROP_SOFTWARE_TILES = 1 << 6, /* a rasteriser then runs what GPUs run */
+    DROP_LAST_ARRIVAL = 1 << 7
 };
 
 typedef struct quirk {
@@ -43,6 +44,8 @@ static const quirk quirks[] = {
      "2026-11: recent parts only, and unproven"},
     {VK_DRIVER_ID_MOLTENVK, VENDOR_AMD, 0, 0, DROP_SUBGROUP,
      "2026-11: subgroup arithmetic gives wrong results on AMD Macs"},
+    {VK_DRIVER_ID_MOLTENVK, 0, 0, 0, DROP_LAST_ARRIVAL,
+     "2026-11: Metal orders no memory between workgroups of one dispatch"},
     {VK_DRIVER_ID_IMAGINATION_PROPRIETARY, 0, 0, 0, DROP_SUBGROUP,
      "2026-11: the firmware crashes with subgroups of 128"},
     {VK_DRIVER_ID_AMD_PROPRIETARY, 0, 0, 0, DROP_COOPMAT,
@@ -66,6 +69,7 @@ static const capability_name names[] = {
     {"coopmat", DROP_COOPMAT},
     {"timestamps", DROP_TIMESTAMPS},
     {"software-tiles", DROP_SOFTWARE_TILES},
+    {"last-arrival", DROP_LAST_ARRIVAL},
 };
 enum { N_NAMES = sizeof names / sizeof names[0] };
 
@@ -77,6 +81,7 @@ static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & (DROP_COOPMAT | DROP_SUBGROUP)) caps->coopmat = false; /* its scope is a subgroup */
     if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
     if (drop & DROP_SOFTWARE_TILES) caps->software_tiles = false;
+    if (drop & DROP_LAST_ARRIVAL) caps->last_arrival = false;
 }
 
 static bool quirk_matches(const quirk *q, const pd_vk_probe *p) {

@@ -167,8 +167,7 @@ static pd_status show(pd_program *p, const pd_step *step, pd_trace_view view, pd
     if (bytes == 0) return PD_OK;
     void *data = pd_alloc(1, bytes);
     if (!data) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to trace %s", view.op->name);
-    pd_vk_slice from = {p->scratch.handle, b->offset, bytes};
-    pd_status status = pd_vk_copy_out(p->backend, from, data, err);
+    pd_status status = pd_vk_program_peek(p, view.buf, 0, bytes, data, err);
     view.data = data;
     if (status == PD_OK) *go_on = fn(ctx, &view);
     pd_free(data);

@@ -1,0 +1,143 @@
+// matvec: matrix times few columns (rows of x), for decoding. Bound by reading the weights once.
+//
+//     workgroup = WG / LANES row groups;  row group = LANES invocations along K, ROWS rows, COLS columns
+//
+// An invocation takes block b = lane, lane + LANES, ... of each of its ROWS rows (one 16-byte load
+// each, in flight together), and every word of x that it reads serves all of them. The partial sums of
+// the lanes meet in shared memory. With GEGLU, rows 2 i and 2 i + 1 are gate and up of output i. More
+// than COLS columns are a matter of workgroups in z.
+//
+// The arithmetic comes from dot_f32, dot_f16 or dot_i16.glsl: a quad (4 values) of x and of a weight
+// row, a partial sum over 16 values (mac), and what turns it into a float (scaled).
+// SPDX-License-Identifier: MIT
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint WG = 128;
+layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
+layout(constant_id = 2) const uint LANES = 16; // power of two
+layout(constant_id = 3) const uint ROWS = 4;   // even with GEGLU
+layout(constant_id = 4) const uint COLS = 1;
+layout(constant_id = 5) const uint GEGLU = 0;
+layout(constant_id = 6) const uint XTYPE = PD_X_F32;
+layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: GEGLU, and 32 outputs to a workgroup
+
+#define STORE_BINDING 1
+layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [cols][n_blocks]
+layout(std430, binding = 1) writeonly buffer Out { float y[]; };  // [cols][out_stride]
+layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
+layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
+layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
+layout(push_constant) uniform Push { pd_args_matmul args; };
+
+#include "weights.glsl"
+#include "activations.glsl"
+#if defined(DOT_F16)
+#include "dot_f16.glsl"
+#elif defined(DOT_I16)
+#include "dot_i16.glsl"
+#else
+#include "dot_f32.glsl"
+#endif
+#include "gelu.glsl"
+#include "store.glsl"
+
+const uint GROUPS = WG / LANES;
+const uint OUTS = GEGLU != 0u ? ROWS / 2u : ROWS; // of a row group
+const uint CELLS = ROWS * COLS;
+shared float sums[CELLS * WG]; // [row, col][group][lane]
+
+uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
+
+float acc[CELLS]; // [row][col] of this invocation
+
+// Values 16 h .. 16 h + 15 of blocks k of its rows, times those of block at[c] of every column.
+void add_half_block(Block k[ROWS], uint at[COLS], uint h) {
+    PART part[CELLS];
+    OFFSET offset[COLS];
+    [[unroll]] for (uint i = 0u; i < CELLS; i++) part[i] = PART(0.0);
+    [[unroll]] for (uint c = 0u; c < COLS; c++) offset[c] = OFFSET(0.0);
+    [[unroll]] for (uint j = 4u * h; j < 4u * h + 4u; j++) {
+        X_QUAD xs[COLS];
+        [[unroll]] for (uint c = 0u; c < COLS; c++) {
+            xs[c] = x_quad(at[c], j);
+            offset[c] = add_offset(offset[c], xs[c]);
+        }
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            W_QUAD w = w_quad(k[r], j);
+            [[unroll]] for (uint c = 0u; c < COLS; c++)
+                part[r * COLS + c] = mac(part[r * COLS + c], w, xs[c]);
+        }
+    }
+    [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            acc[r * COLS + c] += scaled(k[r], h, part[r * COLS + c], offset[c], at[c]);
+}
+
+// The lanes' sums meet in lane 0's place.
+void reduce(uint lane) {
+    [[unroll]] for (uint i = 0u; i < CELLS; i++)
+        sums[i * WG + gl_LocalInvocationID.x] = acc[i];
+    barrier();
+    for (uint n = LANES / 2u; n > 0u; n /= 2u) {
+        if (lane < n)
+            [[unroll]] for (uint i = 0u; i < CELLS; i++) {
+                uint at = i * WG + gl_LocalInvocationID.x;
+                sums[at] += sums[at + n];
+            }
+        barrier();
+    }
+}
+
+// Output o of the workgroup (of GROUPS * OUTS) in column c.
+float result(uint o, uint c) {
+    uint group = o / OUTS, r = o % OUTS;
+    if (GEGLU == 0u) return sums[(r * COLS + c) * WG + group * LANES];
+    float gate = sums[(2u * r * COLS + c) * WG + group * LANES];
+    float up = sums[((2u * r + 1u) * COLS + c) * WG + group * LANES];
+    return gelu(gate) * up;
+}
+
+void store_values(uint first_out, uint n_outs, uint first_col) {
+    for (uint i = gl_LocalInvocationID.x; i < GROUPS * OUTS * COLS; i += WG) {
+        uint o = i % (GROUPS * OUTS), c = i / (GROUPS * OUTS);
+        if (first_col + c < args.n_rows && first_out + o < n_outs)
+            y[(first_col + c) * args.out_stride + args.out_first + first_out + o] = result(o, c);
+    }
+}
+
+// Whole blocks, for the next product: 8 invocations with 4 values each.
+void store_blocks(uint first_out, uint n_outs, uint first_col) {
+    const uint QUADS = GROUPS * OUTS / 4u;
+    for (uint first = 0u; first < QUADS * COLS; first += WG) {
+        uint i = first + gl_LocalInvocationID.x, o = 4u * (i % QUADS), c = i / QUADS;
+        bool exists = i < QUADS * COLS && first_col + c < args.n_rows && first_out + o < n_outs;
+        vec4 v = vec4(0.0);
+        if (exists)
+            [[unroll]] for (uint e = 0u; e < 4u; e++) v[e] = result(o + e, c);
+        store4(exists, ((first_col + c) * args.out_stride + args.out_first + first_out + o) / 4u, v);
+    }
+}
+
+void main() {
+    uint lane = gl_LocalInvocationID.x % LANES, first_col = gl_WorkGroupID.z * COLS;
+    uint first_row = (workgroup_index() * GROUPS + gl_LocalInvocationID.x / LANES) * ROWS;
+    [[unroll]] for (uint i = 0u; i < CELLS; i++) acc[i] = 0.0;
+
+    for (uint b = lane; b < args.n_blocks; b += LANES) {
+        Block k[ROWS];
+        uint at[COLS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            k[r] = fetch_block(min(first_row + r, args.n_weight_rows - 1u), b, args.n_blocks);
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            at[c] = min(first_col + c, args.n_rows - 1u) * args.n_blocks + b;
+        add_half_block(k, at, 0u);
+        add_half_block(k, at, 1u);
+    }
+    reduce(lane);
+
+    uint n_outs = GEGLU != 0u ? args.n_weight_rows / 2u : args.n_weight_rows;
+    uint first_out = workgroup_index() * GROUPS * OUTS;
+    if (YTYPE == PD_X_F32) store_values(first_out, n_outs, first_col);
+    else store_blocks(first_out, n_outs, first_col);
+}

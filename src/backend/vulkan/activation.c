@@ -1,0 +1,112 @@
+/* Formats of the rows that matrix products read: see activation.h.  SPDX-License-Identifier: MIT */
+#include "backend/vulkan/activation.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "backend/vulkan/kernels.h"
+#include "backend/vulkan/program.h"
+#include "file/quant.h"
+
+enum { BLOCK = 32, I16_BYTES = 80 };
+
+/* ---- the host's side ------------------------------------------------------------------------ */
+
+uint32_t pd_vk_block_units(uint32_t format) {
+    return format == PD_X_F32 ? 8 : format == PD_X_F16 ? 4 : 5;
+}
+
+/* As store.glsl does it: 32 high bytes, 32 low bytes, {d, d * sum, d * sum, 0}. */
+static void encode_i16(const float *x, int8_t *to) {
+    const float most = 32639.0f;
+    float top = 0, scales[4] = {0};
+    for (int i = 0; i < BLOCK; i++) top = fmaxf(top, fabsf(x[i]));
+    scales[0] = top / most;
+    for (int i = 0; i < BLOCK; i++) {
+        int q = (int)lrintf(top > 0 ? x[i] * (most / top) : 0), high = (q + 128) >> 8;
+        to[i] = (int8_t)high;
+        to[BLOCK + i] = (int8_t)(q - 256 * high);
+        scales[1 + i / 16] += (float)q;
+    }
+    scales[1] *= scales[0];
+    scales[2] *= scales[0];
+    memcpy(to + 2 * BLOCK, scales, sizeof scales);
+}
+
+static void decode_i16(const int8_t *from, float *x) {
+    float scale;
+    memcpy(&scale, from + 2 * BLOCK, sizeof scale);
+    for (int i = 0; i < BLOCK; i++) x[i] = scale * (float)(256 * from[i] + from[BLOCK + i]);
+}
+
+void pd_vk_activation_encode(uint32_t format, const float *values, uint64_t n, void *packed) {
+    if (format == PD_X_F32) {
+        memcpy(packed, values, n * sizeof *values);
+    } else if (format == PD_X_F16) {
+        uint16_t *h = packed;
+        for (uint64_t i = 0; i < n; i++) h[i] = pd_f32_to_f16(values[i] / (float)PD_X_F16_SCALE);
+    } else {
+        int8_t *q = packed;
+        for (uint64_t b = 0; b < n / BLOCK; b++) encode_i16(values + b * BLOCK, q + b * I16_BYTES);
+    }
+}
+
+void pd_vk_activation_decode(uint32_t format, const void *packed, uint64_t n, float *values) {
+    if (format == PD_X_F32) {
+        memcpy(values, packed, n * sizeof *values);
+    } else if (format == PD_X_F16) {
+        const uint16_t *h = packed;
+        for (uint64_t i = 0; i < n; i++) values[i] = pd_f16_to_f32(h[i]) * (float)PD_X_F16_SCALE;
+    } else {
+        const int8_t *q = packed;
+        for (uint64_t b = 0; b < n / BLOCK; b++) decode_i16(q + b * I16_BYTES, values + b * BLOCK);
+    }
+}
+
+/* ---- which buffers -------------------------------------------------------------------------- */
+
+/* GEGLU's blocks of outputs must not straddle two slices of its matrix. */
+static bool writes_whole_blocks(const pd_program *p, const pd_op_matmul *m) {
+    if (m->epilogue != PD_EPILOGUE_GEGLU) return false;
+    const pd_vk_matrix *w = pd_vk_weights_find(p->backend->weights, m->weights, 2, true);
+    for (uint32_t s = 0; w && s < w->n_slices; s++)
+        if (w->slices[s].first_row % (2 * BLOCK)) return false;
+    return w != NULL;
+}
+
+static bool may_write(const pd_program *p, const pd_op *op) {
+    switch (op->kind) {
+    case PD_OP_NORM:
+    case PD_OP_GATHER: return true;
+    case PD_OP_ATTENTION: return p->desc.kv.head_dim % BLOCK == 0;
+    case PD_OP_MATMUL: return writes_whole_blocks(p, &op->matmul);
+    default: return false;
+    }
+}
+
+/* Every writer can pack it, and there is a reader but none that is not a product or a gather. */
+static bool may_be_packed(const pd_program *p, pd_buf_id id) {
+    bool is_read = false;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        const pd_op *op = &p->ops[i];
+        pd_op_access a = pd_op_get_access(op);
+        bool reads = a.reads[0] == id || a.reads[1] == id;
+        bool multiplies = op->kind == PD_OP_MATMUL || op->kind == PD_OP_GATHER;
+        if (reads && !multiplies) return false;
+        is_read |= reads;
+        if (a.writes[1] == id || (a.writes[0] == id && !may_write(p, op))) return false;
+    }
+    return is_read && p->bufs[id].width % BLOCK == 0;
+}
+
+void pd_vk_choose_formats(pd_program *p) {
+    uint32_t format = pd_vk_choose_input(p->backend->device, p->desc.precision, p->desc.max_rows);
+    for (uint32_t i = 0; i < p->n_bufs; i++)
+        p->formats[i] = may_be_packed(p, (pd_buf_id)i) ? (uint8_t)format : PD_X_F32;
+    for (uint32_t i = p->n_ops; i-- > 0;) { /* a gather copies: both ends are alike */
+        if (p->ops[i].kind != PD_OP_GATHER) continue;
+        const pd_op_gather *g = &p->ops[i].gather;
+        if (p->formats[g->x] == p->formats[g->out]) continue;
+        p->formats[g->x] = p->formats[g->out] = PD_X_F32;
+    }
+}
