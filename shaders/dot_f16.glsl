@@ -1,14 +1,14 @@
-// Dot products of blocks with packed f16 arithmetic, for quantised weights and rows in halves. The sum
-// of 16 products is kept in f16, everything above it in f32.
+// Dot products of blocks with packed f16 arithmetic, for quantised weights and rows in halves. Sums of
+// 4 products are kept in f16, everything above in f32: sums of 16 lose twice as much.
 //
 // A quant becomes a half without a conversion: the bits 0x5400 + n are 64 + n / 16, for n below 1024.
-// So weights enter as (n - zero) / 16 and rows as value / 16: no sum of 16 products passes 65504 before
+// So weights enter as (n - zero) / 16 and rows as value / 16: no sum of 4 products passes 65504 before
 // the rows' values pass some 10^5. SPDX-License-Identifier: MIT
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 
 #define X_QUAD f16vec4
 #define W_QUAD f16vec4
-#define PART f16vec2
+#define PART f16vec4
 #define OFFSET float
 
 // Types that store a minimum have no zero point; theirs goes through the sum of the row's values.
@@ -31,7 +31,7 @@ W_QUAD w_quad(Block k, uint j) {
     return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(64.0 + ZERO / 16.0);
 }
 
-PART mac(PART part, W_QUAD w, X_QUAD v) { return fma(w.zw, v.zw, fma(w.xy, v.xy, part)); }
+PART mac(PART part, W_QUAD w, X_QUAD v) { return fma(w, v, part); }
 
 OFFSET add_offset(OFFSET o, X_QUAD v) {
     if (!HAS_MINIMUM) return o;
@@ -40,6 +40,7 @@ OFFSET add_offset(OFFSET o, X_QUAD v) {
 }
 
 float scaled(Block k, uint h, PART part, OFFSET o, uint at) {
-    float sum = 16.0 * PD_X_F16_SCALE * k.d[h] * (float(part.x) + float(part.y));
+    vec4 f = vec4(part);
+    float sum = 16.0 * PD_X_F16_SCALE * k.d[h] * (f.x + f.y + f.z + f.w);
     return HAS_MINIMUM ? sum + PD_X_F16_SCALE * k.m[h] * o : sum;
 }

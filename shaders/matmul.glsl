@@ -3,7 +3,7 @@
 //     shared a [32][BM + 4]  decoded weights, K-major, so that TM neighbours are one vec4 load
 //     shared b [32][BN + 4]
 //
-// With DOT_F16 the tiles and the sums of 32 products are halves; what lies above is f32 either way.
+// With DOT_F16 the tiles and the sums of 8 products are halves; what lies above is f32 either way.
 // SPDX-License-Identifier: MIT
 #include "tile.glsl"
 #ifdef DOT_F16
@@ -40,15 +40,15 @@ void load_x(uint first_row, uint block) {
     }
 }
 
-// 32 values of K.
-void add_block(uint tm, uint tn) {
+// Values first .. end - 1 of K.
+void add_products(uint tm, uint tn, uint first, uint end) {
 #ifdef DOT_F16
     QUAD part[TM4 * TN];
     [[unroll]] for (uint i = 0u; i < TM4 * TN; i++) part[i] = QUAD(0.0);
 #else
 #define part acc
 #endif
-    for (uint k = 0u; k < 32u; k++) {
+    for (uint k = first; k < end; k++) {
         QUAD w[TM4], v[TN / 4u];
         [[unroll]] for (uint i = 0u; i < TM4; i++) w[i] = a[k * AS + tm / 4u + i];
         [[unroll]] for (uint i = 0u; i < TN / 4u; i++) v[i] = b[k * BS + tn / 4u + i];
@@ -69,7 +69,11 @@ void main() {
         load_weights(first_m, block);
         load_x(first_n, block);
         barrier();
-        add_block(tm, tn);
+#ifdef DOT_F16
+        for (uint k = 0u; k < 32u; k += 8u) add_products(tm, tn, k, k + 8u);
+#else
+        add_products(tm, tn, 0u, 32u);
+#endif
         barrier();
     }
     store_tile(first_m + tm, first_n + tn);

@@ -45,33 +45,37 @@ layout(push_constant) uniform Push { pd_args_matmul args; };
 const uint GROUPS = WG / LANES;
 const uint OUTS = GEGLU != 0u ? ROWS / 2u : ROWS; // of a row group
 const uint CELLS = ROWS * COLS;
+const uint STEP = COLS < 4u ? COLS : 4u;
 shared float sums[CELLS * WG]; // [row, col][group][lane]
 
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
 float acc[CELLS]; // [row][col] of this invocation
 
-// Values 16 h .. 16 h + 15 of blocks k of its rows, times those of block at[c] of every column.
-void add_half_block(Block k[ROWS], uint at[COLS], uint h) {
-    PART part[CELLS];
-    OFFSET offset[COLS];
-    [[unroll]] for (uint i = 0u; i < CELLS; i++) part[i] = PART(0.0);
-    [[unroll]] for (uint c = 0u; c < COLS; c++) offset[c] = OFFSET(0.0);
+// Values 16 h .. 16 h + 15 of blocks k of its rows, times those of block at[c] of columns first ..
+// first + STEP - 1: few at a time, so that their loads do not take all registers.
+void add_half_block(Block k[ROWS], uint at[COLS], uint h, uint first) {
+    PART part[ROWS * STEP];
+    OFFSET offset[STEP];
+    [[unroll]] for (uint i = 0u; i < ROWS * STEP; i++) part[i] = PART(0.0);
+    [[unroll]] for (uint c = 0u; c < STEP; c++) offset[c] = OFFSET(0.0);
     [[unroll]] for (uint j = 4u * h; j < 4u * h + 4u; j++) {
-        X_QUAD xs[COLS];
-        [[unroll]] for (uint c = 0u; c < COLS; c++) {
-            xs[c] = x_quad(at[c], j);
+        X_QUAD xs[STEP];
+        [[unroll]] for (uint c = 0u; c < STEP; c++) {
+            if (first + c >= COLS) break;
+            xs[c] = x_quad(at[first + c], j);
             offset[c] = add_offset(offset[c], xs[c]);
         }
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             W_QUAD w = w_quad(k[r], j);
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                part[r * COLS + c] = mac(part[r * COLS + c], w, xs[c]);
+            [[unroll]] for (uint c = 0u; c < STEP; c++) part[r * STEP + c] = mac(part[r * STEP + c], w, xs[c]);
         }
     }
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
-            acc[r * COLS + c] += scaled(k[r], h, part[r * COLS + c], offset[c], at[c]);
+        [[unroll]] for (uint c = 0u; c < STEP; c++) {
+            if (first + c >= COLS) break;
+            acc[r * COLS + first + c] += scaled(k[r], h, part[r * STEP + c], offset[c], at[first + c]);
+        }
 }
 
 // The lanes' sums meet in lane 0's place.
@@ -131,8 +135,10 @@ void main() {
             k[r] = fetch_block(min(first_row + r, args.n_weight_rows - 1u), b, args.n_blocks);
         [[unroll]] for (uint c = 0u; c < COLS; c++)
             at[c] = min(first_col + c, args.n_rows - 1u) * args.n_blocks + b;
-        add_half_block(k, at, 0u);
-        add_half_block(k, at, 1u);
+        [[unroll]] for (uint c = 0u; c < COLS; c += STEP) {
+            add_half_block(k, at, 0u, c);
+            add_half_block(k, at, 1u, c);
+        }
     }
     reduce(lane);
 
