@@ -12,6 +12,7 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
     }
     pd_head_cost cost;
     char before[32], after[32];
+    fflush(stdout);
     PD_TRY(pd_session_head_cost(session, &cost, err));
     fprintf(stderr,
             "head       %s -> %s, %s -> %s per token, KL %.2g nats (worst %.2g) over %u positions, "
