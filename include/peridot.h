@@ -148,12 +148,26 @@ typedef struct pd_model pd_model;
 /* Called while weights are read and uploaded; return false to stop (PD_ERR_CANCELLED). */
 typedef bool (*pd_progress_fn)(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
 
+/* The type that the output head (the matrix from the last norm to the logits) is requantised to
+ * while loading. Files often keep it in 16 bits when the layers have 4, and it is then half of all
+ * bytes read per token. */
+typedef enum pd_head_type {
+    PD_HEAD_KEEP, /* as the file stores it (default) */
+    PD_HEAD_Q8_0, /* 8.5 bits per weight */
+    PD_HEAD_Q6_K, /* 6.56 bits; rows must be multiples of 256 values */
+    PD_HEAD_Q4_0  /* 4.5 bits */
+} pd_head_type;
+
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
     uint32_t n_threads; /* CPU threads; default: as many as the machine has */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
     bool vocab_only; /* tokenizer and settings alone; no device, no weights, no sessions */
+    /* A head that would not become smaller is kept (pd_model_info tells). In Gemma 3 it is also the
+     * table that tokens are looked up in: there is one copy, and both uses see the new values. What
+     * that costs: pd_session_head_cost. */
+    pd_head_type head;
     pd_progress_fn progress;
     void *progress_ctx;
 } pd_model_desc;
@@ -168,20 +182,25 @@ typedef struct pd_model_info {
     uint64_t n_params;
     uint64_t file_bytes;
     uint64_t weight_bytes_per_token; /* read for one decoded token: all matrices and the head */
+    char head_type[16];              /* of the output head as it is computed with: "Q8_0" */
+    char head_file_type[16];         /* ... as the file stores it: "F16" */
+    uint64_t head_bytes, head_file_bytes;
 } pd_model_info;
 
 /* Where a model's opening went; all in nanoseconds. */
 typedef struct pd_load_stats {
     uint64_t read_ns;   /* mapping and checking the file, building the vocabulary */
     uint64_t device_ns; /* instance, device, queues */
+    uint64_t head_ns;   /* requantising the head; 0 when it was kept */
     uint64_t upload_ns; /* weights to the device */
     uint64_t total_ns;
     uint64_t device_bytes; /* device memory held by the weights */
 } pd_load_stats;
 
 /* Opens a Gemma 3 GGUF (for split files: the first part) and places its weights on a device.
- * Errors: IO, FORMAT, UNSUPPORTED (another architecture or type), MODEL (tensor missing or of the
- * wrong shape), NO_DEVICE, MEMORY_DEVICE (says how much is missing), CANCELLED. */
+ * Errors: IO, FORMAT, UNSUPPORTED (another architecture or type, a head whose rows the wanted type
+ * cannot hold), MODEL (tensor missing or of the wrong shape), NO_DEVICE, MEMORY_DEVICE (says how
+ * much is missing), MEMORY_HOST, CANCELLED. */
 pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out, pd_error *err);
 void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
 
@@ -357,6 +376,24 @@ typedef struct pd_profile_row {
  * there are. Slow. Errors: ARGUMENT (nothing was computed yet), DEVICE. */
 pd_status pd_session_profile(pd_session *session, pd_profile_row *rows, uint32_t cap,
                              uint32_t *n_rows, pd_error *err);
+
+/* What requantising the head did to the next token's probabilities at the last positions. */
+typedef struct pd_head_cost {
+    uint32_t n_positions; /* at most 8 */
+    uint32_t n_same;      /* of them: the most probable token is the same */
+    double kl_mean;       /* KL(p || q) in nats: p with the head as the file stores it, */
+    double kl_max;        /* q as the device computed it; the mean and the worst position */
+} pd_head_cost;
+
+/* Computes the timeline's last positions (up to 8, fewer where the window is gone) once more, one
+ * at a time, and compares the device's logits with those of the stored head on the same final
+ * hidden states, in f32 on the CPU. Tokens that are never drawn are left out. The changed embedding
+ * of a tied head is thereby in p and q alike: the figure is the head's cost alone. Arithmetic of
+ * the device (8-bit activations at PD_PRECISION_Q8) is part of q.
+ * The timeline stays as it is; keys and values of these positions may change in their last bits.
+ * Errors: ARGUMENT (the head was kept, or nothing was computed yet), MEMORY_HOST, CANCELLED,
+ * DEVICE, NUMERIC. */
+pd_status pd_session_head_cost(pd_session *session, pd_head_cost *out, pd_error *err);
 
 #ifdef __cplusplus
 }

@@ -236,6 +236,7 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     bench_print_begin(&c);
     status = run_tests(&c, model, &lists, err);
     bench_print_end(&c);
+    if (status == PD_OK) status = bench_print_head_cost(&c, model, err);
 done:
     pd_model_close(model);
     free_lists(&lists);

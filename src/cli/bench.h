@@ -33,6 +33,9 @@ void bench_print_begin(bench_context *c);
 pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err);
 void bench_print_end(bench_context *c);
 
+/* bench_head.c: on standard error, nothing without --head. */
+pd_status bench_print_head_cost(const bench_context *c, pd_model *model, pd_error *err);
+
 /* bench_profile.c */
 pd_status bench_print_profile(pd_session *session, const char *test_name, pd_error *err);
 

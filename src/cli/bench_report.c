@@ -44,6 +44,7 @@ static void add_model_fields(cJSON *j, const bench_context *c) {
     cJSON_AddStringToObject(j, "model_type", type);
     cJSON_AddNumberToObject(j, "model_size", (double)info->file_bytes);
     cJSON_AddNumberToObject(j, "model_n_params", (double)info->n_params);
+    cJSON_AddStringToObject(j, "head_type", info->head_type);
 }
 
 static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *row) {

@@ -47,6 +47,11 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
 pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, pd_error *err);
 pd_precision cli_precision(const cli_options *o, pd_precision fallback);
 const char *cli_precision_name(pd_precision p);
+pd_head_type cli_head(const cli_options *o);
+/* Measures what --head did at the session's last positions and prints a line of it, or why nothing
+ * was done, to standard error; nothing without --head. Errors: those of pd_session_head_cost. */
+pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const pd_model *model,
+                              pd_error *err);
 
 /* ---- interrupt.c: Ctrl-C -------------------------------------------------------------------- */
 

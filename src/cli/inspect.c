@@ -159,7 +159,10 @@ static void print_sizes(const inspection *in) {
         weights += pd_gguf_tensor_at(in->file, i)->n_bytes;
     printf("\nmemory\n  weights %s; read for one generated token: ",
            cli_bytes_text(weights, bytes));
-    printf("%s\n", cli_bytes_text(in->weights->bytes_per_token, bytes));
+    printf("%s", cli_bytes_text(in->weights->bytes_per_token, bytes));
+    const pd_tensor *head = in->weights->output;
+    printf(", %s of it the head as %s\n", cli_bytes_text(head->n_bytes, bytes),
+           pd_type_name((uint32_t)head->type));
     for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
         uint32_t n_ctx = contexts[i] < c->n_ctx_train ? contexts[i] : c->n_ctx_train;
         printf("  keys and values of %6u positions at f16: %s\n", n_ctx,
@@ -213,14 +216,14 @@ static pd_status print_plans(const inspection *in, pd_error *err) {
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-static pd_status bind(inspection *in, pd_error *err) {
+static pd_status bind(inspection *in, pd_head_type head, pd_error *err) {
     in->weights = pd_alloc(1, sizeof *in->weights);
     if (!in->weights) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory");
     pd_status status = pd_config_read(in->file, &in->config, &in->why_not);
     if (status == PD_OK) status = pd_weights_bind(in->file, &in->config, in->weights, &in->why_not);
     in->why_not.status = status;
     in->is_model = status == PD_OK;
-    return PD_OK;
+    return in->is_model ? pd_head_choose(in->weights, head, &in->head, err) : PD_OK;
 }
 
 pd_status cli_inspect(const cli_options *o, pd_error *err) {
@@ -230,7 +233,7 @@ pd_status cli_inspect(const cli_options *o, pd_error *err) {
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--plan and --json cannot be used together");
     inspection in = {0};
     pd_status status = pd_gguf_open(path, &in.file, err);
-    if (status == PD_OK) status = bind(&in, err);
+    if (status == PD_OK) status = bind(&in, cli_head(o), err);
     if (status == PD_OK && cli_given(o, OPT_PLAN)) {
         status = print_plans(&in, err);
     } else if (status == PD_OK && cli_given(o, OPT_JSON)) {

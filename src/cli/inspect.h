@@ -3,7 +3,7 @@
 #define PD_CLI_INSPECT_H
 
 #include "cli/commands.h"
-#include "model/weights.h"
+#include "model/head.h"
 
 /* A file as inspect sees it; config and weights only when it is a Gemma 3 text model. */
 typedef struct inspection {
@@ -11,6 +11,7 @@ typedef struct inspection {
     bool is_model;
     pd_config config;
     pd_weights *weights;
+    pd_head head;     /* as --head would have it */
     pd_error why_not; /* when it is no such model */
 } inspection;
 

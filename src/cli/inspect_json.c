@@ -93,6 +93,8 @@ static void add_model(cJSON *root, const inspection *in) {
     cJSON_AddNumberToObject(j, "n_ctx_train", c->n_ctx_train);
     cJSON_AddNumberToObject(j, "window", c->window);
     cJSON_AddNumberToObject(j, "weight_bytes_per_token", (double)in->weights->bytes_per_token);
+    cJSON_AddStringToObject(j, "head_type", pd_type_name((uint32_t)in->weights->output->type));
+    cJSON_AddNumberToObject(j, "head_bytes", (double)in->weights->output->n_bytes);
     cJSON_AddNumberToObject(
         j, "kv_bytes_at_8192",
         (double)inspect_kv_bytes(c, c->n_ctx_train < 8192 ? c->n_ctx_train : 8192));

@@ -19,6 +19,7 @@ pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, 
                           .n_threads = cli_u32(o, OPT_THREADS),
                           .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
                           .vocab_only = vocab_only,
+                          .head = cli_head(o),
                           .progress = cli_progress_update,
                           .progress_ctx = &progress};
     pd_status status = pd_model_open(path, &desc, out, err);
@@ -35,4 +36,11 @@ pd_precision cli_precision(const cli_options *o, pd_precision fallback) {
 
 const char *cli_precision_name(pd_precision p) {
     return p == PD_PRECISION_EXACT ? "exact" : p == PD_PRECISION_Q8 ? "q8" : "f16";
+}
+
+pd_head_type cli_head(const cli_options *o) {
+    const char *text = cli_text(o, OPT_HEAD);
+    if (!text || strcmp(text, "keep") == 0) return PD_HEAD_KEEP;
+    if (strcmp(text, "q8_0") == 0) return PD_HEAD_Q8_0;
+    return strcmp(text, "q6_k") == 0 ? PD_HEAD_Q6_K : PD_HEAD_Q4_0;
 }

@@ -77,6 +77,9 @@
       "MiB", FOR_COMPUTE, "use no more device memory than this (default: what the device has)")    \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
       FOR_COMPUTE, "how close to the exact result (default: f16; logits: exact)")                  \
+    X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
+      FOR_COMPUTE | FOR(INSPECT),                                                                  \
+      "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
     X(BENCH_PROMPT, LIST, "--n-prompt", "-p", NULL, 0, 0, "512", "N,..", FOR(BENCH),               \

@@ -17,9 +17,10 @@ static double per_second(uint64_t n, uint64_t ns) {
 
 static void print_load(const run_job *job, const pd_session_stats *stats) {
     const pd_load_stats *load = pd_model_get_load_stats(job->model);
-    fprintf(stderr, "load       %.1f ms (read %.1f, device %.1f, upload %.1f), compile %.1f ms\n",
-            ms(load->total_ns), ms(load->read_ns), ms(load->device_ns), ms(load->upload_ns),
-            ms(stats->compile_ns));
+    fprintf(stderr, "load       %.1f ms (read %.1f, device %.1f, ", ms(load->total_ns),
+            ms(load->read_ns), ms(load->device_ns));
+    if (load->head_ns) fprintf(stderr, "head %.1f, ", ms(load->head_ns));
+    fprintf(stderr, "upload %.1f), compile %.1f ms\n", ms(load->upload_ns), ms(stats->compile_ns));
 }
 
 static void print_speeds(const run_job *job) {
@@ -35,6 +36,14 @@ static void print_speeds(const run_job *job) {
         fprintf(stderr, ", %.2f tok/s, %.2f GB/s of weights read", speed, speed * bytes / 1e9);
     }
     fprintf(stderr, "\n");
+}
+
+/* Last, since it computes positions again. The answer is out already: a failure is only told. */
+static void print_head_cost(const run_job *job) {
+    pd_error err;
+    if (cli_interrupted()) return;
+    if (cli_print_head_cost(job->o, job->session, job->model, &err) != PD_OK)
+        fprintf(stderr, "head       not compared: %s\n", err.message);
 }
 
 static void print_sampler(const pd_sampler_desc *d) {
@@ -62,4 +71,5 @@ void run_print_timings(const run_job *job) {
             cli_precision_name(job->precision), cli_bytes_text(stats->device_peak_bytes, peak));
     print_sampler(&job->sampler.desc);
     if (has_logits) fprintf(stderr, "logits     hash %016" PRIx64 "\n", stats->logits_hash);
+    print_head_cost(job);
 }

@@ -166,6 +166,11 @@ void pd_kv_commit(pd_kv *kv, uint32_t seq, uint32_t n) {
     kv->seqs[seq].length += n;
 }
 
+uint32_t pd_kv_first_repeatable(const pd_kv *kv, uint32_t seq) {
+    uint32_t first_local = kv->seqs[seq].first_local_page * PD_PAGE_POSITIONS;
+    return first_local ? first_local + kv->desc.window - 1 : 0;
+}
+
 /* ---- cutting and sharing -------------------------------------------------------------------- */
 
 static void drop_pages_from(pd_kv *kv, kv_seq *s, uint32_t first_page) {

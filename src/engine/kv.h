@@ -46,6 +46,9 @@ uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n);
  * returns the shared length, a multiple of 64 (0: nothing could be shared). */
 uint32_t pd_kv_share(pd_kv *kv, uint32_t from, uint32_t n, uint32_t to);
 
+/* From this position on every row's window is still there, so that it could be computed again. */
+uint32_t pd_kv_first_repeatable(const pd_kv *kv, uint32_t seq);
+
 pd_page_table pd_kv_table(const pd_kv *kv, uint32_t seq); /* valid until the next call on kv */
 
 #endif

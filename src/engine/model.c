@@ -1,4 +1,5 @@
-/* Opening a model: file -> settings and weights -> vocabulary -> device.
+/* Opening a model: file -> settings and weights -> vocabulary -> device -> the head in another
+ * type.
  *
  * Everything about the file is checked before a device is touched. The weights are placed by
  * walking the decode plan, which names each of them once.
@@ -31,33 +32,64 @@ static void fill_info(pd_model *m) {
              pd_type_name(m->weights->main_type));
     m->info.n_params = m->weights->n_params;
     m->info.weight_bytes_per_token = m->weights->bytes_per_token;
+    const pd_tensor *head = m->weights->output, *stored = m->head.stored;
+    snprintf(m->info.head_type, sizeof m->info.head_type, "%s", pd_type_name(head->type));
+    snprintf(m->info.head_file_type, sizeof m->info.head_file_type, "%s",
+             pd_type_name(stored->type));
+    m->info.head_bytes = head->n_bytes;
+    m->info.head_file_bytes = stored->n_bytes;
 }
 
-static pd_status read_file(pd_model *m, const char *path, bool vocab_only, pd_error *err) {
+static pd_status read_file(pd_model *m, const char *path, const pd_model_desc *desc,
+                           pd_error *err) {
     PD_TRY(pd_gguf_open(path, &m->file, err));
     PD_TRY(pd_config_read(m->file, &m->config, err));
     PD_TRY(pd_vocab_open(m->file, &m->vocab, err));
-    if (vocab_only) return PD_OK;
+    if (desc->vocab_only) return PD_OK;
     m->weights = pd_alloc(1, sizeof *m->weights);
     if (!m->weights) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weight table");
-    return pd_weights_bind(m->file, &m->config, m->weights, err);
+    PD_TRY(pd_weights_bind(m->file, &m->config, m->weights, err));
+    return pd_head_choose(m->weights, desc->head, &m->head, err);
 }
 
-/* A GPU has its own copy: the file's pages need not stay in memory. */
-static void forget_file(const pd_model *m) {
+/* A GPU has its own copy: neither the file's pages nor the new head need stay in memory. */
+static void forget_file(pd_model *m) {
     pd_device_kind kind = m->backend->v->info(m->backend)->kind;
     if (kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE) return;
     for (uint64_t i = 0; i < pd_gguf_tensor_count(m->file); i++)
         pd_gguf_forget(m->file, pd_gguf_tensor_at(m->file, i));
+    pd_head_drop(&m->head);
 }
 
-static pd_status load_weights(pd_model *m, const pd_model_desc *desc, pd_error *err) {
+/* The caller's progress over both parts of loading, as one. */
+typedef struct load_progress {
+    pd_progress_fn fn; /* NULL: nobody asked */
+    void *ctx;
+    uint64_t before, after; /* bytes of the parts before and behind the one that reports */
+} load_progress;
+
+static bool report(void *ctx, uint64_t done, uint64_t total) {
+    const load_progress *p = ctx;
+    return !p->fn || p->fn(p->ctx, p->before + done, p->before + total + p->after);
+}
+
+/* The stored head is not read again then, but for comparing. */
+static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) {
+    if (!m->head.requantised) return PD_OK;
+    progress->after = m->weights->bytes_per_token;
+    PD_TRY(pd_head_fill(&m->head, m->n_threads, report, progress, err));
+    pd_gguf_forget(m->file, m->head.stored);
+    progress->before = m->head.stored->n_bytes;
+    progress->after = 0;
+    return PD_OK;
+}
+
+static pd_status load_weights(pd_model *m, load_progress *progress, pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
     pd_plan plan;
     pd_status status = pd_plan_text(&m->config, m->weights, &one, &plan, err);
-    if (status == PD_OK)
-        status = m->backend->v->load(m->backend, &plan, desc->progress, desc->progress_ctx, err);
+    if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, report, progress, err);
     pd_plan_free(&plan);
     if (status == PD_OK) forget_file(m);
     return status;
@@ -73,20 +105,25 @@ static pd_status open_device(pd_model *m, const pd_model_desc *desc, pd_error *e
 static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *desc,
                             pd_error *err) {
     uint64_t t0 = pd_clock_ns();
-    PD_TRY(read_file(m, path, desc->vocab_only, err));
+    m->n_threads = desc->n_threads;
+    PD_TRY(read_file(m, path, desc, err));
     fill_info(m);
     uint64_t t1 = pd_clock_ns();
     m->load.read_ns = t1 - t0;
     if (desc->vocab_only) return PD_OK;
     PD_TRY(open_device(m, desc, err));
     uint64_t t2 = pd_clock_ns();
-    PD_TRY(load_weights(m, desc, err));
+    load_progress progress = {.fn = desc->progress, .ctx = desc->progress_ctx};
+    PD_TRY(fill_head(m, &progress, err));
     uint64_t t3 = pd_clock_ns();
+    PD_TRY(load_weights(m, &progress, err));
+    uint64_t t4 = pd_clock_ns();
     pd_backend_stats stats;
     m->backend->v->stats(m->backend, &stats);
     m->load.device_ns = t2 - t1;
-    m->load.upload_ns = t3 - t2;
-    m->load.total_ns = t3 - t0;
+    m->load.head_ns = m->head.requantised ? t3 - t2 : 0;
+    m->load.upload_ns = t4 - t3;
+    m->load.total_ns = t4 - t0;
     m->load.device_bytes = stats.weight_bytes;
     return PD_OK;
 }
@@ -110,6 +147,7 @@ void pd_model_close(pd_model *m) {
     if (m->backend) m->backend->v->close(m->backend);
     if (m->vocab) pd_vocab_close(m->vocab);
     pd_free(m->weights);
+    pd_head_drop(&m->head);
     if (m->file) pd_gguf_close(m->file);
     pd_free(m);
 }

@@ -6,16 +6,19 @@
 #define PD_ENGINE_MODEL_H
 
 #include "backend/backend.h"
+#include "model/head.h"
 #include "text/tokenizer.h"
 
 struct pd_model {
     pd_gguf *file;
     pd_config config;
     pd_weights *weights; /* NULL when vocab_only */
+    pd_head head;        /* whose tensor may be among them */
     pd_vocab *vocab;
     pd_backend *backend; /* NULL when vocab_only */
     pd_model_info info;
     pd_load_stats load;
+    uint32_t n_threads; /* as wished for: 0: all processors */
 };
 
 #endif

@@ -77,10 +77,14 @@ typedef struct pd_text_plan_desc {
     uint32_t max_seqs;
     uint32_t max_positions;
     pd_precision precision; /* exact: f32 KV pages, others: f16 */
+    bool keeps_hidden; /* the rows that the head multiplies can be read after a run: pd_plan_hidden
+                        */
 } pd_text_plan_desc;
 
 /* Gemma 3's forward pass. Outputs: "logits" [outs, n_vocab] and "best" [outs, 4]. */
 pd_status pd_plan_text(const pd_config *config, const pd_weights *weights,
                        const pd_text_plan_desc *desc, pd_plan *out, pd_error *err);
+/* [outs, H]: the final norm of the output rows. */
+pd_buf_id pd_plan_hidden(const pd_plan *p);
 
 #endif

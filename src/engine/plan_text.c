@@ -34,11 +34,14 @@ typedef struct text_bufs {
     pd_buf_id best;   /* [outs, 4] */
 } text_bufs;
 
-static text_bufs add_bufs(pd_plan *p, const pd_config *c, bool all_rows_are_outputs) {
+static text_bufs add_bufs(pd_plan *p, const pd_config *c, const pd_text_plan_desc *desc) {
+    bool all_rows_are_outputs = desc->max_outs == desc->max_rows;
+    pd_buf_role hidden = desc->keeps_hidden ? PD_BUF_OUTPUT : PD_BUF_SCRATCH;
     uint32_t q_width = c->n_heads * c->head_dim, kv_width = c->n_kv_heads * c->head_dim;
     text_bufs b = {
         .h = pd_plan_add_buf(p, "h", PD_ROWS_TOKENS, c->n_embd, PD_BUF_SCRATCH),
-        .x = pd_plan_add_buf(p, "x", PD_ROWS_TOKENS, c->n_embd, PD_BUF_SCRATCH),
+        .x = pd_plan_add_buf(p, "x", PD_ROWS_TOKENS, c->n_embd,
+                             all_rows_are_outputs ? hidden : PD_BUF_SCRATCH),
         .qkv = pd_plan_add_buf(p, "qkv", PD_ROWS_TOKENS, q_width + 2 * kv_width, PD_BUF_SCRATCH),
         .q = pd_plan_add_buf(p, "q", PD_ROWS_TOKENS, q_width, PD_BUF_SCRATCH),
         .attn = pd_plan_add_buf(p, "attn", PD_ROWS_TOKENS, q_width, PD_BUF_SCRATCH),
@@ -49,7 +52,7 @@ static text_bufs add_bufs(pd_plan *p, const pd_config *c, bool all_rows_are_outp
     };
     b.x_out = all_rows_are_outputs
                   ? b.x
-                  : pd_plan_add_buf(p, "x_out", PD_ROWS_OUTPUTS, c->n_embd, PD_BUF_SCRATCH);
+                  : pd_plan_add_buf(p, "x_out", PD_ROWS_OUTPUTS, c->n_embd, hidden);
     return b;
 }
 
@@ -147,7 +150,7 @@ pd_status pd_plan_text(const pd_config *c, const pd_weights *w, const pd_text_pl
                        pd_plan *out, pd_error *err) {
     pd_plan_desc d = plan_desc(c, desc);
     pd_plan_init(out, &d);
-    text_bufs b = add_bufs(out, c, desc->max_outs == desc->max_rows);
+    text_bufs b = add_bufs(out, c, desc);
 
     pd_op_embed embed = {.table = w->token_embd, .out = b.h, .scale = c->embd_scale};
     pd_plan_add_op(out, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});
@@ -160,4 +163,9 @@ pd_status pd_plan_text(const pd_config *c, const pd_weights *w, const pd_text_pl
     for (uint32_t i = 0; i < c->n_layers; i++) add_layer(out, i, &b, c, w);
     add_head(out, &b, w);
     return pd_plan_finish(out, err);
+}
+
+pd_buf_id pd_plan_hidden(const pd_plan *p) {
+    pd_buf_id x_out = pd_plan_find_buf(p, "x_out");
+    return x_out != PD_BUF_NONE ? x_out : pd_plan_find_buf(p, "x");
 }

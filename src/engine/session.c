@@ -68,7 +68,8 @@ static pd_text_plan_desc stage_desc(const pd_session *s, const char *name, uint3
                                .max_outs = s->desc.all_logits ? max_rows : 1,
                                .max_seqs = 1,
                                .max_positions = s->desc.n_ctx,
-                               .precision = s->desc.precision};
+                               .precision = s->desc.precision,
+                               .keeps_hidden = max_rows == 1 && s->model->head.requantised};
 }
 
 static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name, uint32_t max_rows,
@@ -78,6 +79,7 @@ static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name,
     PD_TRY(pd_plan_text(&s->model->config, s->model->weights, &d, &stage->plan, err));
     stage->logits = pd_plan_find_buf(&stage->plan, "logits");
     stage->best = pd_plan_find_buf(&stage->plan, "best");
+    stage->hidden = pd_plan_hidden(&stage->plan);
     return b->v->compile(b, &stage->plan, s->store, &stage->program, err);
 }
 

@@ -9,7 +9,7 @@
 typedef struct pd_stage {
     pd_plan plan;
     pd_program *program;
-    pd_buf_id logits, best;
+    pd_buf_id logits, best, hidden;
 } pd_stage;
 
 struct pd_session {

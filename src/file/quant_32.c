@@ -34,6 +34,17 @@ static float extreme_of(const float *x) {
     return extreme;
 }
 
+/* |extreme_of(x)|, in lanes that compilers vectorise; NaN is passed over by both. */
+static float magnitude_of(const float *x) {
+    enum { LANES = 8 };
+    float most[LANES] = {0}, largest = 0;
+    for (int j = 0; j < N; j += LANES)
+        for (int k = 0; k < LANES; k++)
+            most[k] = fabsf(x[j + k]) > most[k] ? fabsf(x[j + k]) : most[k];
+    for (int k = 0; k < LANES; k++) largest = most[k] > largest ? most[k] : largest;
+    return largest;
+}
+
 static void range_of(const float *x, float *min, float *max) {
     *min = *max = x[0];
     for (int j = 1; j < N; j++) {
@@ -174,13 +185,18 @@ void decode_q8_0(const uint8_t *src, uint64_t n_blocks, float *dst) {
     }
 }
 
+/* roundf(x), which compilers do not vectorise, within -127..127; NaN has no place and becomes 0. */
+static inline int round_level(float x) {
+    float inside = x >= -127 ? (x <= 127 ? x : 127) : (x < 0 ? -127 : 0);
+    int whole = (int)inside;
+    float rest = inside - (float)whole; /* exact */
+    return whole + (rest >= 0.5f) - (rest <= -0.5f);
+}
+
 void encode_q8_0(const float *src, uint64_t n_blocks, uint8_t *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += 34) {
-        float d = fabsf(extreme_of(src)) / 127, id = inverse(d);
+        float d = magnitude_of(src) / 127, id = inverse(d);
         store_f16(dst, d);
-        for (int j = 0; j < N; j++) { /* NaN has no place here: it becomes 0 */
-            float q = roundf(src[j] * id);
-            dst[2 + j] = (uint8_t)(int8_t)(q >= -127 ? q <= 127 ? (int)q : 127 : q < 0 ? -127 : 0);
-        }
+        for (int j = 0; j < N; j++) dst[2 + j] = (uint8_t)(int8_t)round_level(src[j] * id);
     }
 }

@@ -90,6 +90,25 @@ static void test_truncate_tells_what_is_left(void **state) {
     pd_kv_destroy(kv);
 }
 
+static void test_first_repeatable(void **state) {
+    (void)state;
+    pd_kv *kv = make(1, 4096, 64, 64);
+    grow(kv, 0, 64);
+    assert_int_equal(pd_kv_first_repeatable(kv, 0), 0);
+    /* row 576 of the last step sees 513 to 576: the pages from 512 on are there, so position 575's
+     * window is whole, and one position further back is not */
+    for (int i = 0; i < 9; i++) grow(kv, 0, 64);
+    assert_int_equal(pd_kv_first_repeatable(kv, 0), 575);
+    assert_int_equal(pd_kv_truncate(kv, 0, 575), 575);
+    assert_int_equal(pd_kv_truncate(kv, 0, 574), 0);
+    assert_int_equal(pd_kv_first_repeatable(kv, 0), 0);
+    pd_kv_destroy(kv);
+    kv = make(1, 4096, 0, 64); /* no local layers */
+    for (int i = 0; i < 10; i++) grow(kv, 0, 64);
+    assert_int_equal(pd_kv_first_repeatable(kv, 0), 0);
+    pd_kv_destroy(kv);
+}
+
 static void test_share_counts_references(void **state) {
     (void)state;
     pd_kv *kv = make(3, 1024, 1024, 256);
@@ -136,6 +155,7 @@ int main(void) {
         cmocka_unit_test(test_window_is_kept_and_recycled),
         cmocka_unit_test(test_context_is_a_limit),
         cmocka_unit_test(test_truncate_tells_what_is_left),
+        cmocka_unit_test(test_first_repeatable),
         cmocka_unit_test(test_share_counts_references),
         cmocka_unit_test(test_pool_exhaustion_changes_nothing),
     };

@@ -1,0 +1,223 @@
+/* What a requantised head costs: KL divergence of the next token's probabilities.
+ *
+ *     p = softmax(E x)   E: the head as the file stores it, x: final hidden state of a position
+ *     q = softmax(l)     l: the logits that the device computed with the new head from the same x
+ *     KL(p || q) = sum_i p_i (a_i - l_i) - log sum_i exp a_i + log sum_i exp l_i,   a = E x
+ *
+ * The decode program computes the last positions again, one at a time, and leaves x and l to read.
+ * E's rows are decoded once for all positions; products are in f32 as on the CPU backend, all sums
+ * of exponentials in double over a running maximum. Each thread sums its own rows; what they found
+ * is merged at the end, so nothing of the size of the vocabulary is kept but l.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "base/thread.h"
+#include "engine/session.h"
+
+enum { MAX_POSITIONS = 8, GRAIN_ROWS = 64, BATCH_ROWS = 8192, LANES = 16 };
+
+/* Sums of one position over some of the ids; best ids are the lowest where values are equal. */
+typedef struct tally {
+    double max_a, sum_a; /* sum of exp(a - max_a) */
+    double difference;   /* sum of exp(a - max_a) (a - l) */
+    double max_l, sum_l;
+    uint32_t best_a, best_l;
+} tally;
+
+typedef struct cost_job {
+    const pd_tensor *head; /* as stored */
+    uint32_t width, n_vocab, n;
+    float *hidden;     /* [n, width] */
+    float *logits;     /* [n, n_vocab] */
+    float *rows;       /* [n_threads, width] the decoded row of each thread */
+    tally *tallies;    /* [n_threads, n] */
+    uint32_t first_id; /* of the batch */
+} cost_job;
+
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+static const tally empty_tally = {.max_a = -INFINITY, .max_l = -INFINITY};
+
+static void raise_a(tally *t, double max, uint32_t best) {
+    double scale = exp(t->max_a - max);
+    t->sum_a *= scale;
+    t->difference *= scale;
+    t->max_a = max;
+    t->best_a = best;
+}
+
+static void raise_l(tally *t, double max, uint32_t best) {
+    t->sum_l *= exp(t->max_l - max);
+    t->max_l = max;
+    t->best_l = best;
+}
+
+static void tally_add(tally *t, uint32_t id, double a, double l) {
+    if (a > t->max_a) raise_a(t, a, id);
+    if (l > t->max_l) raise_l(t, l, id);
+    double e = exp(a - t->max_a);
+    t->sum_a += e;
+    t->difference += e * (a - l);
+    t->sum_l += exp(l - t->max_l);
+}
+
+static bool is_before(double value, uint32_t id, double other, uint32_t other_id) {
+    return value > other || (value == other && id < other_id);
+}
+
+static void tally_merge(tally *t, tally from) {
+    if (from.sum_a == 0) return; /* a thread without rows */
+    if (t->sum_a == 0) {
+        *t = from;
+        return;
+    }
+    if (is_before(from.max_a, from.best_a, t->max_a, t->best_a))
+        raise_a(t, from.max_a, from.best_a);
+    else
+        raise_a(&from, t->max_a, t->best_a);
+    if (is_before(from.max_l, from.best_l, t->max_l, t->best_l))
+        raise_l(t, from.max_l, from.best_l);
+    else
+        raise_l(&from, t->max_l, t->best_l);
+    t->sum_a += from.sum_a;
+    t->difference += from.difference;
+    t->sum_l += from.sum_l;
+}
+
+static double tally_kl(const tally *t) {
+    return t->difference / t->sum_a - (t->max_a + log(t->sum_a)) + (t->max_l + log(t->sum_l));
+}
+
+/* ---- the stored head ------------------------------------------------------------------------ */
+
+/* n is a multiple of 32, as every row length is. */
+static float dot(const float *a, const float *b, uint32_t n) {
+    float sums[LANES] = {0}, sum = 0;
+    for (uint32_t i = 0; i < n; i += LANES)
+        for (uint32_t k = 0; k < LANES; k++) sums[k] += a[i + k] * b[i + k];
+    for (uint32_t k = 0; k < LANES; k++) sum += sums[k];
+    return sum;
+}
+
+/* Padding and the image markers are never drawn. */
+static bool is_drawable(uint32_t id) {
+    return id < PD_TEXT_VOCAB && id != PD_TOKEN_START_OF_IMAGE && id != PD_TOKEN_END_OF_IMAGE;
+}
+
+static void compare_ids(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const cost_job *job = ctx;
+    uint64_t row_bytes = job->head->n_bytes / job->n_vocab;
+    float *row = job->rows + (size_t)thread * job->width;
+    tally *tallies = job->tallies + (size_t)thread * job->n;
+    for (uint32_t id = job->first_id + begin; id < job->first_id + end; id++) {
+        if (!is_drawable(id)) continue;
+        pd_decode(job->head->type, job->head->data + id * row_bytes, job->width, row);
+        for (uint32_t i = 0; i < job->n; i++) {
+            float a = dot(row, job->hidden + (size_t)i * job->width, job->width);
+            float l = job->logits[(size_t)i * job->n_vocab + id];
+            tally_add(&tallies[i], id, (double)a, (double)l);
+        }
+    }
+}
+
+static pd_status compare_all(pd_session *s, cost_job *job, pd_pool *pool, pd_error *err) {
+    uint32_t n_tallies = pd_pool_n_threads(pool) * job->n;
+    for (uint32_t i = 0; i < n_tallies; i++) job->tallies[i] = empty_tally;
+    for (uint32_t n; job->first_id < job->n_vocab; job->first_id += n) {
+        if (atomic_load(&s->cancel))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped while the heads were compared");
+        n = job->n_vocab - job->first_id;
+        if (n > BATCH_ROWS) n = BATCH_ROWS;
+        pd_pool_run(pool, n, GRAIN_ROWS, compare_ids, job);
+    }
+    for (uint32_t i = job->n; i < n_tallies; i++)
+        tally_merge(&job->tallies[i % job->n], job->tallies[i]);
+    return PD_OK;
+}
+
+static pd_status summarise(const cost_job *job, pd_head_cost *out, pd_error *err) {
+    *out = (pd_head_cost){.n_positions = job->n};
+    for (uint32_t i = 0; i < job->n; i++) {
+        const tally *t = &job->tallies[i];
+        double kl = tally_kl(t);
+        if (!isfinite(kl))
+            return PD_RAISE(err, PD_ERR_NUMERIC,
+                            "the stored or the requantised head gave a NaN or an infinity");
+        if (kl < 0) kl = 0; /* rounding */
+        out->n_same += t->best_a == t->best_l;
+        out->kl_mean += kl / job->n;
+        if (kl > out->kl_max) out->kl_max = kl;
+    }
+    return PD_OK;
+}
+
+/* ---- the device ----------------------------------------------------------------------------- */
+
+static pd_status compute_again(pd_session *s, uint32_t pos, float *hidden, float *logits,
+                               pd_error *err) {
+    const pd_backend_vtable *v = s->model->backend->v;
+    const pd_stage *stage = &s->decode;
+    pd_step_row row = {.token = s->tokens[pos], .pos = pos, .seq = 0, .end = pos + 1};
+    uint32_t out_row = 0;
+    pd_page_table table = pd_kv_table(s->kv, 0);
+    pd_step step = {.n_rows = 1,
+                    .n_outs = 1,
+                    .n_seqs = 1,
+                    .rows = &row,
+                    .out_rows = &out_row,
+                    .tables = &table,
+                    .cancel = &s->cancel};
+    PD_TRY(v->run(stage->program, &step, err));
+    PD_TRY(v->read(stage->program, stage->hidden, 0, 4ull * s->model->config.n_embd, hidden, err));
+    return v->read(stage->program, stage->logits, 0, 4ull * s->model->config.n_vocab, logits, err);
+}
+
+/* The decode program's outputs are the last position's again afterwards. */
+static pd_status compute_positions(pd_session *s, cost_job *job, uint32_t first, pd_error *err) {
+    const pd_stage *last = s->last;
+    s->last = NULL;
+    for (uint32_t i = 0; i < job->n; i++)
+        PD_TRY(compute_again(s, first + i, job->hidden + (size_t)i * job->width,
+                             job->logits + (size_t)i * job->n_vocab, err));
+    s->last = last;
+    return PD_OK;
+}
+
+static pd_status measure(pd_session *s, cost_job *job, uint32_t first, pd_pool *pool,
+                         pd_head_cost *out, pd_error *err) {
+    uint32_t n_threads = pd_pool_n_threads(pool);
+    job->hidden = pd_alloc((size_t)job->n * job->width, sizeof *job->hidden);
+    job->logits = pd_alloc((size_t)job->n * job->n_vocab, sizeof *job->logits);
+    job->rows = pd_alloc((size_t)n_threads * job->width, sizeof *job->rows);
+    job->tallies = pd_alloc((size_t)n_threads * job->n, sizeof *job->tallies);
+    if (!job->hidden || !job->logits || !job->rows || !job->tallies)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to compare the heads");
+    PD_TRY(compute_positions(s, job, first, err));
+    PD_TRY(compare_all(s, job, pool, err));
+    return summarise(job, out, err);
+}
+
+pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) {
+    const pd_model *m = s->model;
+    if (!m->head.requantised)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the head is used as the file stores it");
+    if (!s->last || !s->last_n_rows)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has computed no tokens yet");
+    uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
+    if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;
+    cost_job job = {.head = m->head.stored,
+                    .width = m->config.n_embd,
+                    .n_vocab = m->config.n_vocab,
+                    .n = length - first};
+    pd_pool *pool = NULL;
+    PD_TRY(pd_pool_create(m->n_threads, &pool, err));
+    pd_status status = measure(s, &job, first, pool, out, err);
+    pd_pool_destroy(pool);
+    pd_free(job.hidden);
+    pd_free(job.logits);
+    pd_free(job.rows);
+    pd_free(job.tallies);
+    return status;
+}
