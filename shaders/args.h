@@ -5,7 +5,7 @@
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
- *     272      rows    [max_rows][4]   token, pos, seq, end
+ *     1040     rows    [max_rows][4]   token, pos, seq, end
  *     ...      tiles   [max_rows][2]   first row, number of rows: rows of one sequence that one
  *                                      attention workgroup handles together
  *     ...      outputs [max_outs]      row indices
@@ -26,8 +26,8 @@
 #endif
 
 #define PD_STEP_DISPATCHES     16
-#define PD_STEP_MAX_DISPATCHES 64
-#define PD_STEP_ROWS           272 /* PD_STEP_DISPATCHES + 4 * PD_STEP_MAX_DISPATCHES */
+#define PD_STEP_MAX_DISPATCHES 256
+#define PD_STEP_ROWS           1040 /* PD_STEP_DISPATCHES + 4 * PD_STEP_MAX_DISPATCHES */
 
 #define PD_SHADER_PAGE 64 /* positions of a KV page */
 
@@ -73,6 +73,7 @@ struct pd_args_matmul {
     PD_U32 n_rows;     /* most rows of x: what lies behind is never touched */
     PD_U32 out_stride; /* values per output row */
     PD_U32 out_first;
+    PD_U32 first_tile; /* of weight rows: where this dispatch begins; matmul only */
 };
 
 /* qkv_rope_store: heads first..: n_q query heads, then n_kv key heads and n_kv value heads */
@@ -93,6 +94,7 @@ struct pd_args_attention {
     PD_U32 window;        /* 0: none */
     PD_U32 n_splits;      /* of the positions; above 1 they meet in `partial` */
     PD_U32 n_head_groups; /* workgroups per KV head */
+    PD_U32 first_tile;    /* where this dispatch begins */
 };
 
 struct pd_args_merge {

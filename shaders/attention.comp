@@ -71,7 +71,7 @@ uint query_index(Tile t, uint i) { // into [rows][heads]
 
 Tile read_tile() {
     Tile t;
-    uint at = args.tiles_at + 2u * gl_WorkGroupID.x;
+    uint at = args.tiles_at + 2u * (args.first_tile + gl_WorkGroupID.x);
     t.first_row = step_words[at];
     t.n_rows = step_words[at + 1u];
     uint row = PD_STEP_ROWS + 4u * t.first_row;
@@ -194,7 +194,7 @@ shared bool is_last;
 
 // Counts the splits of this tile that have written their sums; the last one finds all of them.
 bool arrive(uint n_groups) {
-    uint at = gl_WorkGroupID.x * n_groups + args.kv_first * args.n_head_groups + gl_WorkGroupID.y;
+    uint at = (args.first_tile + gl_WorkGroupID.x) * n_groups + args.kv_first * args.n_head_groups + gl_WorkGroupID.y;
     memoryBarrierBuffer();
     barrier();
     if (gl_LocalInvocationID.x == 0u) {

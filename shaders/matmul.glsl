@@ -62,7 +62,7 @@ void add_products(uint tm, uint tn, uint first, uint end) {
 }
 
 void main() {
-    uint first_m = gl_WorkGroupID.x * BM, first_n = gl_WorkGroupID.y * BN;
+    uint first_m = (args.first_tile + gl_WorkGroupID.x) * BM, first_n = gl_WorkGroupID.y * BN;
     uint tm = gl_LocalInvocationID.x % (BM / TM) * TM, tn = gl_LocalInvocationID.x / (BM / TM) * TN;
     clear_tile();
     for (uint block = 0u; block < args.n_blocks; block++) {

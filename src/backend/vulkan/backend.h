@@ -22,6 +22,7 @@ typedef struct pd_vk_backend {
     pd_vk_pipelines *pipelines;
     pd_vk_weights *weights;
     VkCommandPool command_pool;
+    double flops_per_s; /* of large products, as far as known */
     pd_vk_buffer transfer_in, transfer_out; /* for pd_vk_copy_in and _out; grown when needed */
 } pd_vk_backend;
 

@@ -15,6 +15,7 @@
 
 enum {
     GROUPS_PER_AXIS = 65535,
+    MAX_CUTS = 64, /* of one operation */
     ARGMAX_VALUES_PER_PART = 4096,
     FORBIDDEN_FIRST = 255999,
     FORBIDDEN_END = 256001
@@ -172,14 +173,38 @@ static void spread(uint32_t n, uint32_t *x, uint32_t *y) {
     *x = pd_div_up(n, *y);
 }
 
+/* Into how many dispatches work is cut, of which no piece is smaller than one of n. */
+static uint32_t count_cuts(const pd_program *p, double flops, uint32_t n) {
+    double cuts = ceil(flops / pd_vk_submission_flops(p->backend));
+    uint32_t most = n < MAX_CUTS ? n : MAX_CUTS;
+    return cuts < 1 ? 1 : cuts < most ? (uint32_t)cuts : most;
+}
+
+/* A large product, cut along the weight rows. */
+static pd_status emit_tiles(pd_program *p, uint32_t i, pd_vk_dispatch d, pd_vk_pipeline_desc desc,
+                            struct pd_args_matmul args, const pd_vk_slice *buffers, pd_error *err) {
+    uint32_t n = d.groups[0], per_cut = pd_div_up(n, count_cuts(p, d.flops, n));
+    d.flops = d.flops * per_cut / n;
+    for (uint32_t first = 0; first < n; first += per_cut) {
+        args.first_tile = first;
+        d.groups[0] = n - first < per_cut ? n - first : per_cut;
+        PD_TRY(emit(p, i, d, desc, &args, buffers, err));
+    }
+    return PD_OK;
+}
+
 static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, uint32_t s,
                              uint32_t out_first, pd_error *err) {
     const pd_op_matmul *op = &p->ops[i].matmul;
     const pd_vk_matrix_slice *slice = &m->slices[s];
     bool geglu = op->epilogue == PD_EPILOGUE_GEGLU;
     uint32_t max_rows = buf_rows(p, op->out);
-    struct pd_args_matmul args = {slice->n_rows, m->n_blocks, max_rows, p->bufs[op->out].width,
-                                  out_first + slice->first_row / (geglu ? 2 : 1)};
+    struct pd_args_matmul args = {slice->n_rows,
+                                  m->n_blocks,
+                                  max_rows,
+                                  p->bufs[op->out].width,
+                                  out_first + slice->first_row / (geglu ? 2 : 1),
+                                  0};
     pd_vk_slice buffers[] = {buf_slice(p, op->x), buf_slice(p, op->out), slice->q, slice->s,
                              slice->h};
     pd_vk_dispatch d = {.groups = {1, 1, 1},
@@ -195,13 +220,11 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
                                  .x_format = p->formats[op->x],
                                  .y_format = p->formats[op->out]};
     pd_vk_product k = pd_vk_choose_product(p->backend->device, &shape);
-    uint32_t n_groups = pd_div_up(slice->n_rows, k.tile_m);
-    if (k.is_matvec)
-        spread(n_groups, &d.groups[0], &d.groups[1]);
-    else
-        d.groups[0] = n_groups;
     d.axis = k.is_matvec ? 2 : 1;
     d.per_group = k.tile_n;
+    d.groups[0] = pd_div_up(slice->n_rows, k.tile_m);
+    if (!k.is_matvec) return emit_tiles(p, i, d, k.desc, args, buffers, err);
+    spread(d.groups[0], &d.groups[0], &d.groups[1]);
     return emit(p, i, d, k.desc, &args, buffers, err);
 }
 
@@ -338,6 +361,22 @@ static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_err
     return emit(p, i, d, desc, &args, buffers, err);
 }
 
+/* Attention over many positions, cut along the rows. */
+static pd_status emit_query_tiles(pd_program *p, uint32_t i, pd_vk_dispatch d,
+                                  pd_vk_pipeline_desc desc, struct pd_args_attention args,
+                                  const pd_vk_slice *buffers, pd_error *err) {
+    uint32_t n = pd_div_up(p->desc.max_rows, p->tile_rows);
+    if (p->desc.max_seqs > 1) n = p->desc.max_rows; /* sequences begin tiles of their own */
+    uint32_t cuts = count_cuts(p, d.flops, n), per_cut = pd_div_up(n, cuts);
+    d.flops /= cuts;
+    for (uint32_t first = 0; first < n; first += per_cut) {
+        args.first_tile = d.first = first;
+        d.most = cuts > 1 ? per_cut : 0;
+        PD_TRY(emit(p, i, d, desc, &args, buffers, err));
+    }
+    return PD_OK;
+}
+
 static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_attention *op = &p->ops[i].attention;
     const pd_kv_shape *shape = &p->desc.kv;
@@ -367,7 +406,7 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                             .reads = {buf_range(p, op->q)},
                             .writes = {buf_range(p, op->out)}};
         if (k.n_splits > 1) d.writes[1] = partial_range(p);
-        PD_TRY(emit(p, i, d, k.desc, &args, buffers, err));
+        PD_TRY(emit_query_tiles(p, i, d, k.desc, args, buffers, err));
     }
     return k.n_splits > 1 && !k.merges ? emit_merge(p, i, k.n_splits, err) : PD_OK;
 }

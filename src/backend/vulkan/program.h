@@ -33,6 +33,7 @@ typedef struct pd_vk_dispatch {
     uint32_t groups[3];
     pd_vk_count count; /* NONE: groups as they are; else groups[axis] is computed per step */
     uint32_t axis, per_group;
+    uint32_t first, most; /* of the row axis' workgroups, those from `first` on; most 0: all */
     int32_t indirect; /* entry of the step buffer's dispatch table; -1: direct */
     uint32_t op_index;
     double flops; /* predicted work at the plan's most rows */
@@ -59,7 +60,7 @@ typedef struct pd_vk_step_layout {
 typedef struct pd_vk_grid {
     uint32_t groups[3];
     pd_vk_count count;
-    uint32_t axis, per_group;
+    uint32_t axis, per_group, first, most;
 } pd_vk_grid;
 
 struct pd_program {
@@ -94,6 +95,10 @@ struct pd_program {
 
 /* activation.c: fills p->formats. */
 void pd_vk_choose_formats(pd_program *p);
+
+/* Work that one submission may hold: about 50 ms, so that no watchdog wakes and a cancelled prompt
+ * stops soon. Single dispatches are cut to it too. */
+double pd_vk_submission_flops(const pd_vk_backend *b);
 
 /* lower.c: fills p->dispatches from p->ops. */
 pd_status pd_vk_lower(pd_program *p, pd_error *err);

@@ -13,8 +13,9 @@
 
 #include "backend/vulkan/program.h"
 
-/* 50 ms at half a TFLOP/s, the slowest GPU worth the name; a software rasteriser does 4 GFLOP/s. */
-static const double SEGMENT_FLOPS_GPU = 25e9, SEGMENT_FLOPS_SOFTWARE = 0.5e9;
+double pd_vk_submission_flops(const pd_vk_backend *b) {
+    return 0.05 * b->flops_per_s;
+}
 
 /* ---- indirect grids ------------------------------------------------------------------------- */
 
@@ -31,7 +32,9 @@ static pd_status assign_grid(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
     pd_vk_grid g = {.groups = {d->groups[0], d->groups[1], d->groups[2]},
                     .count = d->count,
                     .axis = d->axis,
-                    .per_group = d->per_group};
+                    .per_group = d->per_group,
+                    .first = d->first,
+                    .most = d->most};
     uint32_t i = 0;
     while (i < p->n_grids && memcmp(&p->grids[i], &g, sizeof g)) i++;
     if (i == PD_STEP_MAX_DISPATCHES)
@@ -198,9 +201,7 @@ done:
 /* ---- segments ------------------------------------------------------------------------------- */
 
 static uint32_t segment_end(const pd_program *p, uint32_t first) {
-    double budget =
-        p->backend->device->caps.is_software ? SEGMENT_FLOPS_SOFTWARE : SEGMENT_FLOPS_GPU;
-    double flops = 0;
+    double flops = 0, budget = pd_vk_submission_flops(p->backend);
     uint32_t i = first;
     while (i < p->n_dispatches && (i == first || flops + p->dispatches[i].flops <= budget))
         flops += p->dispatches[i++].flops;

@@ -39,7 +39,9 @@ static void write_grids(const pd_program *p, const uint32_t *counts, uint32_t *w
         const pd_vk_grid *g = &p->grids[i];
         uint32_t *to = words + 4 * i;
         memcpy(to, g->groups, sizeof g->groups);
-        to[g->axis] = pd_div_up(counts[g->count], g->per_group);
+        uint32_t n = pd_div_up(counts[g->count], g->per_group);
+        n = n > g->first ? n - g->first : 0;
+        to[g->axis] = g->most && n > g->most ? g->most : n;
     }
 }
 
