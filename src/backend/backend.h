@@ -1,6 +1,6 @@
-/* The narrow interface between the engine and whatever computes: twelve functions that take plans,
- * not operations. The engine validates; a backend may assume that a plan is well formed and a step
- * within the plan's limits. One thread at a time per backend.
+/* The narrow interface between the engine and whatever computes: fourteen functions that take
+ * plans, not operations. The engine validates; a backend may assume that a plan is well formed and
+ * a step within the plan's limits. One thread at a time per backend.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -69,6 +69,10 @@ typedef struct pd_backend_vtable {
      * comparing backends, for profiles, and for finding the operation that made a NaN. */
     pd_status (*trace)(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                        pd_error *err);
+
+    void (*count)(const pd_program *p, pd_step_counts *out);
+    /* pd_device_speed, but for `best`. Takes memory for the time of the call. */
+    pd_status (*measure)(pd_backend *b, pd_device_speed *out, pd_error *err);
 } pd_backend_vtable;
 
 /* Every backend's struct begins with this. */

@@ -365,5 +365,7 @@ const pd_session_stats *pd_session_get_stats(pd_session *s) {
     s->stats.kv_bytes = b.kv_bytes;
     s->stats.scratch_bytes = b.scratch_bytes;
     s->stats.device_peak_bytes = b.peak_bytes;
+    s->model->backend->v->count(s->decode.program, &s->stats.decode_step);
+    if (s->prefill.program) s->model->backend->v->count(s->prefill.program, &s->stats.prompt_step);
     return &s->stats;
 }

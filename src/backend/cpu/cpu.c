@@ -313,7 +313,9 @@ static const pd_backend_vtable cpu_vtable = {.close = cpu_close,
                                              .run = pd_cpu_run,
                                              .write = pd_cpu_write,
                                              .read = pd_cpu_read,
-                                             .trace = pd_cpu_trace};
+                                             .trace = pd_cpu_trace,
+                                             .count = pd_cpu_count_step,
+                                             .measure = pd_cpu_measure};
 
 pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **out,
                       pd_error *err) {

@@ -138,6 +138,8 @@ static const pd_backend_vtable VTABLE = {
     .write = pd_vk_program_write,
     .read = pd_vk_program_read,
     .trace = pd_vk_program_trace,
+    .count = pd_vk_program_count,
+    .measure = pd_vk_measure,
 };
 
 static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_desc *desc,

@@ -149,6 +149,13 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
     pd_free(p);
 }
 
+void pd_vk_program_count(const pd_program *p, pd_step_counts *out) {
+    *out = (pd_step_counts){
+        .n_dispatches = p->n_dispatches, .n_barriers = p->n_barriers, .n_submits = p->n_segments};
+    for (uint32_t i = 0; i < p->n_dispatches; i++)
+        out->n_layer_dispatches += p->ops[p->dispatches[i].op_index].layer >= 0;
+}
+
 /* ---- host access ---------------------------------------------------------------------------- */
 
 /* Where bytes [offset, offset + n) of a buffer's f32 values lie in its packed form: whole blocks.
