@@ -180,6 +180,20 @@ typedef enum pd_head_type {
     PD_HEAD_Q4_0  /* 4.5 bits */
 } pd_head_type;
 
+/* How close to the exact result the computation must stay (relative L2 of the logits). */
+typedef enum pd_precision {
+    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages (default) */
+    PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
+    PD_PRECISION_Q8     /* <= 3e-2: allows 8-bit activations */
+} pd_precision;
+
+typedef struct pd_session_desc {
+    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
+    uint32_t n_chunk; /* prompt tokens per step; default 512 */
+    pd_precision precision;
+    bool all_logits; /* keep the logits of every position of a step, not only of the last one */
+} pd_session_desc;
+
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
@@ -190,6 +204,9 @@ typedef struct pd_model_desc {
      * table that tokens are looked up in: there is one copy, and both uses see the new values. What
      * that costs: pd_session_head_cost. */
     pd_head_type head;
+    /* The session that will be made first: a GPU's pipelines for it are built while the weights are
+     * on their way. Others merely take longer. */
+    pd_session_desc session;
     pd_progress_fn progress;
     void *progress_ctx;
 } pd_model_desc;
@@ -319,20 +336,6 @@ pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *
 
 typedef struct pd_session pd_session;
 
-/* How close to the exact result the computation must stay (relative L2 of the logits). */
-typedef enum pd_precision {
-    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages (default) */
-    PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
-    PD_PRECISION_Q8     /* <= 3e-2: allows 8-bit activations */
-} pd_precision;
-
-typedef struct pd_session_desc {
-    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
-    uint32_t n_chunk; /* prompt tokens per step; default 512 */
-    pd_precision precision;
-    bool all_logits; /* keep the logits of every position of a step, not only of the last one */
-} pd_session_desc;
-
 /* What a step is made of. On the CPU a dispatch is a loop over the threads, which ends with all of
  * them waiting; there are no barriers and submissions to count. */
 typedef struct pd_step_counts {
@@ -342,11 +345,21 @@ typedef struct pd_step_counts {
     uint32_t n_submits;          /* command buffers */
 } pd_step_counts;
 
+/* What building a device's pipelines took since the model was opened, summed over threads. */
+typedef struct pd_build_stats {
+    uint32_t n_pipelines;
+    uint32_t n_shaders;   /* texts that had to be compiled: none when the cache folder has them */
+    uint64_t shader_ns;   /* spent on those */
+    uint64_t pipeline_ns; /* spent in the driver */
+} pd_build_stats;
+
 typedef struct pd_session_stats {
     uint64_t prompt_ns, decode_ns; /* time spent in multi-token and single-token steps */
     uint32_t n_prompt, n_decode;   /* tokens computed by each */
     uint32_t n_reused;             /* tokens that sync found already computed */
-    uint64_t compile_ns;           /* plans to programs: pipelines, buffers, command buffers */
+    uint64_t compile_ns;           /* plans to programs: what pipelines are not built yet, buffers,
+                                      command buffers */
+    pd_build_stats build;          /* all zero on the CPU */
     uint64_t kv_bytes;             /* device memory of the KV pages */
     uint64_t scratch_bytes;        /* device memory of activations and step buffers */
     uint64_t device_peak_bytes;    /* most device memory this process has held, weights included */

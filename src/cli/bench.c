@@ -75,21 +75,35 @@ static pd_status feed(pd_session *session, const bench_row *row, const uint32_t 
     return PD_OK;
 }
 
+static void note_start(bench_context *c, pd_session *session, uint64_t prompt_ns,
+                       uint64_t token_ns) {
+    if (c->started) return;
+    const pd_session_stats *stats = pd_session_get_stats(session);
+    c->started = true;
+    c->pipelines_ns = stats->compile_ns;
+    c->build = stats->build;
+    c->prompt_ns = prompt_ns;
+    c->token_ns = token_ns;
+}
+
 /* The clock runs from the first token behind the depth to the last one. ids: [depth + p + g + 1] */
-static pd_status time_once(pd_session *session, const bench_row *row, uint32_t *ids, uint64_t *ns,
-                           pd_error *err) {
+static pd_status time_once(bench_context *c, pd_session *session, const bench_row *row,
+                           uint32_t *ids, uint64_t *ns, pd_error *err) {
     uint32_t n = row->n_depth;
     if (n > 0) PD_TRY(pd_session_sync(session, ids, n, err));
     uint64_t start_ns = pd_clock_ns();
     if (row->n_prompt > 0) {
         n += row->n_prompt;
         PD_TRY(feed(session, row, ids, row->n_depth, n, err));
+        uint64_t fed_ns = pd_clock_ns();
         PD_TRY(pd_session_argmax(session, &ids[n], err));
+        note_start(c, session, fed_ns - start_ns, pd_clock_ns() - fed_ns);
     }
     for (uint32_t i = 0; i < row->n_gen; i++) {
         n++;
         PD_TRY(pd_session_sync(session, ids, n, err));
         PD_TRY(pd_session_argmax(session, &ids[n], err));
+        note_start(c, session, 0, pd_clock_ns() - start_ns);
     }
     *ns = pd_clock_ns() - start_ns;
     return PD_OK;
@@ -106,7 +120,7 @@ static pd_status measure(bench_context *c, pd_session *session, bench_row *row, 
         uint64_t ns = 0;
         fill_ids(ids, n_tokens + 1, pd_model_get_info(c->model)->n_vocab);
         ids[row->n_depth] = (ids[row->n_depth] + i) % pd_model_get_info(c->model)->n_vocab;
-        PD_TRY(time_once(session, row, ids, &ns, err));
+        PD_TRY(time_once(c, session, row, ids, &ns, err));
         if (i > 0) row->samples_ns[i - 1] = ns;
     }
     finish_row(row);

@@ -47,6 +47,19 @@ static void add_model_fields(cJSON *j, const bench_context *c) {
     cJSON_AddStringToObject(j, "head_type", info->head_type);
 }
 
+/* What it took to the first token of the first test. */
+static void add_start_fields(cJSON *j, const bench_context *c) {
+    const pd_load_stats *load = pd_model_get_load_stats(c->model);
+    cJSON_AddNumberToObject(j, "start_read_ns", (double)load->read_ns);
+    cJSON_AddNumberToObject(j, "start_device_ns", (double)load->device_ns);
+    cJSON_AddNumberToObject(j, "start_upload_ns", (double)load->upload_ns);
+    cJSON_AddNumberToObject(j, "start_pipelines_ns", (double)c->pipelines_ns);
+    cJSON_AddNumberToObject(j, "start_prompt_ns", (double)c->prompt_ns);
+    cJSON_AddNumberToObject(j, "start_token_ns", (double)c->token_ns);
+    cJSON_AddNumberToObject(j, "start_n_pipelines", c->build.n_pipelines);
+    cJSON_AddNumberToObject(j, "start_n_shaders_compiled", c->build.n_shaders);
+}
+
 static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *row) {
     const char *kv = c->precision == PD_PRECISION_EXACT ? "f32" : "f16";
     cJSON_AddNumberToObject(j, "n_batch", row->n_batch);
@@ -99,6 +112,7 @@ static bool with_profile(const bench_context *c) {
 static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_samples) {
     cJSON *j = cJSON_CreateObject();
     add_model_fields(j, c);
+    add_start_fields(j, c);
     add_test_fields(j, c, row);
     if (with_profile(c)) add_speed_fields(j, &c->speed);
     if (!with_samples) return j;
@@ -182,6 +196,17 @@ static void print_markdown_row(const bench_context *c, const bench_row *row) {
     if (with_profile(c)) bench_print_profile(c, row);
 }
 
+static void print_start(const bench_context *c) {
+    const pd_load_stats *load = pd_model_get_load_stats(c->model);
+    if (!c->started) return;
+    uint64_t ns = load->total_ns + c->pipelines_ns + c->prompt_ns + c->token_ns;
+    printf("start: %.1f ms to the first token: read %.1f, device %.1f, upload %.1f, pipelines %.1f "
+           "(%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
+           (double)ns / 1e6, (double)load->read_ns / 1e6, (double)load->device_ns / 1e6,
+           (double)load->upload_ns / 1e6, (double)c->pipelines_ns / 1e6, c->build.n_pipelines,
+           c->build.n_shaders, (double)c->prompt_ns / 1e6, (double)c->token_ns / 1e6);
+}
+
 static void print_step(const char *what, const pd_step_counts *n, const bench_context *c) {
     if (n->n_dispatches == 0) return;
     double n_layers = pd_model_get_info(c->model)->n_layers;
@@ -226,6 +251,7 @@ void bench_print_end(bench_context *c) {
     if (strcmp(output_format(c), "md") != 0) return;
     printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
            pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
+    print_start(c);
     print_step("a step of one token", &c->decode_step, c);
     print_step("a prompt's step", &c->prompt_step, c);
 }

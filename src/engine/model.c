@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/model.h"
+#include "engine/session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -87,10 +87,14 @@ static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) 
 static pd_status load_weights(pd_model *m, load_progress *progress, pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
-    pd_plan plan;
+    pd_plan plan, expected[2];
+    uint32_t n_expected;
+    pd_session_plans(m, &desc->session, expected, &n_expected);
+    m->backend->v->expect(m->backend, expected, n_expected);
     pd_status status = pd_plan_text(&m->config, m->weights, &one, &plan, err);
     if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, report, progress, err);
     pd_plan_free(&plan);
+    for (uint32_t i = 0; i < n_expected; i++) pd_plan_free(&expected[i]);
     if (status == PD_OK) forget_file(m);
     return status;
 }

@@ -17,6 +17,7 @@ expect_ok $bench -p 8-32*2 -n 0 -o json
 expect_text "prompt lengths of 8-32*2" "8,16,32" "$(jq -r 'map(.n_prompt | tostring) | join(",")' "$work/out")"
 jq -e 'all(.[]; (.samples_ns | length) == 2 and (.samples_ts | length) == 2 and .avg_ts > 0 and
   .stddev_ts >= 0 and .n_gen == 0 and .n_depth == 0 and .n_batch == 2048 and .n_ubatch == 512 and
+  .start_read_ns > 0 and .start_prompt_ns > 0 and .start_n_pipelines == 0 and
   .n_dispatches > .n_layer_dispatches and .n_layer_dispatches > 0 and .n_threads > 0 and
   .model_n_params > 0 and .model_size > 0 and (.build_commit | length) > 0 and
   (.cpu_info | length) > 0 and (.test_time | test("^20..-..-..T..:..:..Z$")) and

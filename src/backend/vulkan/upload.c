@@ -415,6 +415,7 @@ static pd_status upload_from(pd_vk_weights *w, uint32_t first, pd_error *err) {
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(cut_slices(w, &w->matrices[i], err));
     PD_TRY(pd_vk_memory_check(&w->backend->memory, PD_VK_FOR_WEIGHTS, w->bytes_to_place,
                               "the model's weights", err));
+    pd_vk_build_expected(w->backend);
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_create(w, &w->stages[i], err));
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(upload_matrix(w, &w->matrices[i], err));
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_wait(w, &w->stages[i], err));
