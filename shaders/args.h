@@ -123,7 +123,7 @@ struct pd_args_repack {
 /* measure_*: what a device can do (measure_peak.glsl) */
 struct pd_args_measure {
     PD_U32 n; /* 16-byte pieces to copy, or rounds */
-    PD_F32 scale, offset;
+    PD_F32 factor;
 };
 
 #endif

@@ -6,8 +6,8 @@
 
 layout(push_constant) uniform Push { pd_args_measure args; };
 
-#define VALUE       f16vec2
-#define START(i)    f16vec2(vec2(i & 63u))
-#define STEP(v)     fma(v, f16vec2(vec2(args.scale)), f16vec2(vec2(args.offset)))
-#define TO_FLOAT(v) (float(v.x) + float(v.y))
+#define VALUE         f16vec2
+#define START(i)      f16vec2(vec2(i & 63u, i & 31u))
+#define STEP(v, next) fma(next, f16vec2(vec2(args.factor)), v)
+#define TO_FLOAT(v)   (float(v.x) + float(v.y))
 #include "measure_peak.glsl"

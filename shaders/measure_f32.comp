@@ -5,8 +5,8 @@
 
 layout(push_constant) uniform Push { pd_args_measure args; };
 
-#define VALUE       float
-#define START(i)    float(i)
-#define STEP(v)     fma(v, args.scale, args.offset)
-#define TO_FLOAT(v) (v)
+#define VALUE         float
+#define START(i)      float(i)
+#define STEP(v, next) fma(next, args.factor, v)
+#define TO_FLOAT(v)   (v)
 #include "measure_peak.glsl"

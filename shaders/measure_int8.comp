@@ -11,8 +11,8 @@ layout(push_constant) uniform Push { pd_args_measure args; };
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
 int dot4(int a, int b, spirv_literal int format);
 
-#define VALUE       int
-#define START(i)    int(i)
-#define STEP(v)     (v + dot4(v, floatBitsToInt(args.scale), 0))
-#define TO_FLOAT(v) float(v)
+#define VALUE         int
+#define START(i)      int(i)
+#define STEP(v, next) (v + dot4(next, floatBitsToInt(args.factor), 0))
+#define TO_FLOAT(v)   float(v)
 #include "measure_peak.glsl"

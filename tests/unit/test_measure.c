@@ -49,6 +49,18 @@ static void unknown_devices_are_refused(void **state) {
     assert_non_null(strstr(err.message, "no such device"));
 }
 
+static void models_without_a_device_are_refused(void **state) {
+    (void)state;
+    pd_model *m;
+    pd_device_speed s;
+    pd_error err = {0};
+    pd_model_desc desc = {.vocab_only = true};
+    assert_int_equal(pd_model_open(PERIDOT_TEST_DATA "/golden/small-q4_0.gguf", &desc, &m, &err),
+                     PD_OK);
+    assert_int_equal(pd_model_measure(m, &s, &err), PD_ERR_ARGUMENT);
+    pd_model_close(m);
+}
+
 static void peaks_have_names(void **state) {
     (void)state;
     for (int i = 0; i < PD_PEAK_COUNT; i++)
@@ -105,10 +117,13 @@ static void memory_is_given_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_processor),           cmocka_unit_test(unknown_devices_are_refused),
+        cmocka_unit_test(the_processor),
+        cmocka_unit_test(unknown_devices_are_refused),
+        cmocka_unit_test(models_without_a_device_are_refused),
         cmocka_unit_test(peaks_have_names),
 #ifdef PERIDOT_HAS_VULKAN
-        cmocka_unit_test(a_vulkan_device),         cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(a_vulkan_device),
+        cmocka_unit_test(memory_is_given_back),
 #endif
         cmocka_unit_test(check_validation_silent),
     };
