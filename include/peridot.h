@@ -419,7 +419,7 @@ typedef struct pd_profile_op {
     uint32_t n_rows;  /* tokens, or outputs */
     uint64_t ns;      /* device time, one operation at a time: overlap is not seen */
     uint64_t bytes;   /* that it cannot help reading or writing: each weight once, K and V of every
-                         visible position once, activations */
+                         visible position once, activations as 4-byte values */
     double flops;     /* multiplications and additions of its matrix products and attention */
 } pd_profile_op;
 /* Return false to stop. */
