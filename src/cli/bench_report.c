@@ -52,6 +52,7 @@ static void add_start_fields(cJSON *j, const bench_context *c) {
     const pd_load_stats *load = pd_model_get_load_stats(c->model);
     cJSON_AddNumberToObject(j, "start_read_ns", (double)load->read_ns);
     cJSON_AddNumberToObject(j, "start_device_ns", (double)load->device_ns);
+    cJSON_AddNumberToObject(j, "start_head_ns", (double)load->head_ns);
     cJSON_AddNumberToObject(j, "start_upload_ns", (double)load->upload_ns);
     cJSON_AddNumberToObject(j, "start_pipelines_ns", (double)c->pipelines_ns);
     cJSON_AddNumberToObject(j, "start_prompt_ns", (double)c->prompt_ns);
@@ -200,9 +201,10 @@ static void print_start(const bench_context *c) {
     const pd_load_stats *load = pd_model_get_load_stats(c->model);
     if (!c->started) return;
     uint64_t ns = load->total_ns + c->pipelines_ns + c->prompt_ns + c->token_ns;
-    printf("start: %.1f ms to the first token: read %.1f, device %.1f, upload %.1f, pipelines %.1f "
-           "(%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
-           (double)ns / 1e6, (double)load->read_ns / 1e6, (double)load->device_ns / 1e6,
+    printf("start: %.1f ms to the first token: read %.1f, device %.1f, ", (double)ns / 1e6,
+           (double)load->read_ns / 1e6, (double)load->device_ns / 1e6);
+    if (load->head_ns) printf("head %.1f, ", (double)load->head_ns / 1e6);
+    printf("upload %.1f, pipelines %.1f (%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
            (double)load->upload_ns / 1e6, (double)c->pipelines_ns / 1e6, c->build.n_pipelines,
            c->build.n_shaders, (double)c->prompt_ns / 1e6, (double)c->token_ns / 1e6);
 }
