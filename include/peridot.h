@@ -139,6 +139,28 @@ typedef struct pd_device_info {
 pd_status pd_device_list(pd_device_info *out, uint32_t cap, uint32_t *count,
                          const char **vulkan_note, pd_error *err);
 
+/* What a device does per nanosecond when nothing else is asked of it: the measure of a profile. */
+typedef enum pd_peak {
+    PD_PEAK_F32,  /* 32-bit fused multiply-add */
+    PD_PEAK_F16,  /* the same with pairs of 16-bit floats */
+    PD_PEAK_INT8, /* 4x8-bit integer dot product, accumulated */
+    PD_PEAK_COUNT
+} pd_peak;
+const char *pd_peak_name(pd_peak peak); /* "f32 FMA", ... */
+
+typedef struct pd_device_speed {
+    double copy_gb_s; /* bytes read and bytes written, between buffers larger than most caches */
+    double gflop_s[PD_PEAK_COUNT]; /* additions and multiplications; 0: the device cannot */
+    pd_peak best;                  /* the largest of them: the matrix peak */
+    double dispatch_us;            /* an empty dispatch and the barrier behind it (the CPU: an empty
+                                      loop over all threads) */
+} pd_device_speed;
+
+/* Opens the device, measures it, best of several repetitions of each, and closes it. Less than a
+ * second. n_threads: as in pd_model_desc. Errors: NO_DEVICE, MEMORY_DEVICE, DEVICE. */
+pd_status pd_device_measure(const char *device, uint32_t n_threads, pd_device_speed *out,
+                            pd_error *err);
+
 /* ---------------------------------------------------------------------------------------------
  * Models
  * ------------------------------------------------------------------------------------------- */
@@ -158,6 +180,20 @@ typedef enum pd_head_type {
     PD_HEAD_Q4_0  /* 4.5 bits */
 } pd_head_type;
 
+/* How close to the exact result the computation must stay (relative L2 of the logits). */
+typedef enum pd_precision {
+    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages (default) */
+    PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
+    PD_PRECISION_Q8     /* <= 3e-2: allows 8-bit activations */
+} pd_precision;
+
+typedef struct pd_session_desc {
+    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
+    uint32_t n_chunk; /* prompt tokens per step; default 512 */
+    pd_precision precision;
+    bool all_logits; /* keep the logits of every position of a step, not only of the last one */
+} pd_session_desc;
+
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
@@ -168,6 +204,9 @@ typedef struct pd_model_desc {
      * table that tokens are looked up in: there is one copy, and both uses see the new values. What
      * that costs: pd_session_head_cost. */
     pd_head_type head;
+    /* The session that will be made first: a GPU's pipelines for it are built while the weights are
+     * on their way. Others merely take longer. */
+    pd_session_desc session;
     pd_progress_fn progress;
     void *progress_ctx;
 } pd_model_desc;
@@ -207,6 +246,9 @@ void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
 const pd_model_info *pd_model_get_info(const pd_model *model);
 const pd_load_stats *pd_model_get_load_stats(const pd_model *model);
 const pd_device_info *pd_model_get_device(const pd_model *model); /* NULL when vocab_only */
+/* As pd_device_measure, on the model's device and in what memory it has left; counts as a call on
+ * one of the model's sessions. Errors: ARGUMENT (vocab_only) besides. */
+pd_status pd_model_measure(pd_model *model, pd_device_speed *out, pd_error *err);
 
 /* ---------------------------------------------------------------------------------------------
  * Text and tokens
@@ -294,29 +336,36 @@ pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *
 
 typedef struct pd_session pd_session;
 
-/* How close to the exact result the computation must stay (relative L2 of the logits). */
-typedef enum pd_precision {
-    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages (default) */
-    PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
-    PD_PRECISION_Q8     /* <= 3e-2: allows 8-bit activations */
-} pd_precision;
+/* What a step is made of. On the CPU a dispatch is a loop over the threads, which ends with all of
+ * them waiting; there are no barriers and submissions to count. */
+typedef struct pd_step_counts {
+    uint32_t n_dispatches;
+    uint32_t n_layer_dispatches; /* those of the layers, all layers together */
+    uint32_t n_barriers;         /* between dispatches */
+    uint32_t n_submits;          /* command buffers */
+} pd_step_counts;
 
-typedef struct pd_session_desc {
-    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
-    uint32_t n_chunk; /* prompt tokens per step; default 512 */
-    pd_precision precision;
-    bool all_logits; /* keep the logits of every position of a step, not only of the last one */
-} pd_session_desc;
+/* What building a device's pipelines took since the model was opened, summed over threads. */
+typedef struct pd_build_stats {
+    uint32_t n_pipelines;
+    uint32_t n_shaders;   /* texts that had to be compiled: none when the cache folder has them */
+    uint64_t shader_ns;   /* spent on those */
+    uint64_t pipeline_ns; /* spent in the driver */
+} pd_build_stats;
 
 typedef struct pd_session_stats {
     uint64_t prompt_ns, decode_ns; /* time spent in multi-token and single-token steps */
     uint32_t n_prompt, n_decode;   /* tokens computed by each */
     uint32_t n_reused;             /* tokens that sync found already computed */
-    uint64_t compile_ns;           /* plans to programs: pipelines, buffers, command buffers */
+    uint64_t compile_ns;           /* plans to programs: what pipelines are not built yet, buffers,
+                                      command buffers */
+    pd_build_stats build;          /* all zero on the CPU */
     uint64_t kv_bytes;             /* device memory of the KV pages */
     uint64_t scratch_bytes;        /* device memory of activations and step buffers */
     uint64_t device_peak_bytes;    /* most device memory this process has held, weights included */
     uint64_t logits_hash;          /* XXH3 of the last full logits read back; 0 if none were */
+    pd_step_counts prompt_step;    /* of n_chunk tokens; all zero with chunks of one */
+    pd_step_counts decode_step;
 } pd_session_stats;
 
 /* Allocates everything on the device that the session will ever need, but for a buffer for reading
@@ -362,20 +411,24 @@ void pd_session_resume(pd_session *session);
 
 const pd_session_stats *pd_session_get_stats(pd_session *session);
 
-/* What one kind of operation took in a step, over all layers. */
-typedef struct pd_profile_row {
-    char op[32];    /* "gate_up", "attention", ... */
-    uint32_t n_ops; /* how many of them the step has */
-    uint64_t ns;    /* device time, one operation at a time: overlap is not seen */
-    uint64_t bytes; /* of weights, and of K and V in attention, that they have to read */
-    double flops;   /* multiplications and additions that they have to make */
-} pd_profile_row;
+/* One operation of a step. */
+typedef struct pd_profile_op {
+    const char *name; /* "l03.gate_up"; valid during the call */
+    const char *kind; /* "gate_up": the same in every layer */
+    int32_t layer;    /* -1: outside the layers */
+    uint32_t n_rows;  /* tokens, or outputs */
+    uint64_t ns;      /* device time, one operation at a time: overlap is not seen */
+    uint64_t bytes;   /* that it cannot help reading or writing: each weight once, K and V of every
+                         visible position once, activations as 4-byte values */
+    double flops;     /* multiplications and additions of its matrix products and attention */
+} pd_profile_op;
+/* Return false to stop. */
+typedef bool (*pd_profile_fn)(void *ctx, const pd_profile_op *op);
 
-/* Runs the session's last step again, operation by operation, and tells where its time goes. The
- * timeline stays as it is. Fills at most cap rows in the order of the plan; *n_rows is how many
- * there are. Slow. Errors: ARGUMENT (nothing was computed yet), DEVICE. */
-pd_status pd_session_profile(pd_session *session, pd_profile_row *rows, uint32_t cap,
-                             uint32_t *n_rows, pd_error *err);
+/* Runs the session's last step again, operation by operation, and tells where its time goes, in the
+ * order of the plan. The timeline stays as it is. Slow. Errors: ARGUMENT (nothing was computed
+ * yet), DEVICE. */
+pd_status pd_session_profile(pd_session *session, pd_profile_fn fn, void *ctx, pd_error *err);
 
 /* What requantising the head did to the next token's probabilities at the last positions. */
 typedef struct pd_head_cost {

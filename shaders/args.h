@@ -122,4 +122,10 @@ struct pd_args_repack {
     PD_U32 row_step;  /* 2 where rows of two matrices are interleaved */
 };
 
+/* measure_*: what a device can do (measure_peak.glsl) */
+struct pd_args_measure {
+    PD_U32 n; /* 16-byte pieces to copy, or rounds */
+    PD_F32 factor;
+};
+
 #endif

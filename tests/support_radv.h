@@ -1,9 +1,16 @@
 /* What AMD's compiler makes of the kernels, without an AMD GPU.
  *
  * Mesa's RADV offers "null hardware" when RADV_FORCE_FAMILY names a chip: a device without memory
- * or queues that work, whose compiler is the real one. With RADV_DEBUG=shaderstats it writes, for
- * each pipeline, a block to stderr:
+ * or queues that work, whose compiler is the real one. With RADV_DEBUG=shaders,shaderstats it
+ * writes, for each pipeline, this to stderr (and much more):
  *
+ *     After RA:
+ *     ACO shader stage: compute_cs
+ *     ...
+ *         v4: %12:v[4-7] = buffer_load_dwordx4 ...       the same names for all chips
+ *     ...
+ *     disasm:
+ *     ...
  *     *** SHADER STATS ***
  *     VGPRs: 48
  *     Spilled VGPRs: 0
@@ -12,7 +19,7 @@
  *
  * The variables must be set before the instance is made, so a child process does the compiling:
  * the program runs itself again with `--radv-child`, and the parent reads its stderr, where
- * the child puts a line "@name <pipeline>" after each block.
+ * the child puts a line "@driver <name and version>" first and "@name <pipeline>" after each block.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -53,8 +60,11 @@ static const char *const radv_field_names[RADV_FIELDS] = {
 
 typedef struct radv_row {
     char name[64];
-    unsigned n_fields; /* how many were found; RADV_FIELDS when all */
+    const char *driver; /* "radv Mesa 22.3.6" */
+    unsigned n_fields;  /* how many were found; RADV_FIELDS when all */
     unsigned long value[RADV_FIELDS];
+    bool has_code;           /* its instructions were shown */
+    unsigned long n_loads16; /* of them: loads of 16 bytes from a buffer */
 } radv_row;
 
 typedef void (*radv_row_fn)(void *ctx, const radv_row *row);
@@ -85,7 +95,7 @@ static int radv_compile_all(pd_vk_device *d) {
 }
 
 /* UINT32_MAX: there is none. */
-static uint32_t radv_find_device(void) {
+static uint32_t radv_find_device(char driver[256]) {
     VkPhysicalDevice all[32];
     VkInstance instance;
     uint32_t n = 0, found = UINT32_MAX;
@@ -94,7 +104,9 @@ static uint32_t radv_find_device(void) {
     for (uint32_t i = 0; i < n && i < 32 && found == UINT32_MAX; i++) {
         pd_device_info info;
         pd_vk_describe(all[i], i, &info);
-        if (strstr(info.name, "Null hardware")) found = i;
+        if (!strstr(info.name, "Null hardware")) continue;
+        found = i;
+        snprintf(driver, 256, "%s", info.driver);
     }
     pd_vk_instance_close();
     return found;
@@ -108,8 +120,10 @@ static bool radv_is_child(int argc, char **argv) {
 static int radv_child_main(const char *what) {
     pd_vk_device *d;
     pd_error err = {0};
-    uint32_t index = radv_find_device();
+    char driver[256];
+    uint32_t index = radv_find_device(driver);
     if (index == UINT32_MAX) return RADV_NO_DEVICE;
+    fprintf(stderr, "@driver %s\n", driver);
     if (strcmp(what, "--radv-probe") == 0) return 0;
     if (pd_vk_device_open(index, &d, &err) != PD_OK) return radv_fail(&err);
     int result = radv_compile_all(d);
@@ -128,26 +142,45 @@ static void radv_read_field(radv_row *row, const char *line) {
     }
 }
 
-static void radv_read_rows(FILE *from, radv_row_fn fn, void *ctx) {
+static bool radv_starts(const char *line, const char *with) {
+    return strncmp(line, with, strlen(with)) == 0;
+}
+
+/* A line between two pipelines' names. *in_code: of ACO's last form of the program. */
+static void radv_read_line(radv_row *row, const char *line, bool *in_code) {
+    if (radv_starts(line, "After RA:"))
+        row->has_code = *in_code = true;
+    else if (radv_starts(line, "disasm:") || radv_starts(line, "*** SHADER STATS"))
+        *in_code = false;
+    else if (*in_code)
+        row->n_loads16 += strstr(line, "buffer_load_dwordx4") != NULL; /* s_buffer_load too */
+    else
+        radv_read_field(row, line);
+}
+
+static void radv_read_rows(FILE *from, radv_row_fn fn, void *ctx, char driver[256]) {
     char line[512];
-    radv_row row = {0};
+    bool in_code = false;
+    radv_row row = {.driver = driver};
     while (fgets(line, sizeof line, from)) {
         line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "@failed", 7) == 0) printf("%s\n", line);
-        if (strncmp(line, "@name ", 6) != 0) {
-            radv_read_field(&row, line);
+        if (radv_starts(line, "@failed")) printf("%s\n", line);
+        if (radv_starts(line, "@driver ")) snprintf(driver, 256, "%.255s", line + 8);
+        if (!radv_starts(line, "@name ")) {
+            radv_read_line(&row, line, &in_code);
             continue;
         }
         snprintf(row.name, sizeof row.name, "%.63s", line + 6);
-        fn(ctx, &row);
-        row = (radv_row){0};
+        if (fn) fn(ctx, &row);
+        row = (radv_row){.driver = driver};
+        in_code = false;
     }
 }
 
 static void radv_exec_child(const char *program, const char *family, const char *what,
                             int write_end) {
     setenv("RADV_FORCE_FAMILY", family, 1);
-    setenv("RADV_DEBUG", "shaderstats,nocache", 1);
+    setenv("RADV_DEBUG", "shaders,shaderstats,nocache", 1);
     setenv("PERIDOT_CACHE_DIR", "/dev/null/none", 1); /* cached pipelines report nothing */
     setenv("NODEVICE_SELECT", "1", 1); /* Mesa's selection layer asks more than the device has */
     unsetenv("PERIDOT_VALIDATION");
@@ -157,9 +190,10 @@ static void radv_exec_child(const char *program, const char *family, const char 
 }
 
 /* Runs `program` (argv[0]) for one chip ("navi21", "gfx1100", "vega10"), calling fn for each
- * pipeline; without fn only looks whether RADV is there. Returns the child's exit status:
- * RADV_NO_DEVICE without RADV, 128 after a crash. */
+ * pipeline; without fn only looks whether RADV is there, and ctx is a char[256] for its name and
+ * version. Returns the child's exit status: RADV_NO_DEVICE without RADV, 128 after a crash. */
 static int radv_run(const char *program, const char *family, radv_row_fn fn, void *ctx) {
+    char driver[256] = "";
     int ends[2];
     if (pipe(ends) != 0) return 1;
     fflush(stdout);
@@ -170,8 +204,9 @@ static int radv_run(const char *program, const char *family, radv_row_fn fn, voi
     }
     close(ends[1]);
     FILE *from = fdopen(ends[0], "r");
-    if (from && fn) radv_read_rows(from, fn, ctx);
+    if (from) radv_read_rows(from, fn, ctx, driver);
     if (from) fclose(from);
+    if (!fn) snprintf(ctx, sizeof driver, "%s", driver);
     int status = 0;
     if (pid < 0 || waitpid(pid, &status, 0) != pid) return 1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;

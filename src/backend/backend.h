@@ -1,6 +1,6 @@
-/* The narrow interface between the engine and whatever computes: twelve functions that take plans,
- * not operations. The engine validates; a backend may assume that a plan is well formed and a step
- * within the plan's limits. One thread at a time per backend.
+/* The narrow interface between the engine and whatever computes: fifteen functions that take
+ * plans, not operations. The engine validates; a backend may assume that a plan is well formed and
+ * a step within the plan's limits. One thread at a time per backend.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,6 +23,7 @@ typedef struct pd_backend_stats {
     uint64_t weight_bytes, kv_bytes, scratch_bytes; /* held now */
     uint64_t peak_bytes;  /* most that was held at once, staging included */
     uint64_t limit_bytes; /* what may be held; 0: no limit known */
+    pd_build_stats build;
 } pd_backend_stats;
 
 /* One operation's output as `trace` shows it: rows of `width` 4-byte values. An operation that
@@ -42,6 +43,10 @@ typedef struct pd_backend_vtable {
     void (*close)(pd_backend *b);
     const pd_device_info *(*info)(const pd_backend *b);
     void (*stats)(const pd_backend *b, pd_backend_stats *out);
+
+    /* Programs of these plans will be compiled: whatever else they need may be made while load is
+     * under way. They must live until load returns. Only a hint. */
+    void (*expect)(pd_backend *b, const pd_plan *plans, uint32_t n);
 
     /* Places every weight that the plan's operations name on the device, each once. The mapping
      * must stay open: a backend may go on reading it. Errors: MEMORY_DEVICE, DEVICE, CANCELLED. */
@@ -69,6 +74,10 @@ typedef struct pd_backend_vtable {
      * comparing backends, for profiles, and for finding the operation that made a NaN. */
     pd_status (*trace)(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                        pd_error *err);
+
+    void (*count)(const pd_program *p, pd_step_counts *out);
+    /* pd_device_speed, but for `best`. Takes memory for the time of the call. */
+    pd_status (*measure)(pd_backend *b, pd_device_speed *out, pd_error *err);
 } pd_backend_vtable;
 
 /* Every backend's struct begins with this. */

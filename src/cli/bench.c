@@ -1,6 +1,6 @@
 /* `peridot bench`: speed of prompts and of generation, measured as llama-bench measures it.
  *
- *     pp N    N tokens in steps of --batch-size
+ *     pp N    N tokens, handed over --batch-size at a time, computed --ubatch-size at a time
  *     tg N    N tokens, one step each, the next one being the most probable
  *     @ d D   D tokens are in the context before the clock starts
  *
@@ -31,7 +31,7 @@ typedef struct number_list {
 } number_list;
 
 typedef struct bench_lists {
-    number_list prompts, gens, pairs, depths, batches;
+    number_list prompts, gens, pairs, depths, batches, ubatches;
 } bench_lists;
 
 /* ---- one test ------------------------------------------------------------------------------- */
@@ -65,21 +65,45 @@ static void fill_ids(uint32_t *ids, uint32_t n, uint32_t n_vocab) {
     }
 }
 
+/* Hands over ids[n_done..n), a batch at a time. */
+static pd_status feed(pd_session *session, const bench_row *row, const uint32_t *ids,
+                      uint32_t n_done, uint32_t n, pd_error *err) {
+    while (n_done < n) {
+        n_done += n - n_done < row->n_batch ? n - n_done : row->n_batch;
+        PD_TRY(pd_session_sync(session, ids, n_done, err));
+    }
+    return PD_OK;
+}
+
+static void note_start(bench_context *c, pd_session *session, uint64_t prompt_ns,
+                       uint64_t token_ns) {
+    if (c->started) return;
+    const pd_session_stats *stats = pd_session_get_stats(session);
+    c->started = true;
+    c->pipelines_ns = stats->compile_ns;
+    c->build = stats->build;
+    c->prompt_ns = prompt_ns;
+    c->token_ns = token_ns;
+}
+
 /* The clock runs from the first token behind the depth to the last one. ids: [depth + p + g + 1] */
-static pd_status time_once(pd_session *session, const bench_row *row, uint32_t *ids, uint64_t *ns,
-                           pd_error *err) {
+static pd_status time_once(bench_context *c, pd_session *session, const bench_row *row,
+                           uint32_t *ids, uint64_t *ns, pd_error *err) {
     uint32_t n = row->n_depth;
     if (n > 0) PD_TRY(pd_session_sync(session, ids, n, err));
     uint64_t start_ns = pd_clock_ns();
     if (row->n_prompt > 0) {
         n += row->n_prompt;
-        PD_TRY(pd_session_sync(session, ids, n, err));
+        PD_TRY(feed(session, row, ids, row->n_depth, n, err));
+        uint64_t fed_ns = pd_clock_ns();
         PD_TRY(pd_session_argmax(session, &ids[n], err));
+        note_start(c, session, fed_ns - start_ns, pd_clock_ns() - fed_ns);
     }
     for (uint32_t i = 0; i < row->n_gen; i++) {
         n++;
         PD_TRY(pd_session_sync(session, ids, n, err));
         PD_TRY(pd_session_argmax(session, &ids[n], err));
+        note_start(c, session, 0, pd_clock_ns() - start_ns);
     }
     *ns = pd_clock_ns() - start_ns;
     return PD_OK;
@@ -96,15 +120,17 @@ static pd_status measure(bench_context *c, pd_session *session, bench_row *row, 
         uint64_t ns = 0;
         fill_ids(ids, n_tokens + 1, pd_model_get_info(c->model)->n_vocab);
         ids[row->n_depth] = (ids[row->n_depth] + i) % pd_model_get_info(c->model)->n_vocab;
-        PD_TRY(time_once(session, row, ids, &ns, err));
+        PD_TRY(time_once(c, session, row, ids, &ns, err));
         if (i > 0) row->samples_ns[i - 1] = ns;
     }
     finish_row(row);
-    PD_TRY(bench_print_row(c, row, err));
-    if (!cli_given(c->o, OPT_BENCH_PROFILE)) return PD_OK;
-    char name[64];
-    bench_test_name(row, name);
-    return bench_print_profile(session, name, err);
+    const pd_session_stats *stats = pd_session_get_stats(session);
+    c->decode_step = stats->decode_step;
+    if (stats->prompt_step.n_dispatches) c->prompt_step = stats->prompt_step;
+    row->step = row->n_gen || row->n_ubatch == 1 ? stats->decode_step : stats->prompt_step;
+    if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace)
+        PD_TRY(bench_take_profile(c, session, row, err));
+    return bench_print_row(c, row, err);
 }
 
 static pd_status run_test(bench_context *c, pd_model *model, bench_row *row, pd_error *err) {
@@ -112,7 +138,7 @@ static pd_status run_test(bench_context *c, pd_model *model, bench_row *row, pd_
     uint32_t n_train = pd_model_get_info(model)->n_ctx_train;
     uint64_t n_ctx = pd_round_up(n_tokens, 256);
     pd_session_desc desc = {.n_ctx = n_ctx < n_train ? (uint32_t)n_ctx : n_train,
-                            .n_chunk = row->n_batch,
+                            .n_chunk = row->n_ubatch,
                             .precision = c->precision};
     row->n_samples = cli_u32(c->o, OPT_BENCH_REPEAT);
     row->samples_ns = pd_alloc(row->n_samples, sizeof *row->samples_ns);
@@ -148,6 +174,7 @@ static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err)
     PD_TRY(read_list(o, OPT_BENCH_PG, 0, &l->pairs, err));
     PD_TRY(read_list(o, OPT_BENCH_DEPTH, 0, &l->depths, err));
     PD_TRY(read_list(o, OPT_BENCH_BATCH, 1, &l->batches, err));
+    PD_TRY(read_list(o, OPT_BENCH_UBATCH, 1, &l->ubatches, err));
     if (l->pairs.n % 2 != 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt-gen takes pairs P,G, but has %u numbers",
                         l->pairs.n);
@@ -160,11 +187,11 @@ static void free_lists(bench_lists *l) {
     pd_free(l->pairs.values);
     pd_free(l->depths.values);
     pd_free(l->batches.values);
+    pd_free(l->ubatches.values);
 }
 
 static pd_status run_tests_at(bench_context *c, pd_model *model, const bench_lists *l,
-                              uint32_t n_depth, uint32_t n_batch, pd_error *err) {
-    bench_row row = {.n_depth = n_depth, .n_batch = n_batch};
+                              bench_row row, pd_error *err) {
     for (uint32_t i = 0; i < l->prompts.n; i++) {
         row.n_prompt = l->prompts.values[i];
         if (row.n_prompt) PD_TRY(run_test(c, model, &row, err));
@@ -203,9 +230,15 @@ static pd_status check_lengths(const bench_lists *l, uint32_t n_train, pd_error 
 }
 
 static pd_status run_tests(bench_context *c, pd_model *model, const bench_lists *l, pd_error *err) {
-    for (uint32_t d = 0; d < l->depths.n; d++)
-        for (uint32_t b = 0; b < l->batches.n; b++)
-            PD_TRY(run_tests_at(c, model, l, l->depths.values[d], l->batches.values[b], err));
+    uint32_t n_combinations = l->depths.n * l->batches.n * l->ubatches.n;
+    for (uint32_t i = 0; i < n_combinations; i++) {
+        uint32_t b = i / l->ubatches.n % l->batches.n;
+        bench_row row = {.n_depth = l->depths.values[i / l->ubatches.n / l->batches.n],
+                         .n_batch = l->batches.values[b],
+                         .n_ubatch = l->ubatches.values[i % l->ubatches.n]};
+        if (row.n_ubatch > row.n_batch) row.n_ubatch = row.n_batch;
+        PD_TRY(run_tests_at(c, model, l, row, err));
+    }
     return PD_OK;
 }
 
@@ -233,9 +266,17 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
                        .n_threads =
                            cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_cpu_count()};
     find_cpu_name(c.cpu_info, sizeof c.cpu_info);
+    if (cli_given(o, OPT_BENCH_PROFILE)) PD_GO(pd_model_measure(model, &c.speed, err));
+    if (cli_text(o, OPT_BENCH_TRACE))
+        PD_GO(bench_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));
     bench_print_begin(&c);
     status = run_tests(&c, model, &lists, err);
     bench_print_end(&c);
+    if (c.trace) {
+        pd_status closed =
+            bench_trace_close(c.trace, status == PD_OK, status == PD_OK ? err : NULL);
+        if (status == PD_OK) status = closed;
+    }
     if (status == PD_OK) status = bench_print_head_cost(&c, model, err);
 done:
     pd_model_close(model);

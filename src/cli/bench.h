@@ -4,24 +4,52 @@
 
 #include "cli/commands.h"
 
+enum { BENCH_MAX_KINDS = 32 };
+
+/* What one kind of operation took in a step, over all layers; see pd_profile_op. */
+typedef struct bench_kind {
+    char name[32]; /* "gate_up", "attention", ... */
+    uint32_t n_ops;
+    uint64_t ns, bytes;
+    double flops;
+} bench_kind;
+
+typedef struct bench_profile {
+    bench_kind kinds[BENCH_MAX_KINDS]; /* in the order of the plan */
+    uint32_t n;
+    uint64_t total_ns;
+} bench_profile;
+
 /* Field names and their meaning are llama-bench's, so that its readers read ours. */
 typedef struct bench_row {
-    uint32_t n_prompt, n_gen, n_depth, n_batch;
+    uint32_t n_prompt, n_gen, n_depth;
+    uint32_t n_batch;   /* prompt tokens handed over at once */
+    uint32_t n_ubatch;  /* prompt tokens of a step */
     char test_time[32]; /* "2025-01-31T12:00:00Z", when it began */
     uint64_t *samples_ns;
     uint32_t n_samples;
     double avg_ns, stddev_ns;
     double avg_ts, stddev_ts; /* (n_prompt + n_gen) per second, of each sample */
+    pd_step_counts step;      /* of the steps it consists of, or ends with */
+    bench_profile profile;    /* of its last step; n = 0: none was asked for */
 } bench_row;
+
+typedef struct bench_trace bench_trace;
 
 typedef struct bench_context {
     const cli_options *o;
-    const pd_model *model;
+    pd_model *model;
     const char *build_commit;
     pd_precision precision;
     uint32_t n_threads;
     char cpu_info[256];
-    uint32_t n_printed; /* rows so far */
+    pd_device_speed speed;                   /* for profiles */
+    bench_trace *trace;                      /* NULL: none */
+    pd_step_counts decode_step, prompt_step; /* of the last test that had such */
+    uint32_t n_printed;                      /* rows so far */
+    bool started; /* the first prompt is computed: what follows is known */
+    uint64_t pipelines_ns, prompt_ns, token_ns; /* of the first session, its prompt and token */
+    pd_build_stats build;
 } bench_context;
 
 double bench_sample_ts(const bench_row *row, uint32_t i);
@@ -36,7 +64,20 @@ void bench_print_end(bench_context *c);
 /* bench_head.c: on standard error, nothing without --head. */
 pd_status bench_print_head_cost(const bench_context *c, pd_model *model, pd_error *err);
 
-/* bench_profile.c */
-pd_status bench_print_profile(pd_session *session, const char *test_name, pd_error *err);
+/* bench_profile.c: the session's last step, into row->profile and the trace. */
+pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *row, pd_error *err);
+/* As a table on standard error. */
+void bench_print_profile(const bench_context *c, const bench_row *row);
+/* Of the device's copy bandwidth and of its matrix peak, in per cent. */
+double bench_copy_percent(const bench_context *c, const bench_kind *k);
+double bench_peak_percent(const bench_context *c, const bench_kind *k);
+
+/* bench_trace.c: a file for Perfetto and chrome://tracing. */
+pd_status bench_trace_open(const char *path, bench_trace **out, pd_error *err);
+/* What follows belongs to this test. */
+void bench_trace_begin(bench_trace *t, const char *test_name);
+void bench_trace_add(bench_trace *t, const pd_profile_op *op);
+/* Frees the trace; the file appears only when `keep` and nothing failed. */
+pd_status bench_trace_close(bench_trace *t, bool keep, pd_error *err);
 
 #endif

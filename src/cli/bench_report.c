@@ -47,10 +47,24 @@ static void add_model_fields(cJSON *j, const bench_context *c) {
     cJSON_AddStringToObject(j, "head_type", info->head_type);
 }
 
+/* What it took to the first token of the first test. */
+static void add_start_fields(cJSON *j, const bench_context *c) {
+    const pd_load_stats *load = pd_model_get_load_stats(c->model);
+    cJSON_AddNumberToObject(j, "start_read_ns", (double)load->read_ns);
+    cJSON_AddNumberToObject(j, "start_device_ns", (double)load->device_ns);
+    cJSON_AddNumberToObject(j, "start_head_ns", (double)load->head_ns);
+    cJSON_AddNumberToObject(j, "start_upload_ns", (double)load->upload_ns);
+    cJSON_AddNumberToObject(j, "start_pipelines_ns", (double)c->pipelines_ns);
+    cJSON_AddNumberToObject(j, "start_prompt_ns", (double)c->prompt_ns);
+    cJSON_AddNumberToObject(j, "start_token_ns", (double)c->token_ns);
+    cJSON_AddNumberToObject(j, "start_n_pipelines", c->build.n_pipelines);
+    cJSON_AddNumberToObject(j, "start_n_shaders_compiled", c->build.n_shaders);
+}
+
 static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *row) {
     const char *kv = c->precision == PD_PRECISION_EXACT ? "f32" : "f16";
     cJSON_AddNumberToObject(j, "n_batch", row->n_batch);
-    cJSON_AddNumberToObject(j, "n_ubatch", row->n_batch);
+    cJSON_AddNumberToObject(j, "n_ubatch", row->n_ubatch);
     cJSON_AddNumberToObject(j, "n_threads", c->n_threads);
     cJSON_AddStringToObject(j, "type_k", kv);
     cJSON_AddStringToObject(j, "type_v", kv);
@@ -58,6 +72,10 @@ static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *r
                             on_cpu(c) ? 0 : pd_model_get_info(c->model)->n_layers + 1);
     cJSON_AddStringToObject(j, "devices", pd_model_get_device(c->model)->id);
     cJSON_AddStringToObject(j, "precision", cli_precision_name(c->precision));
+    cJSON_AddNumberToObject(j, "n_dispatches", row->step.n_dispatches);
+    cJSON_AddNumberToObject(j, "n_layer_dispatches", row->step.n_layer_dispatches);
+    cJSON_AddNumberToObject(j, "n_barriers", row->step.n_barriers);
+    cJSON_AddNumberToObject(j, "n_submits", row->step.n_submits);
     cJSON_AddNumberToObject(j, "n_prompt", row->n_prompt);
     cJSON_AddNumberToObject(j, "n_gen", row->n_gen);
     cJSON_AddNumberToObject(j, "n_depth", row->n_depth);
@@ -68,11 +86,43 @@ static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *r
     cJSON_AddNumberToObject(j, "stddev_ts", row->stddev_ts);
 }
 
+static void add_kind_fields(cJSON *j, const bench_context *c, const bench_kind *k) {
+    double ns = k->ns ? (double)k->ns : 1;
+    cJSON_AddStringToObject(j, "op", k->name);
+    cJSON_AddNumberToObject(j, "op_count", k->n_ops);
+    cJSON_AddNumberToObject(j, "op_ns", (double)k->ns);
+    cJSON_AddNumberToObject(j, "op_bytes", (double)k->bytes);
+    cJSON_AddNumberToObject(j, "op_flops", k->flops);
+    cJSON_AddNumberToObject(j, "op_gb_s", (double)k->bytes / ns);
+    cJSON_AddNumberToObject(j, "op_gflop_s", k->flops / ns);
+    cJSON_AddNumberToObject(j, "op_copy_percent", bench_copy_percent(c, k));
+    cJSON_AddNumberToObject(j, "op_peak_percent", bench_peak_percent(c, k));
+}
+
+static void add_speed_fields(cJSON *j, const pd_device_speed *s) {
+    cJSON_AddNumberToObject(j, "device_copy_gb_s", s->copy_gb_s);
+    cJSON_AddNumberToObject(j, "device_gflop_s", s->gflop_s[s->best]);
+    cJSON_AddStringToObject(j, "device_peak", pd_peak_name(s->best));
+    cJSON_AddNumberToObject(j, "device_dispatch_us", s->dispatch_us);
+}
+
+static bool with_profile(const bench_context *c) {
+    return cli_given(c->o, OPT_BENCH_PROFILE);
+}
+
 static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_samples) {
     cJSON *j = cJSON_CreateObject();
     add_model_fields(j, c);
+    add_start_fields(j, c);
     add_test_fields(j, c, row);
+    if (with_profile(c)) add_speed_fields(j, &c->speed);
     if (!with_samples) return j;
+    cJSON *kinds = with_profile(c) ? cJSON_AddArrayToObject(j, "profile") : NULL;
+    for (uint32_t i = 0; kinds && i < row->profile.n; i++) {
+        cJSON *k = cJSON_CreateObject();
+        add_kind_fields(k, c, &row->profile.kinds[i]);
+        cJSON_AddItemToArray(kinds, k);
+    }
     cJSON *ns = cJSON_AddArrayToObject(j, "samples_ns");
     cJSON *ts = cJSON_AddArrayToObject(j, "samples_ts");
     for (uint32_t i = 0; i < row->n_samples; i++) {
@@ -106,11 +156,29 @@ static void print_csv_row(const cJSON *j, bool names) {
     }
 }
 
+/* With a profile a line for each operation, which repeats the test's fields. */
+static void print_csv(const bench_context *c, const bench_row *row, cJSON *j) {
+    if (!with_profile(c)) {
+        if (c->n_printed == 0) print_csv_row(j, true);
+        print_csv_row(j, false);
+        return;
+    }
+    for (uint32_t i = 0; i < row->profile.n; i++) {
+        cJSON *line = cJSON_Duplicate(j, true);
+        if (!line) return;
+        add_kind_fields(line, c, &row->profile.kinds[i]);
+        if (c->n_printed == 0 && i == 0) print_csv_row(line, true);
+        print_csv_row(line, false);
+        cJSON_Delete(line);
+    }
+}
+
 static void print_markdown_begin(void) {
-    printf("| %-24s | %10s | %10s | %-10s | %7s | %6s | %20s | %20s |\n", "model", "size", "params",
-           "backend", "threads", "batch", "test", "t/s");
-    printf("| ------------------------ | ---------: | ---------: | ---------- | ------: | -----: | "
-           "-------------------: | -------------------: |\n");
+    printf("| %-24s | %10s | %10s | %-10s | %7s | %7s | %8s | %20s | %20s |\n", "model", "size",
+           "params", "backend", "threads", "n_batch", "n_ubatch", "test", "t/s");
+    printf(
+        "| ------------------------ | ---------: | ---------: | ---------- | ------: | ------: | "
+        "-------: | -------------------: | -------------------: |\n");
 }
 
 static void print_markdown_row(const bench_context *c, const bench_row *row) {
@@ -123,9 +191,30 @@ static void print_markdown_row(const bench_context *c, const bench_row *row) {
     bench_test_name(row, test);
     snprintf(speed, sizeof speed, "%.2f ± %.2f", row->avg_ts, row->stddev_ts);
     /* ± is two bytes and one column wide. */
-    printf("| %-24s | %10s | %10s | %-10s | %7u | %6u | %20s | %21s |\n", model,
+    printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
            cli_bytes_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan",
-           c->n_threads, row->n_batch, test, speed);
+           c->n_threads, row->n_batch, row->n_ubatch, test, speed);
+    if (with_profile(c)) bench_print_profile(c, row);
+}
+
+static void print_start(const bench_context *c) {
+    const pd_load_stats *load = pd_model_get_load_stats(c->model);
+    if (!c->started) return;
+    uint64_t ns = load->total_ns + c->pipelines_ns + c->prompt_ns + c->token_ns;
+    printf("start: %.1f ms to the first token: read %.1f, device %.1f, ", (double)ns / 1e6,
+           (double)load->read_ns / 1e6, (double)load->device_ns / 1e6);
+    if (load->head_ns) printf("head %.1f, ", (double)load->head_ns / 1e6);
+    printf("upload %.1f, pipelines %.1f (%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
+           (double)load->upload_ns / 1e6, (double)c->pipelines_ns / 1e6, c->build.n_pipelines,
+           c->build.n_shaders, (double)c->prompt_ns / 1e6, (double)c->token_ns / 1e6);
+}
+
+static void print_step(const char *what, const pd_step_counts *n, const bench_context *c) {
+    if (n->n_dispatches == 0) return;
+    double n_layers = pd_model_get_info(c->model)->n_layers;
+    printf("%s: %u dispatches (%.1f a layer), %u barriers, %u submission%s\n", what,
+           n->n_dispatches, n->n_layer_dispatches / n_layers, n->n_barriers, n->n_submits,
+           n->n_submits == 1 ? "" : "s");
 }
 
 void bench_print_begin(bench_context *c) {
@@ -150,8 +239,7 @@ pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err)
             printf("%s%s%s", json && c->n_printed ? ",\n" : "", text, jsonl ? "\n" : "");
             cJSON_free(text);
         } else if (j) {
-            if (c->n_printed == 0) print_csv_row(j, true);
-            print_csv_row(j, false);
+            print_csv(c, row, j);
         }
         cJSON_Delete(j);
     }
@@ -162,7 +250,10 @@ pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err)
 
 void bench_print_end(bench_context *c) {
     if (strcmp(output_format(c), "json") == 0) printf("\n]\n");
-    if (strcmp(output_format(c), "md") == 0)
-        printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
-               pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
+    if (strcmp(output_format(c), "md") != 0) return;
+    printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
+           pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
+    print_start(c);
+    print_step("a step of one token", &c->decode_step, c);
+    print_step("a prompt's step", &c->prompt_step, c);
 }

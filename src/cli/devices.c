@@ -41,13 +41,31 @@ static bool is_cpu(const pd_device_info *d) {
     return d->kind == PD_DEVICE_CPU || d->kind == PD_DEVICE_CPU_REFERENCE;
 }
 
-static void print_device(const pd_device_info *d) {
+/* What --measure adds to a device. */
+typedef struct measurement {
+    bool done;
+    pd_device_speed speed;
+    char failure[512]; /* empty: none */
+} measurement;
+
+static void print_measurement(const measurement *m) {
+    if (m->failure[0]) printf("           not measured: %s\n", m->failure);
+    if (!m->done) return;
+    printf("           measured   copy %.1f GB/s", m->speed.copy_gb_s);
+    for (int i = 0; i < PD_PEAK_COUNT; i++)
+        if (m->speed.gflop_s[i] > 0)
+            printf(", %s %.1f GFLOP/s", pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
+    printf(", dispatch %.2f us\n", m->speed.dispatch_us);
+}
+
+static void print_device(const pd_device_info *d, const measurement *m) {
     char a[32], b[32];
     printf("%-10s %s (%s)\n", d->id, d->name, cli_device_kind_name(d->kind));
     if (!d->usable) printf("           not usable: %s\n", d->unusable_reason);
     printf("           memory     %s", cli_bytes_text(d->memory_bytes, a));
     if (d->memory_free_bytes) printf(", %s free", cli_bytes_text(d->memory_free_bytes, b));
     printf("\n");
+    print_measurement(m);
     if (is_cpu(d)) return;
     printf("           driver     %s, Vulkan %s\n", d->driver, d->api_version);
     printf("           uuid       %s (vendor 0x%04x, device 0x%04x)\n", d->uuid, d->vendor_id,
@@ -65,7 +83,19 @@ static void print_device(const pd_device_info *d) {
     printf("\n");
 }
 
-static cJSON *device_json(const pd_device_info *d) {
+static void add_measurement(cJSON *j, const measurement *m) {
+    if (m->failure[0]) cJSON_AddStringToObject(j, "not_measured", m->failure);
+    if (!m->done) return;
+    cJSON_AddNumberToObject(j, "copy_gb_s", m->speed.copy_gb_s);
+    cJSON *peaks = cJSON_AddObjectToObject(j, "gflop_s");
+    for (int i = 0; i < PD_PEAK_COUNT; i++)
+        if (m->speed.gflop_s[i] > 0)
+            cJSON_AddNumberToObject(peaks, pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
+    cJSON_AddStringToObject(j, "matrix_peak", pd_peak_name(m->speed.best));
+    cJSON_AddNumberToObject(j, "dispatch_us", m->speed.dispatch_us);
+}
+
+static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "id", d->id);
     cJSON_AddStringToObject(j, "name", d->name);
@@ -74,6 +104,7 @@ static cJSON *device_json(const pd_device_info *d) {
     if (!d->usable) cJSON_AddStringToObject(j, "unusable_reason", d->unusable_reason);
     cJSON_AddNumberToObject(j, "memory_bytes", (double)d->memory_bytes);
     cJSON_AddNumberToObject(j, "memory_free_bytes", (double)d->memory_free_bytes);
+    add_measurement(j, m);
     if (is_cpu(d)) return j;
     cJSON_AddStringToObject(j, "uuid", d->uuid);
     cJSON_AddStringToObject(j, "driver", d->driver);
@@ -95,29 +126,46 @@ static cJSON *device_json(const pd_device_info *d) {
     return j;
 }
 
-static pd_status devices_json(const pd_device_info *list, uint32_t n, const char *note,
-                              pd_error *err) {
+static pd_status devices_json(const pd_device_info *list, const measurement *measured, uint32_t n,
+                              const char *note, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(root, "devices");
-    for (uint32_t i = 0; i < n; i++) cJSON_AddItemToArray(devices, device_json(&list[i]));
+    for (uint32_t i = 0; i < n; i++)
+        cJSON_AddItemToArray(devices, device_json(&list[i], &measured[i]));
     if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
     return print_json(root, err);
+}
+
+/* All but the reference, which is the same processor. A device that fails does not stop the others.
+ */
+static void measure_devices(const pd_device_info *list, uint32_t n, measurement *out) {
+    for (uint32_t i = 0; i < n; i++) {
+        pd_error err;
+        if (!list[i].usable || list[i].kind == PD_DEVICE_CPU_REFERENCE) continue;
+        out[i].done = pd_device_measure(list[i].id, 0, &out[i].speed, &err) == PD_OK;
+        if (!out[i].done) snprintf(out[i].failure, sizeof out[i].failure, "%s", err.message);
+    }
 }
 
 pd_status cli_devices(const cli_options *o, pd_error *err) {
     enum { MAX_DEVICES = 64 };
     pd_device_info *list = pd_alloc(MAX_DEVICES, sizeof *list);
-    if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list devices");
+    measurement *measured = pd_alloc(MAX_DEVICES, sizeof *measured);
+    pd_status status = PD_OK;
     uint32_t n = 0;
     const char *note = NULL;
-    pd_status status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
+    if (!list || !measured)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list devices");
+    if (status == PD_OK) status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
     if (n > MAX_DEVICES) n = MAX_DEVICES;
+    if (status == PD_OK && cli_given(o, OPT_MEASURE)) measure_devices(list, n, measured);
     if (status == PD_OK && cli_given(o, OPT_JSON)) {
-        status = devices_json(list, n, note, err);
+        status = devices_json(list, measured, n, note, err);
     } else if (status == PD_OK) {
-        for (uint32_t i = 0; i < n; i++) print_device(&list[i]);
+        for (uint32_t i = 0; i < n; i++) print_device(&list[i], &measured[i]);
         if (note) printf("%s\n", note);
     }
     pd_free(list);
+    pd_free(measured);
     return status;
 }

@@ -1,7 +1,18 @@
 /* Opens a model as the options say.  SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+
+/* The session that the command will make, as far as the options tell. */
+static pd_session_desc expected_session(const cli_options *o) {
+    bool logits = o->command == CLI_LOGITS;
+    const char *n_chunk = cli_text(o, o->command == CLI_BENCH ? OPT_BENCH_UBATCH : OPT_BATCH);
+    return (pd_session_desc){
+        .n_chunk = n_chunk ? (uint32_t)strtoul(n_chunk, NULL, 10) : 0, /* of several the first */
+        .precision = cli_precision(o, logits ? PD_PRECISION_EXACT : PD_PRECISION_F16),
+        .all_logits = logits};
+}
 
 pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, pd_error *err) {
     *out = NULL;
@@ -20,6 +31,7 @@ pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, 
                           .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
                           .vocab_only = vocab_only,
                           .head = cli_head(o),
+                          .session = expected_session(o),
                           .progress = cli_progress_update,
                           .progress_ctx = &progress};
     pd_status status = pd_model_open(path, &desc, out, err);

@@ -90,12 +90,17 @@
       "a prompt of P and G generated tokens, timed together; may be repeated")                     \
     X(BENCH_DEPTH, LIST, "--n-depth", "-d", NULL, 0, 0, "0", "N,..", FOR(BENCH),                   \
       "tokens already in the context before the timed ones")                                       \
-    X(BENCH_BATCH, LIST, "--batch-size", "-b", NULL, 0, 0, "512", "N,..", FOR(BENCH),              \
-      "prompt tokens computed at once")                                                            \
+    X(BENCH_BATCH, LIST, "--batch-size", "-b", NULL, 0, 0, "2048", "N,..", FOR(BENCH),             \
+      "prompt tokens handed over at once")                                                         \
+    X(BENCH_UBATCH, LIST, "--ubatch-size", "-ub", NULL, 0, 0, "512", "N,..", FOR(BENCH),           \
+      "prompt tokens computed at once, never more than --batch-size")                              \
     X(BENCH_REPEAT, INT, "--repetitions", "-r", NULL, 1, 10000, "5", "N", FOR(BENCH),              \
       "timed runs of each test, after one that is not timed")                                      \
     X(BENCH_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(BENCH),                  \
-      "after each test, the time of its last step by operation (on stderr)")                       \
+      "the time of each test's last step by operation: columns and fields of -o csv, json and "    \
+      "jsonl, a table on standard error with md")                                                  \
+    X(BENCH_TRACE, FILE, "--trace", NULL, NULL, 0, 0, NULL, "FILE", FOR(BENCH),                    \
+      "each test's last step as a timeline for Perfetto or chrome://tracing")                      \
     X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
       "format of the results")                                                                     \
     X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(LOGITS) | FOR(SYNTH),          \
@@ -120,6 +125,8 @@
       "positions the model claims to handle (default: the preset's)")                              \
     X(TOKENIZER, FILE, "--tokenizer", NULL, NULL, 0, 0, NULL, "FILE", FOR(SYNTH),                  \
       "take the vocabulary from a tokenizer.json (default: a made-up one)")                        \
+    X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
+      "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
       FOR(DEVICES) | FOR(INSPECT) | FOR(TOKENIZE), "print JSON")                                   \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \

@@ -169,7 +169,7 @@ static pd_status generate_one(run_job *job, bool *more, pd_error *err) {
 static pd_status generate(run_job *job, pd_error *err) {
     job->start_ns = pd_clock_ns();
     pd_status status = pd_session_sync(job->session, job->ids, job->n_ids, err);
-    job->first_ns = job->last_ns = pd_clock_ns();
+    job->prompt_ns = job->first_ns = job->last_ns = pd_clock_ns();
     if (status != PD_OK) return status;
     bool more = job->n_max > 0;
     while (more) {

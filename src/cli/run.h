@@ -20,6 +20,7 @@ typedef struct run_job {
     pd_detokenizer detokenizer;
     char last_byte;                       /* written to standard output */
     uint64_t start_ns, first_ns, last_ns; /* prompt handed over; first and last token drawn */
+    uint64_t prompt_ns;                   /* prompt computed */
 } run_job;
 
 /* timings.c: the block on standard error. */

@@ -17,10 +17,20 @@ static double per_second(uint64_t n, uint64_t ns) {
 
 static void print_load(const run_job *job, const pd_session_stats *stats) {
     const pd_load_stats *load = pd_model_get_load_stats(job->model);
-    fprintf(stderr, "load       %.1f ms (read %.1f, device %.1f, ", ms(load->total_ns),
-            ms(load->read_ns), ms(load->device_ns));
+    const pd_build_stats *build = &stats->build;
+    uint64_t prompt_ns = job->prompt_ns - job->start_ns, token_ns = job->first_ns - job->prompt_ns;
+    fprintf(stderr, "start      %.1f ms to the first token: read %.1f, device %.1f, ",
+            ms(load->total_ns + stats->compile_ns + prompt_ns + token_ns), ms(load->read_ns),
+            ms(load->device_ns));
     if (load->head_ns) fprintf(stderr, "head %.1f, ", ms(load->head_ns));
-    fprintf(stderr, "upload %.1f), compile %.1f ms\n", ms(load->upload_ns), ms(stats->compile_ns));
+    fprintf(stderr, "upload %.1f, pipelines %.1f, prompt %.1f, first token %.1f\n",
+            ms(load->upload_ns), ms(stats->compile_ns), ms(prompt_ns), ms(token_ns));
+    if (build->n_pipelines)
+        fprintf(
+            stderr,
+            "pipelines  %u built in %.1f ms, %u shaders compiled in %.1f ms (threads' time, from "
+            "the upload's beginning)\n",
+            build->n_pipelines, ms(build->pipeline_ns), build->n_shaders, ms(build->shader_ns));
 }
 
 static void print_speeds(const run_job *job) {

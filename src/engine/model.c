@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/model.h"
+#include "engine/session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,13 +84,18 @@ static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) 
     return PD_OK;
 }
 
-static pd_status load_weights(pd_model *m, load_progress *progress, pd_error *err) {
+static pd_status load_weights(pd_model *m, const pd_session_desc *first, load_progress *progress,
+                              pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
-    pd_plan plan;
+    pd_plan plan, expected[2];
+    uint32_t n_expected;
+    pd_session_plans(m, first, expected, &n_expected);
+    m->backend->v->expect(m->backend, expected, n_expected);
     pd_status status = pd_plan_text(&m->config, m->weights, &one, &plan, err);
     if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, report, progress, err);
     pd_plan_free(&plan);
+    for (uint32_t i = 0; i < n_expected; i++) pd_plan_free(&expected[i]);
     if (status == PD_OK) forget_file(m);
     return status;
 }
@@ -116,7 +121,7 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
     load_progress progress = {.fn = desc->progress, .ctx = desc->progress_ctx};
     PD_TRY(fill_head(m, &progress, err));
     uint64_t t3 = pd_clock_ns();
-    PD_TRY(load_weights(m, &progress, err));
+    PD_TRY(load_weights(m, &desc->session, &progress, err));
     uint64_t t4 = pd_clock_ns();
     pd_backend_stats stats;
     m->backend->v->stats(m->backend, &stats);

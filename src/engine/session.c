@@ -83,6 +83,21 @@ static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name,
     return b->v->compile(b, &stage->plan, s->store, &stage->program, err);
 }
 
+void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out, uint32_t *n) {
+    pd_session s = {.model = model};
+    *n = 0;
+    if (check_desc(&s, desc, NULL) != PD_OK) return;
+    for (uint32_t i = 0; i < 2; i++) {
+        pd_text_plan_desc d = stage_desc(&s, i ? "prefill" : "decode", i ? s.desc.n_chunk : 1);
+        if (i > 0 && s.desc.n_chunk == 1) return;
+        pd_status status = pd_plan_text(&model->config, model->weights, &d, &out[*n], NULL);
+        if (status == PD_OK)
+            ++*n;
+        else
+            pd_plan_free(&out[*n]);
+    }
+}
+
 static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     uint32_t logit_rows = s->desc.all_logits ? s->desc.n_chunk : 1;
     s->tokens = pd_alloc(s->desc.n_ctx, sizeof *s->tokens);
@@ -365,5 +380,8 @@ const pd_session_stats *pd_session_get_stats(pd_session *s) {
     s->stats.kv_bytes = b.kv_bytes;
     s->stats.scratch_bytes = b.scratch_bytes;
     s->stats.device_peak_bytes = b.peak_bytes;
+    s->stats.build = b.build;
+    s->model->backend->v->count(s->decode.program, &s->stats.decode_step);
+    if (s->prefill.program) s->model->backend->v->count(s->prefill.program, &s->stats.prompt_step);
     return &s->stats;
 }

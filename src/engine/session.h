@@ -35,4 +35,8 @@ struct pd_session {
     void (*free_scratch)(void *);
 };
 
+/* The plans of the session that `desc` would make, into out[2], *n of them (pd_plan_free); none
+ * when it would be refused. */
+void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out, uint32_t *n);
+
 #endif

@@ -16,7 +16,9 @@ expect_text "test names" \
 expect_ok $bench -p 8-32*2 -n 0 -o json
 expect_text "prompt lengths of 8-32*2" "8,16,32" "$(jq -r 'map(.n_prompt | tostring) | join(",")' "$work/out")"
 jq -e 'all(.[]; (.samples_ns | length) == 2 and (.samples_ts | length) == 2 and .avg_ts > 0 and
-  .stddev_ts >= 0 and .n_gen == 0 and .n_depth == 0 and .n_batch == 512 and .n_threads > 0 and
+  .stddev_ts >= 0 and .n_gen == 0 and .n_depth == 0 and .n_batch == 2048 and .n_ubatch == 512 and
+  .start_read_ns > 0 and .start_prompt_ns > 0 and .start_n_pipelines == 0 and
+  .n_dispatches > .n_layer_dispatches and .n_layer_dispatches > 0 and .n_threads > 0 and
   .model_n_params > 0 and .model_size > 0 and (.build_commit | length) > 0 and
   (.cpu_info | length) > 0 and (.test_time | test("^20..-..-..T..:..:..Z$")) and
   ((.avg_ns - (.samples_ns | add / length)) | fabs) <= 1 and
@@ -33,4 +35,38 @@ expect_ok $bench -p 8 -n 2 -b 4,8 -o csv
 expect_text "lines of CSV" 5 "$(wc -l <"$work/out" | tr -d ' ')"
 head -n 1 "$work/out" | grep -q '^build_commit,.*,n_prompt,n_gen,n_depth,.*,avg_ts,stddev_ts$' ||
   fail "CSV names: $(head -n 1 "$work/out")"
+# shellcheck disable=SC2086
+expect_ok $bench -p 24 -n 0 -b 8,16 -ub 4,16 -o jsonl
+expect_text "batches" "8 4;8 8;16 4;16 16;" "$(jq -r '"\(.n_batch) \(.n_ubatch)"' "$work/out" | tr '\n' ';')"
+
+# A profile: all operations of the last step, with what they must compute: 7 layers, width 96, feed
+# forward 160, 600 tokens; a prompt of 6 has one row of logits.
+# shellcheck disable=SC2086
+expect_ok $bench -p 6 -n 2 --profile --trace "$work/trace.json" -o json
+expect_text "gate_up of 6 rows and of one" "$((4 * 160 * 96 * 6 * 7)),$((4 * 160 * 96 * 7))" \
+  "$(jq -r '[.[].profile[] | select(.op == "gate_up") | .op_flops] | join(",")' "$work/out")"
+expect_text "logits" "$((2 * 600 * 96)) $((2 * 600 * 96))" \
+  "$(jq -r '[.[].profile[] | select(.op == "logits") | .op_flops] | join(" ")' "$work/out")"
+jq -e 'all(.[]; .device_copy_gb_s > 0 and .device_gflop_s > 0 and .device_dispatch_us > 0 and
+  .device_peak == "f32 FMA" and (.profile | map(.op_count) | add) == .n_dispatches and
+  all(.profile[]; .op_bytes > 0 and .op_copy_percent > 0))' "$work/out" >"$work/jq" ||
+  fail "bench --profile: $(cat "$work/out")"
+jq -e --slurpfile rows "$work/out" '.traceEvents as $e |
+  ($e | map(select(.name == "process_name").args.name)) == ["pp6", "tg2"] and
+  ($e | map(select(.ph == "X" and .name == "l03.gate_up").args.layer)) == [3, 3] and
+  ($e | map(select(.ph == "X")) | all(.dur >= 0 and .args.bytes > 0)) and
+  ($e | map(select(.ph == "X")) | length) == ([$rows[0][].profile[].op_count] | add)' \
+  "$work/trace.json" >"$work/jq" || fail "bench --trace: $(head -c 2000 "$work/trace.json")"
+
+# shellcheck disable=SC2086
+expect_ok $bench -p 6 -n 0 --profile -o csv
+head -n 1 "$work/out" | grep -q ',device_copy_gb_s,.*,op,op_count,op_ns,.*,op_peak_percent$' ||
+  fail "CSV names of a profile: $(head -n 1 "$work/out")"
+expect_text "fields of each line" 1 "$(awk -F, '{print NF}' "$work/out" | sort -u | wc -l | tr -d ' ')"
+# shellcheck disable=SC2086
+expect_error 3 'no-such-folder' $bench -p 6 -n 0 --trace "$work/no-such-folder/trace.json"
+
+expect_ok devices --measure --json
+jq -e '.devices | map(select(.id == "cpu")) | length == 1 and all(.copy_gb_s > 0 and .gflop_s["f32 FMA"] > 0 and
+  .dispatch_us > 0 and .matrix_peak == "f32 FMA")' "$work/out" >"$work/jq" || fail "devices --measure: $(cat "$work/out")"
 finish

@@ -49,7 +49,7 @@ expect_ok $sampled --seed $((seed + 1))
 [ "$first" != "$(cat "$work/out")" ] || fail "another seed drew the same 24 tokens"
 
 # The timing block
-for line in '^load  .* ms \(read .*, device .*, upload .*\), compile .* ms$' \
+for line in '^start  .* ms to the first token: read .*, device .*, upload .*, pipelines .*, prompt .*, first token .*$' \
   '^prompt  .* tokens, .* tok/s, first token after .* ms$' \
   '^generated  24 tokens, .* tok/s, .* GB/s of weights read$' \
   '^device  .*cpu: .*, precision f16, peak memory ' '^sampler  .*temp 2, top-k 64, top-p 0.95' \

@@ -24,6 +24,7 @@
 extern char **environ;
 
 static char folder[] = "/tmp/peridot-shaders-XXXXXX"; /* cache and SPIR-V of this run */
+static uint64_t compile_ns; /* of the last shader; 0: it came from the cache */
 
 static const char *path_of(const char *name) {
     static char path[512];
@@ -79,7 +80,7 @@ static int run_command(char *const argv[]) {
 
 static void get_spirv(const char *name, uint32_t **words, size_t *n_bytes) {
     pd_error err = {0};
-    pd_status status = pd_vk_spirv_get(name, words, n_bytes, &err);
+    pd_status status = pd_vk_spirv_get(name, words, n_bytes, &compile_ns, &err);
     if (status != PD_OK) print_message("%s\n", err.message);
     assert_int_equal(status, PD_OK);
     assert_true(*n_bytes > 20 && *n_bytes % 4 == 0);
@@ -131,8 +132,10 @@ static void cache_gives_the_same(void **state) {
     empty_folder();
     setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
     get_spirv("scale", &fresh, &n_fresh);
+    assert_true(compile_ns > 0);
     assert_true(find_file("spirv-", name, sizeof name));
     get_spirv("scale", &cached, &n_cached);
+    assert_int_equal(compile_ns, 0);
     assert_int_equal(n_cached, n_fresh);
     assert_memory_equal(cached, fresh, n_fresh);
     assert_true(find_file("spirv-", name, sizeof name));
@@ -187,7 +190,7 @@ static void expect_mistake(const char *name, const char *part) {
     pd_error err = {0};
     uint32_t *words;
     size_t n_bytes;
-    assert_int_equal(pd_vk_spirv_get(name, &words, &n_bytes, &err), PD_ERR_INTERNAL);
+    assert_int_equal(pd_vk_spirv_get(name, &words, &n_bytes, &compile_ns, &err), PD_ERR_INTERNAL);
     assert_null(words);
     if (!strstr(err.message, part)) print_message("%s\n", err.message);
     assert_non_null(strstr(err.message, part));
@@ -208,7 +211,8 @@ static void missing_include_is_named(void **state) {
     uint32_t *words;
     size_t n_bytes;
     setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
-    assert_int_not_equal(pd_vk_spirv_get("missing_include", &words, &n_bytes, &err), PD_OK);
+    assert_int_not_equal(pd_vk_spirv_get("missing_include", &words, &n_bytes, &compile_ns, &err),
+                         PD_OK);
     assert_non_null(strstr(err.message, "no_such_file.glsl"));
 }
 

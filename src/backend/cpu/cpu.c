@@ -187,6 +187,11 @@ static pd_status remember(pd_cpu *cpu, const pd_tensor *const *list, uint32_t n,
     return PD_OK;
 }
 
+/* The CPU has nothing to prepare. */
+static void cpu_expect(pd_backend *b, const pd_plan *plans, uint32_t n) {
+    (void)b, (void)plans, (void)n;
+}
+
 static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn progress, void *ctx,
                           pd_error *err) {
     pd_cpu *cpu = (pd_cpu *)b;
@@ -305,6 +310,7 @@ void pd_cpu_kv_destroy(pd_backend *b, pd_kv_store *kv) {
 static const pd_backend_vtable cpu_vtable = {.close = cpu_close,
                                              .info = cpu_info,
                                              .stats = cpu_stats,
+                                             .expect = cpu_expect,
                                              .load = cpu_load,
                                              .kv_create = pd_cpu_kv_create,
                                              .kv_destroy = pd_cpu_kv_destroy,
@@ -313,7 +319,9 @@ static const pd_backend_vtable cpu_vtable = {.close = cpu_close,
                                              .run = pd_cpu_run,
                                              .write = pd_cpu_write,
                                              .read = pd_cpu_read,
-                                             .trace = pd_cpu_trace};
+                                             .trace = pd_cpu_trace,
+                                             .count = pd_cpu_count_step,
+                                             .measure = pd_cpu_measure};
 
 pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **out,
                       pd_error *err) {

@@ -4,6 +4,7 @@
  *   program.c    compiling and running plans
  *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
  *   fast.c, matmul.c, attention.c     `cpu`: the same operations over kernels.h and threads
+ *   measure.c    how fast the processor copies and multiplies
  *
  * SPDX-License-Identifier: MIT
  */
@@ -132,6 +133,10 @@ pd_status pd_cpu_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
                       pd_error *err);
 pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                        pd_error *err);
+void pd_cpu_count_step(const pd_program *p, pd_step_counts *out);
+
+/* measure.c */
+pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err);
 
 /* ---- operations ----------------------------------------------------------------------------- */
 

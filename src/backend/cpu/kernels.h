@@ -45,6 +45,10 @@ typedef struct pd_cpu_kernels {
     /* out[j] += sum over s < n of p[s] * v[s * ldv + j], j < width */
     void (*mix)(const float *p, const float *v, size_t ldv, uint32_t n, uint32_t width, float *out);
     uint32_t (*count_nonfinite)(const float *x, uint32_t n);
+
+    /* n rounds of burn_flops additions and multiplications in registers, as fast as they go. */
+    float (*burn)(uint32_t n, float scale, float offset);
+    uint32_t burn_flops;
 } pd_cpu_kernels;
 
 /* NULL when not compiled in, or when this processor lacks the instructions. */

@@ -167,6 +167,11 @@ pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void 
     return PD_OK;
 }
 
+void pd_cpu_count_step(const pd_program *p, pd_step_counts *out) {
+    *out = (pd_step_counts){.n_dispatches = p->n_ops};
+    for (uint32_t i = 0; i < p->n_ops; i++) out->n_layer_dispatches += p->ops[i].layer >= 0;
+}
+
 /* ---- host access ---------------------------------------------------------------------------- */
 
 static pd_status check_range(const pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,

@@ -308,12 +308,25 @@ static uint32_t simd_count_nonfinite(const float *x, uint32_t n) {
     return total;
 }
 
+/* Independent chains, more than a processor's FMA latency times its units: 4 cycles, 2 units. */
+enum { BURN_CHAINS = 10 };
+
+static float simd_burn(uint32_t n, float scale, float offset) {
+    vf a[BURN_CHAINS], m = (vf){0} + scale, c = (vf){0} + offset, sum = {0};
+    for (int i = 0; i < BURN_CHAINS; i++) a[i] = (vf){0} + (float)i;
+    for (uint32_t k = 0; k < n; k++)
+        for (int i = 0; i < BURN_CHAINS; i++) a[i] = a[i] * m + c;
+    for (int i = 0; i < BURN_CHAINS; i++) sum += a[i];
+    return hsum(sum);
+}
+
 #define SIMD_TABLE(isa)                                                                            \
     {                                                                                              \
         .name = isa, .unpack = simd_unpack, .gemv = simd_gemv, .panel = simd_panel,                \
         .scale = simd_scale, .geglu = simd_geglu, .norm = simd_norm, .rope = simd_rope,            \
         .to_f16 = simd_to_f16, .max = simd_max, .exp_sum = simd_exp_sum, .mix = simd_mix,          \
-        .count_nonfinite = simd_count_nonfinite                                                    \
+        .count_nonfinite = simd_count_nonfinite, .burn = simd_burn,                                \
+        .burn_flops = 2 * VL * BURN_CHAINS                                                         \
     }
 
 #endif

@@ -122,17 +122,28 @@ static void vulkan_stats(const pd_backend *base, pd_backend_stats *out) {
                               .scratch_bytes = m->held[PD_VK_FOR_SCRATCH],
                               .peak_bytes = m->peak_bytes,
                               .limit_bytes = m->limit_bytes};
+    pd_vk_pipelines_stats(((const pd_vk_backend *)base)->pipelines, &out->build);
+}
+
+static void vulkan_expect(pd_backend *base, const pd_plan *plans, uint32_t n) {
+    pd_vk_backend *b = (pd_vk_backend *)base;
+    b->expected = plans;
+    b->n_expected = n;
 }
 
 static pd_status vulkan_load(pd_backend *base, const pd_plan *plan, pd_progress_fn progress,
                              void *ctx, pd_error *err) {
-    return pd_vk_weights_load(((pd_vk_backend *)base)->weights, plan, progress, ctx, err);
+    pd_vk_backend *b = (pd_vk_backend *)base;
+    pd_status status = pd_vk_weights_load(b->weights, plan, progress, ctx, err);
+    vulkan_expect(base, NULL, 0);
+    return status;
 }
 
 static const pd_backend_vtable VTABLE = {
     .close = vulkan_close,
     .info = vulkan_info,
     .stats = vulkan_stats,
+    .expect = vulkan_expect,
     .load = vulkan_load,
     .kv_create = pd_vk_kv_create,
     .kv_destroy = pd_vk_kv_destroy,
@@ -142,6 +153,8 @@ static const pd_backend_vtable VTABLE = {
     .write = pd_vk_program_write,
     .read = pd_vk_program_read,
     .trace = pd_vk_program_trace,
+    .count = pd_vk_program_count,
+    .measure = pd_vk_measure,
 };
 
 /* PERIDOT_FLOPS, per second: lets any device show that work is cut into short submissions. */

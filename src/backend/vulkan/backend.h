@@ -24,6 +24,8 @@ typedef struct pd_vk_backend {
     VkCommandPool command_pool;
     double flops_per_s; /* of large products, as far as known */
     pd_vk_buffer transfer_in, transfer_out; /* for pd_vk_copy_in and _out; grown when needed */
+    const pd_plan *expected; /* [n_expected] until they are loaded; see pd_vk_build_expected */
+    uint32_t n_expected;
 } pd_vk_backend;
 
 /* ---- KV store ------------------------------------------------------------------------------- */
@@ -42,6 +44,12 @@ struct pd_kv_store {
     uint32_t *first_slice;       /* [n_layers + 1] into slices */
     pd_vk_arena arena;
 };
+
+/* ---- pipelines beside the upload ------------------------------------------------------------ */
+
+/* Starts building what the expected plans need, as far as it can be told; the matrices must be in
+ * their directory and cut to slices, but need no memory yet. */
+void pd_vk_build_expected(pd_vk_backend *b);
 
 /* ---- one-off command buffers ---------------------------------------------------------------- */
 

@@ -28,6 +28,7 @@
 #include "backend/vulkan/expand.h"
 #include "backend/vulkan/pipeline.h"
 #include "backend/vulkan/shader_texts.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
 
@@ -152,17 +153,21 @@ static bool load_cached(const char *name, uint32_t **words, size_t *n_bytes) {
     return false;
 }
 
-pd_status pd_vk_spirv_get(const char *name, uint32_t **words, size_t *n_bytes, pd_error *err) {
+pd_status pd_vk_spirv_get(const char *name, uint32_t **words, size_t *n_bytes, uint64_t *compile_ns,
+                          pd_error *err) {
     char file[64], cached[64];
     pd_vk_source source;
     *words = NULL;
+    *compile_ns = 0;
     snprintf(file, sizeof file, "%s.comp", name);
     PD_TRY(pd_vk_source_expand(file, &source, err));
     cache_name(&source, cached, sizeof cached);
     pd_status status = PD_OK;
     if (!load_cached(cached, words, n_bytes)) {
         *words = NULL;
+        uint64_t t0 = pd_clock_ns();
         status = compile(&source, words, n_bytes, err);
+        *compile_ns = pd_clock_ns() - t0;
         if (status == PD_OK) pd_vk_cache_store(cached, *words, *n_bytes);
     }
     pd_vk_source_release(&source);

@@ -1,6 +1,9 @@
 /* Compute pipelines, one per (shader, constants, subgroup size), and the driver's cache of them.
  *
- * A model needs some tens of pipelines, so they are searched linearly. The VkPipelineCache is kept
+ * A model needs some tens of pipelines, so they are searched linearly. The list belongs to the
+ * caller's thread. Builder threads get pipelines of their own to fill in (in_flight), which nobody
+ * else looks into before they are joined; what they share besides, shaders' SPIR-V and counters,
+ * has a lock. The VkPipelineCache is kept
  * as pipelines-<UUID>-<driver version>-<hash>.bin, the hash being that of the driver's and
  * Peridot's version; its Vulkan header is compared with the device before the driver sees it, since
  * not every driver does that well. Vulkan's header: length, version 1, vendor, device, 16 bytes of
@@ -11,13 +14,34 @@
 #include "backend/vulkan/pipeline.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/vulkan/cache.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/thread.h"
+
+enum { MAX_SHADERS = 64 };
+
+/* SPIR-V that several pipelines are made of. */
+typedef struct shader {
+    const char *name; /* pd_vk_pipeline_desc.shader */
+    uint32_t *words;
+    size_t n_bytes;
+} shader;
+
+/* Declared pipelines that threads build, each with its own error. */
+typedef struct build_job {
+    pd_vk_pipelines *pipelines;
+    pd_vk_pipeline **list; /* [n] */
+    pd_error *errors;      /* [n] */
+    pd_status *statuses;   /* [n] */
+    uint32_t n, n_threads;
+    atomic_bool stop; /* build no more */
+} build_job;
 
 struct pd_vk_pipelines {
     pd_vk_device *device;
@@ -26,6 +50,13 @@ struct pd_vk_pipelines {
     uint64_t cache_hash; /* of what was loaded; 0: nothing */
     pd_vk_pipeline **list;
     uint32_t n, cap;
+    pd_thread *builder; /* NULL: none is at work */
+    build_job background;
+
+    pd_mutex *lock; /* of what follows */
+    shader shaders[MAX_SHADERS];
+    uint32_t n_shaders;
+    pd_build_stats stats;
 };
 
 /* ---- the driver's cache -------------------------------------------------------------------- */
@@ -93,8 +124,11 @@ pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_erro
     pd_vk_pipelines *p = pd_alloc(1, sizeof *p);
     if (!p) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for pipelines");
     p->device = d;
-    pd_status status = create_cache(p, err);
+    p->lock = pd_mutex_create();
+    pd_status status = p->lock ? create_cache(p, err)
+                               : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a lock");
     if (status != PD_OK) {
+        pd_mutex_destroy(p->lock);
         pd_free(p);
         return status;
     }
@@ -110,14 +144,54 @@ static void destroy_pipeline(pd_vk_device *d, pd_vk_pipeline *pipeline) {
     pd_free(pipeline);
 }
 
+static void join_builder(pd_vk_pipelines *p);
+
 void pd_vk_pipelines_destroy(pd_vk_pipelines *p) {
     if (!p) return;
     pd_vk_device *d = p->device;
+    atomic_store(&p->background.stop, true);
+    join_builder(p);
     if (p->n > 0) save_cache(p);
     for (uint32_t i = 0; i < p->n; i++) destroy_pipeline(d, p->list[i]);
     d->vk.vkDestroyPipelineCache(d->handle, p->cache, NULL);
+    for (uint32_t i = 0; i < p->n_shaders; i++) pd_free(p->shaders[i].words);
+    pd_mutex_destroy(p->lock);
     pd_free(p->list);
     pd_free(p);
+}
+
+/* ---- shaders -------------------------------------------------------------------------------- */
+
+static const shader *find_shader(const pd_vk_pipelines *p, const char *name) {
+    for (uint32_t i = 0; i < p->n_shaders; i++)
+        if (strcmp(p->shaders[i].name, name) == 0) return &p->shaders[i];
+    return NULL;
+}
+
+/* From the list, else from the cache folder or the compiler; then it is in the list. Entries never
+ * move or change. Two threads may compile the same one: the second result is dropped. */
+static pd_status get_shader(pd_vk_pipelines *p, const char *name, const shader **out,
+                            pd_error *err) {
+    pd_mutex_lock(p->lock);
+    *out = find_shader(p, name);
+    pd_mutex_unlock(p->lock);
+    if (*out) return PD_OK;
+    shader made = {.name = name};
+    uint64_t compile_ns;
+    PD_TRY(pd_vk_spirv_get(name, &made.words, &made.n_bytes, &compile_ns, err));
+    pd_mutex_lock(p->lock);
+    p->stats.n_shaders += compile_ns > 0;
+    p->stats.shader_ns += compile_ns;
+    *out = find_shader(p, name);
+    bool kept = !*out && p->n_shaders < MAX_SHADERS;
+    if (kept) {
+        p->shaders[p->n_shaders] = made;
+        *out = &p->shaders[p->n_shaders++];
+    }
+    pd_mutex_unlock(p->lock);
+    if (!kept) pd_free(made.words);
+    if (*out) return PD_OK;
+    return PD_RAISE(err, PD_ERR_INTERNAL, "there are more than %d shaders", (int)MAX_SHADERS);
 }
 
 /* ---- one pipeline -------------------------------------------------------------------------- */
@@ -235,19 +309,22 @@ static pd_status build_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd
     pd_status status = PD_OK;
     pd_vk_device *d = p->device;
     VkShaderModule module = VK_NULL_HANDLE;
-    uint32_t *words = NULL;
-    size_t n_bytes = 0;
-    PD_GO(pd_vk_spirv_get(pipeline->desc.shader, &words, &n_bytes, err));
+    const shader *s;
+    PD_TRY(get_shader(p, pipeline->desc.shader, &s, err));
     VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = n_bytes,
-        .pCode = words,
+        .codeSize = s->n_bytes,
+        .pCode = s->words,
     };
+    uint64_t t0 = pd_clock_ns();
     PD_VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module));
     PD_GO(create_handle(p, pipeline, module, err));
+    pd_mutex_lock(p->lock);
+    p->stats.n_pipelines++;
+    p->stats.pipeline_ns += pd_clock_ns() - t0;
+    pd_mutex_unlock(p->lock);
 done:
     if (module) d->vk.vkDestroyShaderModule(d->handle, module, NULL);
-    pd_free(words);
     return status;
 }
 
@@ -313,6 +390,7 @@ pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc
     pd_vk_pipeline *pipeline = NULL;
     *out = NULL;
     PD_TRY(declare(p, desc, &pipeline, err));
+    if (pipeline->in_flight) join_builder(p);
     pd_status status = pipeline->handle ? PD_OK : build_pipeline(p, pipeline, err);
     if (status == PD_OK)
         *out = pipeline;
@@ -321,32 +399,57 @@ pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc
     return status;
 }
 
-/* Declared pipelines that threads build, each with its own error. */
-typedef struct build_job {
-    pd_vk_pipelines *pipelines;
-    pd_vk_pipeline **list; /* [n] */
-    pd_error *errors;      /* [n] */
-    pd_status *statuses;   /* [n] */
-} build_job;
+/* ---- many at once --------------------------------------------------------------------------- */
+
+static void fetch_shaders(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    (void)thread;
+    build_job *job = ctx;
+    for (uint32_t i = begin; i < end && !atomic_load(&job->stop); i++) {
+        const char *name = job->list[i]->desc.shader;
+        const shader *s;
+        bool first = true;
+        for (uint32_t k = 0; k < i && first; k++) first = strcmp(job->list[k]->desc.shader, name);
+        if (first) (void)get_shader(job->pipelines, name, &s, NULL); /* build_range will tell */
+    }
+}
 
 static void build_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     (void)thread;
     build_job *job = ctx;
-    for (uint32_t i = begin; i < end; i++)
+    for (uint32_t i = begin; i < end && !atomic_load(&job->stop); i++)
         job->statuses[i] = build_pipeline(job->pipelines, job->list[i], &job->errors[i]);
 }
 
-static pd_status build_all(build_job *job, uint32_t n, pd_error *err) {
+/* First every shader once, since one is often what several pipelines are made of. */
+static pd_status run_job(build_job *job, pd_error *err) {
     pd_pool *pool;
-    uint32_t n_threads = pd_cpu_count() < n ? pd_cpu_count() : n;
-    PD_TRY(pd_pool_create(n_threads, &pool, err));
-    pd_pool_run(pool, n, 1, build_range, job);
+    PD_TRY(pd_pool_create(job->n_threads < job->n ? job->n_threads : job->n, &pool, err));
+    pd_pool_run(pool, job->n, 1, fetch_shaders, job);
+    pd_pool_run(pool, job->n, 1, build_range, job);
     pd_pool_destroy(pool);
-    for (uint32_t i = 0; i < n; i++) {
-        if (job->statuses[i] == PD_OK) continue;
-        if (err) *err = job->errors[i];
-        return job->statuses[i];
+    return PD_OK;
+}
+
+static void free_job(build_job *job) {
+    pd_free(job->list);
+    pd_free(job->errors);
+    pd_free(job->statuses);
+    *job = (build_job){0};
+}
+
+/* A job of everything that is declared and not built. Frees what it made when memory runs out. */
+static pd_status create_job(pd_vk_pipelines *p, uint32_t n_threads, build_job *job, pd_error *err) {
+    *job = (build_job){.pipelines = p,
+                       .list = pd_alloc(p->n + 1, sizeof(pd_vk_pipeline *)),
+                       .errors = pd_alloc(p->n + 1, sizeof *job->errors),
+                       .statuses = pd_alloc(p->n + 1, sizeof *job->statuses),
+                       .n_threads = n_threads};
+    if (!job->list || !job->errors || !job->statuses) {
+        free_job(job);
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to build pipelines");
     }
+    for (uint32_t i = 0; i < p->n; i++)
+        if (!p->list[i]->handle) job->list[job->n++] = p->list[i];
     return PD_OK;
 }
 
@@ -360,25 +463,55 @@ static void forget_unbuilt(pd_vk_pipelines *p) {
     p->n = n;
 }
 
-pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err) {
-    build_job job = {.pipelines = p,
-                     .list = pd_alloc(p->n + 1, sizeof(pd_vk_pipeline *)),
-                     .errors = pd_alloc(p->n + 1, sizeof *job.errors),
-                     .statuses = pd_alloc(p->n + 1, sizeof *job.statuses)};
-    bool ok = job.list && job.errors && job.statuses;
-    uint32_t n = 0;
-    for (uint32_t i = 0; ok && i < p->n; i++)
-        if (!p->list[i]->handle) job.list[n++] = p->list[i];
-    pd_status status = PD_OK;
-    if (!ok)
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to build pipelines");
-    else if (n > 0)
-        status = build_all(&job, n, err);
-    if (status != PD_OK) forget_unbuilt(p); /* what failed once must not fail later programs */
-    pd_free(job.list);
-    pd_free(job.errors);
-    pd_free(job.statuses);
+static pd_status build_all(pd_vk_pipelines *p, pd_error *err) {
+    build_job job;
+    PD_TRY(create_job(p, pd_cpu_count(), &job, err));
+    pd_status status = job.n > 0 ? run_job(&job, err) : PD_OK;
+    for (uint32_t i = 0; i < job.n && status == PD_OK; i++) {
+        status = job.statuses[i];
+        if (status != PD_OK && err) *err = job.errors[i];
+    }
+    free_job(&job);
     return status;
+}
+
+pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err) {
+    join_builder(p);
+    pd_status status = build_all(p, err);
+    if (status != PD_OK) forget_unbuilt(p); /* what failed once must not fail later programs */
+    return status;
+}
+
+/* ---- in the background ---------------------------------------------------------------------- */
+
+static void builder_main(void *ctx) {
+    (void)run_job(ctx, NULL);
+}
+
+static void join_builder(pd_vk_pipelines *p) {
+    if (!p->builder) return;
+    pd_thread_join(p->builder);
+    p->builder = NULL;
+    for (uint32_t i = 0; i < p->background.n; i++) p->background.list[i]->in_flight = false;
+    free_job(&p->background);
+}
+
+/* One processor is left to the caller. */
+void pd_vk_pipelines_begin(pd_vk_pipelines *p) {
+    build_job *job = &p->background;
+    join_builder(p);
+    uint32_t n_threads = pd_cpu_count() > 1 ? pd_cpu_count() - 1 : 1;
+    if (create_job(p, n_threads, job, NULL) != PD_OK) return;
+    if (job->n == 0 || pd_thread_start(builder_main, job, &p->builder, NULL) != PD_OK)
+        free_job(job);
+    else
+        for (uint32_t i = 0; i < job->n; i++) job->list[i]->in_flight = true;
+}
+
+void pd_vk_pipelines_stats(pd_vk_pipelines *p, pd_build_stats *out) {
+    pd_mutex_lock(p->lock);
+    *out = p->stats;
+    pd_mutex_unlock(p->lock);
 }
 
 uint32_t pd_vk_pipeline_count(const pd_vk_pipelines *p) {

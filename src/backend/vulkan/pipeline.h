@@ -22,8 +22,10 @@
 enum { PD_VK_MAX_CONSTANTS = 16, PD_VK_MAX_BUFFERS = 8 };
 
 /* SPIR-V of shaders/<name>.comp, from the cache or compiled; pd_free it. Thread-safe.
- * Errors: INTERNAL with glslang's message. */
-pd_status pd_vk_spirv_get(const char *name, uint32_t **words, size_t *n_bytes, pd_error *err);
+ * *compile_ns: what glslang took, 0 when the cache had it. Errors: INTERNAL with glslang's message.
+ */
+pd_status pd_vk_spirv_get(const char *name, uint32_t **words, size_t *n_bytes, uint64_t *compile_ns,
+                          pd_error *err);
 /* Names of all embedded .comp files, without the extension; NULL after the last. */
 const char *pd_vk_shader_name(uint32_t i);
 
@@ -42,7 +44,8 @@ typedef struct pd_vk_pipeline {
     VkPipelineLayout layout;
     VkDescriptorSetLayout set_layout;
     pd_vk_pipeline_desc desc;
-    char name[64]; /* "matvec(128,2,16,4,1,0)": for profiles and errors */
+    char name[64];  /* "matvec(128,2,16,4,1,0)": for profiles and errors */
+    bool in_flight; /* a thread is building it: `handle` is that thread's */
 } pd_vk_pipeline;
 
 typedef struct pd_vk_pipelines pd_vk_pipelines;
@@ -50,7 +53,8 @@ pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_erro
 /* Writes the pipeline cache back when it grew. */
 void pd_vk_pipelines_destroy(pd_vk_pipelines *p);
 /* The same object for the same desc; lives as long as `p`. desc.shader must outlive it (a literal).
- * One thread at a time. Errors: UNSUPPORTED (a limit of the device: names it), INTERNAL, DEVICE. */
+ * One thread at a time, as everything here. Errors: UNSUPPORTED (a limit of the device: names it),
+ * INTERNAL, DEVICE. */
 pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
                              const pd_vk_pipeline **out, pd_error *err);
 /* The same in two steps: declare makes the layouts, so that descriptor sets can be written; build
@@ -59,6 +63,11 @@ pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc
 pd_status pd_vk_pipeline_declare(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc,
                                  const pd_vk_pipeline **out, pd_error *err);
 pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err);
+/* Lets threads build everything declared and not built yet, and returns. The caller may go on
+ * declaring and getting; what needs a pipeline that is in flight waits for all of them. What fails
+ * is tried again by whoever needs it, and fails there. */
+void pd_vk_pipelines_begin(pd_vk_pipelines *p);
+void pd_vk_pipelines_stats(pd_vk_pipelines *p, pd_build_stats *out);
 uint32_t pd_vk_pipeline_count(const pd_vk_pipelines *p);
 const pd_vk_pipeline *pd_vk_pipeline_at(const pd_vk_pipelines *p, uint32_t i);
 

@@ -65,7 +65,6 @@ static pd_status clear_counters(pd_program *p, pd_error *err) {
 
 static pd_status create_memory(pd_program *p, uint64_t plan_bytes, pd_error *err) {
     pd_vk_memory *m = &p->backend->memory;
-    lay_out_step(p);
     p->partial_offset = plan_bytes;
     p->partial_bytes = pd_vk_partial_bytes(p);
     p->arrived_offset = plan_bytes + p->partial_bytes;
@@ -97,7 +96,8 @@ static pd_status copy_plan(pd_program *p, const pd_plan *plan, pd_error *err) {
     return PD_OK;
 }
 
-static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err) {
+/* The program's description: what lowering needs to know besides where memory is. */
+static pd_status describe(pd_program *p, const pd_plan *plan, pd_error *err) {
     PD_TRY(copy_plan(p, plan, err));
     const pd_kv_shape *kv = &p->desc.kv;
     p->tile_rows = 1;
@@ -105,6 +105,12 @@ static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err
         p->tile_rows = pd_vk_tile_rows(p->backend->device, kv->n_heads / kv->n_kv_heads,
                                        kv->head_dim, p->desc.max_rows);
     pd_vk_choose_formats(p);
+    lay_out_step(p);
+    return PD_OK;
+}
+
+static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err) {
+    PD_TRY(describe(p, plan, err));
     PD_TRY(create_memory(p, plan->scratch_bytes, err));
     PD_TRY(pd_vk_lower(p, err));
     PD_TRY(pd_vk_pipelines_build(p->backend->pipelines, err));
@@ -147,6 +153,52 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
     pd_free(p->bufs);
     pd_free(p->ops);
     pd_free(p);
+}
+
+/* ---- pipelines beforehand -------------------------------------------------------------------- */
+
+/* One slice per layer and no memory: enough to see which pipelines a plan takes. */
+static bool outline_kv(const pd_kv_shape *shape, pd_kv_store *kv) {
+    uint32_t n = shape->n_layers;
+    kv->desc.shape = *shape;
+    kv->layer_is_global = pd_alloc(n + 1, sizeof *kv->layer_is_global);
+    kv->first_slice = pd_alloc(n + 1, sizeof *kv->first_slice);
+    kv->slices = pd_alloc(n + 1, sizeof *kv->slices);
+    if (!kv->layer_is_global || !kv->first_slice || !kv->slices) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        kv->layer_is_global[i] = shape->layer_is_global[i];
+        kv->slices[i].n_heads = shape->n_kv_heads;
+        kv->first_slice[i + 1] = i + 1;
+    }
+    return true;
+}
+
+/* Lowers the plan to dispatches that nothing is bound to, for the pipelines that this declares. A
+ * failure stays silent: compiling the plan in earnest will tell. */
+static void declare_pipelines(pd_vk_backend *b, const pd_plan *plan) {
+    pd_kv_store kv = {0};
+    pd_program *p = pd_alloc(1, sizeof *p);
+    if (p && outline_kv(&plan->desc.kv, &kv)) {
+        p->backend = b;
+        p->kv = &kv;
+        if (describe(p, plan, NULL) == PD_OK) (void)pd_vk_lower(p, NULL);
+    }
+    if (p) pd_vk_program_destroy(&b->base, p);
+    pd_free(kv.layer_is_global);
+    pd_free(kv.first_slice);
+    pd_free(kv.slices);
+}
+
+void pd_vk_build_expected(pd_vk_backend *b) {
+    for (uint32_t i = 0; i < b->n_expected; i++) declare_pipelines(b, &b->expected[i]);
+    if (b->n_expected > 0) pd_vk_pipelines_begin(b->pipelines);
+}
+
+void pd_vk_program_count(const pd_program *p, pd_step_counts *out) {
+    *out = (pd_step_counts){
+        .n_dispatches = p->n_dispatches, .n_barriers = p->n_barriers, .n_submits = p->n_segments};
+    for (uint32_t i = 0; i < p->n_dispatches; i++)
+        out->n_layer_dispatches += p->ops[p->dispatches[i].op_index].layer >= 0;
 }
 
 /* ---- host access ---------------------------------------------------------------------------- */

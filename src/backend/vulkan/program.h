@@ -89,7 +89,7 @@ struct pd_program {
     pd_vk_grid grids[PD_STEP_MAX_DISPATCHES];
     uint32_t n_grids;
     pd_vk_segment *segments;
-    uint32_t n_segments;
+    uint32_t n_segments, n_barriers;
     VkDescriptorPool pool;
 };
 
@@ -132,6 +132,11 @@ pd_status pd_vk_program_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint
 /* The buffer's rows as they are now, in f32, past the copies made for read. */
 pd_status pd_vk_program_peek(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                              pd_error *err);
+
+void pd_vk_program_count(const pd_program *p, pd_step_counts *out);
+
+/* measure.c */
+pd_status pd_vk_measure(pd_backend *b, pd_device_speed *out, pd_error *err);
 
 /* kv_store.c */
 pd_status pd_vk_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,

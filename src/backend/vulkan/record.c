@@ -188,6 +188,7 @@ static pd_status record_segment(pd_program *p, pd_vk_segment *s, bool last, pd_e
     for (uint32_t i = s->first; i < s->end; i++) {
         if (needs_barrier(p, since, i)) {
             compute_barrier(p, s->cmd);
+            p->n_barriers++;
             since = i;
         }
         record_dispatch(p, s->cmd, &p->dispatches[i]);

@@ -411,10 +411,22 @@ void pd_vk_weights_destroy(pd_vk_weights *w) {
     pd_free(w);
 }
 
+/* What the upload itself needs, all types at once. */
+static pd_status build_repack(pd_vk_weights *w, uint32_t first, pd_error *err) {
+    for (uint32_t i = first; i < w->n_matrices; i++) {
+        pd_vk_pipeline_desc desc = pd_vk_choose_repack(w->backend->device, w->matrices[i].wtype);
+        const pd_vk_pipeline *pipeline;
+        PD_TRY(pd_vk_pipeline_declare(w->backend->pipelines, &desc, &pipeline, err));
+    }
+    return pd_vk_pipelines_build(w->backend->pipelines, err);
+}
+
 static pd_status upload_from(pd_vk_weights *w, uint32_t first, pd_error *err) {
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(cut_slices(w, &w->matrices[i], err));
     PD_TRY(pd_vk_memory_check(&w->backend->memory, PD_VK_FOR_WEIGHTS, w->bytes_to_place,
                               "the model's weights", err));
+    PD_TRY(build_repack(w, first, err));
+    pd_vk_build_expected(w->backend);
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_create(w, &w->stages[i], err));
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(upload_matrix(w, &w->matrices[i], err));
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_wait(w, &w->stages[i], err));

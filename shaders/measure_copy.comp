@@ -1,0 +1,22 @@
+// measure_copy: to[i] = from[i] in 16-byte pieces, PIECES of them in flight per invocation. With n = 0
+// it does nothing, which is the price of a dispatch. SPDX-License-Identifier: MIT
+#version 450
+#extension GL_EXT_control_flow_attributes : require
+#include "args.h"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint WG = 128;
+
+layout(std430, binding = 0) readonly buffer From { uvec4 from[]; };
+layout(std430, binding = 1) writeonly buffer To { uvec4 to[]; };
+layout(push_constant) uniform Push { pd_args_measure args; };
+
+const uint PIECES = 4u;
+
+void main() {
+    uint first = gl_WorkGroupID.x * WG * PIECES + gl_LocalInvocationID.x;
+    if (first + (PIECES - 1u) * WG >= args.n) return; // n is a multiple of WG * PIECES
+    uvec4 v[PIECES];
+    [[unroll]] for (uint i = 0u; i < PIECES; i++) v[i] = from[first + i * WG];
+    [[unroll]] for (uint i = 0u; i < PIECES; i++) to[first + i * WG] = v[i];
+}

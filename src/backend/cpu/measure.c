@@ -1,0 +1,80 @@
+/* How fast the processor copies and multiplies with all of the backend's threads, best of several
+ * repetitions; and what a loop over the threads costs that has nothing to do.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+#include "base/clock.h"
+
+enum {
+    COPY_BYTES = 64 << 20, /* of each buffer: more than most caches */
+    PIECE_BYTES = 1 << 20,
+    BURN_ROUNDS = 100000,
+    LOOPS = 64, /* of a repetition of the empty loop */
+    REPETITIONS = 8
+};
+
+typedef struct meter {
+    const pd_cpu_kernels *kernels;
+    const uint8_t *from;
+    uint8_t *to;
+    float *sums; /* [n_threads] so that nothing is optimised away */
+} meter;
+
+static void copy_pieces(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    (void)thread;
+    const meter *m = ctx;
+    uint64_t at = (uint64_t)begin * PIECE_BYTES;
+    memcpy(m->to + at, m->from + at, (uint64_t)(end - begin) * PIECE_BYTES);
+}
+
+static void burn(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const meter *m = ctx;
+    for (uint32_t i = begin; i < end; i++)
+        m->sums[thread] += m->kernels->burn(BURN_ROUNDS, 0.999f, 0.001f);
+}
+
+static void do_nothing(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    (void)ctx, (void)begin, (void)end, (void)thread;
+}
+
+static uint64_t best_ns(pd_cpu *cpu, meter *m, uint32_t n_items, uint32_t n_loops, pd_pool_fn fn) {
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < REPETITIONS; i++) {
+        uint64_t t0 = pd_clock_ns();
+        for (uint32_t k = 0; k < n_loops; k++) pd_pool_run(cpu->pool, n_items, 1, fn, m);
+        uint64_t ns = pd_clock_ns() - t0;
+        if (ns > 0 && ns < best) best = ns;
+    }
+    return best;
+}
+
+static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
+    uint32_t n_burns = 4 * cpu->n_threads;
+    uint64_t ns = best_ns(cpu, m, COPY_BYTES / PIECE_BYTES, 1, copy_pieces);
+    out->copy_gb_s = 2.0 * COPY_BYTES / (double)ns;
+    ns = best_ns(cpu, m, n_burns, 1, burn);
+    out->gflop_s[PD_PEAK_F32] =
+        (double)n_burns * BURN_ROUNDS * cpu->kernels->burn_flops / (double)ns;
+    ns = best_ns(cpu, m, cpu->n_threads, LOOPS, do_nothing);
+    out->dispatch_us = (double)ns / 1e3 / LOOPS;
+}
+
+pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err) {
+    pd_cpu *cpu = (pd_cpu *)b;
+    *out = (pd_device_speed){0};
+    uint8_t *memory = pd_alloc_aligned(2, COPY_BYTES);
+    float *sums = pd_alloc(cpu->n_threads, sizeof *sums);
+    meter m = {cpu->kernels, memory, memory ? memory + COPY_BYTES : NULL, sums};
+    pd_status status = PD_OK;
+    if (memory && sums) {
+        memset(memory, 1, 2ull * COPY_BYTES); /* pages that exist */
+        measure_all(cpu, &m, out);
+    } else {
+        status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for measuring: %d MiB",
+                          2 * (COPY_BYTES >> 20));
+    }
+    pd_free_aligned(memory);
+    pd_free(sums);
+    return status;
+}

@@ -1,0 +1,237 @@
+/* How fast the device copies, multiplies and starts dispatches: what profiles compare with.
+ *
+ * Each figure is the best of several submissions, timed by the device's clock (by the host's where
+ * it has none). The arithmetic kernels get more rounds until a submission takes some milliseconds,
+ * so that clocks have risen. Copies go between two buffers of 128 MiB, the smallest binding limit
+ * of Vulkan and more than most caches hold; of less where memory is short.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "args.h"
+#include "backend/vulkan/program.h"
+#include "base/clock.h"
+
+enum {
+    WORKGROUP = 128,
+    COPY_GRANULE = 16 * WORKGROUP * 4, /* bytes of a workgroup of measure_copy */
+    COPY_MAX_BYTES = 128 << 20,
+    COPY_MAX_BYTES_SOFTWARE = 32 << 20,
+    COPY_MIN_BYTES = 1 << 20,
+    PEAK_GROUPS = 8192,
+    PEAK_GROUPS_SOFTWARE = 64,
+    STEPS_PER_ROUND = 256, /* 16 * CHAINS of measure_peak.glsl */
+    FIRST_ROUNDS = 4,
+    MAX_ROUNDS = 1 << 14,
+    ENOUGH_NS = 2000000,
+    DISPATCHES = 256,
+    REPETITIONS = 8,
+    BUDGET_NS = 100000000 /* per figure */
+};
+
+/* Small enough that sums stay finite in halves and in floats, and no denormal number itself. */
+static const float FACTOR = 0x1p-14f;
+
+typedef struct meter {
+    pd_vk_backend *backend;
+    VkQueryPool queries; /* null: host clock */
+    VkDescriptorPool pool;
+    pd_vk_buffer from, to;
+} meter;
+
+/* What a submission consists of: n dispatches, each behind a barrier. */
+typedef struct load {
+    const pd_vk_pipeline *pipeline;
+    VkDescriptorSet set;
+    struct pd_args_measure args;
+    uint32_t n_groups, n_dispatches;
+} load;
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static pd_status create_queries(meter *m, pd_error *err) {
+    pd_vk_device *d = m->backend->device;
+    pd_status status = PD_OK;
+    VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                     .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                     .queryCount = 2};
+    if (d->caps.timestamps) PD_VK(d->vk.vkCreateQueryPool(d->handle, &queries, NULL, &m->queries));
+    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * (PD_PEAK_COUNT + 1)};
+    VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                       .maxSets = PD_PEAK_COUNT + 1,
+                                       .poolSizeCount = 1,
+                                       .pPoolSizes = &size};
+    PD_VK(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool));
+done:
+    return status;
+}
+
+/* The largest pair of buffers that there is memory for. */
+static pd_status create_buffers(meter *m, pd_error *err) {
+    pd_vk_memory *memory = &m->backend->memory;
+    const pd_vk_caps *caps = &m->backend->device->caps;
+    uint64_t bytes = caps->is_software ? COPY_MAX_BYTES_SOFTWARE : COPY_MAX_BYTES;
+    while (bytes > caps->max_binding_bytes && bytes > COPY_MIN_BYTES) bytes /= 2;
+    pd_status status = PD_ERR_MEMORY_DEVICE;
+    for (; bytes >= COPY_MIN_BYTES && status == PD_ERR_MEMORY_DEVICE; bytes /= 2) {
+        status = pd_vk_buffer_create(memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes, "measuring",
+                                     &m->from, err);
+        if (status == PD_OK)
+            status = pd_vk_buffer_create(memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes,
+                                         "measuring", &m->to, err);
+        if (status != PD_OK) pd_vk_buffer_destroy(memory, &m->from);
+    }
+    return status;
+}
+
+static void destroy(meter *m) {
+    pd_vk_device *d = m->backend->device;
+    d->vk.vkDestroyQueryPool(d->handle, m->queries, NULL);
+    d->vk.vkDestroyDescriptorPool(d->handle, m->pool, NULL);
+    pd_vk_buffer_destroy(&m->backend->memory, &m->from);
+    pd_vk_buffer_destroy(&m->backend->memory, &m->to);
+}
+
+/* ---- loads ---------------------------------------------------------------------------------- */
+
+static pd_status create_load(meter *m, const char *shader, uint32_t n_buffers, load *out,
+                             pd_error *err) {
+    pd_vk_device *d = m->backend->device;
+    pd_status status = PD_OK;
+    pd_vk_pipeline_desc desc = {.shader = shader,
+                                .n_buffers = n_buffers,
+                                .push_bytes = sizeof out->args,
+                                .n_constants = 1,
+                                .constants = {WORKGROUP}};
+    *out = (load){.n_dispatches = 1};
+    PD_TRY(pd_vk_pipeline_get(m->backend->pipelines, &desc, &out->pipeline, err));
+    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                         .descriptorPool = m->pool,
+                                         .descriptorSetCount = 1,
+                                         .pSetLayouts = &out->pipeline->set_layout};
+    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->set));
+    VkDescriptorBufferInfo infos[2] = {{m->from.handle, 0, m->from.bytes},
+                                       {m->to.handle, 0, m->to.bytes}};
+    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                  .dstSet = out->set,
+                                  .descriptorCount = n_buffers,
+                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                  .pBufferInfo = infos};
+    d->vk.vkUpdateDescriptorSets(d->handle, 1, &write, 0, NULL);
+done:
+    return status;
+}
+
+static void barrier(const meter *m, VkCommandBuffer cmd) {
+    VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                         .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
+    m->backend->device->vk.vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0,
+                                                NULL, 0, NULL);
+}
+
+static void record(const meter *m, const load *l, VkCommandBuffer cmd) {
+    const struct VolkDeviceTable *vk = &m->backend->device->vk;
+    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline->handle);
+    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline->layout, 0, 1,
+                                &l->set, 0, NULL);
+    vk->vkCmdPushConstants(cmd, l->pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof l->args,
+                           &l->args);
+    if (m->queries) {
+        vk->vkCmdResetQueryPool(cmd, m->queries, 0, 2);
+        vk->vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, m->queries, 0);
+    }
+    for (uint32_t i = 0; i < l->n_dispatches; i++) {
+        barrier(m, cmd); /* behind the previous one, of this submission or the last */
+        vk->vkCmdDispatch(cmd, l->n_groups, 1, 1);
+    }
+    if (m->queries)
+        vk->vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, m->queries, 1);
+}
+
+static pd_status run_once(meter *m, const load *l, uint64_t *ns, pd_error *err) {
+    pd_vk_device *d = m->backend->device;
+    pd_status status = PD_OK;
+    uint64_t ticks[2] = {0};
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(m->backend, &cmd, err));
+    record(m, l, cmd);
+    uint64_t t0 = pd_clock_ns();
+    PD_TRY(pd_vk_finish_once(m->backend, cmd, err));
+    *ns = pd_clock_ns() - t0;
+    if (!m->queries) return PD_OK;
+    PD_VK(d->vk.vkGetQueryPoolResults(d->handle, m->queries, 0, 2, sizeof ticks, ticks,
+                                      sizeof *ticks,
+                                      VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+    if (ticks[1] > ticks[0])
+        *ns = (uint64_t)((double)(ticks[1] - ticks[0]) * (double)d->caps.timestamp_ns);
+done:
+    return status;
+}
+
+static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err) {
+    uint64_t t0 = pd_clock_ns();
+    *best = UINT64_MAX;
+    for (uint32_t i = 0; i < 2 || (i < REPETITIONS && pd_clock_ns() - t0 < BUDGET_NS); i++) {
+        uint64_t ns;
+        PD_TRY(run_once(m, l, &ns, err));
+        if (ns > 0 && ns < *best) *best = ns;
+    }
+    return PD_OK;
+}
+
+/* ---- figures -------------------------------------------------------------------------------- */
+
+static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
+    load l;
+    uint64_t ns;
+    PD_TRY(create_load(m, "measure_copy", 2, &l, err));
+    l.n_groups = 1; /* with n = 0: only the dispatch */
+    l.n_dispatches = DISPATCHES;
+    PD_TRY(run_best(m, &l, &ns, err));
+    out->dispatch_us = (double)ns / 1e3 / DISPATCHES;
+    l.n_groups = (uint32_t)(m->from.bytes / COPY_GRANULE);
+    l.n_dispatches = 1;
+    l.args.n = l.n_groups * (COPY_GRANULE / 16);
+    PD_TRY(run_best(m, &l, &ns, err));
+    out->copy_gb_s = 32.0 * l.args.n / (double)ns;
+    return PD_OK;
+}
+
+/* flops: of one step of one value. */
+static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, double *gflop_s,
+                              pd_error *err) {
+    load l;
+    uint64_t ns = 0;
+    PD_TRY(create_load(m, shader, 1, &l, err));
+    l.n_groups = m->backend->device->caps.is_software ? PEAK_GROUPS_SOFTWARE : PEAK_GROUPS;
+    l.args = (struct pd_args_measure){.n = FIRST_ROUNDS, .factor = FACTOR};
+    PD_TRY(run_once(m, &l, &ns, err));
+    while (ns < ENOUGH_NS && l.args.n < MAX_ROUNDS) {
+        l.args.n *= 4;
+        PD_TRY(run_once(m, &l, &ns, err));
+    }
+    PD_TRY(run_best(m, &l, &ns, err));
+    double steps = (double)l.n_groups * WORKGROUP * l.args.n * STEPS_PER_ROUND;
+    *gflop_s = steps * flops / (double)ns;
+    return PD_OK;
+}
+
+static pd_status measure_all(meter *m, pd_device_speed *out, pd_error *err) {
+    const pd_vk_caps *caps = &m->backend->device->caps;
+    PD_TRY(create_queries(m, err));
+    PD_TRY(create_buffers(m, err));
+    PD_TRY(measure_copy(m, out, err));
+    PD_TRY(measure_peak(m, "measure_f32", 2, &out->gflop_s[PD_PEAK_F32], err));
+    if (caps->fp16) PD_TRY(measure_peak(m, "measure_f16", 4, &out->gflop_s[PD_PEAK_F16], err));
+    if (caps->int_dot) PD_TRY(measure_peak(m, "measure_int8", 8, &out->gflop_s[PD_PEAK_INT8], err));
+    return PD_OK;
+}
+
+pd_status pd_vk_measure(pd_backend *base, pd_device_speed *out, pd_error *err) {
+    meter m = {.backend = (pd_vk_backend *)base};
+    *out = (pd_device_speed){0};
+    pd_status status = measure_all(&m, out, err);
+    destroy(&m);
+    return status;
+}

@@ -1,0 +1,206 @@
+/* Opening a model on the software rasteriser llvmpipe builds pipelines while the weights upload:
+ * exactly those that the session takes which was announced, and a second start finds every shader
+ * compiled. A shader that is broken is told by the session, a cancelled upload leaves nothing
+ * behind.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/vulkan/backend.h"
+#include "backend/vulkan/shader_texts.h"
+#include "engine/model.h"
+#include "support_validation.h"
+
+#define MODEL PERIDOT_TEST_DATA "/golden/small-q4_0.gguf"
+
+static char device[16];
+static char folder[] = "/tmp/peridot-start-XXXXXX"; /* cache, then shaders */
+
+static void expect_ok(pd_status status, const pd_error *err) {
+    if (status != PD_OK) print_message("%s\n", err->message);
+    assert_int_equal(status, PD_OK);
+}
+
+static void empty_folder(void) {
+    char path[512];
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (e->d_name[0] != '.') unlink(path);
+    }
+    closedir(d);
+}
+
+static pd_model *open_model(const pd_session_desc *announced) {
+    pd_model *m;
+    pd_error err = {0};
+    pd_model_desc desc = {.device = device};
+    if (announced) desc.session = *announced;
+    expect_ok(pd_model_open(MODEL, &desc, &m, &err), &err);
+    return m;
+}
+
+/* Pipelines in the model's list, built or about to be. */
+static uint32_t count_pipelines(const pd_model *m) {
+    return pd_vk_pipeline_count(((const pd_vk_backend *)m->backend)->pipelines);
+}
+
+/* Embedding, first norm, logits and argmax are not in layers; each layer has eight operations. */
+static void check_counts(const pd_model *m, const pd_step_counts *n) {
+    assert_true(n->n_layer_dispatches >= 8 * pd_model_get_info(m)->n_layers);
+    assert_true(n->n_dispatches >= n->n_layer_dispatches + 4);
+    assert_true(n->n_barriers > 0 && n->n_barriers < n->n_dispatches);
+    assert_true(n->n_submits > 0 && n->n_submits <= n->n_dispatches);
+}
+
+/* What a start with this session built. */
+static pd_build_stats start(const pd_session_desc *desc) {
+    pd_session *s;
+    pd_error err = {0};
+    pd_model *m = open_model(desc);
+    uint32_t n_announced = count_pipelines(m);
+    expect_ok(pd_session_create(m, desc, &s, &err), &err);
+    assert_int_equal(count_pipelines(m), n_announced);
+    pd_build_stats build = pd_session_get_stats(s)->build;
+    assert_int_equal(build.n_pipelines, n_announced);
+    check_counts(m, &pd_session_get_stats(s)->decode_step);
+    if (desc->n_chunk != 1) check_counts(m, &pd_session_get_stats(s)->prompt_step);
+    uint32_t id, ids[3] = {2, 300, 301};
+    expect_ok(pd_session_sync(s, ids, 3, &err), &err);
+    expect_ok(pd_session_argmax(s, &id, &err), &err);
+    pd_session_destroy(s);
+    pd_model_close(m);
+    return build;
+}
+
+static void a_second_start_compiles_nothing(void **state) {
+    (void)state;
+    const pd_session_desc descs[] = {
+        {0},
+        {.n_ctx = 64, .n_chunk = 1},
+        {.n_chunk = 40, .precision = PD_PRECISION_EXACT, .all_logits = true},
+    };
+    for (size_t i = 0; i < sizeof descs / sizeof *descs; i++) {
+        empty_folder();
+        pd_build_stats cold = start(&descs[i]), warm = start(&descs[i]);
+        assert_true(cold.n_shaders > 5 && cold.n_shaders <= cold.n_pipelines);
+        assert_true(cold.shader_ns > 0 && cold.pipeline_ns > 0);
+        assert_int_equal(warm.n_shaders, 0);
+        assert_int_equal(warm.shader_ns, 0);
+        assert_int_equal(warm.n_pipelines, cold.n_pipelines);
+    }
+}
+
+static void other_sessions_are_built_later(void **state) {
+    (void)state;
+    pd_session *s;
+    pd_error err = {0};
+    pd_model *m = open_model(NULL);
+    uint32_t n_announced = count_pipelines(m);
+    pd_session_desc desc = {.precision = PD_PRECISION_EXACT};
+    expect_ok(pd_session_create(m, &desc, &s, &err), &err);
+    assert_true(count_pipelines(m) > n_announced);
+    assert_int_equal(pd_session_get_stats(s)->build.n_pipelines, count_pipelines(m));
+    pd_session_destroy(s);
+    pd_model_close(m);
+}
+
+/* Threads are still at work when the model goes. */
+static void models_close_in_the_middle(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        empty_folder();
+        pd_model_close(open_model(NULL));
+    }
+}
+
+static bool stop_at_once(void *ctx, uint64_t done, uint64_t total) {
+    (void)ctx, (void)done, (void)total;
+    return false;
+}
+
+static void uploads_can_be_cancelled(void **state) {
+    (void)state;
+    pd_model *m;
+    pd_error err = {0};
+    pd_model_desc desc = {.device = device, .progress = stop_at_once};
+    empty_folder();
+    assert_int_equal(pd_model_open(MODEL, &desc, &m, &err), PD_ERR_CANCELLED);
+    assert_null(m);
+}
+
+/* All shaders' texts in a folder, that of attention.comp with an error. */
+static void write_broken_shaders(void) {
+    for (unsigned i = 0; i < pd_shader_text_count; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", folder, pd_shader_texts[i].name);
+        FILE *f = fopen(path, "wb");
+        assert_non_null(f);
+        fwrite(pd_shader_texts[i].text, 1, pd_shader_texts[i].n_bytes, f);
+        if (!strcmp(pd_shader_texts[i].name, "attention.comp")) fputs("\nno_such_thing;\n", f);
+        assert_int_equal(fclose(f), 0);
+    }
+}
+
+static void mistakes_are_told_by_the_session(void **state) {
+    (void)state;
+    pd_session *s;
+    pd_error err = {0};
+    empty_folder();
+    write_broken_shaders();
+    setenv("PERIDOT_SHADER_DIR", folder, 1);
+    pd_model *m = open_model(NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pd_session_create(m, &(pd_session_desc){0}, &s, &err), PD_ERR_INTERNAL);
+        assert_non_null(strstr(err.message, "attention"));
+    }
+    pd_model_close(m);
+    unsetenv("PERIDOT_SHADER_DIR");
+    empty_folder();
+}
+
+static bool find_software(void) {
+    pd_device_info list[16];
+    uint32_t n = 0;
+    if (pd_device_list(list, 16, &n, NULL, NULL) != PD_OK) return false;
+    for (uint32_t i = 0; i < n && i < 16; i++)
+        if (list[i].kind == PD_DEVICE_SOFTWARE && list[i].usable) {
+            snprintf(device, sizeof device, "%s", list[i].id);
+            return true;
+        }
+    return false;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_second_start_compiles_nothing),
+        cmocka_unit_test(other_sessions_are_built_later),
+        cmocka_unit_test(models_close_in_the_middle),
+        cmocka_unit_test(uploads_can_be_cancelled),
+        cmocka_unit_test(mistakes_are_told_by_the_session),
+        cmocka_unit_test(check_validation_silent),
+    };
+    if (!find_software() || !mkdtemp(folder)) {
+        printf("skipped: no software rasteriser (Mesa's llvmpipe), or no folder in /tmp\n");
+        return 77;
+    }
+    PRINT_LOG();
+    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    unsetenv("PERIDOT_SHADER_DIR");
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    empty_folder();
+    rmdir(folder);
+    return failed;
+}
