@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/vulkan/program.h"
+#include "backend/vulkan/tune.h"
 
 enum { TRANSFER_BYTES = 1 << 20 };
 
@@ -157,10 +158,12 @@ static const pd_backend_vtable VTABLE = {
     .measure = pd_vk_measure,
 };
 
-/* PERIDOT_FLOPS, per second: lets any device show that work is cut into short submissions. */
+/* Half of what the tuner saw in a product, since attention is slower. PERIDOT_FLOPS, per second,
+ * lets any device show that work is cut into short submissions. */
 static pd_status assume_speed(pd_vk_backend *b, pd_error *err) {
     const char *text = getenv("PERIDOT_FLOPS");
     b->flops_per_s = b->device->caps.is_software ? SLOWEST_SOFTWARE : SLOWEST_GPU;
+    if (b->device->tuning.gflop_s > 0) b->flops_per_s = 0.5e9 * b->device->tuning.gflop_s;
     if (!text || !text[0]) return PD_OK;
     char *end;
     b->flops_per_s = strtod(text, &end);
@@ -175,13 +178,14 @@ static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_d
     if (status != PD_OK) return status;
     pd_vk_device *d = b->device;
     pd_vk_memory_init(&b->memory, d, desc->memory_limit_bytes);
-    PD_TRY(assume_speed(b, err));
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = d->queue_family};
     PD_VK(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &b->command_pool));
     status = pd_vk_pipelines_create(d, &b->pipelines, err);
     if (status == PD_OK) status = pd_vk_weights_create(b, &b->weights, err);
+    if (status == PD_OK) status = pd_vk_tune(b, err);
+    if (status == PD_OK) status = assume_speed(b, err);
 done:
     return status;
 }

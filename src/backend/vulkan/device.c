@@ -8,6 +8,7 @@
  */
 #include "backend/vulkan/device.h"
 
+#include "backend/vulkan/kernels.h"
 #include "backend/vulkan/probe.h"
 #include "base/memory.h"
 
@@ -139,6 +140,7 @@ static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t ind
     if (d->info.max_alloc_bytes && d->info.max_alloc_bytes < d->caps.max_binding_bytes)
         d->caps.max_binding_bytes = d->info.max_alloc_bytes; /* a binding lies in one allocation */
     PD_TRY(pd_vk_quirks_apply(p, &d->caps, err));
+    d->tuning = pd_vk_rules_of_thumb(&d->caps);
     return create_handle(d, p, err);
 }
 

@@ -69,6 +69,16 @@ typedef struct pd_vk_caps {
     float timestamp_ns;    /* per tick */
 } pd_vk_caps;
 
+/* Which matrix kernels serve precisions f16 and q8 here: rules of thumb until tune.c knows better.
+ */
+typedef struct pd_vk_tuning {
+    bool known;
+    bool matrix_units;                      /* prompts' products in halves use them */
+    uint32_t decode_format, prefill_format; /* PD_X_* of shaders/args.h */
+    uint32_t lanes, rows;                   /* of a large matvec */
+    double gflop_s;                         /* of prompts' products; 0: not measured */
+} pd_vk_tuning;
+
 typedef struct pd_vk_device {
     VkInstance instance;
     VkPhysicalDevice physical;
@@ -80,6 +90,7 @@ typedef struct pd_vk_device {
     VkPhysicalDeviceMemoryProperties memory;
     pd_device_info info;
     pd_vk_caps caps;
+    pd_vk_tuning tuning;
     bool lost; /* sticky after VK_ERROR_DEVICE_LOST */
 } pd_vk_device;
 

@@ -89,9 +89,10 @@ static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t 
 }
 
 /* Few weight rows: more lanes along K, so that there are enough invocations to fill a GPU. */
-static pd_vk_product choose_matvec(const pd_vk_product_shape *s) {
-    uint32_t wg = 128, lanes = s->n_weight_rows <= 8192 ? 16 : 8, rows = s->max_rows > 4 ? 2 : 4;
-    if (s->n_weight_rows <= 2048 || s->wtype <= PD_W_BF16)
+static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_shape *s) {
+    uint32_t wg = 128, lanes = d->tuning.lanes, rows = d->tuning.rows;
+    if (s->n_weight_rows <= 8192 && lanes < 32) lanes *= 2;
+    if (s->max_rows > 4 || s->n_weight_rows <= 2048 || s->wtype <= PD_W_BF16)
         rows = 2; /* unquantised: 64 or 128 bytes a block */
     while (lanes > s->n_blocks) lanes /= 2;
     if (s->y_format != PD_X_F32) /* a workgroup's outputs are whole blocks of 32 */
@@ -121,19 +122,26 @@ static pd_vk_product choose_software(const pd_vk_product_shape *s) {
 
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s) {
     if (d->caps.software_tiles) return choose_software(s);
-    return s->max_rows <= PD_VK_MATVEC_MAX_COLS ? choose_matvec(s) : choose_matmul(d, s);
+    return s->max_rows <= PD_VK_MATVEC_MAX_COLS ? choose_matvec(d, s) : choose_matmul(d, s);
 }
 
 /* Integers where one instruction makes four products: exact but for the rows' rounding to 16 bits,
- * and the fewest instructions per weight. A rasteriser shall show at precision q8 that they are
- * right; otherwise its rows stay f32, since it converts slowly. */
+ * and the fewest instructions per weight. Matrix units read halves. */
+pd_vk_tuning pd_vk_rules_of_thumb(const pd_vk_caps *c) {
+    uint32_t format = c->int_dot && c->int_dot_fast ? PD_X_I16 : c->fp16 ? PD_X_F16 : PD_X_F32;
+    if (c->software_tiles) format = PD_X_F32; /* a rasteriser converts slowly */
+    return (pd_vk_tuning){.decode_format = format,
+                          .prefill_format = c->coopmat ? PD_X_F16 : format,
+                          .matrix_units = c->coopmat,
+                          .lanes = 8,
+                          .rows = 4};
+}
+
+/* A rasteriser shall show at precision q8 that integers are right. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows) {
-    (void)max_rows;
-    const pd_vk_caps *c = &d->caps;
     if (precision == PD_PRECISION_EXACT) return PD_X_F32;
-    if (c->int_dot && (c->int_dot_fast || (precision == PD_PRECISION_Q8 && c->is_software)))
-        return PD_X_I16;
-    return c->fp16 && !c->software_tiles ? PD_X_F16 : PD_X_F32;
+    if (precision == PD_PRECISION_Q8 && d->caps.is_software && d->caps.int_dot) return PD_X_I16;
+    return max_rows <= PD_VK_MATVEC_MAX_COLS ? d->tuning.decode_format : d->tuning.prefill_format;
 }
 
 /* ---- attention ------------------------------------------------------------------------------ */

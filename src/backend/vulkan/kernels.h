@@ -25,6 +25,8 @@ typedef struct pd_vk_product_shape {
 } pd_vk_product_shape;
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s);
 
+/* What a device is taken to like best before anything was measured. */
+pd_vk_tuning pd_vk_rules_of_thumb(const pd_vk_caps *caps);
 /* PD_X_* that products of a program of at most max_rows rows like to read best. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 

@@ -9,6 +9,7 @@
  */
 #include "args.h"
 #include "backend/vulkan/program.h"
+#include "backend/vulkan/stopwatch.h"
 #include "base/clock.h"
 
 enum {
@@ -33,7 +34,7 @@ static const float FACTOR = 0x1p-14f;
 
 typedef struct meter {
     pd_vk_backend *backend;
-    VkQueryPool queries; /* null: host clock */
+    pd_vk_stopwatch watch;
     VkDescriptorPool pool;
     pd_vk_buffer from, to;
 } meter;
@@ -48,13 +49,10 @@ typedef struct load {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static pd_status create_queries(meter *m, pd_error *err) {
+static pd_status create_pool(meter *m, pd_error *err) {
     pd_vk_device *d = m->backend->device;
     pd_status status = PD_OK;
-    VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-                                     .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                     .queryCount = 2};
-    if (d->caps.timestamps) PD_VK(d->vk.vkCreateQueryPool(d->handle, &queries, NULL, &m->queries));
+    PD_TRY(pd_vk_stopwatch_create(d, &m->watch, err));
     VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * (PD_PEAK_COUNT + 1)};
     VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = PD_PEAK_COUNT + 1,
@@ -85,7 +83,7 @@ static pd_status create_buffers(meter *m, pd_error *err) {
 
 static void destroy(meter *m) {
     pd_vk_device *d = m->backend->device;
-    d->vk.vkDestroyQueryPool(d->handle, m->queries, NULL);
+    pd_vk_stopwatch_destroy(&m->watch);
     d->vk.vkDestroyDescriptorPool(d->handle, m->pool, NULL);
     pd_vk_buffer_destroy(&m->backend->memory, &m->from);
     pd_vk_buffer_destroy(&m->backend->memory, &m->to);
@@ -130,43 +128,27 @@ static void barrier(const meter *m, VkCommandBuffer cmd) {
                                                 NULL, 0, NULL);
 }
 
-static void record(const meter *m, const load *l, VkCommandBuffer cmd) {
+static void record(meter *m, const load *l, VkCommandBuffer cmd) {
     const struct VolkDeviceTable *vk = &m->backend->device->vk;
     vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline->handle);
     vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline->layout, 0, 1,
                                 &l->set, 0, NULL);
     vk->vkCmdPushConstants(cmd, l->pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof l->args,
                            &l->args);
-    if (m->queries) {
-        vk->vkCmdResetQueryPool(cmd, m->queries, 0, 2);
-        vk->vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, m->queries, 0);
-    }
+    pd_vk_stopwatch_mark(&m->watch, cmd, 0);
     for (uint32_t i = 0; i < l->n_dispatches; i++) {
         barrier(m, cmd); /* behind the previous one, of this submission or the last */
         vk->vkCmdDispatch(cmd, l->n_groups, 1, 1);
     }
-    if (m->queries)
-        vk->vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, m->queries, 1);
+    pd_vk_stopwatch_mark(&m->watch, cmd, 1);
 }
 
 static pd_status run_once(meter *m, const load *l, uint64_t *ns, pd_error *err) {
-    pd_vk_device *d = m->backend->device;
-    pd_status status = PD_OK;
-    uint64_t ticks[2] = {0};
     VkCommandBuffer cmd;
     PD_TRY(pd_vk_begin_once(m->backend, &cmd, err));
     record(m, l, cmd);
-    uint64_t t0 = pd_clock_ns();
     PD_TRY(pd_vk_finish_once(m->backend, cmd, err));
-    *ns = pd_clock_ns() - t0;
-    if (!m->queries) return PD_OK;
-    PD_VK(d->vk.vkGetQueryPoolResults(d->handle, m->queries, 0, 2, sizeof ticks, ticks,
-                                      sizeof *ticks,
-                                      VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
-    if (ticks[1] > ticks[0])
-        *ns = (uint64_t)((double)(ticks[1] - ticks[0]) * (double)d->caps.timestamp_ns);
-done:
-    return status;
+    return pd_vk_stopwatch_read(&m->watch, ns, err);
 }
 
 static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err) {
@@ -219,7 +201,7 @@ static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, doub
 
 static pd_status measure_all(meter *m, pd_device_speed *out, pd_error *err) {
     const pd_vk_caps *caps = &m->backend->device->caps;
-    PD_TRY(create_queries(m, err));
+    PD_TRY(create_pool(m, err));
     PD_TRY(create_buffers(m, err));
     PD_TRY(measure_copy(m, out, err));
     PD_TRY(measure_peak(m, "measure_f32", 2, &out->gflop_s[PD_PEAK_F32], err));

@@ -34,7 +34,7 @@ typedef struct pd_vk_dispatch {
     pd_vk_count count; /* NONE: groups as they are; else groups[axis] is computed per step */
     uint32_t axis, per_group;
     uint32_t first, most; /* of the row axis' workgroups, those from `first` on; most 0: all */
-    int32_t indirect; /* entry of the step buffer's dispatch table; -1: direct */
+    int32_t indirect;     /* entry of the step buffer's dispatch table; -1: direct */
     uint32_t op_index;
     double flops; /* predicted work at the plan's most rows */
     pd_vk_range reads[PD_VK_MAX_ACCESS], writes[PD_VK_MAX_ACCESS];

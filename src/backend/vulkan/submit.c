@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "backend/vulkan/program.h"
-#include "base/clock.h"
+#include "backend/vulkan/stopwatch.h"
 
 enum { SEGMENTS_IN_FLIGHT = 3 };
 
@@ -123,43 +123,6 @@ pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
 
 /* ---- tracing -------------------------------------------------------------------------------- */
 
-/* A trace's clock: two timestamps around an operation, or the host's where the device has none. */
-typedef struct op_timer {
-    VkQueryPool pool; /* null: host clock */
-    uint64_t host_start_ns;
-} op_timer;
-
-static pd_status timer_create(pd_vk_device *d, op_timer *t, pd_error *err) {
-    pd_status status = PD_OK;
-    *t = (op_timer){0};
-    if (!d->caps.timestamps) return PD_OK;
-    VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-                                  .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                  .queryCount = 2};
-    PD_VK(d->vk.vkCreateQueryPool(d->handle, &info, NULL, &t->pool));
-done:
-    return status;
-}
-
-static void timer_mark(const pd_vk_device *d, op_timer *t, VkCommandBuffer cmd, uint32_t which) {
-    if (which == 0) t->host_start_ns = pd_clock_ns();
-    if (!t->pool) return;
-    if (which == 0) d->vk.vkCmdResetQueryPool(cmd, t->pool, 0, 2);
-    d->vk.vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, t->pool, which);
-}
-
-static pd_status timer_read(pd_vk_device *d, const op_timer *t, uint64_t *ns, pd_error *err) {
-    pd_status status = PD_OK;
-    uint64_t ticks[2] = {0};
-    *ns = pd_clock_ns() - t->host_start_ns;
-    if (!t->pool) return PD_OK;
-    PD_VK(d->vk.vkGetQueryPoolResults(d->handle, t->pool, 0, 2, sizeof ticks, ticks, sizeof *ticks,
-                                      VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
-    *ns = (uint64_t)((double)(ticks[1] - ticks[0]) * (double)d->caps.timestamp_ns);
-done:
-    return status;
-}
-
 static pd_status show(pd_program *p, const pd_step *step, pd_trace_view view, pd_trace_fn fn,
                       void *ctx, bool *go_on, pd_error *err) {
     const pd_buf *b = &p->bufs[view.buf];
@@ -176,19 +139,19 @@ static pd_status show(pd_program *p, const pd_step *step, pd_trace_view view, pd
     return status;
 }
 
-static pd_status run_op(pd_program *p, uint32_t op_index, op_timer *timer, uint64_t *ns,
+static pd_status run_op(pd_program *p, uint32_t op_index, pd_vk_stopwatch *timer, uint64_t *ns,
                         pd_error *err) {
     VkCommandBuffer cmd;
     PD_TRY(pd_vk_begin_once(p->backend, &cmd, err));
-    timer_mark(p->backend->device, timer, cmd, 0);
+    pd_vk_stopwatch_mark(timer, cmd, 0);
     pd_vk_record_op(p, cmd, op_index);
-    timer_mark(p->backend->device, timer, cmd, 1);
+    pd_vk_stopwatch_mark(timer, cmd, 1);
     PD_TRY(pd_vk_finish_once(p->backend, cmd, err));
-    return timer_read(p->backend->device, timer, ns, err);
+    return pd_vk_stopwatch_read(timer, ns, err);
 }
 
-static pd_status trace_ops(pd_program *p, const pd_step *step, op_timer *timer, pd_trace_fn fn,
-                           void *ctx, pd_error *err) {
+static pd_status trace_ops(pd_program *p, const pd_step *step, pd_vk_stopwatch *timer,
+                           pd_trace_fn fn, void *ctx, pd_error *err) {
     bool go_on = true;
     for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
         uint64_t ns;
@@ -210,11 +173,11 @@ static pd_status trace_ops(pd_program *p, const pd_step *step, op_timer *timer, 
 pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                               pd_error *err) {
     pd_vk_device *d = p->backend->device;
-    op_timer timer;
+    pd_vk_stopwatch timer;
     PD_TRY(raise_if_lost(d, err));
-    PD_TRY(timer_create(d, &timer, err));
+    PD_TRY(pd_vk_stopwatch_create(d, &timer, err));
     pd_vk_write_step(p, step);
     pd_status status = trace_ops(p, step, &timer, fn, ctx, err);
-    d->vk.vkDestroyQueryPool(d->handle, timer.pool, NULL);
+    pd_vk_stopwatch_destroy(&timer);
     return status;
 }

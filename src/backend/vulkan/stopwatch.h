@@ -1,0 +1,24 @@
+/* Times what one command buffer does between two marks: by timestamps, or by the host's clock
+ * around the submission where the device has none.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_VULKAN_STOPWATCH_H
+#define PD_VULKAN_STOPWATCH_H
+
+#include "backend/vulkan/device.h"
+
+typedef struct pd_vk_stopwatch {
+    pd_vk_device *device;
+    VkQueryPool pool; /* null: host clock */
+    uint64_t host_start_ns;
+} pd_vk_stopwatch;
+
+pd_status pd_vk_stopwatch_create(pd_vk_device *d, pd_vk_stopwatch *w, pd_error *err);
+void pd_vk_stopwatch_destroy(pd_vk_stopwatch *w);
+/* Mark 0 before, mark 1 behind what is timed; the host's clock starts with mark 0. */
+void pd_vk_stopwatch_mark(pd_vk_stopwatch *w, VkCommandBuffer cmd, uint32_t which);
+/* After the submission has finished. */
+pd_status pd_vk_stopwatch_read(const pd_vk_stopwatch *w, uint64_t *ns, pd_error *err);
+
+#endif

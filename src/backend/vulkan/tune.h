@@ -1,0 +1,17 @@
+/* Which of the matrix kernels suits this device best: tried out the first time a device is used
+ * with this build, remembered beside the pipeline cache.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_VULKAN_TUNE_H
+#define PD_VULKAN_TUNE_H
+
+#include "backend/vulkan/backend.h"
+
+/* Fills b->device->tuning, from the cache or by measuring (about a second, most
+ * of it the driver's compiler). Software devices keep
+ * the rules of thumb. Errors: DEVICE,
+ * DEVICE_LOST; what does not work is only not chosen. */
+pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err);
+
+#endif
