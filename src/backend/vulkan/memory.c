@@ -4,7 +4,7 @@
  * out more than there is and then page, some lose the device. The limit is the user's, else what
  * VK_EXT_memory_budget left when the device was opened, else the device's heap.
  *
- * Memory types are chosen in the driver's order by what a use requires and rather avoids. AMD's
+ * Memory types are tried in the driver's order by what a use requires and rather avoids. AMD's
  * uncached types, protected and lazily allocated ones are never taken: they need features that are
  * not enabled.
  *
@@ -42,12 +42,13 @@ typedef struct use_rule {
 #define SOURCE   VK_BUFFER_USAGE_TRANSFER_SRC_BIT
 #define TARGET   VK_BUFFER_USAGE_TRANSFER_DST_BIT
 
-/* Staging keeps out of the device's own memory where it can: the window that the host can map there
- * may be only 256 MiB, and steps want it. */
+/* The device's buffers may lie in the host's memory only where both are the same chips: integrated
+ * GPUs often call a small part of it their own. Staging keeps out of the device's own memory where
+ * it can: the window that the host can map there may be only 256 MiB, and steps want it. */
 static const use_rule rules[] = {
     [PD_VK_DEVICE] = {STORAGE | INDIRECT | SOURCE | TARGET,
                       false,
-                      {{LOCAL, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT}, {LOCAL, 0}}},
+                      {{LOCAL, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT}, {LOCAL, 0}, {MAPPED, 0}}},
     [PD_VK_STEP] = {STORAGE | INDIRECT | SOURCE | TARGET, true, {{LOCAL | MAPPED, 0}, {MAPPED, 0}}},
     [PD_VK_STAGING] = {STORAGE | SOURCE,
                        true,
@@ -64,6 +65,10 @@ void pd_vk_memory_init(pd_vk_memory *m, pd_vk_device *device, uint64_t limit_byt
     uint64_t known = info->memory_free_bytes ? info->memory_free_bytes : info->memory_bytes;
     /* lavapipe reports a heap of 2 GiB whatever the machine has; its memory is the host's */
     if (device->caps.is_software) known = pd_host_memory_bytes();
+    if (info->kind == PD_DEVICE_GPU_INTEGRATED)
+        for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
+            if (!(device->memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT))
+                known += device->memory.memoryHeaps[i].size;
     *m = (pd_vk_memory){.device = device, .limit_bytes = limit_bytes ? limit_bytes : known};
 }
 
@@ -125,20 +130,34 @@ static pd_status check_allocation_size(const pd_vk_memory *m, uint64_t bytes, co
 
 /* ---- buffers ------------------------------------------------------------------------------- */
 
-static bool find_type(const pd_vk_device *d, const use_rule *rule, uint32_t allowed,
-                      uint32_t *type) {
+static bool fits_choice(const pd_vk_device *d, const type_choice *choice, uint32_t type) {
+    VkMemoryPropertyFlags flags = d->memory.memoryTypes[type].propertyFlags;
+    return (flags & choice->required) == choice->required &&
+           !(flags & (choice->avoided | (VkMemoryPropertyFlags)UNUSABLE));
+}
+
+/* Tries the types in the order of the rule until the driver has room in one. INITIALIZATION_FAILED:
+ * there is no type of the kind. */
+static VkResult allocate_somewhere(const pd_vk_device *d, const use_rule *rule,
+                                   const VkMemoryRequirements *needs, VkDeviceMemory *memory) {
+    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                 .allocationSize = needs->size};
+    VkResult result = VK_ERROR_INITIALIZATION_FAILED;
+    uint32_t left = needs->memoryTypeBits;
     for (size_t c = 0; c < sizeof rule->choices / sizeof rule->choices[0]; c++) {
         const type_choice *choice = &rule->choices[c];
-        if (choice->required == 0) break;
-        for (uint32_t i = 0; i < d->memory.memoryTypeCount; i++) {
-            VkMemoryPropertyFlags flags = d->memory.memoryTypes[i].propertyFlags;
-            if (!(allowed >> i & 1) || (flags & choice->required) != choice->required) continue;
-            if (flags & (choice->avoided | (VkMemoryPropertyFlags)UNUSABLE)) continue;
-            *type = i;
-            return true;
+        bool in_host_memory = !rule->mapped && !(choice->required & LOCAL);
+        if (in_host_memory && d->info.kind == PD_DEVICE_GPU_DISCRETE) continue;
+        for (uint32_t i = 0; choice->required && i < d->memory.memoryTypeCount; i++) {
+            if (!(left >> i & 1) || !fits_choice(d, choice, i)) continue;
+            left &= ~(UINT32_C(1) << i);
+            info.memoryTypeIndex = i;
+            result = d->vk.vkAllocateMemory(d->handle, &info, NULL, memory);
+            if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
+                return result;
         }
     }
-    return false;
+    return result;
 }
 
 static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account account,
@@ -148,14 +167,10 @@ static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account a
     d->vk.vkGetBufferMemoryRequirements(d->handle, b->handle, &needs);
     PD_TRY(check_allocation_size(m, needs.size, what, err));
     PD_TRY(pd_vk_memory_check(m, account, needs.size, what, err));
-    VkMemoryAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-        .allocationSize = needs.size,
-    };
-    if (!find_type(d, rule, needs.memoryTypeBits, &info.memoryTypeIndex))
+    VkResult result = allocate_somewhere(d, rule, &needs, &b->memory);
+    if (result == VK_ERROR_INITIALIZATION_FAILED)
         return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "%s has no memory of the kind that %s needs",
                         d->info.name, what);
-    VkResult result = d->vk.vkAllocateMemory(d->handle, &info, NULL, &b->memory);
     if (result != VK_SUCCESS) {
         bool lost = result == VK_ERROR_DEVICE_LOST;
         pd_status status =
