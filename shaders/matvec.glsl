@@ -21,6 +21,7 @@ layout(constant_id = 4) const uint COLS = 1;
 layout(constant_id = 5) const uint GEGLU = 0;
 layout(constant_id = 6) const uint XTYPE = PD_X_F32;
 layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: GEGLU, and 32 outputs to a workgroup
+layout(constant_id = 8) const uint STEP = 1;         // columns at a time: more take more registers
 
 #define STORE_BINDING 1
 layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [cols][n_blocks]
@@ -45,7 +46,6 @@ layout(push_constant) uniform Push { pd_args_matmul args; };
 const uint GROUPS = WG / LANES;
 const uint OUTS = GEGLU != 0u ? ROWS / 2u : ROWS; // of a row group
 const uint CELLS = ROWS * COLS;
-const uint STEP = COLS < 4u ? COLS : 4u;
 shared float sums[CELLS * WG]; // [row, col][group][lane]
 
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }

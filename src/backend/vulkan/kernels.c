@@ -81,10 +81,10 @@ static const char *matmul_shader(const pd_vk_product_shape *s) {
 }
 
 static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t lanes,
-                            uint32_t rows, uint32_t cols) {
+                            uint32_t rows, uint32_t cols, uint32_t step) {
     pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = cols};
     m.desc = DESC(matvec_shader(s), 5, pd_args_matmul, wg, s->wtype, lanes, rows, cols, s->geglu,
-                  s->x_format, s->y_format);
+                  s->x_format, s->y_format, step);
     return m;
 }
 
@@ -97,14 +97,19 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
     while (lanes > s->n_blocks) lanes /= 2;
     if (s->y_format != PD_X_F32) /* a workgroup's outputs are whole blocks of 32 */
         while (wg / lanes * rows % 64 != 0) lanes /= 2;
-    return matvec(s, wg, lanes, rows, s->max_rows);
+    uint32_t step = s->wtype <= PD_W_BF16 ? 2 : 4;
+    return matvec(s, wg, lanes, rows, s->max_rows, min_u32(s->max_rows, step));
 }
 
 /* 16 KiB of shared memory, Vulkan's minimum, hold a tile of half the width. */
 static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_shape *s) {
     bool narrow = s->max_rows <= 32 || d->properties.limits.maxComputeSharedMemorySize < 32768;
     pd_vk_product m = {.tile_m = 64, .tile_n = narrow ? 32 : 64};
-    uint32_t tm = 8, tn = narrow || s->x_format == PD_X_I16 ? 4 : 8;
+    uint32_t tm = 8, tn = narrow || s->x_format != PD_X_F32 ? 4 : 8;
+    if (s->x_format == PD_X_I16 && s->wtype == PD_W_Q6_K) { /* two scales per block and row */
+        m.tile_n = 32;
+        tn = 2;
+    }
     uint32_t wg = m.tile_m / tm * (m.tile_n / tn);
     m.desc = DESC(matmul_shader(s), 5, pd_args_matmul, wg, s->wtype, m.tile_m, m.tile_n, tm, tn,
                   s->geglu, s->x_format, s->y_format);
@@ -117,7 +122,7 @@ static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_sh
 static pd_vk_product choose_software(const pd_vk_product_shape *s) {
     bool wide = s->max_rows > 2;
     uint32_t cols = min_u32(s->max_rows, PD_VK_MATVEC_MAX_COLS);
-    return matvec(s, wide ? 8 : 16, wide ? 1 : 2, 8, cols);
+    return matvec(s, wide ? 8 : 16, wide ? 1 : 2, 8, cols, cols);
 }
 
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s) {
