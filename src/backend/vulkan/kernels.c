@@ -1,6 +1,7 @@
 /* Tile sizes by shape and device.
  *
- * Nothing here assumes a subgroup size: the shaders meet in shared memory. The software rasteriser
+ * Nothing here assumes a subgroup size: the shaders meet in shared memory, but for matmul_coopmat,
+ * whose tiles are cut to whatever size its subgroups are forced to. The software rasteriser
  * gets tile sizes of its own, through the same shaders: it runs 8 invocations as one vector, loads
  * are what it pays for, and a barrier switches contexts.
  *
@@ -107,6 +108,58 @@ static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_sh
     uint32_t wg = m.tile_m / tm * (m.tile_n / tn);
     m.desc = DESC(matmul_shader(s), 5, pd_args_matmul, wg, s->wtype, m.tile_m, m.tile_n, tm, tn,
                   s->geglu, s->x_format, s->y_format);
+    return m;
+}
+
+/* Intel's matrix units belong to its narrowest subgroups; elsewhere the driver's own choice is
+ * good.
+ */
+static uint32_t coopmat_subgroup(const pd_vk_device *d) {
+    enum { VENDOR_INTEL = 0x8086 };
+    return d->properties.vendorID == VENDOR_INTEL ? d->caps.subgroup_size_min
+                                                  : d->caps.subgroup_size;
+}
+
+typedef struct coopmat_tile {
+    uint32_t wg, bm, bn, wm, wn, stages; /* see shaders/matmul_coopmat.glsl */
+} coopmat_tile;
+
+/* Cuts bm x bn into at most `wg` invocations' worth of subgroup tiles, as square as can be: 64 x 32
+ * per 32 lanes in the large tile, that is 64 sums in registers, 32 or 64 in the small ones. */
+static coopmat_tile cut_coopmat(const pd_vk_device *d, uint32_t wg, uint32_t bm, uint32_t bn) {
+    enum { SHARED_BYTES = 32768, ROW_BYTES = 80 };
+    const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
+    uint32_t subgroup = coopmat_subgroup(d), most = min_u32(workgroup_size(d, wg) / subgroup, 32);
+    uint32_t shared = min_u32(SHARED_BYTES, d->properties.limits.maxComputeSharedMemorySize);
+    coopmat_tile t = {.bm = bm, .bn = bn, .wm = bm, .wn = bn};
+    uint32_t n = 1;
+    while (2 * n <= most && (t.wm > shape->m || t.wn > shape->n)) {
+        if (t.wn > shape->n && (t.wn >= t.wm || t.wm <= shape->m))
+            t.wn /= 2;
+        else
+            t.wm /= 2;
+        n *= 2;
+    }
+    t.wg = n * subgroup;
+    uint32_t results = n * shape->m * shape->n * 4, stage = (bm + bn) * ROW_BYTES;
+    t.stages = results > shared ? 0 : min_u32(2, (shared - results) / stage);
+    return t;
+}
+
+pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
+                                   uint32_t max_rows, bool geglu) {
+    enum { ENOUGH_TILES = 96 }; /* to keep the compute units of most devices busy */
+    const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
+    coopmat_tile t = {0};
+    if (!d->caps.coopmat_small_tiles &&
+        div_up(n_weight_rows, 128) * div_up(max_rows, 128) >= ENOUGH_TILES)
+        t = cut_coopmat(d, 256, 128, 128);
+    if (t.stages == 0) t = cut_coopmat(d, 128, 64, max_rows <= 32 ? 32 : 64);
+    pd_vk_product m = {.tile_m = t.bm, .tile_n = t.bn};
+    m.desc = DESC("matmul_coopmat", 5, pd_args_matmul, t.wg, wtype, t.bm, t.bn, t.wm, t.wn, geglu,
+                  t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k, shape->n, shape->m,
+                  shape->n);
+    m.desc.subgroup_size = coopmat_subgroup(d);
     return m;
 }
 
