@@ -43,6 +43,8 @@ shared uvec4 mat_a[STAGES * BM * STRIDE];
 shared uvec4 mat_b[STAGES * BN * STRIDE];
 shared float mat_c[WG / SUBGROUP * C_M * C_N];
 
+const uint TILES_M = WM / C_M, TILES_N = WN / C_N, MAT_SUMS = TILES_M * TILES_N;
+
 #include "coopmat.glsl"
 #include "weights.glsl"
 #include "gelu.glsl"
@@ -94,54 +96,54 @@ void store_results(uint at, uint first_m, uint first_n) {
 }
 
 void main() {
-    const uint TILES_M = WM / C_M, TILES_N = WN / C_N, STEPS = 32u / A_K;
+    const uint STEPS = 32u / A_K;
     uint first_m = gl_WorkGroupID.x * BM, first_n = gl_WorkGroupID.y * BN;
     uint sub_m = gl_SubgroupID % (BM / WM) * WM, sub_n = gl_SubgroupID / (BM / WM) * WN;
     uint self = gl_LocalInvocationID.x;
     Block w[W_PASSES];
     uvec4 v[X_PASSES];
-    MatC acc[TILES_M * TILES_N];
-    [[unroll]] for (uint i = 0u; i < TILES_M * TILES_N; i++) acc[i] = MAT_ZERO_C();
+    MAT_DECLARE_C
+    UNROLL for (uint i = 0u; i < MAT_SUMS; i++) MAT_ZERO_C(i);
 
-    [[unroll]] for (uint p = 0u; p < W_PASSES; p++)
+    UNROLL for (uint p = 0u; p < W_PASSES; p++)
         put_w(self + p * WG, 0u, fetch_w(self + p * WG, first_m, 0u));
-    [[unroll]] for (uint p = 0u; p < X_PASSES; p++)
+    UNROLL for (uint p = 0u; p < X_PASSES; p++)
         put_x(self + p * WG, 0u, fetch_x(self + p * WG, first_n, 0u));
     barrier();
 
     for (uint block = 0u; block < args.n_blocks; block++) {
         uint stage = block % STAGES, next = block + 1u;
         if (next < args.n_blocks) {
-            [[unroll]] for (uint p = 0u; p < W_PASSES; p++)
+            UNROLL for (uint p = 0u; p < W_PASSES; p++)
                 w[p] = fetch_w(self + p * WG, first_m, next);
-            [[unroll]] for (uint p = 0u; p < X_PASSES; p++)
+            UNROLL for (uint p = 0u; p < X_PASSES; p++)
                 v[p] = fetch_x(self + p * WG, first_n, next);
         }
         uint at_a = (stage * BM + sub_m) * STRIDE, at_b = (stage * BN + sub_n) * STRIDE;
-        [[unroll]] for (uint k = 0u; k < STEPS; k++) {
+        UNROLL for (uint k = 0u; k < STEPS; k++) {
             MatA a[TILES_M];
             MatB b;
-            [[unroll]] for (uint m = 0u; m < TILES_M; m++)
+            UNROLL for (uint m = 0u; m < TILES_M; m++)
                 MAT_LOAD_A(a[m], at_a + m * C_M * STRIDE + k * (A_K / 8u));
-            [[unroll]] for (uint n = 0u; n < TILES_N; n++) {
+            UNROLL for (uint n = 0u; n < TILES_N; n++) {
                 MAT_LOAD_B(b, at_b + n * C_N * STRIDE + k * (A_K / 8u));
-                [[unroll]] for (uint m = 0u; m < TILES_M; m++)
-                    acc[n * TILES_M + m] = MAT_MUL_ADD(a[m], b, acc[n * TILES_M + m]);
+                UNROLL for (uint m = 0u; m < TILES_M; m++)
+                    MAT_MUL_ADD(a[m], b, n * TILES_M + m);
             }
         }
         if (STAGES == 1u) barrier();
         if (next < args.n_blocks) {
-            [[unroll]] for (uint p = 0u; p < W_PASSES; p++)
+            UNROLL for (uint p = 0u; p < W_PASSES; p++)
                 put_w(self + p * WG, next % STAGES, w[p]);
-            [[unroll]] for (uint p = 0u; p < X_PASSES; p++)
+            UNROLL for (uint p = 0u; p < X_PASSES; p++)
                 put_x(self + p * WG, next % STAGES, v[p]);
         }
         barrier();
     }
 
     uint at = gl_SubgroupID * C_M * C_N;
-    [[unroll]] for (uint i = 0u; i < TILES_M * TILES_N; i++) {
-        MAT_STORE_C(acc[i], at);
+    UNROLL for (uint i = 0u; i < MAT_SUMS; i++) {
+        MAT_STORE_C(i, at);
         subgroupMemoryBarrierShared();
         subgroupBarrier();
         store_results(at, first_m + sub_m + i % TILES_M * C_M, first_n + sub_n + i / TILES_M * C_N);

@@ -124,16 +124,19 @@ typedef struct coopmat_tile {
     uint32_t wg, bm, bn, wm, wn, stages; /* see shaders/matmul_coopmat.glsl */
 } coopmat_tile;
 
-/* Cuts bm x bn into at most `wg` invocations' worth of subgroup tiles, as square as can be: 64 x 32
- * per 32 lanes in the large tile, that is 64 sums in registers, 32 or 64 in the small ones. */
+/* Cuts bm x bn into at most `wg` invocations' worth of subgroup tiles, as square as can be and as
+ * many as have room for their results: 64 x 32 per 32 lanes in the large tile, that is 64 sums in
+ * registers. */
 static coopmat_tile cut_coopmat(const pd_vk_device *d, uint32_t wg, uint32_t bm, uint32_t bn) {
     enum { SHARED_BYTES = 32768, ROW_BYTES = 80 };
     const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
-    uint32_t subgroup = coopmat_subgroup(d), most = min_u32(workgroup_size(d, wg) / subgroup, 32);
+    uint32_t subgroup = coopmat_subgroup(d), result = shape->m * shape->n * 4;
     uint32_t shared = min_u32(SHARED_BYTES, d->properties.limits.maxComputeSharedMemorySize);
+    uint32_t stage = (bm + bn) * ROW_BYTES, n = 1;
     coopmat_tile t = {.bm = bm, .bn = bn, .wm = bm, .wn = bn};
-    uint32_t n = 1;
-    while (2 * n <= most && (t.wm > shape->m || t.wn > shape->n)) {
+    wg = workgroup_size(d, wg);
+    while (2 * n * subgroup <= wg && stage + 2 * n * result <= shared &&
+           (t.wm > shape->m || t.wn > shape->n)) {
         if (t.wn > shape->n && (t.wn >= t.wm || t.wm <= shape->m))
             t.wn /= 2;
         else
@@ -141,8 +144,7 @@ static coopmat_tile cut_coopmat(const pd_vk_device *d, uint32_t wg, uint32_t bm,
         n *= 2;
     }
     t.wg = n * subgroup;
-    uint32_t results = n * shape->m * shape->n * 4, stage = (bm + bn) * ROW_BYTES;
-    t.stages = results > shared ? 0 : min_u32(2, (shared - results) / stage);
+    t.stages = n * result < shared ? min_u32(2, (shared - n * result) / stage) : 0;
     return t;
 }
 
