@@ -30,9 +30,11 @@ layout(constant_id = 11) const uint B_K = 16;
 layout(constant_id = 12) const uint B_N = 16;
 layout(constant_id = 13) const uint C_M = 16;
 layout(constant_id = 14) const uint C_N = 16;
+layout(constant_id = 15) const uint YTYPE = PD_X_F32; // or PD_X_F16: GEGLU, weight rows in eights
 
 layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]
 layout(std430, binding = 1) writeonly buffer Out { float y[]; };  // [rows][out_stride]
+layout(std430, binding = 1) writeonly buffer OutF16 { uvec2 out_f16[]; };
 layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
 layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
 layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
@@ -48,6 +50,7 @@ const uint TILES_M = WM / C_M, TILES_N = WN / C_N, MAT_SUMS = TILES_M * TILES_N;
 #include "coopmat.glsl"
 #include "weights.glsl"
 #include "gelu.glsl"
+#include "halves.glsl"
 
 // A block of weights is decoded by two invocations, a block of x copied by four.
 const uint W_ITEMS = BM * 2u, W_PASSES = (W_ITEMS + WG - 1u) / WG;
@@ -83,14 +86,28 @@ void put_x(uint item, uint stage, uvec4 v) {
     mat_b[(stage * BN + item / 4u) * STRIDE + (item & 3u)] = v;
 }
 
+float geglu(uint at) {
+    return gelu(mat_c[at] * PD_X_F16_SCALE) * (mat_c[at + 1u] * PD_X_F16_SCALE);
+}
+
+// As store_results: 8 weight rows are 4 outputs.
+void store_halves(uint at, uint first_m, uint first_n) {
+    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / 8u; i += SUBGROUP) {
+        uint o = first_m + i * 8u % C_M, row = first_n + i * 8u / C_M, c = at + i * 8u;
+        if (o >= args.n_weight_rows || row >= args.n_rows) continue;
+        vec4 v = vec4(geglu(c), geglu(c + 2u), geglu(c + 4u), geglu(c + 6u));
+        out_f16[(row * args.out_stride + args.out_first + o / 2u) / 4u] = halves_of(v);
+    }
+}
+
 // The subgroup's C at mat_c[at]: results of weight rows first_m.. for rows first_n.. of x.
 void store_results(uint at, uint first_m, uint first_n) {
     const uint step = GEGLU == 0u ? 1u : 2u; // gate and up lie next to each other
     for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / step; i += SUBGROUP) {
         uint o = first_m + i * step % C_M, row = first_n + i * step / C_M;
         if (o >= args.n_weight_rows || row >= args.n_rows) continue;
-        float v = mat_c[at + i * step] * PD_X_F16_SCALE;
-        if (GEGLU != 0u) v = gelu(v) * (mat_c[at + i * 2u + 1u] * PD_X_F16_SCALE);
+        uint c = at + i * step;
+        float v = GEGLU == 0u ? mat_c[c] * PD_X_F16_SCALE : geglu(c);
         y[row * args.out_stride + args.out_first + o / step] = v;
     }
 }
@@ -146,7 +163,9 @@ void main() {
         MAT_STORE_C(i, at);
         subgroupMemoryBarrierShared();
         subgroupBarrier();
-        store_results(at, first_m + sub_m + i % TILES_M * C_M, first_n + sub_n + i / TILES_M * C_N);
+        uint out_m = first_m + sub_m + i % TILES_M * C_M, out_n = first_n + sub_n + i / TILES_M * C_N;
+        if (YTYPE == PD_X_F16) store_halves(at, out_m, out_n);
+        else store_results(at, out_m, out_n);
         subgroupBarrier();
     }
 }

@@ -91,19 +91,19 @@ static void get_spirv(const char *name, uint32_t **words, size_t *n_bytes) {
 static bool knows_coopmat(char *validator) {
     enum { CAPABILITY = 2 << 16 | 17, EXTENSION = 8 << 16 | 10, MEMORY_MODEL = 3 << 16 | 14 };
     static const struct {
-        uint32_t header[5], capabilities[6], extension_1;
+        uint32_t header[5], capabilities[8], extension_1;
         char coopmat[28];
         uint32_t extension_2;
         char memory_model[28];
         uint32_t model[3];
     } module = {{0x07230203, 0x00010300, 0, 1, 0},
-                {CAPABILITY, 1, CAPABILITY, 5345, CAPABILITY, 6022},
+                {CAPABILITY, 1, CAPABILITY, 5, CAPABILITY, 5345, CAPABILITY, 6022},
                 EXTENSION,
                 "SPV_KHR_cooperative_matrix",
                 EXTENSION,
                 "SPV_KHR_vulkan_memory_model",
                 {MEMORY_MODEL, 0, 3}};
-    char path[512], env[] = "--target-env", target[] = "vulkan1.1";
+    char path[512], env[] = "--target-env", target[] = "spv1.3";
     snprintf(path, sizeof path, "%s", path_of("empty.spv"));
     write_file(path, &module, sizeof module);
     return run_command((char *const[]){validator, env, target, path, NULL}) == 0;

@@ -111,9 +111,8 @@ static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_sh
     return m;
 }
 
-/* Intel's matrix units belong to its narrowest subgroups; elsewhere the driver's own choice is
- * good.
- */
+/* Intel's matrix units belong to its narrowest subgroups; elsewhere the driver's own
+ * choice is good. */
 static uint32_t coopmat_subgroup(const pd_vk_device *d) {
     enum { VENDOR_INTEL = 0x8086 };
     return d->properties.vendorID == VENDOR_INTEL ? d->caps.subgroup_size_min
@@ -148,19 +147,18 @@ static coopmat_tile cut_coopmat(const pd_vk_device *d, uint32_t wg, uint32_t bm,
     return t;
 }
 
-pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, uint32_t wtype, uint32_t n_weight_rows,
-                                   uint32_t max_rows, bool geglu) {
+pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_shape *s) {
     enum { ENOUGH_TILES = 96 }; /* to keep the compute units of most devices busy */
     const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
     coopmat_tile t = {0};
     if (!d->caps.coopmat_small_tiles &&
-        div_up(n_weight_rows, 128) * div_up(max_rows, 128) >= ENOUGH_TILES)
+        div_up(s->n_weight_rows, 128) * div_up(s->max_rows, 128) >= ENOUGH_TILES)
         t = cut_coopmat(d, 256, 128, 128);
-    if (t.stages == 0) t = cut_coopmat(d, 128, 64, max_rows <= 32 ? 32 : 64);
+    if (t.stages == 0) t = cut_coopmat(d, 128, 64, s->max_rows <= 32 ? 32 : 64);
     pd_vk_product m = {.tile_m = t.bm, .tile_n = t.bn};
-    m.desc = DESC("matmul_coopmat", 5, pd_args_matmul, t.wg, wtype, t.bm, t.bn, t.wm, t.wn, geglu,
-                  t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k, shape->n, shape->m,
-                  shape->n);
+    m.desc = DESC("matmul_coopmat", 5, pd_args_matmul, t.wg, s->wtype, t.bm, t.bn, t.wm, t.wn,
+                  s->geglu, t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k, shape->n,
+                  shape->m, shape->n, s->y_format);
     m.desc.subgroup_size = coopmat_subgroup(d);
     return m;
 }
@@ -298,6 +296,8 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
             s.x_format = formats[f];
             s.y_format = s.geglu ? formats[f] : PD_X_F32;
             add_once(l, pd_vk_choose_product(d, &s).desc);
+            if (d->caps.coopmat && s.x_format == PD_X_F16 && s.max_rows > PD_VK_MATVEC_MAX_COLS)
+                add_once(l, pd_vk_choose_coopmat(d, &s).desc);
         }
 }
 
