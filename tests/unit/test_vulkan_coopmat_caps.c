@@ -129,13 +129,22 @@ static pd_vk_device make_device(uint32_t vendor, uint32_t min, uint32_t usual,
     return d;
 }
 
+static pd_vk_product choose(const pd_vk_device *d, uint32_t n_weight_rows, uint32_t max_rows) {
+    pd_vk_product_shape s = {.wtype = PD_W_Q4_0,
+                             .n_weight_rows = n_weight_rows,
+                             .n_blocks = 80,
+                             .max_rows = max_rows,
+                             .x_format = PD_X_F16};
+    return pd_vk_choose_coopmat(d, &s);
+}
+
 /* As shaders/matmul_coopmat.glsl demands it. */
 static void check_tile(const pd_vk_device *d, uint32_t n, uint32_t rows) {
     const pd_vk_coopmat *s = &d->caps.coopmat_shape;
-    pd_vk_product p = pd_vk_choose_coopmat(d, PD_W_Q4_0, n, rows, false);
+    pd_vk_product p = choose(d, n, rows);
     const uint32_t *c = p.desc.constants;
     uint32_t wg = c[0], bm = c[2], bn = c[3], wm = c[4], wn = c[5], stages = c[7], subgroup = c[8];
-    assert_true(p.tile_m == bm && p.tile_n == bn && p.desc.n_constants == 15);
+    assert_true(p.tile_m == bm && p.tile_n == bn && p.desc.n_constants == 16);
     assert_int_equal(wg, subgroup * (bm / wm) * (bn / wn));
     assert_true(bm % wm == 0 && bn % wn == 0 && wm % s->m == 0 && wn % s->n == 0);
     assert_true(wg <= d->properties.limits.maxComputeWorkGroupInvocations);
@@ -166,15 +175,15 @@ static void tiles_are_as_meant(void **state) {
     pd_vk_device nvidia = make_device(0x10de, 32, 32, (pd_vk_coopmat){16, 16, 16}),
                  xe2 = make_device(INTEL, 16, 32, (pd_vk_coopmat){8, 16, 16});
     const uint32_t *c;
-    pd_vk_product p = pd_vk_choose_coopmat(&nvidia, PD_W_Q4_0, 20480, 512, true);
+    pd_vk_product p = choose(&nvidia, 20480, 512);
     c = p.desc.constants;
     assert_true(c[0] == 256 && c[2] == 128 && c[3] == 128 && c[4] == 64 && c[5] == 32 && c[7] == 1);
-    p = pd_vk_choose_coopmat(&nvidia, PD_W_Q4_0, 1152, 512, false); /* few tiles: smaller ones */
+    p = choose(&nvidia, 1152, 512); /* few tiles: smaller ones */
     assert_true(c[0] == 128 && c[2] == 64 && c[3] == 64 && c[4] == 32 && c[5] == 32 && c[7] == 2);
-    p = pd_vk_choose_coopmat(&xe2, PD_W_Q4_0, 20480, 512, false);
+    p = choose(&xe2, 20480, 512);
     assert_true(c[0] == 256 && c[2] == 128 && c[4] == 32 && c[5] == 32 && c[8] == 16);
     nvidia.caps.coopmat_small_tiles = true;
-    p = pd_vk_choose_coopmat(&nvidia, PD_W_Q4_0, 20480, 512, false);
+    p = choose(&nvidia, 20480, 512);
     assert_int_equal(p.tile_m, 64);
 }
 
