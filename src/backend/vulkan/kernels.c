@@ -174,7 +174,10 @@ static pd_vk_product choose_software(const pd_vk_product_shape *s) {
 
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s) {
     if (d->caps.software_tiles) return choose_software(s);
-    return s->max_rows <= PD_VK_MATVEC_MAX_COLS ? choose_matvec(s) : choose_matmul(d, s);
+    if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) return choose_matvec(s);
+    if (d->caps.coopmat && s->x_format == PD_X_F16 && s->y_format != PD_X_I16)
+        return pd_vk_choose_coopmat(d, s);
+    return choose_matmul(d, s);
 }
 
 /* Integers where one instruction makes four products: exact but for the rows' rounding to 16 bits,
