@@ -114,7 +114,7 @@ void store_results(uint at, uint first_m, uint first_n) {
 
 void main() {
     const uint STEPS = 32u / A_K;
-    uint first_m = gl_WorkGroupID.x * BM, first_n = gl_WorkGroupID.y * BN;
+    uint first_m = (args.first_tile + gl_WorkGroupID.x) * BM, first_n = gl_WorkGroupID.y * BN;
     uint sub_m = gl_SubgroupID % (BM / WM) * WM, sub_n = gl_SubgroupID / (BM / WM) * WN;
     uint self = gl_LocalInvocationID.x;
     Block w[W_PASSES];

@@ -120,6 +120,19 @@ static VkDescriptorSet make_set(const pd_vk_pipeline *pipeline, const pd_vk_slic
     return set;
 }
 
+/* In two parts, of the first tile of weight rows and of the rest. */
+static void dispatch_parts(const pd_vk_product *kernel, const pd_vk_pipeline *pipeline,
+                           VkCommandBuffer cmd, struct pd_args_matmul args) {
+    const struct VolkDeviceTable *vk = &vulkan->device->vk;
+    uint32_t tiles = (args.n_weight_rows + kernel->tile_m - 1) / kernel->tile_m;
+    for (uint32_t first = 0, n = 1; first < tiles; first += n, n = tiles - first) {
+        args.first_tile = first;
+        vk->vkCmdPushConstants(cmd, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof args,
+                               &args);
+        vk->vkCmdDispatch(cmd, n, (args.n_rows + kernel->tile_n - 1) / kernel->tile_n, 1);
+    }
+}
+
 static void dispatch(const pd_vk_product *kernel, const struct pd_args_matmul *args,
                      const pd_vk_slice buffers[5]) {
     const struct VolkDeviceTable *vk = &vulkan->device->vk;
@@ -133,10 +146,7 @@ static void dispatch(const pd_vk_product *kernel, const struct pd_args_matmul *a
     vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
     vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &set,
                                 0, NULL);
-    vk->vkCmdPushConstants(cmd, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof *args,
-                           args);
-    vk->vkCmdDispatch(cmd, (args->n_weight_rows + kernel->tile_m - 1) / kernel->tile_m,
-                      (args->n_rows + kernel->tile_n - 1) / kernel->tile_n, 1);
+    dispatch_parts(kernel, pipeline, cmd, *args);
     VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
                                .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
@@ -209,7 +219,7 @@ static float *run(const product *p, const pd_vk_product *kernel, const pd_vk_mat
     const pd_vk_matrix_slice *s = &m->slices[0];
     pd_vk_slice buffers[5] = {
         {in.handle, 0, in.bytes}, {out.handle, 0, out.bytes}, s->q, s->s, s->h};
-    struct pd_args_matmul args = {m->n_rows, m->n_blocks, p->rows, stride, OUT_FIRST};
+    struct pd_args_matmul args = {m->n_rows, m->n_blocks, p->rows, stride, OUT_FIRST, 0};
     dispatch(kernel, &args, buffers);
     float *y = collect(p, out.mapped, width, untouched);
     pd_vk_buffer_destroy(&vulkan->memory, &in);

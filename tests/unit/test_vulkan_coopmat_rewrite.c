@@ -251,8 +251,9 @@ static void the_kernel_is_as_khr_asks(void **state) {
     (void)state;
     uint32_t *words;
     size_t n_bytes;
+    uint64_t compile_ns;
     pd_error err = {0};
-    pd_status status = pd_vk_spirv_get("matmul_coopmat", &words, &n_bytes, &err);
+    pd_status status = pd_vk_spirv_get("matmul_coopmat", &words, &n_bytes, &compile_ns, &err);
     if (status != PD_OK) print_message("%s\n", err.message);
     assert_int_equal(status, PD_OK);
     size_t n = n_bytes / 4, at = 5;
