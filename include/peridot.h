@@ -103,6 +103,14 @@ typedef enum pd_device_kind {
     PD_DEVICE_SOFTWARE /* a Vulkan driver that runs on the CPU; used only when named */
 } pd_device_kind;
 
+/* A product that a subgroup's matrix unit does: a [m][k] times b [k][n], added up as `result`; the
+ * types are "f16", "bf16", "f32", "s8", "u8", "s32" and the like. */
+typedef struct pd_coopmat_info {
+    uint32_t m, n, k;
+    const char *a, *b, *result;
+} pd_coopmat_info;
+enum { PD_MAX_COOPMATS = 32 };
+
 /* One device as `peridot devices` shows it. Numbers that do not apply to the CPU are 0. */
 typedef struct pd_device_info {
     char id[16];          /* what --device takes: "cpu", "cpu-ref", "vulkan:0" */
@@ -129,7 +137,9 @@ typedef struct pd_device_info {
     bool has_timestamps;
     bool has_memory_budget;  /* VK_EXT_memory_budget */
     bool has_unified_memory; /* device-local memory that the host can map */
-    bool usable;             /* false: unusable_reason says why */
+    uint32_t n_coopmats;     /* 0 as well where the driver cannot be trusted with the question */
+    pd_coopmat_info coopmats[PD_MAX_COOPMATS];
+    bool usable; /* false: unusable_reason says why */
     char unusable_reason[128];
 } pd_device_info;
 

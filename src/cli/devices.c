@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <string.h>
+
 #include <cjson/cJSON.h>
 
 #include "cli/commands.h"
@@ -58,6 +60,18 @@ static void print_measurement(const measurement *m) {
     printf(", dispatch %.2f us\n", m->speed.dispatch_us);
 }
 
+static void print_coopmats(const pd_device_info *d) {
+    if (d->n_coopmats == 0) return;
+    printf("           matrices  ");
+    for (uint32_t i = 0; i < d->n_coopmats; i++) {
+        const pd_coopmat_info *c = &d->coopmats[i];
+        printf("%s %ux%ux%u %s", i ? "," : "", c->m, c->n, c->k, c->a);
+        if (strcmp(c->a, c->b) != 0) printf("*%s", c->b);
+        printf("->%s", c->result);
+    }
+    printf("\n");
+}
+
 static void print_device(const pd_device_info *d, const measurement *m) {
     char a[32], b[32];
     printf("%-10s %s (%s)\n", d->id, d->name, cli_device_kind_name(d->kind));
@@ -81,6 +95,7 @@ static void print_device(const pd_device_info *d, const measurement *m) {
     for (int i = 0; i < N_FEATURES; i++)
         if (features[i].has) printf(" %s", features[i].name);
     printf("\n");
+    print_coopmats(d);
 }
 
 static void add_measurement(cJSON *j, const measurement *m) {
@@ -93,6 +108,21 @@ static void add_measurement(cJSON *j, const measurement *m) {
             cJSON_AddNumberToObject(peaks, pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
     cJSON_AddStringToObject(j, "matrix_peak", pd_peak_name(m->speed.best));
     cJSON_AddNumberToObject(j, "dispatch_us", m->speed.dispatch_us);
+}
+
+static void add_coopmats_json(cJSON *device, const pd_device_info *d) {
+    cJSON *list = cJSON_AddArrayToObject(device, "coopmats");
+    for (uint32_t i = 0; i < d->n_coopmats; i++) {
+        const pd_coopmat_info *c = &d->coopmats[i];
+        cJSON *j = cJSON_CreateObject();
+        cJSON_AddNumberToObject(j, "m", c->m);
+        cJSON_AddNumberToObject(j, "n", c->n);
+        cJSON_AddNumberToObject(j, "k", c->k);
+        cJSON_AddStringToObject(j, "a", c->a);
+        cJSON_AddStringToObject(j, "b", c->b);
+        cJSON_AddStringToObject(j, "result", c->result);
+        cJSON_AddItemToArray(list, j);
+    }
 }
 
 static cJSON *device_json(const pd_device_info *d, const measurement *m) {
@@ -123,6 +153,7 @@ static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     cJSON *names = cJSON_AddObjectToObject(j, "features");
     for (int i = 0; i < N_FEATURES; i++)
         cJSON_AddBoolToObject(names, features[i].name, features[i].has);
+    add_coopmats_json(j, d);
     return j;
 }
 

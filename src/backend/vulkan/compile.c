@@ -9,6 +9,9 @@
  * long to compile and changes RADV's estimate of the kernels' time by 0.7 % (RADV 22.3.6, gfx1100,
  * 2026-11).
  *
+ * Shaders with cooperative matrices are written with GL_NV_cooperative_matrix, which glslang 12
+ * knows, and rewritten to what VK_KHR_cooperative_matrix asks for (coopmat_rewrite.c).
+ *
  * glslang keeps tables for the whole process and wants to be started once; they are never torn
  * down, since another thread may still be compiling.
  *
@@ -25,6 +28,7 @@
 #include <string.h>
 
 #include "backend/vulkan/cache.h"
+#include "backend/vulkan/coopmat_rewrite.h"
 #include "backend/vulkan/expand.h"
 #include "backend/vulkan/pipeline.h"
 #include "backend/vulkan/shader_texts.h"
@@ -37,7 +41,7 @@
 /* Everything but the source that the result depends on. */
 #define COMPILER                                                                                   \
     "glslang " TEXT_OF(GLSLANG_VERSION_MAJOR) "." TEXT_OF(GLSLANG_VERSION_MINOR) "." TEXT_OF(      \
-        GLSLANG_VERSION_PATCH) ", vulkan1.1, spv1.3, 1"
+        GLSLANG_VERSION_PATCH) ", vulkan1.1, spv1.3, 1, coopmat " TEXT_OF(PD_VK_COOPMAT_REWRITE_VERSION)
 
 enum { SPIRV_MAGIC = 0x07230203, SPIRV_HEADER_WORDS = 5 };
 
@@ -135,6 +139,18 @@ static pd_status compile(const pd_vk_source *source, uint32_t **words, size_t *n
     return status;
 }
 
+/* Cooperative matrices are written with the extension that glslang has long known. */
+static pd_status modernise(uint32_t **words, size_t *n_bytes, pd_error *err) {
+    size_t n_old = *n_bytes / sizeof **words, n_new;
+    uint32_t *modern;
+    if (!pd_vk_coopmat_is_nv(*words, n_old)) return PD_OK;
+    pd_status status = pd_vk_coopmat_rewrite(*words, n_old, &modern, &n_new, err);
+    pd_free(*words);
+    *words = modern;
+    *n_bytes = n_new * sizeof **words;
+    return status;
+}
+
 /* ---- the cache ----------------------------------------------------------------------------- */
 
 static void cache_name(const pd_vk_source *source, char *name, size_t n) {
@@ -167,6 +183,7 @@ pd_status pd_vk_spirv_get(const char *name, uint32_t **words, size_t *n_bytes, u
         *words = NULL;
         uint64_t t0 = pd_clock_ns();
         status = compile(&source, words, n_bytes, err);
+        if (status == PD_OK) status = modernise(words, n_bytes, err);
         *compile_ns = pd_clock_ns() - t0;
         if (status == PD_OK) pd_vk_cache_store(cached, *words, *n_bytes);
     }

@@ -48,6 +48,11 @@ pd_status pd_vk_physical_list(VkInstance instance, VkPhysicalDevice *out, uint32
                               uint32_t *count, pd_error *err);
 void pd_vk_describe(VkPhysicalDevice physical, uint32_t index, pd_device_info *out);
 
+/* Sizes of a product that a subgroup's matrix unit does: A [m][k] times B [k][n] plus C [m][n]. */
+typedef struct pd_vk_coopmat {
+    uint32_t m, n, k;
+} pd_vk_coopmat;
+
 /* What kernels may use on this device: what it has, less the quirks table and PERIDOT_DISABLE. */
 typedef struct pd_vk_caps {
     bool fp16;         /* float16 arithmetic */
@@ -57,13 +62,15 @@ typedef struct pd_vk_caps {
     bool last_arrival; /* a workgroup may finish what others of its dispatch have written */
     bool subgroup;     /* subgroup arithmetic in compute */
     bool subgroup_size_control;
-    bool coopmat;
+    bool coopmat;             /* matrix units; coopmat_shape is what for, in f16 with f32 sums */
+    bool coopmat_small_tiles; /* the driver does badly with the large ones */
     bool timestamps;
     bool device_fault; /* VK_EXT_device_fault */
     bool memory_budget;
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
+    pd_vk_coopmat coopmat_shape;
     uint64_t
         max_binding_bytes; /* weights and KV pages are cut to it; PERIDOT_MAX_BINDING lowers it */
     float timestamp_ns;    /* per tick */

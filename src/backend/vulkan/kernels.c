@@ -1,6 +1,7 @@
 /* Tile sizes by shape and device.
  *
- * Nothing here assumes a subgroup size: the shaders meet in shared memory. The software rasteriser
+ * Nothing here assumes a subgroup size: the shaders meet in shared memory, but for matmul_coopmat,
+ * whose tiles are cut to whatever size its subgroups are forced to. The software rasteriser
  * gets tile sizes of its own, through the same shaders: it runs 8 invocations as one vector, loads
  * are what it pays for, and a barrier switches contexts.
  *
@@ -116,6 +117,58 @@ static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_sh
     return m;
 }
 
+/* Intel's matrix units belong to its narrowest subgroups; elsewhere the driver's own
+ * choice is good. */
+static uint32_t coopmat_subgroup(const pd_vk_device *d) {
+    enum { VENDOR_INTEL = 0x8086 };
+    return d->properties.vendorID == VENDOR_INTEL ? d->caps.subgroup_size_min
+                                                  : d->caps.subgroup_size;
+}
+
+typedef struct coopmat_tile {
+    uint32_t wg, bm, bn, wm, wn, stages; /* see shaders/matmul_coopmat.glsl */
+} coopmat_tile;
+
+/* Cuts bm x bn into at most `wg` invocations' worth of subgroup tiles, as square as can be and as
+ * many as have room for their results: 64 x 32 per 32 lanes in the large tile, that is 64 sums in
+ * registers. */
+static coopmat_tile cut_coopmat(const pd_vk_device *d, uint32_t wg, uint32_t bm, uint32_t bn) {
+    enum { SHARED_BYTES = 32768, ROW_BYTES = 80 };
+    const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
+    uint32_t subgroup = coopmat_subgroup(d), result = shape->m * shape->n * 4;
+    uint32_t shared = min_u32(SHARED_BYTES, d->properties.limits.maxComputeSharedMemorySize);
+    uint32_t stage = (bm + bn) * ROW_BYTES, n = 1;
+    coopmat_tile t = {.bm = bm, .bn = bn, .wm = bm, .wn = bn};
+    wg = workgroup_size(d, wg);
+    while (2 * n * subgroup <= wg && stage + 2 * n * result <= shared &&
+           (t.wm > shape->m || t.wn > shape->n)) {
+        if (t.wn > shape->n && (t.wn >= t.wm || t.wm <= shape->m))
+            t.wn /= 2;
+        else
+            t.wm /= 2;
+        n *= 2;
+    }
+    t.wg = n * subgroup;
+    t.stages = n * result < shared ? min_u32(2, (shared - n * result) / stage) : 0;
+    return t;
+}
+
+pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_shape *s) {
+    enum { ENOUGH_TILES = 96 }; /* to keep the compute units of most devices busy */
+    const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
+    coopmat_tile t = {0};
+    if (!d->caps.coopmat_small_tiles &&
+        div_up(s->n_weight_rows, 128) * div_up(s->max_rows, 128) >= ENOUGH_TILES)
+        t = cut_coopmat(d, 256, 128, 128);
+    if (t.stages == 0) t = cut_coopmat(d, 128, 64, s->max_rows <= 32 ? 32 : 64);
+    pd_vk_product m = {.tile_m = t.bm, .tile_n = t.bn};
+    m.desc = DESC("matmul_coopmat", 5, pd_args_matmul, t.wg, s->wtype, t.bm, t.bn, t.wm, t.wn,
+                  s->geglu, t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k, shape->n,
+                  shape->m, shape->n, s->y_format);
+    m.desc.subgroup_size = coopmat_subgroup(d);
+    return m;
+}
+
 /* A rasteriser on the CPU pays for loads and context switches, not for arithmetic: prompts go
  * through matvec too, 8 columns at a time, with one lane a row so that loads of x are the same for
  * all. */
@@ -127,7 +180,11 @@ static pd_vk_product choose_software(const pd_vk_product_shape *s) {
 
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s) {
     if (d->caps.software_tiles) return choose_software(s);
-    return s->max_rows <= PD_VK_MATVEC_MAX_COLS ? choose_matvec(d, s) : choose_matmul(d, s);
+    if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) return choose_matvec(d, s);
+    bool matrix_units = d->caps.coopmat && d->tuning.matrix_units;
+    if (matrix_units && s->x_format == PD_X_F16 && s->y_format != PD_X_I16)
+        return pd_vk_choose_coopmat(d, s);
+    return choose_matmul(d, s);
 }
 
 /* Integers where one instruction makes four products: exact but for the rows' rounding to 16 bits,
@@ -256,6 +313,8 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
             s.x_format = formats[f];
             s.y_format = s.geglu ? formats[f] : PD_X_F32;
             add_once(l, pd_vk_choose_product(d, &s).desc);
+            if (d->caps.coopmat && s.x_format == PD_X_F16 && s.max_rows > PD_VK_MATVEC_MAX_COLS)
+                add_once(l, pd_vk_choose_coopmat(d, &s).desc);
         }
 }
 

@@ -30,6 +30,11 @@ pd_vk_tuning pd_vk_rules_of_thumb(const pd_vk_caps *caps);
 /* PD_X_* that products of a program of at most max_rows rows like to read best. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 
+/* The same on matrix units, for more than a few rows; needs caps.coopmat. Reads PD_X_F16; writes
+ * PD_X_F32, and PD_X_F16 where n_weight_rows and all slices of GEGLU's matrix are multiples of 8.
+ */
+pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_shape *s);
+
 typedef struct pd_vk_attention {
     pd_vk_pipeline_desc desc;
     uint32_t tile_rows, heads; /* rows and query heads of one workgroup */

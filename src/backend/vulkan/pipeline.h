@@ -5,6 +5,7 @@
  *   compile.c   GLSL text -> SPIR-V through glslang's C interface; SPIR-V is kept in the cache
  *               directory under a key made of the expanded source, the glslang version and the
  *               target
+ *   coopmat_rewrite.c  SPIR-V with NVIDIA's cooperative matrices to Khronos'
  *   pipeline.c  specialised pipelines, created once per (shader, constants), over one
  *               VkPipelineCache that is kept in the cache directory under the device's UUID and
  *               driver version
@@ -44,7 +45,7 @@ typedef struct pd_vk_pipeline {
     VkPipelineLayout layout;
     VkDescriptorSetLayout set_layout;
     pd_vk_pipeline_desc desc;
-    char name[64];  /* "matvec(128,2,16,4,1,0)": for profiles and errors */
+    char name[96];  /* "matvec(128,2,16,4,1,0)": for profiles and errors */
     bool in_flight; /* a thread is building it: `handle` is that thread's */
 } pd_vk_pipeline;
 

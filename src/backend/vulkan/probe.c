@@ -2,8 +2,8 @@
  *
  * Vulkan 1.1 is the floor. Features that became core later are asked for through their own
  * extension's structure, which core kept, so that one path serves 1.1 with extensions and 1.3.
- * Cooperative matrix is told from the extension's name and feature alone: its property query has
- * crashed drivers.
+ * The sizes of cooperative matrices are asked for last, and only where quirks.c allows it: the
+ * query has crashed drivers.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -111,6 +111,20 @@ static void read_queues(pd_vk_probe *p) {
     }
 }
 
+static void read_coopmats(pd_vk_probe *p) {
+    uint32_t n = 0;
+    if (!p->features.coopmat.cooperativeMatrix || !pd_vk_quirks_allow_coopmat(p)) return;
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void *)vkGetInstanceProcAddr(
+            volkGetLoadedInstance(), "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    if (!get || get(p->physical, &n, NULL) != VK_SUCCESS || n == 0) return;
+    p->coopmats = pd_alloc(n, sizeof *p->coopmats);
+    if (!p->coopmats) return;
+    for (uint32_t i = 0; i < n; i++)
+        p->coopmats[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    if (get(p->physical, &n, p->coopmats) == VK_SUCCESS) p->n_coopmats = n;
+}
+
 void pd_vk_probe_read(VkPhysicalDevice physical, pd_vk_probe *p) {
     *p = (pd_vk_probe){.physical = physical};
     vkGetPhysicalDeviceProperties(physical, &p->properties.properties);
@@ -125,10 +139,12 @@ void pd_vk_probe_read(VkPhysicalDevice physical, pd_vk_probe *p) {
     read_memory(p);
     pd_vk_features_chain(p, &p->features);
     vkGetPhysicalDeviceFeatures2(physical, &p->features.base);
+    read_coopmats(p);
 }
 
 void pd_vk_probe_release(pd_vk_probe *p) {
     pd_free(p->extensions);
+    pd_free(p->coopmats);
     *p = (pd_vk_probe){0};
 }
 
@@ -174,8 +190,31 @@ static void describe_features(const pd_vk_probe *p, pd_device_info *out) {
     out->has_int8 = p->features.small.shaderInt8 != 0;
     out->has_int_dot = caps.int_dot;
     out->has_int_dot_fast = p->int_dot.integerDotProduct4x8BitPackedSignedAccelerated != 0;
-    out->has_coopmat = caps.coopmat;
+    out->has_coopmat = p->features.coopmat.cooperativeMatrix != 0;
     out->has_timestamps = caps.timestamps;
+}
+
+static const char *component_name(VkComponentTypeKHR type) {
+    static const char *const names[] = {"f16", "f32", "f64", "s8",  "s16", "s32",
+                                        "s64", "u8",  "u16", "u32", "u64"};
+    if (type == 1000141000) return "bf16";
+    if (type == 1000491002) return "e4m3";
+    if (type == 1000491003) return "e5m2";
+    return (uint32_t)type < sizeof names / sizeof *names ? names[type] : "other";
+}
+
+/* Those of one subgroup. */
+static void describe_coopmats(const pd_vk_probe *p, pd_device_info *out) {
+    for (uint32_t i = 0; i < p->n_coopmats && out->n_coopmats < PD_MAX_COOPMATS; i++) {
+        const VkCooperativeMatrixPropertiesKHR *c = &p->coopmats[i];
+        if (c->scope != VK_SCOPE_SUBGROUP_KHR || c->saturatingAccumulation) continue;
+        out->coopmats[out->n_coopmats++] = (pd_coopmat_info){c->MSize,
+                                                             c->NSize,
+                                                             c->KSize,
+                                                             component_name(c->AType),
+                                                             component_name(c->BType),
+                                                             component_name(c->ResultType)};
+    }
 }
 
 static void describe_usability(const pd_vk_probe *p, pd_device_info *out) {
@@ -223,6 +262,7 @@ void pd_vk_probe_describe(const pd_vk_probe *p, uint32_t index, pd_device_info *
              (unsigned)VK_API_VERSION_PATCH(api));
     describe_memory(p, out);
     describe_features(p, out);
+    describe_coopmats(p, out);
     describe_usability(p, out);
 }
 
@@ -231,6 +271,25 @@ void pd_vk_describe(VkPhysicalDevice physical, uint32_t index, pd_device_info *o
     pd_vk_probe_read(physical, &p);
     pd_vk_probe_describe(&p, index, out);
     pd_vk_probe_release(&p);
+}
+
+static bool is_8_or_16(uint32_t n) {
+    return n == 8 || n == 16;
+}
+
+/* The first product of halves with sums in f32 that the kernels' tiles can be made of. */
+static pd_vk_coopmat find_coopmat(const pd_vk_probe *p) {
+    for (uint32_t i = 0; i < p->n_coopmats; i++) {
+        const VkCooperativeMatrixPropertiesKHR *c = &p->coopmats[i];
+        if (c->scope == VK_SCOPE_SUBGROUP_KHR && !c->saturatingAccumulation &&
+            c->AType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            c->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            c->CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+            c->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR && is_8_or_16(c->MSize) &&
+            is_8_or_16(c->NSize) && is_8_or_16(c->KSize))
+            return (pd_vk_coopmat){c->MSize, c->NSize, c->KSize};
+    }
+    return (pd_vk_coopmat){0};
 }
 
 void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
@@ -261,6 +320,9 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .subgroup_size_max = p->subgroup_size.maxSubgroupSize,
         .timestamp_ns = properties->limits.timestampPeriod,
     };
+    out->coopmat_shape = find_coopmat(p);
+    /* its kernels hold halves and need whole subgroups of a known size */
+    out->coopmat = out->coopmat && out->coopmat_shape.m && out->fp16 && out->subgroup_size_control;
     if (out->subgroup_size_min == 0) out->subgroup_size_min = out->subgroup_size;
     if (out->subgroup_size_max == 0) out->subgroup_size_max = out->subgroup_size;
 }

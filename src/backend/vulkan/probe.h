@@ -22,6 +22,23 @@ typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
     VkBool32 cooperativeMatrix;
     VkBool32 cooperativeMatrixRobustBufferAccess;
 } VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+
+#define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
+typedef enum VkComponentTypeKHR {
+    VK_COMPONENT_TYPE_FLOAT16_KHR = 0,
+    VK_COMPONENT_TYPE_FLOAT32_KHR = 1
+} VkComponentTypeKHR;
+typedef enum VkScopeKHR { VK_SCOPE_SUBGROUP_KHR = 3 } VkScopeKHR;
+typedef struct VkCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MSize, NSize, KSize;
+    VkComponentTypeKHR AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    VkScopeKHR scope;
+} VkCooperativeMatrixPropertiesKHR;
+typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
+    VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
 #endif
 
 typedef struct pd_vk_features {
@@ -52,6 +69,8 @@ typedef struct pd_vk_probe {
     VkPhysicalDeviceMemoryProperties2 memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
     pd_vk_features features;
+    VkCooperativeMatrixPropertiesKHR *coopmats; /* products that matrix units do */
+    uint32_t n_coopmats;
 
     bool has_compute_queue;
     uint32_t queue_family, timestamp_bits;
@@ -69,5 +88,7 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out);
 /* quirks.c: drops what a known fault of the driver, then PERIDOT_DISABLE forbids. Errors: ARGUMENT
  * (an unknown word in PERIDOT_DISABLE; names those there are). */
 pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *err);
+/* Whether neither forbids cooperative matrices: else not even their sizes may be asked for. */
+bool pd_vk_quirks_allow_coopmat(const pd_vk_probe *p);
 
 #endif

@@ -23,13 +23,18 @@ enum {
     DROP_COOPMAT = 1 << 4,
     DROP_TIMESTAMPS = 1 << 5,
     DROP_SOFTWARE_TILES = 1 << 6, /* a rasteriser then runs what GPUs run */
-    DROP_LAST_ARRIVAL = 1 << 7
+    DROP_LAST_ARRIVAL = 1 << 7,
+    DROP_LARGE_COOPMAT = 1 << 8,
+    /* cooperative matrices are a subgroup's and hold halves */
+    DROP_WITH_COOPMAT = DROP_COOPMAT | DROP_SUBGROUP | DROP_FP16
 };
 
 typedef struct quirk {
     uint32_t driver_id;         /* VkDriverId; 0: any */
     uint32_t vendor_id;         /* 0: any */
     uint32_t smallest_subgroup; /* only where the smallest subgroup is this; 0: any */
+    bool no_mixed_dot;          /* only without fast products of signed and unsigned bytes, which
+                                   AMD's chips have from RDNA 3 on */
     uint32_t fixed_in;          /* driverVersion from which the fault is gone; 0: never */
     unsigned drop;
     const char *reason;
@@ -38,22 +43,36 @@ typedef struct quirk {
 enum { VENDOR_AMD = 0x1002, VENDOR_INTEL = 0x8086 };
 
 static const quirk quirks[] = {
-    {VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0, 0, 0, DROP_SUBGROUP,
-     "2026-11: creating pipelines with subgroup operations fails on Adreno"},
-    {VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0, 0, 0, DROP_COOPMAT,
-     "2026-11: recent parts only, and unproven"},
-    {VK_DRIVER_ID_MOLTENVK, VENDOR_AMD, 0, 0, DROP_SUBGROUP,
-     "2026-11: subgroup arithmetic gives wrong results on AMD Macs"},
-    {VK_DRIVER_ID_MOLTENVK, 0, 0, 0, DROP_LAST_ARRIVAL,
-     "2026-11: Metal orders no memory between workgroups of one dispatch"},
-    {VK_DRIVER_ID_IMAGINATION_PROPRIETARY, 0, 0, 0, DROP_SUBGROUP,
-     "2026-11: the firmware crashes with subgroups of 128"},
-    {VK_DRIVER_ID_AMD_PROPRIETARY, 0, 0, 0, DROP_COOPMAT,
-     "2026-11: advertised where there are no matrix units; crashes seen"},
-    {VK_DRIVER_ID_AMD_OPEN_SOURCE, 0, 0, 0, DROP_COOPMAT,
-     "2026-11: querying the matrix shapes crashes on some APUs"},
-    {0, VENDOR_INTEL, 8, 0, DROP_COOPMAT,
-     "2026-11: before Xe2 (smallest subgroup 16) slower than without, or emulated"},
+    {.driver_id = VK_DRIVER_ID_QUALCOMM_PROPRIETARY,
+     .drop = DROP_SUBGROUP,
+     .reason = "2026-11: creating pipelines with subgroup operations fails on Adreno"},
+    {.driver_id = VK_DRIVER_ID_QUALCOMM_PROPRIETARY,
+     .drop = DROP_COOPMAT,
+     .reason = "2026-11: recent parts only, and unproven"},
+    {.driver_id = VK_DRIVER_ID_MOLTENVK,
+     .vendor_id = VENDOR_AMD,
+     .drop = DROP_SUBGROUP,
+     .reason = "2026-11: subgroup arithmetic gives wrong results on AMD Macs"},
+    {.driver_id = VK_DRIVER_ID_MOLTENVK,
+     .drop = DROP_LAST_ARRIVAL,
+     .reason = "2026-11: Metal orders no memory between workgroups of one dispatch"},
+    {.driver_id = VK_DRIVER_ID_IMAGINATION_PROPRIETARY,
+     .drop = DROP_SUBGROUP,
+     .reason = "2026-11: the firmware crashes with subgroups of 128"},
+    {.driver_id = VK_DRIVER_ID_AMD_PROPRIETARY,
+     .no_mixed_dot = true,
+     .drop = DROP_COOPMAT,
+     .reason = "2026-11: before RDNA 3 advertised without matrix units"},
+    {.driver_id = VK_DRIVER_ID_AMD_PROPRIETARY,
+     .drop = DROP_LARGE_COOPMAT,
+     .reason = "2026-11: large tiles of cooperative matrices are slow"},
+    {.driver_id = VK_DRIVER_ID_AMD_OPEN_SOURCE,
+     .drop = DROP_COOPMAT,
+     .reason = "2026-11: querying the matrix shapes crashes on some APUs"},
+    {.vendor_id = VENDOR_INTEL,
+     .smallest_subgroup = 8,
+     .drop = DROP_COOPMAT,
+     .reason = "2026-11: before Xe2 (smallest subgroup 16) slower than without, or emulated"},
 };
 
 typedef struct capability_name {
@@ -78,7 +97,8 @@ static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & DROP_STORAGE16) caps->storage16 = false;
     if (drop & DROP_INT_DOT) caps->int_dot = false;
     if (drop & DROP_SUBGROUP) caps->subgroup = caps->subgroup_size_control = false;
-    if (drop & (DROP_COOPMAT | DROP_SUBGROUP)) caps->coopmat = false; /* its scope is a subgroup */
+    if (drop & DROP_WITH_COOPMAT) caps->coopmat = false;
+    if (drop & DROP_LARGE_COOPMAT) caps->coopmat_small_tiles = true;
     if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
     if (drop & DROP_SOFTWARE_TILES) caps->software_tiles = false;
     if (drop & DROP_LAST_ARRIVAL) caps->last_arrival = false;
@@ -89,6 +109,8 @@ static bool quirk_matches(const quirk *q, const pd_vk_probe *p) {
     if (q->driver_id && q->driver_id != (uint32_t)p->driver.driverID) return false;
     if (q->vendor_id && q->vendor_id != properties->vendorID) return false;
     if (q->smallest_subgroup && q->smallest_subgroup != p->subgroup_size.minSubgroupSize)
+        return false;
+    if (q->no_mixed_dot && p->int_dot.integerDotProduct4x8BitPackedMixedSignednessAccelerated)
         return false;
     return q->fixed_in == 0 || properties->driverVersion < q->fixed_in;
 }
@@ -142,4 +164,13 @@ pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *e
     PD_TRY(parse_disable(disable ? disable : "", &drop, err));
     drop_caps(caps, drop);
     return lower_binding_limit(caps, err);
+}
+
+bool pd_vk_quirks_allow_coopmat(const pd_vk_probe *p) {
+    const char *disable = getenv("PERIDOT_DISABLE");
+    unsigned drop;
+    if (parse_disable(disable ? disable : "", &drop, NULL) != PD_OK) return false;
+    for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++)
+        if (quirk_matches(&quirks[i], p)) drop |= quirks[i].drop;
+    return (drop & DROP_WITH_COOPMAT) == 0;
 }

@@ -1,0 +1,6 @@
+// matmul on matrix units: see matmul_coopmat.glsl and coopmat.glsl. SPDX-License-Identifier: MIT
+#version 450
+#extension GL_NV_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#include "matmul_coopmat.glsl"

@@ -1,0 +1,171 @@
+// matmul_coopmat: matrix times many rows of x on matrix units, for prompts; the contract is that of
+// matmul.comp, but x comes as PD_X_F16. A tile of BM weight rows x BN rows of x per workgroup and of
+// WM x WN per subgroup, 32 values of K at a time through shared memory, sums in f32.
+//
+//     mat_a [STAGES][BM][5]         decoded weights, 8 halves each; the fifth uvec4 of a row is
+//     mat_b [STAGES][BN][5]         padding, so that rows start in different banks
+//     mat_c [subgroups][C_N][C_M]   results on their way out
+//
+// While one block of K is multiplied, the next is already on its way from memory into registers; with
+// two STAGES it is also put into shared memory before the others have finished. A weight is the half
+// nearest to its decoded value. The tail of the last tile works on clamped rows and is not stored.
+// Workgroups are whole subgroups of SUBGROUP. SPDX-License-Identifier: MIT
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#include "args.h"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint WG = 128; // SUBGROUP * (BM / WM) * (BN / WN)
+layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
+layout(constant_id = 2) const uint BM = 64;
+layout(constant_id = 3) const uint BN = 64;
+layout(constant_id = 4) const uint WM = 32; // a multiple of C_M
+layout(constant_id = 5) const uint WN = 32; // a multiple of C_N
+layout(constant_id = 6) const uint GEGLU = 0;
+layout(constant_id = 7) const uint STAGES = 2;
+layout(constant_id = 8) const uint SUBGROUP = 32;
+layout(constant_id = 9) const uint A_M = 16; // 8 or 16, like all that follow
+layout(constant_id = 10) const uint A_K = 16;
+layout(constant_id = 11) const uint B_K = 16;
+layout(constant_id = 12) const uint B_N = 16;
+layout(constant_id = 13) const uint C_M = 16;
+layout(constant_id = 14) const uint C_N = 16;
+layout(constant_id = 15) const uint YTYPE = PD_X_F32; // or PD_X_F16: GEGLU, weight rows in eights
+
+layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]
+layout(std430, binding = 1) writeonly buffer Out { float y[]; };  // [rows][out_stride]
+layout(std430, binding = 1) writeonly buffer OutF16 { uvec2 out_f16[]; };
+layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
+layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
+layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
+layout(push_constant) uniform Push { pd_args_matmul args; };
+
+const uint STRIDE = 5u;
+shared uvec4 mat_a[STAGES * BM * STRIDE];
+shared uvec4 mat_b[STAGES * BN * STRIDE];
+shared float mat_c[WG / SUBGROUP * C_M * C_N];
+
+const uint TILES_M = WM / C_M, TILES_N = WN / C_N, MAT_SUMS = TILES_M * TILES_N;
+
+#include "coopmat.glsl"
+#include "weights.glsl"
+#include "gelu.glsl"
+#include "halves.glsl"
+
+// A block of weights is decoded by two invocations, a block of x copied by four.
+const uint W_ITEMS = BM * 2u, W_PASSES = (W_ITEMS + WG - 1u) / WG;
+const uint X_ITEMS = BN * 4u, X_PASSES = (X_ITEMS + WG - 1u) / WG;
+
+Block fetch_w(uint item, uint first_row, uint block) {
+    uint row = first_row + min(item / 2u, BM - 1u);
+    return fetch_block(min(row, args.n_weight_rows - 1u), block, args.n_blocks);
+}
+
+uvec4 fetch_x(uint item, uint first_row, uint block) {
+    uint row = first_row + min(item / 4u, BN - 1u);
+    return x[(min(row, args.n_rows - 1u) * args.n_blocks + block) * 4u + (item & 3u)];
+}
+
+void put_w(uint item, uint stage, Block k) {
+    if (W_ITEMS % WG != 0u && item >= W_ITEMS) return;
+    uint at = (stage * BM + item / 2u) * STRIDE + (item & 1u) * 2u;
+    [[unroll]] for (uint i = 0u; i < 2u; i++) {
+        uint eight = (item & 1u) * 2u + i;
+        if (WTYPE == PD_W_F16) {
+            mat_a[at + i] = k.raw[eight];
+        } else {
+            vec4 lo = weight4(k, 2u * eight), hi = weight4(k, 2u * eight + 1u);
+            mat_a[at + i] = uvec4(packHalf2x16(lo.xy), packHalf2x16(lo.zw), packHalf2x16(hi.xy),
+                                  packHalf2x16(hi.zw));
+        }
+    }
+}
+
+void put_x(uint item, uint stage, uvec4 v) {
+    if (X_ITEMS % WG != 0u && item >= X_ITEMS) return;
+    mat_b[(stage * BN + item / 4u) * STRIDE + (item & 3u)] = v;
+}
+
+float geglu(uint at) {
+    return gelu(mat_c[at] * PD_X_F16_SCALE) * (mat_c[at + 1u] * PD_X_F16_SCALE);
+}
+
+// As store_results: 8 weight rows are 4 outputs.
+void store_halves(uint at, uint first_m, uint first_n) {
+    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / 8u; i += SUBGROUP) {
+        uint o = first_m + i * 8u % C_M, row = first_n + i * 8u / C_M, c = at + i * 8u;
+        if (o >= args.n_weight_rows || row >= args.n_rows) continue;
+        vec4 v = vec4(geglu(c), geglu(c + 2u), geglu(c + 4u), geglu(c + 6u));
+        out_f16[(row * args.out_stride + args.out_first + o / 2u) / 4u] = halves_of(v);
+    }
+}
+
+// The subgroup's C at mat_c[at]: results of weight rows first_m.. for rows first_n.. of x.
+void store_results(uint at, uint first_m, uint first_n) {
+    const uint step = GEGLU == 0u ? 1u : 2u; // gate and up lie next to each other
+    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / step; i += SUBGROUP) {
+        uint o = first_m + i * step % C_M, row = first_n + i * step / C_M;
+        if (o >= args.n_weight_rows || row >= args.n_rows) continue;
+        uint c = at + i * step;
+        float v = GEGLU == 0u ? mat_c[c] * PD_X_F16_SCALE : geglu(c);
+        y[row * args.out_stride + args.out_first + o / step] = v;
+    }
+}
+
+void main() {
+    const uint STEPS = 32u / A_K;
+    uint first_m = (args.first_tile + gl_WorkGroupID.x) * BM, first_n = gl_WorkGroupID.y * BN;
+    uint sub_m = gl_SubgroupID % (BM / WM) * WM, sub_n = gl_SubgroupID / (BM / WM) * WN;
+    uint self = gl_LocalInvocationID.x;
+    Block w[W_PASSES];
+    uvec4 v[X_PASSES];
+    MAT_DECLARE_C
+    UNROLL for (uint i = 0u; i < MAT_SUMS; i++) MAT_ZERO_C(i);
+
+    UNROLL for (uint p = 0u; p < W_PASSES; p++)
+        put_w(self + p * WG, 0u, fetch_w(self + p * WG, first_m, 0u));
+    UNROLL for (uint p = 0u; p < X_PASSES; p++)
+        put_x(self + p * WG, 0u, fetch_x(self + p * WG, first_n, 0u));
+    barrier();
+
+    for (uint block = 0u; block < args.n_blocks; block++) {
+        uint stage = block % STAGES, next = block + 1u;
+        if (next < args.n_blocks) {
+            UNROLL for (uint p = 0u; p < W_PASSES; p++)
+                w[p] = fetch_w(self + p * WG, first_m, next);
+            UNROLL for (uint p = 0u; p < X_PASSES; p++)
+                v[p] = fetch_x(self + p * WG, first_n, next);
+        }
+        uint at_a = (stage * BM + sub_m) * STRIDE, at_b = (stage * BN + sub_n) * STRIDE;
+        UNROLL for (uint k = 0u; k < STEPS; k++) {
+            MatA a[TILES_M];
+            MatB b;
+            UNROLL for (uint m = 0u; m < TILES_M; m++)
+                MAT_LOAD_A(a[m], at_a + m * C_M * STRIDE + k * (A_K / 8u));
+            UNROLL for (uint n = 0u; n < TILES_N; n++) {
+                MAT_LOAD_B(b, at_b + n * C_N * STRIDE + k * (A_K / 8u));
+                UNROLL for (uint m = 0u; m < TILES_M; m++)
+                    MAT_MUL_ADD(a[m], b, n * TILES_M + m);
+            }
+        }
+        if (STAGES == 1u) barrier();
+        if (next < args.n_blocks) {
+            UNROLL for (uint p = 0u; p < W_PASSES; p++)
+                put_w(self + p * WG, next % STAGES, w[p]);
+            UNROLL for (uint p = 0u; p < X_PASSES; p++)
+                put_x(self + p * WG, next % STAGES, v[p]);
+        }
+        barrier();
+    }
+
+    uint at = gl_SubgroupID * C_M * C_N;
+    UNROLL for (uint i = 0u; i < MAT_SUMS; i++) {
+        MAT_STORE_C(i, at);
+        subgroupMemoryBarrierShared();
+        subgroupBarrier();
+        uint out_m = first_m + sub_m + i % TILES_M * C_M, out_n = first_n + sub_n + i / TILES_M * C_N;
+        if (YTYPE == PD_X_F16) store_halves(at, out_m, out_n);
+        else store_results(at, out_m, out_n);
+        subgroupBarrier();
+    }
+}

@@ -1,0 +1,199 @@
+/* Which cooperative matrices a device is given, from answers of drivers made up after what real
+ * ones report; and the tiles that follow from them. Needs no Vulkan device.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "args.h"
+#include "backend/vulkan/kernels.h"
+#include "backend/vulkan/probe.h"
+
+enum {
+    F16 = 0,
+    F32 = 1,
+    S8 = 3,
+    S32 = 5,
+    WORKGROUP = 2,
+    SUBGROUP = 3,
+    AMD = 0x1002,
+    INTEL = 0x8086
+};
+
+#define PRODUCT(m, n, k, in, out)                                                                  \
+    {                                                                                              \
+        .MSize = m, .NSize = n, .KSize = k, .AType = (VkComponentTypeKHR)(in),                     \
+        .BType = (VkComponentTypeKHR)(in), .CType = (VkComponentTypeKHR)(out),                     \
+        .ResultType = (VkComponentTypeKHR)(out), .scope = (VkScopeKHR)SUBGROUP                     \
+    }
+
+/* A device with everything that the kernels want. */
+static pd_vk_probe make_probe(VkCooperativeMatrixPropertiesKHR *coopmats, uint32_t n) {
+    pd_vk_probe p = {.api = VK_API_VERSION_1_3, .coopmats = coopmats, .n_coopmats = n};
+    p.features.coopmat.cooperativeMatrix = VK_TRUE;
+    p.features.memory_model.vulkanMemoryModel = VK_TRUE;
+    p.features.small.shaderFloat16 = VK_TRUE;
+    p.features.subgroup_size.subgroupSizeControl = VK_TRUE;
+    p.features.subgroup_size.computeFullSubgroups = VK_TRUE;
+    p.subgroup_size.requiredSubgroupSizeStages = VK_SHADER_STAGE_COMPUTE_BIT;
+    p.subgroup_size.minSubgroupSize = p.subgroup_size.maxSubgroupSize = 32;
+    p.subgroup.subgroupSize = 32;
+    return p;
+}
+
+static pd_vk_coopmat shape_of(const pd_vk_probe *p) {
+    pd_vk_caps caps;
+    pd_vk_probe_caps(p, &caps);
+    return caps.coopmat ? caps.coopmat_shape : (pd_vk_coopmat){0};
+}
+
+static void first_fitting_product_is_taken(void **state) {
+    (void)state;
+    VkCooperativeMatrixPropertiesKHR list[] = {
+        PRODUCT(16, 16, 32, S8, S32), PRODUCT(16, 16, 16, F16, F16), PRODUCT(32, 16, 16, F16, F32),
+        PRODUCT(16, 8, 16, F16, F32), PRODUCT(16, 16, 16, F16, F32)};
+    enum { N = sizeof list / sizeof *list };
+    pd_vk_probe p = make_probe(list, N);
+    pd_vk_coopmat shape = shape_of(&p);
+    assert_true(shape.m == 16 && shape.n == 8 && shape.k == 16);
+    list[3].scope = (VkScopeKHR)WORKGROUP;
+    assert_int_equal(shape_of(&p).n, 16);
+    list[4].saturatingAccumulation = VK_TRUE;
+    assert_int_equal(shape_of(&p).m, 0);
+}
+
+static void nothing_less_will_do(void **state) {
+    (void)state;
+    VkCooperativeMatrixPropertiesKHR list[] = {PRODUCT(8, 16, 16, F16, F32)};
+    pd_vk_probe p = make_probe(list, 1);
+    assert_int_equal(shape_of(&p).m, 8);
+    p.features.small.shaderFloat16 = VK_FALSE;
+    assert_int_equal(shape_of(&p).m, 0);
+    p = make_probe(list, 1);
+    p.features.memory_model.vulkanMemoryModel = VK_FALSE;
+    assert_int_equal(shape_of(&p).m, 0);
+    p = make_probe(list, 1);
+    p.features.subgroup_size.computeFullSubgroups = VK_FALSE;
+    assert_int_equal(shape_of(&p).m, 0);
+    p = make_probe(list, 0);
+    assert_int_equal(shape_of(&p).m, 0);
+}
+
+static bool is_allowed(VkDriverId driver, uint32_t vendor, uint32_t smallest_subgroup, bool mixed) {
+    pd_vk_probe p = make_probe(NULL, 0);
+    p.driver.driverID = driver;
+    p.properties.properties.vendorID = vendor;
+    p.subgroup_size.minSubgroupSize = smallest_subgroup;
+    p.int_dot.integerDotProduct4x8BitPackedMixedSignednessAccelerated = mixed;
+    return pd_vk_quirks_allow_coopmat(&p);
+}
+
+static void faulty_drivers_are_not_asked(void **state) {
+    (void)state;
+    unsetenv("PERIDOT_DISABLE");
+    assert_true(is_allowed(VK_DRIVER_ID_NVIDIA_PROPRIETARY, 0x10de, 32, false));
+    assert_true(is_allowed(VK_DRIVER_ID_MESA_RADV, AMD, 32, true));
+    assert_true(is_allowed(VK_DRIVER_ID_AMD_PROPRIETARY, AMD, 32, true));
+    assert_false(is_allowed(VK_DRIVER_ID_AMD_PROPRIETARY, AMD, 32, false)); /* RDNA 2 */
+    assert_false(is_allowed(VK_DRIVER_ID_AMD_OPEN_SOURCE, AMD, 32, true));
+    assert_false(is_allowed(VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0x5143, 64, true));
+    assert_true(is_allowed(VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, INTEL, 16, true)); /* Xe2 */
+    assert_false(is_allowed(VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, INTEL, 8, true));
+    static const char *const words[] = {"coopmat", "fp16", "subgroup", "nonsense"};
+    for (int i = 0; i < 4; i++) {
+        setenv("PERIDOT_DISABLE", words[i], 1);
+        assert_false(is_allowed(VK_DRIVER_ID_NVIDIA_PROPRIETARY, 0x10de, 32, true));
+    }
+    setenv("PERIDOT_DISABLE", "timestamps", 1);
+    assert_true(is_allowed(VK_DRIVER_ID_NVIDIA_PROPRIETARY, 0x10de, 32, true));
+    unsetenv("PERIDOT_DISABLE");
+}
+
+/* ---- tiles ---------------------------------------------------------------------------------- */
+
+static pd_vk_device make_device(uint32_t vendor, uint32_t min, uint32_t usual,
+                                pd_vk_coopmat shape) {
+    pd_vk_device d = {.caps = {.coopmat = true,
+                               .coopmat_shape = shape,
+                               .subgroup_size = usual,
+                               .subgroup_size_min = min}};
+    d.properties.vendorID = vendor;
+    d.properties.limits.maxComputeWorkGroupInvocations = 1024;
+    d.properties.limits.maxComputeSharedMemorySize = 32768;
+    return d;
+}
+
+static pd_vk_product choose(const pd_vk_device *d, uint32_t n_weight_rows, uint32_t max_rows) {
+    pd_vk_product_shape s = {.wtype = PD_W_Q4_0,
+                             .n_weight_rows = n_weight_rows,
+                             .n_blocks = 80,
+                             .max_rows = max_rows,
+                             .x_format = PD_X_F16};
+    return pd_vk_choose_coopmat(d, &s);
+}
+
+/* As shaders/matmul_coopmat.glsl demands it. */
+static void check_tile(const pd_vk_device *d, uint32_t n, uint32_t rows) {
+    const pd_vk_coopmat *s = &d->caps.coopmat_shape;
+    pd_vk_product p = choose(d, n, rows);
+    const uint32_t *c = p.desc.constants;
+    uint32_t wg = c[0], bm = c[2], bn = c[3], wm = c[4], wn = c[5], stages = c[7], subgroup = c[8];
+    assert_true(p.tile_m == bm && p.tile_n == bn && p.desc.n_constants == 16);
+    assert_int_equal(wg, subgroup * (bm / wm) * (bn / wn));
+    assert_true(bm % wm == 0 && bn % wn == 0 && wm % s->m == 0 && wn % s->n == 0);
+    assert_true(wg <= d->properties.limits.maxComputeWorkGroupInvocations);
+    assert_int_equal(p.desc.subgroup_size, subgroup);
+    assert_true(stages == 1 || stages == 2);
+    assert_true(stages * (bm + bn) * 80 + wg / subgroup * s->m * s->n * 4 <=
+                d->properties.limits.maxComputeSharedMemorySize);
+}
+
+static void tiles_fit_every_device(void **state) {
+    (void)state;
+    for (uint32_t subgroup = 4; subgroup <= 128; subgroup *= 2)
+        for (uint32_t i = 0; i < 8; i++) {
+            pd_vk_coopmat shape = {i & 1 ? 16 : 8, i & 2 ? 16 : 8, i & 4 ? 16 : 8};
+            pd_vk_device d = make_device(AMD, subgroup, subgroup, shape);
+            for (uint32_t rows = 16; rows <= 1024; rows *= 2) {
+                check_tile(&d, 1152, rows);
+                check_tile(&d, 20480, rows);
+            }
+            d.properties.limits.maxComputeSharedMemorySize = 16384; /* Vulkan's minima */
+            d.properties.limits.maxComputeWorkGroupInvocations = 128;
+            check_tile(&d, 20480, 512);
+        }
+}
+
+static void tiles_are_as_meant(void **state) {
+    (void)state;
+    pd_vk_device nvidia = make_device(0x10de, 32, 32, (pd_vk_coopmat){16, 16, 16}),
+                 xe2 = make_device(INTEL, 16, 32, (pd_vk_coopmat){8, 16, 16});
+    const uint32_t *c;
+    pd_vk_product p = choose(&nvidia, 20480, 512);
+    c = p.desc.constants;
+    assert_true(c[0] == 256 && c[2] == 128 && c[3] == 128 && c[4] == 64 && c[5] == 32 && c[7] == 1);
+    p = choose(&nvidia, 1152, 512); /* few tiles: smaller ones */
+    assert_true(c[0] == 128 && c[2] == 64 && c[3] == 64 && c[4] == 32 && c[5] == 32 && c[7] == 2);
+    p = choose(&xe2, 20480, 512);
+    assert_true(c[0] == 256 && c[2] == 128 && c[4] == 32 && c[5] == 32 && c[8] == 16);
+    nvidia.caps.coopmat_small_tiles = true;
+    p = choose(&nvidia, 20480, 512);
+    assert_int_equal(p.tile_m, 64);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_fitting_product_is_taken),
+        cmocka_unit_test(nothing_less_will_do),
+        cmocka_unit_test(faulty_drivers_are_not_asked),
+        cmocka_unit_test(tiles_fit_every_device),
+        cmocka_unit_test(tiles_are_as_meant),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
