@@ -1,8 +1,9 @@
 /* Drawing the next token from logits, on the host: the definition that devices follow.
  *
- * The arithmetic is shaders/sampling.h's; here are the settings in the form that it works with, and the
- * steps of a draw over an array of candidates. Ids that are never text are never candidates: 262144
- * and above (padding), and the image markers 255999 and 256000; nor are values that are not finite.
+ * The arithmetic is shaders/sampling.h's; here are the settings in the form that it works with, and
+ * the steps of a draw over an array of candidates. Ids that are never text are never candidates:
+ * 262144 and above (padding), and the image markers 255999 and 256000; nor are values that are not
+ * finite.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -23,7 +23,8 @@ enum {
     DROP_COOPMAT = 1 << 4,
     DROP_TIMESTAMPS = 1 << 5,
     DROP_SOFTWARE_TILES = 1 << 6, /* a rasteriser then runs what GPUs run */
-    DROP_LAST_ARRIVAL = 1 << 7
+    DROP_LAST_ARRIVAL = 1 << 7,
+    DROP_CONDITIONAL = 1 << 8
 };
 
 typedef struct quirk {
@@ -68,6 +69,7 @@ static const capability_name names[] = {
     {"subgroup", DROP_SUBGROUP},
     {"coopmat", DROP_COOPMAT},
     {"timestamps", DROP_TIMESTAMPS},
+    {"conditional", DROP_CONDITIONAL},
     {"software-tiles", DROP_SOFTWARE_TILES},
     {"last-arrival", DROP_LAST_ARRIVAL},
 };
@@ -80,6 +82,7 @@ static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & DROP_SUBGROUP) caps->subgroup = caps->subgroup_size_control = false;
     if (drop & (DROP_COOPMAT | DROP_SUBGROUP)) caps->coopmat = false; /* its scope is a subgroup */
     if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
+    if (drop & DROP_CONDITIONAL) caps->conditional = false;
     if (drop & DROP_SOFTWARE_TILES) caps->software_tiles = false;
     if (drop & DROP_LAST_ARRIVAL) caps->last_arrival = false;
 }
