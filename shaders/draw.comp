@@ -5,7 +5,7 @@
 #include "sampling.h"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 256;
+layout(constant_id = 0) const uint WG = 512;
 
 layout(std430, binding = 0) readonly buffer Part { uint partial[]; };  // args.h
 layout(std430, binding = 1) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
@@ -17,17 +17,11 @@ layout(push_constant) uniform Push { pd_args_draw args; };
 
 uint k, first_part;
 
-uint count_of(uint part) {
-    return min(partial[4u * (first_part + part) + 3u], k);
-}
-
 bool fetch(uint i, out uint key, out uint id) {
-    uint part = i / k, slot = i - part * k;
-    if (slot >= count_of(part)) return false;
-    uint from = args.candidates_at + 2u * ((first_part + part) * PD_DRAW_MAX_K + slot);
+    uint from = args.candidates_at + 2u * (first_part * PD_DRAW_MAX_K + i);
     key = partial[from];
     id = partial[from + 1u];
-    return true;
+    return key != 0u;
 }
 
 #include "select.glsl"
@@ -75,7 +69,8 @@ void find_best() {
 // The k best of all parts' candidates, best first; returns how many there are.
 uint find_candidates() {
     uint local = 0u, n = args.n_parts * k;
-    for (uint i = gl_LocalInvocationID.x; i < args.n_parts; i += WG) local += count_of(i);
+    for (uint i = gl_LocalInvocationID.x; i < args.n_parts; i += WG) 
+        local += min(partial[4u * (first_part + i) + 3u], k);
     atomicAdd(n_found, local);
     barrier();
     uint total = n_found;

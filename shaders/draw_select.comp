@@ -5,7 +5,7 @@
 #include "sampling.h"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 256;
+layout(constant_id = 0) const uint WG = 512;
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
 layout(std430, binding = 1) readonly buffer X { float x[]; };       // [outs][n_values]
@@ -70,13 +70,15 @@ void main() {
     uint found = find_best(n, 4u * part);
 
     uint k = step_words[args.draws_at + PD_DRAW_WORDS * o + PD_DRAW_K];
-    if (k <= 1u || found == 0u) return;
+    if (k <= 1u) return;
     uvec2 threshold = found > k ? select_threshold(n, k) : uvec2(0u);
+    uint to = args.candidates_at + 2u * (o * args.n_parts * PD_DRAW_MAX_K + gl_WorkGroupID.x * k);
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG) {
         uint key, id;
         if (!fetch(i, key, id) || !select_is_in(key, id, threshold)) continue;
-        uint to = args.candidates_at + 2u * (part * PD_DRAW_MAX_K + atomicAdd(n_written, 1u));
-        partial[to] = key;
-        partial[to + 1u] = id;
+        uint slot = atomicAdd(n_written, 1u);
+        partial[to + 2u * slot] = key;
+        partial[to + 2u * slot + 1u] = id;
     }
+    for (uint slot = found + gl_LocalInvocationID.x; slot < k; slot += WG) partial[to + 2u * slot] = 0u;
 }

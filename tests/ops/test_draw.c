@@ -96,7 +96,7 @@ static void fill_row(float *x, uint32_t n, row_shape shape) {
 
 static pd_draw random_draw(void) {
     static const float temps[] = {0.05f, 0.7f, 1, 1.3f, 20};
-    static const float ps[] = {0, 0.3f, 0.9f, 0.95f, 0.9999f}, mins[] = {0, 0, 0.001f, 0.1f, 1};
+    static const float ps[] = {0, 0.5f, 0.9f, 0.95f, 0.9999f}, mins[] = {0, 0, 0.001f, 0.1f, 1};
     return (pd_draw){.k = ops_random() % 5 ? 1 + ops_random() % 256 : ops_random() % 3,
                      .scale = pd_draw_scale(temps[ops_random() % 5]),
                      .top_p = pd_draw_top_p(ps[ops_random() % 5]),

@@ -208,9 +208,10 @@ pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d) {
     return DESC("gather", 3, pd_args_gather, 64);
 }
 
-/* Their selection needs at least 16 invocations. */
+/* Their selection needs at least 16 invocations. Both wait for memory more than they work: many
+ * invocations, as far as 16 KiB of shared memory allow. */
 static uint32_t draw_workgroup(const pd_vk_device *d) {
-    return workgroup_size(d, d->caps.software_tiles ? 32 : 256);
+    return workgroup_size(d, d->caps.software_tiles ? 32 : 512);
 }
 
 pd_vk_pipeline_desc pd_vk_choose_draw_select(const pd_vk_device *d) {
