@@ -29,6 +29,7 @@ static void write_tables(const pd_program *p, const pd_step *step, uint32_t *wor
     for (uint32_t s = 0; s < step->n_seqs; s++) {
         const pd_page_table *t = &step->tables[s];
         uint32_t *to = words + s * p->layout.table_stride;
+        if (t->n_pages == 0) continue; /* and no pages to copy from */
         memcpy(to, t->global_pages, t->n_pages * sizeof *to);
         memcpy(to + p->layout.max_pages, t->local_pages, t->n_pages * sizeof *to);
     }
