@@ -18,6 +18,7 @@ static void open_plan(draw_plan *d, uint32_t n, uint32_t rows) {
     pd_error err;
     d->n = n;
     pd_plan_init(&d->plan, &(pd_plan_desc){.name = "draw",
+                                           .precision = PD_PRECISION_EXACT,
                                            .max_rows = rows,
                                            .max_outs = rows,
                                            .max_seqs = 1,
