@@ -118,9 +118,9 @@ struct pd_args_gather {
     PD_U32 outs_at;
 };
 
-/* draw: partial results are {id, value, bad, possible candidates} per output and part, and behind all
- * of them, from candidates_at on, of each output [n_parts][k] {key, id}, key 0 where there is none, in
- * room for a k of PD_DRAW_MAX_K */
+/* draw: partial results are {id, value, bad, possible candidates} per output and part, and behind
+ * all of them, from candidates_at on, of each output [n_parts][k] {key, id}, key 0 where there is
+ * none, in room for a k of PD_DRAW_MAX_K */
 struct pd_args_draw {
     PD_U32 n_values;             /* per row */
     PD_U32 n_parts;              /* workgroups per row */

@@ -28,7 +28,7 @@ static void draw_init(draw_plan *a, uint32_t n_vocab, uint32_t max_outs) {
 
 /* Runs it on one device; best is [n_outs, 4]. */
 static void draw_run(const draw_plan *a, pd_backend *b, const float *x, uint32_t n_outs,
-                       uint32_t *best) {
+                     uint32_t *best) {
     pd_program *program;
     pd_error err;
     uint32_t *out_rows = ops_alloc(n_outs, sizeof *out_rows);
