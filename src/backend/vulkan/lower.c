@@ -458,9 +458,9 @@ static pd_status lower_draw(pd_program *p, uint32_t i, pd_error *err) {
                         .reads = {buf_range(p, op->x)},
                         .writes = {partial_range(p)}};
     PD_TRY(emit(p, i, d, pd_vk_choose_draw_select(p->backend->device), &args, first, err));
-    pd_vk_slice state = step_slice(p), out = buf_slice(p, op->out);
-    state.offset = 4 * PD_STEP_STATE;
-    state.bytes -= state.offset;
+    pd_vk_slice out = buf_slice(p, op->out);
+    pd_vk_slice state = {p->step.handle, 4 * PD_STEP_STATE,
+                         4ull * (p->layout.n_words - PD_STEP_STATE)};
     pd_vk_slice ring = p->ring.handle ? (pd_vk_slice){p->ring.handle, 0, p->ring.bytes} : out;
     pd_vk_slice second[] = {partial_slice(p), out, state, ring};
     d.groups[0] = 1;
