@@ -10,7 +10,7 @@
  *     pd_tokenize(model, text, n_bytes, &(pd_tokenize_desc){0}, ids, n_ids_max, &n_ids, &err);
  *     pd_session_create(model, &(pd_session_desc){.n_ctx = 4096}, &session, &err);
  *     pd_session_sync(session, ids, n_ids, &err);            // computes only what is missing
- *     pd_session_sample(session, &sampler, &id, &err);       // the next token
+ *     pd_session_generate(session, &sampler, &(pd_generate_desc){.fn = f}, &err);  // the answer
  *
  * Conventions. Functions return a pd_status; the sentence that goes with it is in the caller's
  * pd_error (NULL is allowed). Descriptor structs: zero means the default that is written beside the
@@ -324,7 +324,8 @@ pd_status pd_chat_encode(const pd_model *model, const pd_chat_turn *turns, size_
  * Sampling
  * ------------------------------------------------------------------------------------------- */
 
-/* Order: temperature, top-k, top-p, min-p. The defaults are those Google ships with Gemma 3. */
+/* Order: temperature, top-k, top-p, min-p. The defaults are those Google ships with Gemma 3. Equal
+ * logits give equal draws on every device: the arithmetic is in integers. */
 typedef struct pd_sampler_desc {
     float temp;     /* 0: greedy (default) */
     uint32_t top_k; /* 0: off (default); Gemma's own: 64 */
@@ -367,6 +368,7 @@ typedef struct pd_session_stats {
     uint64_t prompt_ns, decode_ns; /* time spent in multi-token and single-token steps */
     uint32_t n_prompt, n_decode;   /* tokens computed by each */
     uint32_t n_reused;             /* tokens that sync found already computed */
+    uint32_t n_dropped;            /* steps computed ahead of the end of a generation, in vain */
     uint64_t compile_ns;           /* plans to programs: what pipelines are not built yet, buffers,
                                       command buffers */
     pd_build_stats build;          /* all zero on the CPU */
@@ -406,6 +408,25 @@ pd_status pd_session_logits(pd_session *session, const float **logits, pd_error 
 
 /* Draws the next token; greedy samplers take pd_session_argmax's way. */
 pd_status pd_session_sample(pd_session *session, pd_sampler *sampler, uint32_t *id, pd_error *err);
+
+/* Gets a token as soon as it is drawn; return false to stop. */
+typedef bool (*pd_token_fn)(void *ctx, uint32_t id);
+
+typedef struct pd_generate_desc {
+    uint32_t n_max;   /* tokens at most; default: as many as the context leaves room for */
+    bool ignore_stop; /* default: a stop token (pd_token_is_stop) is the last one */
+    pd_token_fn fn;   /* may be NULL */
+    void *fn_ctx;
+} pd_generate_desc;
+
+/* Continues the timeline: draws a token, hands it to fn, computes it, draws the next one, until one
+ * of the above says stop or the context is full. The last token handed over is not computed: all
+ * others are in the timeline afterwards. Gives the same tokens as pd_session_sample and
+ * pd_session_sync in turns would, but a GPU draws them itself and is some steps ahead of the host,
+ * unless the sampler has temp above 0 and top_k 0 or above 256. Errors: as sync and sample;
+ * CANCELLED and failures leave what was computed in the timeline. */
+pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
+                              const pd_generate_desc *desc, pd_error *err);
 
 /* Called once per computed chunk with the logits of its rows, [n_rows, n_vocab], in order. */
 typedef pd_status (*pd_logits_fn)(void *ctx, uint32_t first_pos, uint32_t n_rows,

@@ -5,10 +5,12 @@
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
- *     1040     rows    [max_rows][4]   token, pos, seq, end
+ *     1088     state   what chained steps change, PD_STATE_*; here and behind, draw.comp writes
+ *     1104     rows    [max_rows][4]   token, pos, seq, end
  *     ...      tiles   [max_rows][2]   first row, number of rows: rows of one sequence that one
  *                                      attention workgroup handles together
  *     ...      outputs [max_outs]      row indices
+ *     ...      draws   [max_outs][8]   how each output's token is drawn, PD_DRAW_*
  *     ...      tables  [max_seqs][global, local][max_pages] page ids
  *
  * SPDX-License-Identifier: MIT
@@ -27,7 +29,17 @@
 
 #define PD_STEP_DISPATCHES     16
 #define PD_STEP_MAX_DISPATCHES 256
-#define PD_STEP_ROWS           1040 /* PD_STEP_DISPATCHES + 4 * PD_STEP_MAX_DISPATCHES */
+#define PD_STEP_STATE          1088 /* behind the dispatches; 256 bytes is any binding's alignment */
+#define PD_STEP_ROWS           1104
+
+/* Chained steps: the last dispatch of each makes the next one's row, so that the same commands can
+ * be submitted again and again. */
+#define PD_STATE_GO      0 /* 0: the steps that are queued still are not wanted */
+#define PD_STATE_CHAINED 1 /* 0: a single step, which leaves its row alone */
+#define PD_STATE_N_STEPS 2 /* finished while GO was set: entries of the ring */
+#define PD_STATE_N_RUN   3 /* finished at all */
+#define PD_STATE_STOPS   4 /* two tokens that clear GO when they are drawn */
+#define PD_RING_STEPS    16
 
 #define PD_SHADER_PAGE 64 /* positions of a KV page */
 
@@ -106,11 +118,16 @@ struct pd_args_gather {
     PD_U32 outs_at;
 };
 
-struct pd_args_argmax {
+/* draw: partial results are {id, value, bad, possible candidates} per output and part, and behind
+ * all of them, from candidates_at on, of each output [n_parts][k] {key, id}, key 0 where there is
+ * none, in room for a k of PD_DRAW_MAX_K */
+struct pd_args_draw {
     PD_U32 n_values;             /* per row */
     PD_U32 n_parts;              /* workgroups per row */
     PD_U32 allowed_end;          /* ids at or above are never chosen */
     PD_U32 hole_first, hole_end; /* nor ids in [hole_first, hole_end) */
+    PD_U32 draws_at;
+    PD_U32 candidates_at; /* in words of the partial results */
 };
 
 /* repack: rows of stored blocks to planes */

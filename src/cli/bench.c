@@ -5,8 +5,8 @@
  *     @ d D   D tokens are in the context before the clock starts
  *
  * Every test runs once without being timed and then --repetitions times. Runs differ in their first
- * timed token, so that nothing timed in one can serve the next. Sampling is not part of it, but the
- * arg-max is, and what comes back from the device.
+ * timed token, so that nothing timed in one can serve the next. Generation is greedy, and what
+ * comes back from the device is part of it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -86,25 +86,26 @@ static void note_start(bench_context *c, pd_session *session, uint64_t prompt_ns
     c->token_ns = token_ns;
 }
 
-/* The clock runs from the first token behind the depth to the last one. ids: [depth + p + g + 1] */
+/* The clock runs from the first token behind the depth to the last one. Without a prompt the first
+ * generated token's step computes the id behind the depth. ids: [depth + p + 1] */
 static pd_status time_once(bench_context *c, pd_session *session, const bench_row *row,
-                           uint32_t *ids, uint64_t *ns, pd_error *err) {
-    uint32_t n = row->n_depth;
+                           const uint32_t *ids, uint64_t *ns, pd_error *err) {
+    uint32_t n = row->n_depth, n_drawn = row->n_gen, id;
+    pd_sampler greedy = {0};
     if (n > 0) PD_TRY(pd_session_sync(session, ids, n, err));
     uint64_t start_ns = pd_clock_ns();
     if (row->n_prompt > 0) {
-        n += row->n_prompt;
-        PD_TRY(feed(session, row, ids, row->n_depth, n, err));
+        PD_TRY(feed(session, row, ids, n, n + row->n_prompt, err));
         uint64_t fed_ns = pd_clock_ns();
-        PD_TRY(pd_session_argmax(session, &ids[n], err));
+        PD_TRY(pd_session_argmax(session, &id, err));
         note_start(c, session, fed_ns - start_ns, pd_clock_ns() - fed_ns);
-    }
-    for (uint32_t i = 0; i < row->n_gen; i++) {
-        n++;
-        PD_TRY(pd_session_sync(session, ids, n, err));
-        PD_TRY(pd_session_argmax(session, &ids[n], err));
+        n_drawn++;
+    } else {
+        PD_TRY(pd_session_sync(session, ids, n + 1, err));
         note_start(c, session, 0, pd_clock_ns() - start_ns);
     }
+    pd_generate_desc desc = {.n_max = n_drawn, .ignore_stop = true};
+    if (row->n_gen > 0) PD_TRY(pd_session_generate(session, &greedy, &desc, err));
     *ns = pd_clock_ns() - start_ns;
     return PD_OK;
 }

@@ -1,8 +1,7 @@
 /* `peridot run`: one prompt, one answer, streamed as it comes.
  *
- *     text --template or raw--> ids --sync--> session --sample--> id --detokenize--> stdout
- *                                       ^                      |
- *                                       +------ one more ------+
+ *     text --template or raw--> ids --sync--> session --generate--> id, id, ... --detokenize-->
+ * stdout
  *
  * Only whole characters are written. Generation ends at <eos> or <end_of_turn>, after -n tokens,
  * when the context is full, or at Ctrl-C, which still leaves the timings. The next token can be
@@ -47,7 +46,6 @@ static pd_status encode_once(const run_job *job, uint32_t *ids, size_t n_max, si
                           err);
 }
 
-/* job->ids holds the prompt afterwards, with no room behind it yet. */
 static pd_status encode_prompt(run_job *job, pd_error *err) {
     enum { TEMPLATE_IDS = 64 };
     const char *system = cli_text(job->o, OPT_SYSTEM);
@@ -55,9 +53,7 @@ static pd_status encode_prompt(run_job *job, pd_error *err) {
     job->ids = pd_alloc(n_max, sizeof *job->ids);
     if (!job->ids)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
-    PD_TRY(encode_once(job, job->ids, n_max, &job->n_prompt, err));
-    job->n_ids = job->n_prompt;
-    return PD_OK;
+    return encode_once(job, job->ids, n_max, &job->n_prompt, err);
 }
 
 /* ---- the context ---------------------------------------------------------------------------- */
@@ -96,11 +92,6 @@ static pd_status create_session(run_job *job, pd_error *err) {
     int64_t n_predict = cli_int(job->o, OPT_PREDICT);
     job->limited_by_context = n_predict < 0 || (uint64_t)n_predict > room;
     job->n_max = job->limited_by_context ? room : (uint64_t)n_predict;
-    uint32_t *ids = pd_alloc(job->n_prompt + (size_t)job->n_max, sizeof *ids);
-    if (!ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the tokens");
-    memcpy(ids, job->ids, job->n_prompt * sizeof *ids);
-    pd_free(job->ids);
-    job->ids = ids;
     return PD_OK;
 }
 
@@ -150,34 +141,28 @@ static void print_end(run_job *job) {
     if (job->n_generated > 0 && job->last_byte != '\n') print_text(job, "\n", 1);
 }
 
-/* Draws, prints and appends one token; *more: whether another one is wanted. */
-static pd_status generate_one(run_job *job, bool *more, pd_error *err) {
-    uint32_t id = 0;
-    PD_TRY(pd_session_sample(job->session, &job->sampler, &id, err));
+static bool on_token(void *ctx, uint32_t id) {
+    run_job *job = ctx;
     uint64_t now_ns = pd_clock_ns();
     if (job->n_generated == 0) job->first_ns = now_ns;
     job->last_ns = now_ns;
-    job->ids[job->n_ids++] = id;
     job->n_generated++;
     bool stop = pd_token_is_stop(id) && !cli_given(job->o, OPT_IGNORE_EOS);
     print_token(job, id, stop);
     job->context_full = !stop && job->n_generated == job->n_max && job->limited_by_context;
-    *more = !stop && job->n_generated < job->n_max && !ferror(stdout);
-    return PD_OK;
+    return !ferror(stdout);
 }
 
 static pd_status generate(run_job *job, pd_error *err) {
     job->start_ns = pd_clock_ns();
-    pd_status status = pd_session_sync(job->session, job->ids, job->n_ids, err);
+    pd_status status = pd_session_sync(job->session, job->ids, job->n_prompt, err);
     job->prompt_ns = job->first_ns = job->last_ns = pd_clock_ns();
-    if (status != PD_OK) return status;
-    bool more = job->n_max > 0;
-    while (more) {
-        if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
-        PD_TRY(generate_one(job, &more, err));
-        if (more) PD_TRY(pd_session_sync(job->session, job->ids, job->n_ids, err));
-    }
-    return PD_OK;
+    if (status != PD_OK || job->n_max == 0) return status;
+    pd_generate_desc desc = {.n_max = (uint32_t)job->n_max,
+                             .ignore_stop = cli_given(job->o, OPT_IGNORE_EOS),
+                             .fn = on_token,
+                             .fn_ctx = job};
+    return pd_session_generate(job->session, &job->sampler, &desc, err);
 }
 
 /* Both a finished and a stopped generation end with their last characters and the timings. */

@@ -11,8 +11,8 @@ typedef struct run_job {
     pd_model *model;
     pd_session *session;
     pd_precision precision;
-    uint32_t *ids; /* prompt, then what was generated: [n_prompt + n_max] */
-    size_t n_prompt, n_ids;
+    uint32_t *ids; /* [n_prompt] */
+    size_t n_prompt;
     uint64_t n_max, n_generated; /* tokens to generate at most; generated so far */
     bool limited_by_context;     /* n_max is what the context leaves, not what -n says */
     bool context_full;           /* generation ended there */

@@ -25,7 +25,7 @@ pd_op_access pd_op_get_access(const pd_op *op) {
     case PD_OP_ATTENTION:
         return access_of(op->attention.q, PD_BUF_NONE, op->attention.out, PD_BUF_NONE);
     case PD_OP_GATHER: return access_of(op->gather.x, PD_BUF_NONE, op->gather.out, PD_BUF_NONE);
-    case PD_OP_ARGMAX: return access_of(op->argmax.x, PD_BUF_NONE, op->argmax.out, PD_BUF_NONE);
+    case PD_OP_DRAW: return access_of(op->draw.x, PD_BUF_NONE, op->draw.out, PD_BUF_NONE);
     case PD_OP_KIND_COUNT: break;
     }
     return access_of(PD_BUF_NONE, PD_BUF_NONE, PD_BUF_NONE, PD_BUF_NONE);

@@ -15,7 +15,9 @@
  *                    k = rope(rms(k) * k_norm) and v as they are, to the row's KV page of `layer`
  *   attention        out[r] = softmax(q[r] . K) V over the visible positions of the row's sequence
  *   gather           out[o] = x[out_rows[o]]
- *   argmax           out[o] = {id, value, number of values that are not finite, 0} of x[o]
+ *   draw             out[o] = {id of the highest value, its bits, number of values that are not
+ *                    finite, id of the drawn value} of x[o], drawn as the step says
+ * (engine/draw.h), else the highest; ids that are never text are left out
  *
  * rms(x) = x / sqrt(mean(x^2) + eps). gelu: the tanh form. rope: the rotate-half pairing of element
  * j with j + head_dim/2, angle = position * base^(-2j/head_dim) * angle_scale.
@@ -37,7 +39,7 @@ enum { PD_BUF_NONE = 0xffff };
     X(QKV_ROPE_STORE, "qkv_rope_store")                                                            \
     X(ATTENTION, "attention")                                                                      \
     X(GATHER, "gather")                                                                            \
-    X(ARGMAX, "argmax")
+    X(DRAW, "draw")
 
 typedef enum pd_op_kind {
 #define PD_OP_ENUM(name, text) PD_OP_##name,
@@ -89,10 +91,10 @@ typedef struct pd_op_gather {
     pd_buf_id x, out; /* [rows, width] -> [outs, width] */
 } pd_op_gather;
 
-typedef struct pd_op_argmax {
+typedef struct pd_op_draw {
     pd_buf_id x;   /* [outs, n_vocab] */
-    pd_buf_id out; /* [outs, 4] u32: id, value's bits, count of non-finite values, 0 */
-} pd_op_argmax;
+    pd_buf_id out; /* [outs, 4] u32: best id, its value's bits, non-finite values, drawn id */
+} pd_op_draw;
 
 typedef struct pd_op {
     pd_op_kind kind;
@@ -105,7 +107,7 @@ typedef struct pd_op {
         pd_op_qkv_rope_store qkv;
         pd_op_attention attention;
         pd_op_gather gather;
-        pd_op_argmax argmax;
+        pd_op_draw draw;
     };
 } pd_op;
 

@@ -26,7 +26,7 @@ typedef enum pd_buf_role {
 typedef struct pd_buf {
     char name[24];
     pd_rows_of rows_of;
-    uint32_t width; /* 4-byte values per row: float, except argmax's words */
+    uint32_t width; /* 4-byte values per row: float, except draw's words */
     pd_buf_role role;
     uint32_t first_op, last_op; /* set by finish */
     uint64_t bytes, offset;     /* in the scratch arena; set by finish */

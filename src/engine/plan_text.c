@@ -7,7 +7,7 @@
  *                 attn = attention(q, pages)      causal, within the window on local layers
  *                 h    = h + norm(Wo attn);       x = norm(h)
  *                 h    = h + norm(Wdown(gelu(Wgate x) * (Wup x)));   x = norm(h)  (the next
- * layer's) logits = E x   for the rows that are outputs, and the most probable id of each
+ * layer's) logits = E x   for the rows that are outputs, and the next token of each
  *
  * Gemma's sandwich norms make "norm the branch, add it, norm the sum" one operation, so the norm
  * that a layer begins with is computed by the one before it, and the final norm by the last layer.
@@ -126,8 +126,8 @@ static void add_head(pd_plan *p, const text_bufs *b, const pd_weights *w) {
         pd_plan_add_op(p, -1, "outputs", &(pd_op){.kind = PD_OP_GATHER, .gather = gather});
     }
     add_matmul(p, -1, "logits", b->x_out, b->logits, w->output);
-    pd_op_argmax argmax = {.x = b->logits, .out = b->best};
-    pd_plan_add_op(p, -1, "argmax", &(pd_op){.kind = PD_OP_ARGMAX, .argmax = argmax});
+    pd_op_draw draw = {.x = b->logits, .out = b->best};
+    pd_plan_add_op(p, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
 }
 
 static pd_plan_desc plan_desc(const pd_config *c, const pd_text_plan_desc *desc) {

@@ -49,7 +49,8 @@ static pd_status create_kv(pd_session *s, pd_error *err) {
     pd_kv_desc d = {.n_seqs = 1,
                     .max_positions = s->desc.n_ctx,
                     .window = has_local ? c->window : 0,
-                    .max_chunk = s->desc.n_chunk};
+                    .max_chunk =
+                        s->desc.n_chunk > PD_CHAIN_STEPS ? s->desc.n_chunk : PD_CHAIN_STEPS};
     PD_TRY(pd_kv_create(&d, &s->kv, err));
     pd_kv_store_desc store = {.shape = {.n_layers = c->n_layers,
                                         .n_heads = c->n_heads,
@@ -202,7 +203,7 @@ typedef struct nonfinite_search {
 
 static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
     nonfinite_search *search = ctx;
-    if (v->op->kind == PD_OP_ARGMAX) return true;
+    if (v->op->kind == PD_OP_DRAW) return true;
     const float *x = v->data;
     for (uint64_t i = 0; i < (uint64_t)v->n_rows * v->width; i++) {
         if (isfinite(x[i])) continue;
@@ -212,9 +213,8 @@ static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
     return true;
 }
 
-/* The step made a NaN or an infinity: run it again one operation at a time to say where. */
-static pd_status raise_nonfinite(const pd_stage *stage, pd_session *s, const pd_step *step,
-                                 pd_error *err) {
+pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const pd_step *step,
+                                     pd_error *err) {
     nonfinite_search search = {.op = "the logits"};
     PD_TRY(s->model->backend->v->trace(stage->program, step, stop_at_nonfinite, &search, err));
     return PD_RAISE(err, PD_ERR_NUMERIC,
@@ -223,13 +223,13 @@ static pd_status raise_nonfinite(const pd_stage *stage, pd_session *s, const pd_
                     step->rows[0].pos);
 }
 
-/* Reads what argmax found for every output and checks that all logits were finite. */
+/* Reads what draw found for every output and checks that all logits were finite. */
 static pd_status read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
                            pd_error *err) {
     PD_TRY(s->model->backend->v->read(stage->program, stage->best, 0,
                                       step->n_outs * sizeof *s->best, s->best, err));
     for (uint32_t i = 0; i < step->n_outs; i++) {
-        if (s->best[i][2] != 0) return raise_nonfinite(stage, s, step, err);
+        if (s->best[i][2] != 0) return pd_session_raise_nonfinite(s, stage, step, err);
         s->last_best = s->best[i][0];
     }
     s->last = stage;
@@ -256,7 +256,7 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_error *
                     .cancel = &s->cancel};
     const pd_stage *stage = n == 1 ? &s->decode : &s->prefill;
     s->last = s->last_stage = NULL;
-    s->logits_read = false;
+    s->logits_read = s->outputs_stale = false;
     uint64_t t0 = pd_clock_ns();
     PD_TRY(s->model->backend->v->run(stage->program, &step, err));
     PD_TRY(read_best(s, stage, &step, err));
@@ -267,6 +267,12 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_error *
     *(n == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += spent;
     *(n == 1 ? &s->stats.n_decode : &s->stats.n_prompt) += n;
     return PD_OK;
+}
+
+pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
+    uint32_t n = pd_kv_length(s->kv, 0);
+    if (n < s->desc.n_ctx) s->tokens[n] = id;
+    return run_chunk(s, n, 1, err);
 }
 
 static pd_status check_ids(const pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
@@ -344,10 +350,22 @@ pd_status pd_session_argmax(pd_session *s, uint32_t *id, pd_error *err) {
     return PD_OK;
 }
 
+/* Steps that were dropped have written over the last one's outputs: it is computed again. */
+static pd_status refresh_outputs(pd_session *s, pd_error *err) {
+    if (!s->outputs_stale) return PD_OK;
+    pd_page_table table = pd_kv_table(s->kv, 0);
+    pd_step step = s->last_step;
+    step.tables = &table;
+    PD_TRY(s->model->backend->v->run(s->last->program, &step, err));
+    s->outputs_stale = false;
+    return PD_OK;
+}
+
 pd_status pd_session_logits(pd_session *s, const float **logits, pd_error *err) {
     PD_TRY(check_at_hand(s, err));
     uint64_t row_bytes = (uint64_t)s->model->config.n_vocab * 4;
     if (!s->logits_read) {
+        PD_TRY(refresh_outputs(s, err));
         PD_TRY(s->model->backend->v->read(s->last->program, s->last->logits,
                                           (s->last_n_rows - 1) * row_bytes, row_bytes, s->logits,
                                           err));

@@ -18,17 +18,19 @@ struct pd_session {
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    uint32_t *tokens;    /* [n_ctx] the timeline, as far as it is computed */
-    pd_step_row *rows;   /* [n_chunk] of the step being made */
-    uint32_t *out_rows;  /* [n_chunk] */
-    uint32_t (*best)[4]; /* [n_chunk] what argmax found: id, value, non-finite values, 0 */
-    float *logits;       /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
-    pd_step last_step;   /* for profiles; its tables are made anew */
+    uint32_t *tokens;   /* [n_ctx] the timeline, as far as it is computed */
+    pd_step_row *rows;  /* [n_chunk] of the step being made */
+    uint32_t *out_rows; /* [n_chunk] */
+    uint32_t (
+        *best)[4];     /* [n_chunk] what draw found: best id, value, non-finite values, drawn id */
+    float *logits;     /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
+    pd_step last_step; /* for profiles; its tables are made anew */
     const pd_stage *last_stage;
     const pd_stage *last; /* whose outputs hold the last position; NULL: none */
     uint32_t last_n_rows; /* rows of that step with outputs */
     uint32_t last_best;   /* the most probable next id */
     bool logits_read;     /* `logits` holds the last position's */
+    bool outputs_stale;   /* the programs' output buffers are those of a step that was dropped */
     atomic_int cancel;
     pd_session_stats stats;
     void *sampler_scratch; /* owned by sample/ through pd_session_set_scratch */
@@ -38,5 +40,28 @@ struct pd_session {
 /* The plans of the session that `desc` would make, into out[2], *n of them (pd_plan_free); none
  * when it would be refused. */
 void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out, uint32_t *n);
+
+/* Computes one token more. */
+pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err);
+
+/* The step made a NaN or an infinity: runs it again one operation at a time to say where. */
+pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const pd_step *step,
+                                     pd_error *err);
+
+/* How pd_session_draw_steps goes on. */
+typedef struct pd_drawing {
+    pd_draw draw; /* of the first token; the counter goes up with each */
+    uint32_t n_max;
+    uint32_t stops[2]; /* tokens at which fn is sure to return false; or PD_DRAW_NO_ID */
+    pd_token_fn fn;
+    void *ctx;
+} pd_drawing;
+
+enum { PD_CHAIN_STEPS = 32 }; /* steps for which KV pages are reserved at once */
+
+/* Computes `token`, draws the next one from its logits, hands that to fn, computes it, and so on:
+ * at most n_max steps, and no more than the context has room for. chain.c */
+pd_status pd_session_draw_steps(pd_session *s, uint32_t token, const pd_drawing *drawing,
+                                pd_error *err);
 
 #endif

@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "engine/draw.h"
+
 enum { PD_PAGE_POSITIONS = 64 };        /* positions of one layer in a KV page */
 #define PD_NO_PAGE UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
 
@@ -33,6 +35,7 @@ typedef struct pd_step {
     const pd_step_row *rows;     /* [n_rows] */
     const uint32_t *out_rows;    /* [n_outs], indices of the rows whose logits are wanted */
     const pd_page_table *tables; /* [n_seqs] */
+    const pd_draw *draws;        /* [n_outs] how draw operations draw; NULL: the highest */
     const atomic_int *cancel;    /* not 0: give up between operations, ERR_CANCELLED; may be NULL */
 } pd_step;
 

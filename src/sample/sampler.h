@@ -1,8 +1,7 @@
 /* Drawing the next token from logits.
  *
  * Order of the filters: temperature, top-k, top-p, min-p (peridot.h has the settings). Equal logits
- * go by lower id everywhere. Ids that are never text are never drawn: 262144 and above (padding),
- * and in a full vocabulary the image markers 255999 and 256000.
+ * go by lower id everywhere. Ids that are never text are never drawn (engine/draw.h).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,6 +9,7 @@
 #define PD_SAMPLE_SAMPLER_H
 
 #include "base/error.h"
+#include "engine/draw.h"
 
 /* Working memory of draws, made once; one draw at a time may use it. */
 typedef struct pd_sampler_scratch pd_sampler_scratch;
@@ -23,8 +23,9 @@ void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch); /* NULL is allowed
 pd_status pd_sampler_draw(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
                           uint32_t n_vocab, uint32_t *id, pd_error *err);
 
-/* Is this id one that a sampler may draw from a vocabulary of this size? */
-bool pd_sampler_may_draw(uint32_t id, uint32_t n_vocab);
+/* The sampler's next draw in the form that devices take. False: they do not draw like that, because
+ * the candidates are too many (top_k 0, or above PD_DRAW_MAX_K). */
+bool pd_sampler_to_draw(const pd_sampler *s, pd_draw *out);
 
 /* The generator: Philox 4x32 with 10 rounds, out = philox(counter, key). */
 void pd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

@@ -1,4 +1,5 @@
-/* The next token of a session: greedy on the device, everything else from the logits on the host.
+/* A session's tokens: the next one, greedy on the device and everything else from the logits on the
+ * host; and whole answers, drawn by the backend wherever the sampler's settings allow.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,4 +29,45 @@ pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd
     PD_TRY(get_scratch(s, &scratch, err));
     PD_TRY(pd_session_logits(s, &logits, err));
     return pd_sampler_draw(sampler, scratch, logits, s->model->config.n_vocab, id, err);
+}
+
+/* ---- generation ----------------------------------------------------------------------------- */
+
+typedef struct generation {
+    pd_sampler *sampler;
+    const pd_generate_desc *desc;
+    uint32_t n, n_max; /* tokens handed over */
+} generation;
+
+static bool hand_over(generation *g, uint32_t id) {
+    const pd_generate_desc *d = g->desc;
+    g->n++;
+    bool more = !d->fn || d->fn(d->fn_ctx, id);
+    return more && g->n < g->n_max && (d->ignore_stop || !pd_token_is_stop(id));
+}
+
+static bool on_drawn(void *ctx, uint32_t id) {
+    generation *g = ctx;
+    g->sampler->n_drawn += g->sampler->desc.temp != 0.0f;
+    return hand_over(g, id);
+}
+
+/* The first token is drawn as any other is; the backend draws those behind it, if it can. */
+pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
+                              pd_error *err) {
+    uint32_t none = PD_DRAW_NO_ID, id;
+    generation g = {sampler, desc, 0, desc->n_max ? desc->n_max : UINT32_MAX};
+    pd_drawing d = {.fn = on_drawn, .ctx = &g};
+    d.stops[0] = desc->ignore_stop ? none : PD_TOKEN_EOS;
+    d.stops[1] = desc->ignore_stop ? none : PD_TOKEN_END_OF_TURN;
+    for (;;) {
+        if (atomic_load(&s->cancel))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g.n);
+        PD_TRY(pd_session_sample(s, sampler, &id, err));
+        if (!hand_over(&g, id)) return PD_OK;
+        if (pd_session_count(s) == pd_session_n_ctx(s)) return PD_OK;
+        d.n_max = g.n_max - g.n;
+        if (pd_sampler_to_draw(sampler, &d.draw)) return pd_session_draw_steps(s, id, &d, err);
+        PD_TRY(pd_session_append(s, id, err));
+    }
 }

@@ -209,9 +209,9 @@ static void forbidden_ids_never_come(void **state) {
         pd_sampler s = make_sampler(descs[i]);
         for (int k = 0; k < 5; k++) assert_int_equal(draw(&s, scratch, logits, FULL), 262143);
     }
-    assert_true(pd_sampler_may_draw(262143, FULL));
-    assert_false(pd_sampler_may_draw(262144, FULL));
-    assert_false(pd_sampler_may_draw(600, 600));
+    assert_true(pd_draw_may(262143, FULL));
+    assert_false(pd_draw_may(262144, FULL));
+    assert_false(pd_draw_may(600, 600));
     free(logits);
     pd_sampler_scratch_destroy(scratch);
 }

@@ -57,7 +57,7 @@ static uint32_t count_pipelines(const pd_model *m) {
     return pd_vk_pipeline_count(((const pd_vk_backend *)m->backend)->pipelines);
 }
 
-/* Embedding, first norm, logits and argmax are not in layers; each layer has eight operations. */
+/* Embedding, first norm, logits and draw are not in layers; each layer has eight operations. */
 static void check_counts(const pd_model *m, const pd_step_counts *n) {
     assert_true(n->n_layer_dispatches >= 8 * pd_model_get_info(m)->n_layers);
     assert_true(n->n_dispatches >= n->n_layer_dispatches + 4);

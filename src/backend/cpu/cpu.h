@@ -117,10 +117,11 @@ static inline const uint32_t *pd_cpu_table(const pd_program *p, uint32_t layer, 
     return p->kv->layer_is_global[layer] ? t->global_pages : t->local_pages;
 }
 
-/* Ids that are never an answer: rows behind the text vocabulary, and the two image markers, which
- * Google's sampler forbids as well. */
-static inline bool pd_cpu_forbidden(uint32_t id) {
-    return id >= PD_TEXT_VOCAB || id == PD_TOKEN_START_OF_IMAGE || id == PD_TOKEN_END_OF_IMAGE;
+/* The token drawn for an output with logits x [n]. */
+static inline uint32_t pd_cpu_draw(const pd_program *p, uint32_t out, const float *x, uint32_t n,
+                                   uint32_t best) {
+    const pd_draw *d = p->step->draws ? &p->step->draws[out] : NULL;
+    return d && d->k > 1 ? pd_draw_token(d, x, n) : best;
 }
 
 pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,

@@ -141,7 +141,7 @@ static void qkv_rope_store(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, p->step->n_rows, 4, qkv_rows, &(fast_job){p, op});
 }
 
-/* ---- argmax --------------------------------------------------------------------------------- */
+/* ---- draw ----------------------------------------------------------------------------------- */
 
 /* Largest value among ids [begin, end) and the lowest id that has it, when it beats *value. */
 static void best_of(const pd_cpu_kernels *k, const float *x, uint32_t begin, uint32_t end,
@@ -155,10 +155,10 @@ static void best_of(const pd_cpu_kernels *k, const float *x, uint32_t begin, uin
     *value = x[i];
 }
 
-static void argmax_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+static void draw_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const fast_job *job = ctx;
     const pd_program *p = job->p;
-    const pd_op_argmax *o = &job->op->argmax;
+    const pd_op_draw *o = &job->op->draw;
     const pd_cpu_kernels *k = p->cpu->kernels;
     uint32_t n = p->bufs[o->x].width;
     uint32_t n_text = n < PD_TEXT_VOCAB ? n : PD_TEXT_VOCAB;
@@ -173,12 +173,12 @@ static void argmax_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
         out[0] = id;
         memcpy(&out[1], &value, sizeof value);
         out[2] = k->count_nonfinite(x, n);
-        out[3] = 0;
+        out[3] = pd_cpu_draw(p, i, x, n, id);
     }
 }
 
-static void argmax(pd_program *p, const pd_op *op) {
-    pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->argmax.out), 1, argmax_rows, &(fast_job){p, op});
+static void draw(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->draw.out), 1, draw_rows, &(fast_job){p, op});
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -190,7 +190,7 @@ const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_QKV_ROPE_STORE] = qkv_rope_store,
     [PD_OP_ATTENTION] = pd_cpu_fast_attention,
     [PD_OP_GATHER] = gather,
-    [PD_OP_ARGMAX] = argmax,
+    [PD_OP_DRAW] = draw,
 };
 
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p) {

@@ -110,7 +110,7 @@ static void matmul(pd_program *p, const pd_op *op) {
     over(p, op, p->bufs[op->matmul.out].width, matmul_columns);
 }
 
-/* ---- gather, argmax ------------------------------------------------------------------------- */
+/* ---- gather, draw ------------------------------------------------------------------------- */
 
 static void gather(pd_program *p, const pd_op *op) {
     const pd_op_gather *o = &op->gather;
@@ -120,8 +120,8 @@ static void gather(pd_program *p, const pd_op *op) {
     }
 }
 
-static void argmax(pd_program *p, const pd_op *op) {
-    const pd_op_argmax *o = &op->argmax;
+static void draw(pd_program *p, const pd_op *op) {
+    const pd_op_draw *o = &op->draw;
     uint32_t n = p->bufs[o->x].width;
     for (uint32_t i = 0; i < pd_cpu_rows(p, o->out); i++) {
         const float *x = pd_cpu_row(p, o->x, i);
@@ -130,14 +130,14 @@ static void argmax(pd_program *p, const pd_op *op) {
         float value = -INFINITY;
         for (uint32_t id = 0; id < n; id++) {
             bad += isfinite(x[id]) ? 0 : 1;
-            if (pd_cpu_forbidden(id) || !(x[id] > value)) continue;
+            if (!pd_draw_may(id, n) || !(x[id] > value)) continue;
             best = id;
             value = x[id];
         }
         out[0] = best;
         memcpy(&out[1], &value, sizeof value);
         out[2] = bad;
-        out[3] = 0;
+        out[3] = pd_cpu_draw(p, i, x, n, best);
     }
 }
 
@@ -150,7 +150,7 @@ const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_QKV_ROPE_STORE] = pd_cpu_ref_qkv_rope_store,
     [PD_OP_ATTENTION] = pd_cpu_ref_attention,
     [PD_OP_GATHER] = gather,
-    [PD_OP_ARGMAX] = argmax,
+    [PD_OP_DRAW] = draw,
 };
 
 /* A row in double, two decoded rows, the scores of one query, or the sums of one head. */

@@ -151,6 +151,7 @@ static const pd_backend_vtable VTABLE = {
     .compile = pd_vk_program_compile,
     .destroy = pd_vk_program_destroy,
     .run = pd_vk_program_run,
+    .chain = pd_vk_program_chain,
     .write = pd_vk_program_write,
     .read = pd_vk_program_read,
     .trace = pd_vk_program_trace,

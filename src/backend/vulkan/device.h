@@ -66,6 +66,7 @@ typedef struct pd_vk_caps {
     bool coopmat_small_tiles; /* the driver does badly with the large ones */
     bool timestamps;
     bool device_fault; /* VK_EXT_device_fault */
+    bool conditional;  /* VK_EXT_conditional_rendering: skipping dispatches by a word in a buffer */
     bool memory_budget;
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */

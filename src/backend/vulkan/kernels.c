@@ -270,13 +270,18 @@ pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d) {
     return DESC("gather", 3, pd_args_gather, 64);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_argmax(const pd_vk_device *d) {
-    return DESC("argmax", 2, pd_args_argmax, workgroup_size(d, d->caps.software_tiles ? 32 : 256));
+/* Their selection needs at least 16 invocations. Both wait for memory more than they work: many
+ * invocations, as far as 16 KiB of shared memory allow. */
+static uint32_t draw_workgroup(const pd_vk_device *d) {
+    return workgroup_size(d, d->caps.software_tiles ? 32 : 512);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_argmax_merge(const pd_vk_device *d) {
-    (void)d;
-    return DESC("argmax_merge", 2, pd_args_argmax, 64);
+pd_vk_pipeline_desc pd_vk_choose_draw_select(const pd_vk_device *d) {
+    return DESC("draw_select", 3, pd_args_draw, draw_workgroup(d));
+}
+
+pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d) {
+    return DESC("draw", 4, pd_args_draw, draw_workgroup(d));
 }
 
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype) {
@@ -367,7 +372,7 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
         add_once(&l, pd_vk_choose_repack(d, wtype));
     }
     add_once(&l, pd_vk_choose_gather(d));
-    add_once(&l, pd_vk_choose_argmax(d));
-    add_once(&l, pd_vk_choose_argmax_merge(d));
+    add_once(&l, pd_vk_choose_draw_select(d));
+    add_once(&l, pd_vk_choose_draw(d));
     return l.n;
 }

@@ -59,8 +59,8 @@ pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype);
 pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32);
 pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim, uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
-pd_vk_pipeline_desc pd_vk_choose_argmax(const pd_vk_device *d);
-pd_vk_pipeline_desc pd_vk_choose_argmax_merge(const pd_vk_device *d);
+pd_vk_pipeline_desc pd_vk_choose_draw_select(const pd_vk_device *d);
+pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
 
 /* PD_W_* of a stored type. */

@@ -16,7 +16,7 @@
 enum {
     GROUPS_PER_AXIS = 65535,
     MAX_CUTS = 64, /* of one operation */
-    ARGMAX_VALUES_PER_PART = 4096,
+    DRAW_VALUES_PER_PART = 4096,
     FORBIDDEN_FIRST = 255999,
     FORBIDDEN_END = 256001
 };
@@ -430,28 +430,43 @@ static pd_status lower_gather(pd_program *p, uint32_t i, pd_error *err) {
     return emit(p, i, d, desc, &args, buffers, err);
 }
 
-static uint32_t argmax_parts(uint32_t n_values) {
-    return pd_div_up(n_values, ARGMAX_VALUES_PER_PART);
+/* Parts of a row, and how their results lie: args.h. */
+static struct pd_args_draw draw_args(const pd_program *p, const pd_op_draw *op) {
+    uint32_t n = p->bufs[op->x].width, n_parts = pd_div_up(n, DRAW_VALUES_PER_PART);
+    return (struct pd_args_draw){.n_values = n,
+                                 .n_parts = n_parts,
+                                 .allowed_end = PD_TEXT_VOCAB,
+                                 .hole_first = FORBIDDEN_FIRST,
+                                 .hole_end = FORBIDDEN_END,
+                                 .draws_at = p->layout.draws_at,
+                                 .candidates_at = 4 * n_parts * buf_rows(p, op->x)};
 }
 
-static pd_status lower_argmax(pd_program *p, uint32_t i, pd_error *err) {
-    const pd_op_argmax *op = &p->ops[i].argmax;
-    uint32_t n = p->bufs[op->x].width;
-    struct pd_args_argmax args = {n, argmax_parts(n), PD_TEXT_VOCAB, FORBIDDEN_FIRST,
-                                  FORBIDDEN_END};
-    pd_vk_slice first[] = {buf_slice(p, op->x), partial_slice(p)};
+static uint64_t draw_partial_bytes(const pd_program *p, const pd_op_draw *op) {
+    struct pd_args_draw args = draw_args(p, op);
+    return 4ull * args.candidates_at + 8ull * args.n_parts * PD_DRAW_MAX_K * buf_rows(p, op->x);
+}
+
+static pd_status lower_draw(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_draw *op = &p->ops[i].draw;
+    struct pd_args_draw args = draw_args(p, op);
+    pd_vk_slice first[] = {step_slice(p), buf_slice(p, op->x), partial_slice(p)};
     pd_vk_dispatch d = {.groups = {args.n_parts, 1, 1},
                         .count = PD_VK_COUNT_OUTS,
                         .axis = 1,
                         .per_group = 1,
                         .reads = {buf_range(p, op->x)},
                         .writes = {partial_range(p)}};
-    PD_TRY(emit(p, i, d, pd_vk_choose_argmax(p->backend->device), &args, first, err));
-    pd_vk_slice second[] = {partial_slice(p), buf_slice(p, op->out)};
+    PD_TRY(emit(p, i, d, pd_vk_choose_draw_select(p->backend->device), &args, first, err));
+    pd_vk_slice out = buf_slice(p, op->out);
+    pd_vk_slice state = {p->step.handle, 4 * PD_STEP_STATE,
+                         4ull * (p->layout.n_words - PD_STEP_STATE)};
+    pd_vk_slice ring = p->ring.handle ? (pd_vk_slice){p->ring.handle, 0, p->ring.bytes} : out;
+    pd_vk_slice second[] = {partial_slice(p), out, state, ring};
     d.groups[0] = 1;
     d.reads[0] = partial_range(p);
     d.writes[0] = buf_range(p, op->out);
-    return emit(p, i, d, pd_vk_choose_argmax_merge(p->backend->device), &args, second, err);
+    return emit(p, i, d, pd_vk_choose_draw(p->backend->device), &args, second, err);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -465,9 +480,8 @@ uint64_t pd_vk_partial_bytes(const pd_program *p) {
             if (splits > 1)
                 bytes = (uint64_t)p->desc.max_rows * p->desc.kv.n_heads * splits *
                         (p->desc.kv.head_dim + 4) * 4;
-        } else if (p->ops[i].kind == PD_OP_ARGMAX) {
-            const pd_op_argmax *op = &p->ops[i].argmax;
-            bytes = (uint64_t)buf_rows(p, op->x) * argmax_parts(p->bufs[op->x].width) * 16;
+        } else if (p->ops[i].kind == PD_OP_DRAW) {
+            bytes = draw_partial_bytes(p, &p->ops[i].draw);
         }
         if (bytes > most) most = bytes;
     }
@@ -485,7 +499,7 @@ pd_status pd_vk_lower(pd_program *p, pd_error *err) {
         [PD_OP_EMBED] = lower_embed,         [PD_OP_NORM] = lower_norm,
         [PD_OP_MATMUL] = lower_matmul,       [PD_OP_QKV_ROPE_STORE] = lower_rope,
         [PD_OP_ATTENTION] = lower_attention, [PD_OP_GATHER] = lower_gather,
-        [PD_OP_ARGMAX] = lower_argmax,
+        [PD_OP_DRAW] = lower_draw,
     };
     for (uint32_t i = 0; i < p->n_ops; i++) PD_TRY(lower[p->ops[i].kind](p, i, err));
     return PD_OK;

@@ -202,6 +202,8 @@ pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account acco
         .usage = rule->usage,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
+    if (use == PD_VK_STEP && d->caps.conditional)
+        info.usage |= VK_BUFFER_USAGE_CONDITIONAL_RENDERING_BIT_EXT;
     PD_VK(d->vk.vkCreateBuffer(d->handle, &info, NULL, &out->handle));
     PD_GO(allocate(m, rule, account, what, out, err));
     PD_VK(d->vk.vkBindBufferMemory(d->handle, out->handle, out->memory, 0));

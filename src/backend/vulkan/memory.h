@@ -14,7 +14,8 @@
 typedef enum pd_vk_use {
     PD_VK_DEVICE, /* device-local; storage, indirect and transfer; never mapped */
     PD_VK_STEP,   /* small, written by the host every step, read by shaders: device-local and mapped
-                     where there is such memory, else host memory. Coherent; also indirect */
+                     where there is such memory, else host memory. Coherent; also indirect, and
+                     predicates */
     PD_VK_STAGING, /* host memory the device reads: coherent, mapped, storage and transfer source */
     PD_VK_READBACK /* host memory the host reads: cached where possible, mapped, transfer target */
 } pd_vk_use;

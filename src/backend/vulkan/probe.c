@@ -67,6 +67,9 @@ void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f) {
                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
     if (pd_vk_probe_has(p, VK_EXT_DEVICE_FAULT_EXTENSION_NAME))
         link_next(&tail, &f->fault, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT);
+    if (pd_vk_probe_has(p, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME))
+        link_next(&tail, &f->conditional,
+                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CONDITIONAL_RENDERING_FEATURES_EXT);
 }
 
 static void read_properties(pd_vk_probe *p) {
@@ -312,6 +315,7 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .coopmat = f->coopmat.cooperativeMatrix != 0 && f->memory_model.vulkanMemoryModel != 0,
         .timestamps = p->timestamp_bits > 0 && properties->limits.timestampPeriod > 0,
         .device_fault = f->fault.deviceFault != 0,
+        .conditional = f->conditional.conditionalRendering != 0,
         .memory_budget = pd_vk_probe_has(p, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
         .is_software = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .software_tiles = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,

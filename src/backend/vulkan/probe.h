@@ -51,6 +51,7 @@ typedef struct pd_vk_features {
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
     VkPhysicalDeviceFaultFeaturesEXT fault;
+    VkPhysicalDeviceConditionalRenderingFeaturesEXT conditional;
 } pd_vk_features;
 
 typedef struct pd_vk_probe {

@@ -17,7 +17,8 @@ static void lay_out_step(pd_program *p) {
     l->rows_at = PD_STEP_ROWS;
     l->tiles_at = l->rows_at + 4 * d->max_rows;
     l->outs_at = l->tiles_at + 2 * d->max_rows;
-    l->tables_at = l->outs_at + d->max_outs;
+    l->draws_at = l->outs_at + d->max_outs;
+    l->tables_at = l->draws_at + PD_DRAW_WORDS * d->max_outs;
     l->max_pages = pd_div_up(d->max_positions, PD_PAGE_POSITIONS);
     l->table_stride = 2 * l->max_pages;
     l->n_words = l->tables_at + d->max_seqs * l->table_stride;
@@ -77,6 +78,7 @@ static pd_status create_memory(pd_program *p, uint64_t plan_bytes, pd_error *err
                                "the step buffer", &p->step, err));
     memset(p->step.mapped, 0, p->step.bytes);
     PD_TRY(create_constants(p, err));
+    PD_TRY(pd_vk_chain_create(p, err));
     return create_readback(p, err);
 }
 
@@ -141,6 +143,7 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
         if (s->cmd) d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, &s->cmd);
         d->vk.vkDestroyFence(d->handle, s->fence, NULL);
     }
+    pd_vk_chain_destroy(p);
     d->vk.vkDestroyDescriptorPool(d->handle, p->pool, NULL);
     pd_vk_buffer_destroy(&b->memory, &p->scratch);
     pd_vk_buffer_destroy(&b->memory, &p->step);

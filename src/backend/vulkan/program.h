@@ -22,7 +22,7 @@ typedef struct pd_vk_range {
     uint64_t begin, end;
 } pd_vk_range;
 
-enum { PD_VK_MAX_ACCESS = 3, PD_VK_PUSH_BYTES = 48 };
+enum { PD_VK_STEPS_IN_FLIGHT = 4, PD_VK_MAX_ACCESS = 3, PD_VK_PUSH_BYTES = 48 };
 
 typedef struct pd_vk_dispatch {
     const pd_vk_pipeline *pipeline;
@@ -50,7 +50,7 @@ typedef struct pd_vk_segment {
 
 /* Word offsets in the step buffer; the layout is in shaders/args.h. */
 typedef struct pd_vk_step_layout {
-    uint32_t rows_at, tiles_at, outs_at, tables_at;
+    uint32_t rows_at, tiles_at, outs_at, draws_at, tables_at;
     uint32_t max_pages;    /* words of one table */
     uint32_t table_stride; /* words per sequence: both tables */
     uint32_t n_words;
@@ -79,6 +79,8 @@ struct pd_program {
     pd_vk_buffer constants; /* rotation tables: [n_rotations][head_dim / 2] {high, low} */
     pd_vk_buffer readback;  /* small output buffers, copied after every run */
     uint64_t *readback_at;  /* [n_bufs] offset in readback, or UINT64_MAX */
+    pd_vk_buffer ring;      /* programs of one row that end with a draw: results of chained steps,
+                               [PD_RING_STEPS][4] words that the host reads */
 
     pd_vk_step_layout layout;
     uint32_t tile_rows; /* most rows of an attention tile */
@@ -90,6 +92,7 @@ struct pd_program {
     uint32_t n_grids;
     pd_vk_segment *segments;
     uint32_t n_segments, n_barriers;
+    VkFence step_fences[PD_VK_STEPS_IN_FLIGHT]; /* of chained steps; with a ring only */
     VkDescriptorPool pool;
 };
 
@@ -117,8 +120,15 @@ void pd_vk_record_op(const pd_program *p, VkCommandBuffer cmd, uint32_t op_index
 
 /* submit.c */
 void pd_vk_write_step(pd_program *p, const pd_step *step);
+pd_status pd_vk_raise_if_lost(const pd_vk_device *d, pd_error *err);
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err);
 pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
+                              pd_error *err);
+
+/* chain.c */
+pd_status pd_vk_chain_create(pd_program *p, pd_error *err); /* ring and fences, where they apply */
+void pd_vk_chain_destroy(pd_program *p);
+pd_status pd_vk_program_chain(pd_program *p, const pd_chain *chain, pd_chain_end *end,
                               pd_error *err);
 
 /* program.c */

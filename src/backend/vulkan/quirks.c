@@ -25,6 +25,7 @@ enum {
     DROP_SOFTWARE_TILES = 1 << 6, /* a rasteriser then runs what GPUs run */
     DROP_LAST_ARRIVAL = 1 << 7,
     DROP_LARGE_COOPMAT = 1 << 8,
+    DROP_CONDITIONAL = 1 << 9,
     /* cooperative matrices are a subgroup's and hold halves */
     DROP_WITH_COOPMAT = DROP_COOPMAT | DROP_SUBGROUP | DROP_FP16
 };
@@ -87,6 +88,7 @@ static const capability_name names[] = {
     {"subgroup", DROP_SUBGROUP},
     {"coopmat", DROP_COOPMAT},
     {"timestamps", DROP_TIMESTAMPS},
+    {"conditional", DROP_CONDITIONAL},
     {"software-tiles", DROP_SOFTWARE_TILES},
     {"last-arrival", DROP_LAST_ARRIVAL},
 };
@@ -100,6 +102,7 @@ static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & DROP_WITH_COOPMAT) caps->coopmat = false;
     if (drop & DROP_LARGE_COOPMAT) caps->coopmat_small_tiles = true;
     if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
+    if (drop & DROP_CONDITIONAL) caps->conditional = false;
     if (drop & DROP_SOFTWARE_TILES) caps->software_tiles = false;
     if (drop & DROP_LAST_ARRIVAL) caps->last_arrival = false;
 }

@@ -7,6 +7,9 @@
  * Segments. A command buffer ends when its predicted work passes a budget, so that no submission
  * keeps a GPU busy long enough for a watchdog, and a cancelled prompt stops between them.
  *
+ * Chained steps (chain.c) submit the same command buffers again before they are done, and their
+ * dispatches are skipped where the device can do that by itself when the chain has ended.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
@@ -152,16 +155,34 @@ static void record_readback(const pd_program *p, VkCommandBuffer cmd) {
         p->backend->device->vk.vkCmdCopyBuffer(cmd, p->scratch.handle, p->readback.handle, 1,
                                                &copy);
     }
-    barrier(p, cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
-            VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    barrier(p, cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+            VK_ACCESS_HOST_READ_BIT);
+}
+
+static bool is_conditional(const pd_program *p) {
+    return p->ring.handle && p->backend->device->caps.conditional;
 }
 
 /* Behind whatever was submitted before: compute, and transfers by the host's calls. */
 static void record_start(const pd_program *p, VkCommandBuffer cmd) {
+    VkPipelineStageFlags to = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+    VkAccessFlags access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    if (is_conditional(p)) {
+        to |= VK_PIPELINE_STAGE_CONDITIONAL_RENDERING_BIT_EXT;
+        access |= VK_ACCESS_CONDITIONAL_RENDERING_READ_BIT_EXT;
+    }
     barrier(p, cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, to, access);
+}
+
+/* The dispatches run as long as the step buffer says GO. */
+static void record_condition(const pd_program *p, VkCommandBuffer cmd) {
+    VkConditionalRenderingBeginInfoEXT info = {
+        .sType = VK_STRUCTURE_TYPE_CONDITIONAL_RENDERING_BEGIN_INFO_EXT,
+        .buffer = p->step.handle,
+        .offset = 4 * (PD_STEP_STATE + PD_STATE_GO)};
+    if (is_conditional(p)) p->backend->device->vk.vkCmdBeginConditionalRenderingEXT(cmd, &info);
 }
 
 void pd_vk_record_op(const pd_program *p, VkCommandBuffer cmd, uint32_t op_index) {
@@ -182,8 +203,10 @@ static pd_status record_segment(pd_program *p, pd_vk_segment *s, bool last, pd_e
     pd_vk_device *dev = p->backend->device;
     pd_status status = PD_OK;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    if (p->ring.handle) begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
     PD_VK(dev->vk.vkBeginCommandBuffer(s->cmd, &begin));
     record_start(p, s->cmd);
+    record_condition(p, s->cmd);
     uint32_t since = s->first;
     for (uint32_t i = s->first; i < s->end; i++) {
         if (needs_barrier(p, since, i)) {
@@ -193,6 +216,7 @@ static pd_status record_segment(pd_program *p, pd_vk_segment *s, bool last, pd_e
         }
         record_dispatch(p, s->cmd, &p->dispatches[i]);
     }
+    if (is_conditional(p)) dev->vk.vkCmdEndConditionalRenderingEXT(s->cmd);
     if (last) record_readback(p, s->cmd);
     PD_VK(dev->vk.vkEndCommandBuffer(s->cmd));
 done:

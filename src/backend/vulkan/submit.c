@@ -29,6 +29,7 @@ static void write_tables(const pd_program *p, const pd_step *step, uint32_t *wor
     for (uint32_t s = 0; s < step->n_seqs; s++) {
         const pd_page_table *t = &step->tables[s];
         uint32_t *to = words + s * p->layout.table_stride;
+        if (t->n_pages == 0) continue; /* and no pages to copy from */
         memcpy(to, t->global_pages, t->n_pages * sizeof *to);
         memcpy(to + p->layout.max_pages, t->local_pages, t->n_pages * sizeof *to);
     }
@@ -42,6 +43,18 @@ static void write_grids(const pd_program *p, const uint32_t *counts, uint32_t *w
         uint32_t n = pd_div_up(counts[g->count], g->per_group);
         n = n > g->first ? n - g->first : 0;
         to[g->axis] = g->most && n > g->most ? g->most : n;
+    }
+}
+
+/* A single step; chain.c changes that. Without settings every output takes the highest value. */
+static void write_draws(const pd_step *step, uint32_t *state, uint32_t *draws) {
+    memset(state, 0, 4ul * (PD_STEP_ROWS - PD_STEP_STATE));
+    state[PD_STATE_GO] = 1;
+    for (uint32_t i = 0; i < step->n_outs; i++, draws += PD_DRAW_WORDS) {
+        if (step->draws)
+            memcpy(draws, &step->draws[i], sizeof *step->draws);
+        else
+            draws[PD_DRAW_K] = 0;
     }
 }
 
@@ -59,12 +72,13 @@ void pd_vk_write_step(pd_program *p, const pd_step *step) {
     write_grids(p, counts, words + PD_STEP_DISPATCHES);
     memcpy(words + l->rows_at, step->rows, step->n_rows * sizeof *step->rows);
     memcpy(words + l->outs_at, step->out_rows, step->n_outs * sizeof *step->out_rows);
+    write_draws(step, words + PD_STEP_STATE, words + l->draws_at);
     write_tables(p, step, words + l->tables_at);
 }
 
 /* ---- running -------------------------------------------------------------------------------- */
 
-static pd_status raise_if_lost(const pd_vk_device *d, pd_error *err) {
+pd_status pd_vk_raise_if_lost(const pd_vk_device *d, pd_error *err) {
     if (!d->lost) return PD_OK;
     return PD_RAISE(err, PD_ERR_DEVICE_LOST, "%s was lost by an earlier call", d->info.name);
 }
@@ -110,7 +124,7 @@ static pd_status submit_all(pd_program *p, const pd_step *step, pd_error *err) {
 }
 
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
-    PD_TRY(raise_if_lost(p->backend->device, err));
+    PD_TRY(pd_vk_raise_if_lost(p->backend->device, err));
     pd_vk_write_step(p, step);
     pd_status status = submit_all(p, step, err);
     for (uint32_t i = 0; i < p->n_segments;
@@ -174,7 +188,7 @@ pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn
                               pd_error *err) {
     pd_vk_device *d = p->backend->device;
     pd_vk_stopwatch timer;
-    PD_TRY(raise_if_lost(d, err));
+    PD_TRY(pd_vk_raise_if_lost(d, err));
     PD_TRY(pd_vk_stopwatch_create(d, &timer, err));
     pd_vk_write_step(p, step);
     pd_status status = trace_ops(p, step, &timer, fn, ctx, err);

@@ -1,0 +1,120 @@
+/* Tokens that the backend draws: a session's timeline goes on without its logits leaving the
+ * device.
+ *
+ * Steps come in batches, for which KV pages are reserved beforehand and committed afterwards for
+ * those steps that count. A backend without chains runs one step at a time, which gives the same
+ * tokens.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/session.h"
+
+typedef struct drawing_run {
+    pd_session *s;
+    const pd_drawing *d;
+    uint32_t token;    /* what the next step computes */
+    uint32_t first, n; /* position of the batch's first step; steps of the batch that count */
+    uint32_t n_total;  /* of all batches */
+    bool more, bad;
+} drawing_run;
+
+static void set_row(pd_session *s, uint32_t token, uint32_t pos) {
+    s->rows[0] = (pd_step_row){.token = token, .pos = pos, .end = pos + 1};
+}
+
+/* A step has computed its token and drawn another one. */
+static bool on_result(void *ctx, const uint32_t result[4]) {
+    drawing_run *r = ctx;
+    pd_session *s = r->s;
+    set_row(s, r->token, r->first + r->n);
+    r->bad = result[2] != 0;
+    r->more = false;
+    if (r->bad) return false;
+    s->tokens[r->first + r->n++] = r->token;
+    r->n_total++;
+    s->last_best = result[0];
+    r->token = result[3];
+    if (atomic_load(&s->cancel)) return false;
+    return r->more = r->d->fn(r->d->ctx, result[3]);
+}
+
+static pd_status run_one(drawing_run *r, const pd_step *step, pd_error *err) {
+    const pd_backend_vtable *v = r->s->model->backend->v;
+    const pd_stage *stage = &r->s->decode;
+    uint32_t result[4];
+    PD_TRY(v->run(stage->program, step, err));
+    PD_TRY(v->read(stage->program, stage->best, 0, sizeof result, result, err));
+    on_result(r, result);
+    return PD_OK;
+}
+
+static pd_status run_steps(drawing_run *r, const pd_step *step, uint32_t n_steps, pd_error *err) {
+    pd_session *s = r->s;
+    const pd_backend_vtable *v = s->model->backend->v;
+    pd_chain chain = {.first = step, .n_steps = n_steps, .fn = on_result, .ctx = r};
+    pd_chain_end end;
+    memcpy(chain.stops, r->d->stops, sizeof chain.stops);
+    if (!v->chain) return run_one(r, step, err);
+    pd_status status = v->chain(s->decode.program, &chain, &end, err);
+    s->outputs_stale = !end.intact;
+    s->stats.n_dropped += end.n_dropped;
+    return status;
+}
+
+static void finish_batch(drawing_run *r, const pd_step *step) {
+    pd_session *s = r->s;
+    pd_kv_commit(s->kv, 0, r->n);
+    pd_kv_truncate(s->kv, 0, r->first + r->n); /* what was reserved for nothing */
+    s->stats.n_decode += r->n;
+    if (r->n == 0 || r->bad) return;
+    s->last = s->last_stage = &s->decode;
+    s->last_n_rows = 1;
+    s->last_step = *step;
+    s->last_step.draws = NULL;
+}
+
+static pd_status run_batch(drawing_run *r, uint32_t n_steps, pd_error *err) {
+    pd_session *s = r->s;
+    PD_TRY(pd_kv_reserve(s->kv, 0, n_steps, err));
+    r->first = pd_kv_length(s->kv, 0);
+    r->n = 0;
+    set_row(s, r->token, r->first);
+    s->out_rows[0] = 0;
+    pd_page_table table = pd_kv_table(s->kv, 0);
+    pd_draw draw = r->d->draw;
+    draw.counter += r->n_total;
+    pd_step step = {.n_rows = 1,
+                    .n_outs = 1,
+                    .n_seqs = 1,
+                    .rows = s->rows,
+                    .out_rows = s->out_rows,
+                    .tables = &table,
+                    .draws = &draw,
+                    .cancel = &s->cancel};
+    s->last = s->last_stage = NULL;
+    s->logits_read = s->outputs_stale = false;
+    uint64_t t0 = pd_clock_ns();
+    pd_status status = run_steps(r, &step, n_steps, err);
+    s->stats.decode_ns += pd_clock_ns() - t0;
+    if (status == PD_OK && r->bad) status = pd_session_raise_nonfinite(s, &s->decode, &step, err);
+    finish_batch(r, &step);
+    return status;
+}
+
+pd_status pd_session_draw_steps(pd_session *s, uint32_t token, const pd_drawing *d, pd_error *err) {
+    uint32_t most = s->model->backend->v->chain ? PD_CHAIN_STEPS : 1;
+    drawing_run r = {.s = s, .d = d, .token = token, .more = true};
+    while (r.more && r.n_total < d->n_max) {
+        uint32_t n = s->desc.n_ctx - pd_kv_length(s->kv, 0);
+        if (n == 0) return PD_OK;
+        if (n > most) n = most;
+        if (n > d->n_max - r.n_total) n = d->n_max - r.n_total;
+        PD_TRY(run_batch(&r, n, err));
+        if (atomic_load(&s->cancel))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", r.n_total);
+    }
+    return PD_OK;
+}

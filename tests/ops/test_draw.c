@@ -1,0 +1,200 @@
+/* Drawing on a device: the very token that pd_draw_token draws on the host, for thousands of rows
+ * of logits of many shapes and settings.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ops/harness.h"
+
+enum { ROWS = 32, MANY = 200000 };
+
+typedef struct draw_plan {
+    pd_plan plan;
+    pd_buf_id x, out;
+    pd_program *program[OPS_MAX_DEVICES];
+    uint32_t n; /* values per row */
+} draw_plan;
+
+static void open_plan(draw_plan *d, uint32_t n, uint32_t rows) {
+    pd_error err;
+    d->n = n;
+    pd_plan_init(&d->plan, &(pd_plan_desc){.name = "draw",
+                                           .precision = PD_PRECISION_EXACT,
+                                           .max_rows = rows,
+                                           .max_outs = rows,
+                                           .max_seqs = 1,
+                                           .max_positions = 256});
+    d->x = pd_plan_add_buf(&d->plan, "x", PD_ROWS_OUTPUTS, n, PD_BUF_INPUT);
+    d->out = pd_plan_add_buf(&d->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
+    pd_op_draw op = {.x = d->x, .out = d->out};
+    pd_plan_add_op(&d->plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = op});
+    ops_check(pd_plan_finish(&d->plan, &err), &err);
+    for (uint32_t i = 0; i < ops_n_devices; i++) {
+        pd_backend *b = ops_devices[i].backend;
+        ops_check(b->v->load(b, &d->plan, NULL, NULL, &err), &err);
+        ops_check(b->v->compile(b, &d->plan, NULL, &d->program[i], &err), &err);
+    }
+}
+
+static void close_plan(draw_plan *d) {
+    for (uint32_t i = 0; i < ops_n_devices; i++)
+        ops_devices[i].backend->v->destroy(ops_devices[i].backend, d->program[i]);
+    pd_plan_free(&d->plan);
+}
+
+static uint32_t count_nonfinite(const float *x, uint32_t n) {
+    uint32_t bad = 0;
+    for (uint32_t i = 0; i < n; i++) bad += isfinite(x[i]) ? 0 : 1;
+    return bad;
+}
+
+/* Draws from every row on every device; the rows may hold anything that has a finite value. */
+static void compare_rows(draw_plan *d, const float *x, const pd_draw *draws, uint32_t rows) {
+    pd_error err;
+    uint32_t out_rows[ROWS], found[4 * ROWS];
+    for (uint32_t i = 0; i < rows; i++) out_rows[i] = i;
+    pd_step step = {.n_rows = rows,
+                    .n_outs = rows,
+                    .n_seqs = 1,
+                    .rows = ops_rows(rows, 1),
+                    .out_rows = out_rows,
+                    .tables = &(pd_page_table){0},
+                    .draws = draws};
+    for (uint32_t i = 0; i < ops_n_devices; i++) {
+        const pd_backend_vtable *v = ops_devices[i].backend->v;
+        ops_check(v->write(d->program[i], d->x, 0, 4ull * rows * d->n, x, &err), &err);
+        ops_check(v->run(d->program[i], &step, &err), &err);
+        ops_check(v->read(d->program[i], d->out, 0, 16ull * rows, found, &err), &err);
+        for (uint32_t r = 0; r < rows; r++) {
+            const float *row = x + (size_t)r * d->n;
+            uint32_t best = pd_draw_token(&(pd_draw){.k = 1}, row, d->n);
+            uint32_t id = pd_draw_token(&draws[r], row, d->n);
+            uint32_t bad = count_nonfinite(row, d->n);
+            const uint32_t *f = found + 4 * r;
+            if (f[0] == best && f[1] == pd_float_bits(row[best]) && f[2] == bad && f[3] == id)
+                continue;
+            fail_msg("%s, %u values, k %u, scale %g, top_p %u, min_p %u: best %u, %u bad, drawn "
+                     "%u; expected best %u, %u bad, drawn %u",
+                     ops_devices[i].name, d->n, draws[r].k, (double)draws[r].scale, draws[r].top_p,
+                     draws[r].min_p, f[0], f[2], f[3], best, bad, id);
+        }
+    }
+}
+
+/* ---- rows and settings ---------------------------------------------------------------------- */
+
+typedef enum row_shape { NORMAL, TIES, EQUAL, SPREAD, HOLES, N_SHAPES } row_shape;
+
+static void fill_row(float *x, uint32_t n, row_shape shape) {
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] = 4 * ops_normal();
+        if (shape == TIES) x[i] = floorf(x[i]);
+        if (shape == EQUAL) x[i] = -2;
+        if (shape == SPREAD) x[i] *= expf(20 * ops_uniform());
+        if (shape == HOLES && ops_random() % 4) x[i] = ops_random() % 2 ? -INFINITY : NAN;
+    }
+    if (!isfinite(x[n / 2])) x[n / 2] = 1;
+}
+
+static pd_draw random_draw(void) {
+    static const float temps[] = {0.05f, 0.7f, 1, 1.3f, 20};
+    static const float ps[] = {0, 0.5f, 0.9f, 0.95f, 0.9999f}, mins[] = {0, 0, 0.001f, 0.1f, 1};
+    return (pd_draw){.k = ops_random() % 5 ? 1 + ops_random() % 256 : ops_random() % 3,
+                     .scale = pd_draw_scale(temps[ops_random() % 5]),
+                     .top_p = pd_draw_top_p(ps[ops_random() % 5]),
+                     .min_p = pd_draw_min_p(mins[ops_random() % 5]),
+                     .seed = (uint64_t)ops_random() << 32 | ops_random(),
+                     .counter = (uint64_t)ops_random() << (ops_random() % 32)};
+}
+
+static void test_random_rows(void **state) {
+    static const uint32_t widths[] = {1, 2, 31, 600, 4097, 9001};
+    (void)state;
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+        draw_plan d;
+        pd_draw draws[ROWS];
+        uint32_t n = widths[w];
+        open_plan(&d, n, ROWS);
+        float *x = ops_alloc((size_t)ROWS * n, sizeof *x);
+        for (uint32_t run = 0; run < 24; run++) {
+            for (uint32_t r = 0; r < ROWS; r++) {
+                fill_row(x + (size_t)r * n, n, (row_shape)((run + r) % N_SHAPES));
+                draws[r] = random_draw();
+            }
+            compare_rows(&d, x, draws, ROWS);
+        }
+        close_plan(&d);
+    }
+}
+
+/* Every k, over ties that a part's end and k cut in the middle. */
+static void test_every_k(void **state) {
+    enum { N = 5000, SOME = 12 };
+    (void)state;
+    draw_plan d;
+    pd_draw draws[SOME];
+    open_plan(&d, N, SOME);
+    float *x = ops_alloc((size_t)SOME * N, sizeof *x);
+    for (uint32_t r = 0; r < SOME; r++) {
+        fill_row(x + (size_t)r * N, N, r % 2 ? TIES : NORMAL);
+        for (uint32_t i = 0; i < 90 * r; i++) x[r * N + ops_random() % N] = 16;
+    }
+    for (uint32_t k = 1; k <= PD_DRAW_MAX_K; k++) {
+        for (uint32_t r = 0; r < SOME; r++)
+            draws[r] = (pd_draw){.k = k, .scale = pd_draw_scale(50), .counter = r + 100 * k};
+        compare_rows(&d, x, draws, SOME);
+    }
+    close_plan(&d);
+}
+
+/* A whole vocabulary with its padding, whose values and the image markers' are the highest. */
+static void test_full_vocabulary(void **state) {
+    enum { N = 262208, FEW = 4 };
+    (void)state;
+    draw_plan d;
+    pd_draw draws[FEW];
+    open_plan(&d, N, FEW);
+    float *x = ops_alloc((size_t)FEW * N, sizeof *x);
+    for (uint32_t r = 0; r < FEW; r++) {
+        float *row = x + (size_t)r * N;
+        fill_row(row, N, r == 1 ? TIES : NORMAL);
+        for (uint32_t i = 262144; i < N; i++) row[i] = 90;
+        row[PD_TOKEN_START_OF_IMAGE] = row[PD_TOKEN_END_OF_IMAGE] = 100;
+        row[262143] = 22;
+        draws[r] = (pd_draw){.k = r == 2 ? 256 : 64,
+                             .scale = pd_draw_scale(1 + (float)r),
+                             .top_p = pd_draw_top_p(0.95f)};
+    }
+    for (uint32_t run = 0; run < 4; run++) {
+        for (uint32_t r = 0; r < FEW; r++) draws[r].counter++;
+        compare_rows(&d, x, draws, FEW);
+    }
+    close_plan(&d);
+}
+
+/* Many draws from one row follow the weights: chi-squared over its candidates, as in the sampler's
+ * test; what a device draws is the same by the tests above, so the host's definition stands for it.
+ */
+static void test_distribution(void **state) {
+    enum { N = 40 };
+    (void)state;
+    float x[N];
+    double p[N], total = 0, chi = 0;
+    uint32_t counts[N] = {0};
+    for (uint32_t i = 0; i < N; i++) total += p[i] = exp((double)(x[i] = 2 * ops_uniform()));
+    pd_draw d = {.k = N, .scale = pd_draw_scale(1)};
+    for (; d.counter < MANY; d.counter++) counts[pd_draw_token(&d, x, N)]++;
+    for (uint32_t i = 0; i < N; i++) {
+        double want = MANY * p[i] / total, off = counts[i] - want;
+        chi += off * off / want;
+    }
+    assert_true(chi <= N - 1 + 6 * sqrt(2.0 * (N - 1)));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_rows), cmocka_unit_test(test_every_k),
+        cmocka_unit_test(test_full_vocabulary), cmocka_unit_test(test_distribution),
+        cmocka_unit_test(check_validation_silent)};
+    PRINT_LOG();
+    return cmocka_run_group_tests_name("ops.draw", tests, ops_setup, ops_teardown);
+}
