@@ -23,8 +23,8 @@ run="run -m $model -p Hello --raw --temp 0 --ids --ignore-eos --device cpu"
 # shellcheck disable=SC2086
 expect_ok $run --head q8_0 -n 12
 check_line "$work/err" 8
-grep -Eq '^load .* ms \(read .*, device .*, head .*, upload .*\), compile .* ms$' "$work/err" ||
-  fail "the load line lacks the head: $(cat "$work/err")"
+grep -Eq '^start .* ms to the first token: read .*, device .*, head .*, upload .*, pipelines .*' "$work/err" ||
+  fail "the start line lacks the head: $(cat "$work/err")"
 n=$("$PERIDOT" tokenize -m "$model" -p Hello | wc -w)
 # shellcheck disable=SC2086
 expect_ok $run --head q8_0 -n 0
