@@ -45,6 +45,7 @@ const uint QUADS = HEAD_DIM / 4u;
 const uint TL = TQ / Q_PARTS; // queries of an invocation
 const uint K_PARTS = WG / PD_SHADER_PAGE / Q_PARTS;
 const uint V_PARTS = WG / QUADS / Q_PARTS;
+const uint IN_FLIGHT = TL > 4u ? 1u : 4u; // loads of an invocation; many queries need the registers
 const float LOWEST = -3.0e38; // stands for "nothing seen yet"; never taken as a difference's left side
 
 shared vec4 tile_q[TQ * QUADS];                     // later: sums of the V parts
@@ -111,23 +112,33 @@ void load_queries(Tile t) {
     }
 }
 
+// The queries' products with chunk c of a key.
+void add_scores(inout float s[TL], uvec4 raw, uint first, uint c) {
+    if (KV_F32 != 0u) {
+        vec4 k0 = uintBitsToFloat(raw);
+        [[unroll]] for (uint i = 0u; i < TL; i++) s[i] += dot(tile_q[(first + i) * QUADS + c], k0);
+    } else {
+        vec4 k0 = vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y));
+        vec4 k1 = vec4(unpackHalf2x16(raw.z), unpackHalf2x16(raw.w));
+        [[unroll]] for (uint i = 0u; i < TL; i++) {
+            uint at = (first + i) * QUADS + 2u * c;
+            s[i] += dot(tile_q[at], k0) + dot(tile_q[at + 1u], k1);
+        }
+    }
+}
+
 void score_page(Tile t, uint page) {
     uint slot = gl_LocalInvocationID.x % PD_SHADER_PAGE, part = gl_LocalInvocationID.x / PD_SHADER_PAGE;
     uint first = part % Q_PARTS * TL;
     float s[TL];
     [[unroll]] for (uint i = 0u; i < TL; i++) s[i] = 0.0;
-    for (uint c = part / Q_PARTS; c < CHUNKS; c += K_PARTS) {
-        uvec4 raw = k_chunks[k_chunk(page, args.n_kv, t.kv, slot, c)];
-        if (KV_F32 != 0u) {
-            vec4 k0 = uintBitsToFloat(raw);
-            [[unroll]] for (uint i = 0u; i < TL; i++) s[i] += dot(tile_q[(first + i) * QUADS + c], k0);
-        } else {
-            vec4 k0 = vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y));
-            vec4 k1 = vec4(unpackHalf2x16(raw.z), unpackHalf2x16(raw.w));
-            [[unroll]] for (uint i = 0u; i < TL; i++) {
-                uint at = (first + i) * QUADS + 2u * c;
-                s[i] += dot(tile_q[at], k0) + dot(tile_q[at + 1u], k1);
-            }
+    for (uint from = part / Q_PARTS; from < CHUNKS; from += K_PARTS * IN_FLIGHT) {
+        uvec4 raw[IN_FLIGHT];
+        [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++)
+            raw[n] = k_chunks[k_chunk(page, args.n_kv, t.kv, slot, min(from + n * K_PARTS, CHUNKS - 1u))];
+        [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++) {
+            uint c = from + n * K_PARTS;
+            if (c < CHUNKS) add_scores(s, raw[n], first, c);
         }
     }
     [[unroll]] for (uint i = 0u; i < TL; i++)
@@ -222,10 +233,16 @@ void add_values(Tile t, uint page, uint first_position, uint first, uint quad, u
     // slots outside the visible range may hold anything, NaN too: they are not touched
     uint begin = max(t.first_pos, first_position) - first_position;
     uint end = min(t.last_pos, first_position + PD_SHADER_PAGE) - first_position;
-    for (uint slot = begin + part; slot < end; slot += V_PARTS) {
-        vec4 v = load_v(t, page, slot, quad);
-        [[unroll]] for (uint i = 0u; i < TL; i++)
-            acc[i] += scores[(first + i) * PD_SHADER_PAGE + slot] * v;
+    for (uint from = begin + part; from < end; from += V_PARTS * IN_FLIGHT) {
+        vec4 v[IN_FLIGHT];
+        [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++)
+            v[n] = load_v(t, page, min(from + n * V_PARTS, end - 1u), quad);
+        [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++) {
+            uint slot = from + n * V_PARTS;
+            if (slot >= end) break;
+            [[unroll]] for (uint i = 0u; i < TL; i++)
+                acc[i] += scores[(first + i) * PD_SHADER_PAGE + slot] * v[n];
+        }
     }
 }
 

@@ -66,18 +66,22 @@ uvec4 fetch_x(uint item, uint first_row, uint block) {
     return x[(min(row, args.n_rows - 1u) * args.n_blocks + block) * 4u + (item & 3u)];
 }
 
+uvec4 eight_halves(Block k, uint eight) {
+    if (WTYPE == PD_W_F16) return k.raw[eight];
+    vec4 lo = weight4(k, 2u * eight), hi = weight4(k, 2u * eight + 1u);
+    return uvec4(packHalf2x16(lo.xy), packHalf2x16(lo.zw), packHalf2x16(hi.xy), packHalf2x16(hi.zw));
+}
+
+// Every index into a block is a constant: others would send it from registers to memory.
 void put_w(uint item, uint stage, Block k) {
     if (W_ITEMS % WG != 0u && item >= W_ITEMS) return;
     uint at = (stage * BM + item / 2u) * STRIDE + (item & 1u) * 2u;
-    [[unroll]] for (uint i = 0u; i < 2u; i++) {
-        uint eight = (item & 1u) * 2u + i;
-        if (WTYPE == PD_W_F16) {
-            mat_a[at + i] = k.raw[eight];
-        } else {
-            vec4 lo = weight4(k, 2u * eight), hi = weight4(k, 2u * eight + 1u);
-            mat_a[at + i] = uvec4(packHalf2x16(lo.xy), packHalf2x16(lo.zw), packHalf2x16(hi.xy),
-                                  packHalf2x16(hi.zw));
-        }
+    if ((item & 1u) == 0u) {
+        mat_a[at] = eight_halves(k, 0u);
+        mat_a[at + 1u] = eight_halves(k, 1u);
+    } else {
+        mat_a[at] = eight_halves(k, 2u);
+        mat_a[at + 1u] = eight_halves(k, 3u);
     }
 }
 

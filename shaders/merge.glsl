@@ -10,11 +10,10 @@ vec4 merged(uint first, uint n_splits, uint quad) {
         if (mt.y > 0.0) top = max(top, mt.x);
     }
     vec4 sum = vec4(0.0);
-    for (uint s = 0u; s < n_splits; s++) {
+    for (uint s = 0u; s < n_splits; s++) { // no branch, so that the loads do not wait for each other
         uint at = first + s * (QUADS + 1u);
         vec4 mt = partial[at + QUADS];
-        if (!(mt.y > 0.0)) continue; // an empty split
-        float scale = exp(mt.x - top);
+        float scale = mt.y > 0.0 ? exp(mt.x - top) : 0.0; // an empty split's sums are 0
         sum += partial[at + quad] * scale;
         total += mt.y * scale;
     }

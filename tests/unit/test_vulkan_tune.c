@@ -56,8 +56,8 @@ static void the_choice_is_made_once(void **state) {
     assert_true(first.decode_format <= PD_X_I16 && first.prefill_format <= PD_X_I16);
     assert_true(first.lanes >= 8 && first.lanes <= 32 && (first.lanes & (first.lanes - 1)) == 0);
     assert_true(first.rows == 2 || first.rows == 4);
-    assert_true(first.gflop_s > 0);
-    assert_true(b->flops_per_s == 0.5e9 * first.gflop_s);
+    assert_true(first.f32_gflop_s > 0);
+    assert_true(b->flops_per_s == 0.5e9 * first.f32_gflop_s);
     assert_true(pd_vk_pipeline_count(b->pipelines) > 10);
     b->base.v->close(&b->base);
     assert_int_equal(count_files("tuning-", false), 1);
@@ -73,7 +73,7 @@ static void without_room_rules_of_thumb_stay(void **state) {
     count_files("tuning-", true);
     pd_vk_backend *b = open_backend(1 << 20);
     assert_false(b->device->tuning.known);
-    assert_true(b->device->tuning.lanes > 0 && b->device->tuning.gflop_s == 0);
+    assert_true(b->device->tuning.lanes > 0 && b->device->tuning.f32_gflop_s == 0);
     b->base.v->close(&b->base);
     assert_int_equal(count_files("tuning-", false), 0);
 }

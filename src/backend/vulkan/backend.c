@@ -159,12 +159,13 @@ static const pd_backend_vtable VTABLE = {
     .measure = pd_vk_measure,
 };
 
-/* Half of what the tuner saw in a product, since attention is slower. PERIDOT_FLOPS, per second,
- * lets any device show that work is cut into short submissions. */
+/* Half of what the tuner saw in a product of floats, since attention is slower. PERIDOT_FLOPS, per
+ * second, lets any device show that work is cut into short submissions. */
 static pd_status assume_speed(pd_vk_backend *b, pd_error *err) {
     const char *text = getenv("PERIDOT_FLOPS");
     b->flops_per_s = b->device->caps.is_software ? SLOWEST_SOFTWARE : SLOWEST_GPU;
-    if (b->device->tuning.gflop_s > 0) b->flops_per_s = 0.5e9 * b->device->tuning.gflop_s;
+    double measured = b->device->tuning.f32_gflop_s;
+    if (measured > 0) b->flops_per_s = 0.5e9 * measured;
     if (!text || !text[0]) return PD_OK;
     char *end;
     b->flops_per_s = strtod(text, &end);

@@ -84,7 +84,7 @@ typedef struct pd_vk_tuning {
     bool matrix_units;                      /* prompts' products in halves use them */
     uint32_t decode_format, prefill_format; /* PD_X_* of shaders/args.h */
     uint32_t lanes, rows;                   /* of a large matvec */
-    double gflop_s;                         /* of prompts' products; 0: not measured */
+    double f32_gflop_s;                     /* of prompts' products in f32; 0: not measured */
 } pd_vk_tuning;
 
 typedef struct pd_vk_device {

@@ -14,7 +14,7 @@
 #include "args.h"
 #include "engine/step.h"
 
-enum { MAX_SPLITS = 32, MAX_TILE_QUERIES = 16, ATTENTION_WG = 128 };
+enum { MAX_SPLITS = 64, MAX_TILE_QUERIES = 16, ATTENTION_WG = 128 };
 
 static pd_vk_pipeline_desc desc_of(const char *shader, uint32_t n_buffers, size_t push_bytes,
                                    uint32_t n_constants, const uint32_t *constants) {
@@ -91,13 +91,23 @@ static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t 
 
 /* Few weight rows: more lanes along K, so that there are enough invocations to fill a GPU. */
 static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_shape *s) {
+    enum { ENOUGH_INVOCATIONS = 65536 }; /* 100 compute units with 5 or 10 subgroups each */
     uint32_t wg = 128, lanes = d->tuning.lanes, rows = d->tuning.rows;
-    if (s->n_weight_rows <= 8192 && lanes < 32) lanes *= 2;
-    if (s->max_rows > 4 || s->n_weight_rows <= 2048 || s->wtype <= PD_W_BF16)
+    uint32_t widest = s->max_rows <= 2 ? workgroup_size(d, 512) : wg; /* by shared memory */
+    if (s->max_rows > 4 || s->wtype <= PD_W_BF16)
         rows = 2; /* unquantised: 64 or 128 bytes a block */
+    if (s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS) rows = 2;
+    while (lanes < 64 && 2 * lanes <= s->n_blocks &&
+           s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS)
+        lanes *= 2;
     while (lanes > s->n_blocks) lanes /= 2;
     if (s->y_format != PD_X_F32) /* a workgroup's outputs are whole blocks of 32 */
-        while (wg / lanes * rows % 64 != 0) lanes /= 2;
+        while (wg / lanes * rows % 64 != 0) {
+            if (2 * wg <= widest)
+                wg *= 2;
+            else
+                lanes /= 2;
+        }
     uint32_t step = s->wtype <= PD_W_BF16 ? 2 : 4;
     return matvec(s, wg, lanes, rows, s->max_rows, min_u32(s->max_rows, step));
 }
@@ -220,8 +230,9 @@ uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_di
     return max_rows <= PD_VK_MATVEC_MAX_COLS ? 1 : max_u32(1, most / heads);
 }
 
-/* Decoding has one row: the positions are split to fill the device, two pages at least each. With
- * many rows the queries are shared out among the workgroup's halves instead. */
+/* Decoding has one row: the positions are split to fill the device, down to one page each (two on a
+ * rasteriser, which has no more than some cores to fill). With many rows the queries are shared out
+ * among the workgroup's halves instead. */
 pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attention_shape *s) {
     pd_vk_attention a = {.heads = min_u32(s->group, tile_queries(d, s->head_dim)),
                          .tile_rows = pd_vk_tile_rows(d, s->group, s->head_dim, s->max_rows),
@@ -229,7 +240,7 @@ pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attent
     a.n_head_groups = div_up(s->group, a.heads);
     if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) {
         uint32_t n_pages = div_up(s->max_visible, PD_PAGE_POSITIONS) + 1;
-        a.n_splits = max_u32(1, min_u32(n_pages / 2, MAX_SPLITS));
+        a.n_splits = max_u32(1, min_u32(d->caps.is_software ? n_pages / 2 : n_pages, MAX_SPLITS));
     }
     a.merges = a.n_splits > 1 && d->caps.last_arrival;
     uint32_t n_queries = a.tile_rows * a.heads;

@@ -221,6 +221,8 @@ static void describe_coopmats(const pd_vk_probe *p, pd_device_info *out) {
 }
 
 static void describe_usability(const pd_vk_probe *p, pd_device_info *out) {
+    enum { MAX_BINDINGS = 7, MOLTENVK_1_3 = 10300 };
+    const VkPhysicalDeviceProperties *properties = &p->properties.properties;
     char *why = out->unusable_reason;
     size_t n = sizeof out->unusable_reason;
     if (p->api < VK_API_VERSION_1_1)
@@ -229,6 +231,12 @@ static void describe_usability(const pd_vk_probe *p, pd_device_info *out) {
         snprintf(why, n, "it has no compute queue");
     else if (out->memory_bytes == 0)
         snprintf(why, n, "it reports no memory (a driver's null hardware)");
+    else if (properties->limits.maxPerStageDescriptorStorageBuffers < MAX_BINDINGS)
+        snprintf(why, n, "it binds %u storage buffers to a shader; %d are needed",
+                 properties->limits.maxPerStageDescriptorStorageBuffers, MAX_BINDINGS);
+    else if (p->driver.driverID == VK_DRIVER_ID_MOLTENVK &&
+             properties->driverVersion < MOLTENVK_1_3) /* arrays keep their default sizes */
+        snprintf(why, n, "MoltenVK before 1.3 miscompiles specialised arrays");
     out->usable = why[0] == '\0';
 }
 
@@ -280,8 +288,10 @@ static bool is_8_or_16(uint32_t n) {
     return n == 8 || n == 16;
 }
 
-/* The first product of halves with sums in f32 that the kernels' tiles can be made of. */
+/* Of the products of halves with sums in f32 that the kernels' tiles can be made of, the first of
+ * the largest. */
 static pd_vk_coopmat find_coopmat(const pd_vk_probe *p) {
+    pd_vk_coopmat best = {0};
     for (uint32_t i = 0; i < p->n_coopmats; i++) {
         const VkCooperativeMatrixPropertiesKHR *c = &p->coopmats[i];
         if (c->scope == VK_SCOPE_SUBGROUP_KHR && !c->saturatingAccumulation &&
@@ -290,9 +300,10 @@ static pd_vk_coopmat find_coopmat(const pd_vk_probe *p) {
             c->CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
             c->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR && is_8_or_16(c->MSize) &&
             is_8_or_16(c->NSize) && is_8_or_16(c->KSize))
-            return (pd_vk_coopmat){c->MSize, c->NSize, c->KSize};
+            if (c->MSize * c->NSize * c->KSize > best.m * best.n * best.k)
+                best = (pd_vk_coopmat){c->MSize, c->NSize, c->KSize};
     }
-    return (pd_vk_coopmat){0};
+    return best;
 }
 
 void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {

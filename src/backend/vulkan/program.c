@@ -6,6 +6,7 @@
 
 #include "backend/vulkan/activation.h"
 #include "backend/vulkan/kernels.h"
+#include "base/log.h"
 
 enum { SMALL_OUTPUT_BYTES = 16384 }; /* copied back after every run */
 
@@ -111,6 +112,16 @@ static pd_status describe(pd_program *p, const pd_plan *plan, pd_error *err) {
     return PD_OK;
 }
 
+/* Whether simpler kernels are left to try; takes to them. */
+static bool simplify(pd_vk_device *d) {
+    pd_vk_tuning *t = &d->tuning;
+    if (!t->matrix_units && t->decode_format == PD_X_F32 && t->prefill_format == PD_X_F32)
+        return false;
+    t->matrix_units = false;
+    t->decode_format = t->prefill_format = PD_X_F32;
+    return true;
+}
+
 static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err) {
     PD_TRY(describe(p, plan, err));
     PD_TRY(create_memory(p, plan->scratch_bytes, err));
@@ -121,16 +132,25 @@ static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err
 
 pd_status pd_vk_program_compile(pd_backend *base, const pd_plan *plan, pd_kv_store *kv,
                                 pd_program **out, pd_error *err) {
+    pd_vk_backend *b = (pd_vk_backend *)base;
     *out = NULL;
     pd_program *p = pd_alloc(1, sizeof *p);
     if (!p) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
-    p->backend = (pd_vk_backend *)base;
+    p->backend = b;
     p->kv = kv;
-    pd_status status = compile_parts(p, plan, err);
-    if (status == PD_OK)
+    pd_error reason;
+    pd_status status = compile_parts(p, plan, &reason);
+    if (status == PD_OK) {
         *out = p;
-    else
-        pd_vk_program_destroy(base, p);
+        return PD_OK;
+    }
+    pd_vk_program_destroy(base, p);
+    if (status == PD_ERR_DEVICE &&
+        simplify(b->device)) { /* drivers refuse or crash on some kernels */
+        pd_log(PD_LOG_WARN, "vulkan", "going on with plain f32 kernels: %s", reason.message);
+        return pd_vk_program_compile(base, plan, kv, out, err);
+    }
+    if (err) *err = reason;
     return status;
 }
 

@@ -166,8 +166,9 @@ static bool is_conditional(const pd_program *p) {
 
 /* Behind whatever was submitted before: compute, and transfers by the host's calls. */
 static void record_start(const pd_program *p, VkCommandBuffer cmd) {
-    VkPipelineStageFlags to = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
-    VkAccessFlags access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    VkPipelineStageFlags to = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    VkAccessFlags access =
+        VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
     if (is_conditional(p)) {
         to |= VK_PIPELINE_STAGE_CONDITIONAL_RENDERING_BIT_EXT;
         access |= VK_ACCESS_CONDITIONAL_RENDERING_READ_BIT_EXT;

@@ -2,68 +2,121 @@
  *
  * Two products stand for all: a large matrix times one row, which is bound by reading the weights,
  * and a middling one times a chunk of rows, which is bound by arithmetic. Every way of computing
- * them that the device has is timed on zeros, best of some repetitions. At precision f16 and q8 the
- * programs then use the fastest; exact always reads f32, and takes over only the matvec's shape.
+ * them that the device has is checked against the host's own result, then timed, best of some
+ * repetitions once the clocks have risen. At precision f16 and q8 the programs then use the
+ * fastest; exact always reads f32, and takes over only the matvec's shape.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "backend/vulkan/tune.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
+#include "backend/vulkan/activation.h"
 #include "backend/vulkan/cache.h"
 #include "backend/vulkan/kernels.h"
+#include "backend/vulkan/shader_texts.h"
 #include "backend/vulkan/stopwatch.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/memory.h"
 
-enum { REPETITIONS = 3, TUNING_VERSION = 1 };
+enum {
+    TUNING_VERSION = 2,
+    REPETITIONS = 4,
+    ENOUGH_NS = 2000000, /* of one timing: many dispatches of a fast device */
+    MAX_DISPATCHES = 64,
+    WARM_UP_NS = 60000000, /* governors take their time */
+    MAX_CANDIDATES = 32,
+    PATTERN_BYTES = 256 << 10, /* random quants; what lies behind repeats one word */
+    CHECKED_ROWS = 64
+};
 
-/* 49152 x 4096 are 100 MB of quants and 12 of scales, more than most caches hold. A rasteriser is
- * only tuned to show that tuning works. */
-typedef struct tuned_shapes {
-    pd_vk_product_shape decode, prefill;
-} tuned_shapes;
+/* Relative L2 difference that a right kernel stays far below. */
+static const double MAX_ERROR = 0.02;
+
+/* One way of computing one of the two products. */
+typedef struct candidate {
+    pd_vk_tuning tuning;
+    pd_vk_product_shape shape;
+    uint64_t ns; /* UINT64_MAX: it does not build, or computes something else */
+} candidate;
 
 typedef struct tuner {
     pd_vk_backend *backend;
     pd_vk_stopwatch watch;
     VkDescriptorPool pool;
     pd_vk_buffer x, out, weights, scales;
-    tuned_shapes shapes;
+    pd_vk_product_shape decode, prefill;
+    uint8_t *pattern; /* [PATTERN_BYTES] */
+    float *values;    /* x in f32 */
+    uint8_t *packed;  /* x in a candidate's format */
+    uint32_t n_candidates;
+    candidate candidates[MAX_CANDIDATES];
 } tuner;
 
-static tuned_shapes choose_shapes(bool is_software) {
-    tuned_shapes s = {.decode = {.n_weight_rows = 49152, .n_blocks = 128, .max_rows = 1},
-                      .prefill = {.n_weight_rows = 4096, .n_blocks = 64, .max_rows = 512}};
-    if (is_software) {
-        s.decode.n_weight_rows /= 4;
-        s.decode.n_blocks /= 4;
-        s.prefill.n_weight_rows /= 32;
-        s.prefill.max_rows /= 8;
-    }
-    s.decode.wtype = s.prefill.wtype = PD_W_Q4_0;
-    return s;
+/* 49152 x 4096 are 100 MB of quants and 12 of scales, more than most caches hold. A rasteriser is
+ * only tuned to show that tuning works. */
+static void choose_shapes(tuner *t) {
+    t->decode = (pd_vk_product_shape){
+        .wtype = PD_W_Q4_0, .n_weight_rows = 49152, .n_blocks = 128, .max_rows = 1};
+    t->prefill = (pd_vk_product_shape){
+        .wtype = PD_W_Q4_0, .n_weight_rows = 4096, .n_blocks = 64, .max_rows = 512};
+    if (!t->backend->device->caps.is_software) return;
+    t->decode.n_weight_rows /= 4;
+    t->decode.n_blocks /= 4;
+    t->prefill.n_weight_rows /= 32;
+    t->prefill.max_rows /= 8;
 }
 
-/* ---- buffers -------------------------------------------------------------------------------- */
+/* ---- data ----------------------------------------------------------------------------------- */
 
-static pd_status create_zeros(tuner *t, uint64_t bytes, pd_vk_buffer *out, pd_error *err) {
+static uint64_t count_values(const pd_vk_product_shape *s) {
+    return 32ull * s->max_rows * s->n_blocks;
+}
+
+static pd_status fill(tuner *t, pd_vk_buffer *b, uint64_t bytes, uint32_t word, pd_error *err) {
     pd_vk_device *d = t->backend->device;
     VkCommandBuffer cmd;
     PD_TRY(pd_vk_buffer_create(&t->backend->memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes,
-                               "choosing kernels", out, err));
+                               "choosing kernels", b, err));
     PD_TRY(pd_vk_begin_once(t->backend, &cmd, err));
-    d->vk.vkCmdFillBuffer(cmd, out->handle, 0, VK_WHOLE_SIZE, 0);
+    d->vk.vkCmdFillBuffer(cmd, b->handle, 0, VK_WHOLE_SIZE, word);
     return pd_vk_finish_once(t->backend, cmd, err);
 }
 
+/* splitmix64 */
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static pd_status make_data(tuner *t, pd_error *err) {
+    uint64_t n = count_values(&t->prefill), seed = 1;
+    t->pattern = pd_alloc(1, PATTERN_BYTES);
+    t->values = pd_alloc(n, sizeof *t->values);
+    t->packed = pd_alloc(n, sizeof *t->values);
+    if (!t->pattern || !t->values || !t->packed)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for choosing kernels");
+    for (uint32_t i = 0; i < PATTERN_BYTES; i++) t->pattern[i] = (uint8_t)next_random(&seed);
+    for (uint64_t i = 0; i < n; i++)
+        t->values[i] = (float)((double)(next_random(&seed) >> 11) * 0x1p-52 - 1.0);
+    pd_vk_slice to = {t->weights.handle, 0, PATTERN_BYTES};
+    return pd_vk_copy_in(t->backend, to, t->pattern, err);
+}
+
 static pd_status create_parts(tuner *t, pd_error *err) {
+    enum { SCALES = 0x24002400 }; /* two halves of 2^-6 */
     pd_vk_device *d = t->backend->device;
     pd_status status = PD_OK;
+    choose_shapes(t);
     PD_TRY(pd_vk_stopwatch_create(d, &t->watch, err));
     VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, PD_VK_MAX_BUFFERS};
     VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
@@ -71,12 +124,14 @@ static pd_status create_parts(tuner *t, pd_error *err) {
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
     PD_VK(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &t->pool));
-    const pd_vk_product_shape *few = &t->shapes.decode, *many = &t->shapes.prefill;
-    uint64_t n_blocks = (uint64_t)few->n_weight_rows * few->n_blocks; /* the larger of the two */
-    PD_TRY(create_zeros(t, 128ull * many->max_rows * many->n_blocks, &t->x, err));
-    PD_TRY(create_zeros(t, 4ull * many->max_rows * many->n_weight_rows, &t->out, err));
-    PD_TRY(create_zeros(t, 16 * n_blocks, &t->weights, err));
-    PD_TRY(create_zeros(t, 2 * n_blocks, &t->scales, err));
+    uint64_t n_blocks = (uint64_t)t->decode.n_weight_rows * t->decode.n_blocks; /* the larger one */
+    uint64_t n_out = (uint64_t)t->prefill.max_rows * t->prefill.n_weight_rows;
+    if (n_out < t->decode.n_weight_rows) n_out = t->decode.n_weight_rows;
+    PD_TRY(fill(t, &t->x, 4 * count_values(&t->prefill), 0, err));
+    PD_TRY(fill(t, &t->out, 4 * n_out, 0, err));
+    PD_TRY(fill(t, &t->weights, 16 * n_blocks, 0x9a785634, err));
+    PD_TRY(fill(t, &t->scales, 2 * n_blocks, SCALES, err));
+    return make_data(t, err);
 done:
     return status;
 }
@@ -89,6 +144,46 @@ static void destroy_parts(tuner *t) {
     pd_vk_buffer_destroy(m, &t->out);
     pd_vk_buffer_destroy(m, &t->weights);
     pd_vk_buffer_destroy(m, &t->scales);
+    pd_free(t->pattern);
+    pd_free(t->values);
+    pd_free(t->packed);
+}
+
+static pd_status write_x(tuner *t, const pd_vk_product_shape *s, pd_error *err) {
+    uint64_t n = count_values(s);
+    pd_vk_slice to = {t->x.handle, 0, n / 2 * pd_vk_block_units(s->x_format)};
+    pd_vk_activation_encode(s->x_format, t->values, n, t->packed);
+    return pd_vk_copy_in(t->backend, to, t->packed, err);
+}
+
+/* Row n of the weights times row r of x; the planes of Q4_0 are in weights.glsl. */
+static double product_of(const tuner *t, const pd_vk_product_shape *s, uint32_t n, uint32_t r) {
+    double sum = 0;
+    for (uint32_t b = 0; b < s->n_blocks; b++) {
+        const uint8_t *q = t->pattern + 16ull * (n * s->n_blocks + b);
+        const float *x = t->values + 32ull * (r * s->n_blocks + b);
+        for (uint32_t i = 0; i < 16; i++)
+            sum += ((q[i] & 15) - 8) * (double)x[i] + ((q[i] >> 4) - 8) * (double)x[16 + i];
+    }
+    return sum * 0x1p-6;
+}
+
+/* The first results of the first and the last row of x against the host's. */
+static pd_status is_right(tuner *t, const pd_vk_product_shape *s, bool *right, pd_error *err) {
+    float out[CHECKED_ROWS];
+    double error = 0, norm = 0;
+    for (int last = 0; last < 2; last++) {
+        uint32_t r = last ? s->max_rows - 1 : 0;
+        pd_vk_slice from = {t->out.handle, 4ull * r * s->n_weight_rows, sizeof out};
+        PD_TRY(pd_vk_copy_out(t->backend, from, out, err));
+        for (uint32_t n = 0; n < CHECKED_ROWS; n++) {
+            double truth = product_of(t, s, n, r), difference = (double)out[n] - truth;
+            error += difference * difference;
+            norm += truth * truth;
+        }
+    }
+    *right = sqrt(error / norm) < MAX_ERROR; /* a NaN is not */
+    return PD_OK;
 }
 
 /* ---- timing --------------------------------------------------------------------------------- */
@@ -118,125 +213,209 @@ done:
     return status;
 }
 
-static pd_status time_once(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet set,
-                           const struct pd_args_matmul *args, const uint32_t groups[2],
-                           uint64_t *ns, pd_error *err) {
-    const struct VolkDeviceTable *vk = &t->backend->device->vk;
-    VkCommandBuffer cmd;
-    PD_TRY(pd_vk_begin_once(t->backend, &cmd, err));
-    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
-    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &set,
-                                0, NULL);
-    vk->vkCmdPushConstants(cmd, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof *args,
-                           args);
-    pd_vk_stopwatch_mark(&t->watch, cmd, 0);
-    vk->vkCmdDispatch(cmd, groups[0], groups[1], 1);
-    pd_vk_stopwatch_mark(&t->watch, cmd, 1);
-    PD_TRY(pd_vk_finish_once(t->backend, cmd, err));
-    return pd_vk_stopwatch_read(&t->watch, ns, err);
-}
-
-/* Best time of a product as the tuning of the moment chooses it; UINT64_MAX: it does not build. */
-static pd_status time_product(tuner *t, pd_vk_product_shape shape, uint64_t *best, pd_error *err) {
+typedef struct run_desc {
     const pd_vk_pipeline *pipeline;
     VkDescriptorSet set;
-    pd_vk_product k = pd_vk_choose_product(t->backend->device, &shape);
-    struct pd_args_matmul args = {.n_weight_rows = shape.n_weight_rows,
-                                  .n_blocks = shape.n_blocks,
-                                  .n_rows = shape.max_rows,
-                                  .out_stride = shape.n_weight_rows};
-    uint32_t m = pd_div_up(shape.n_weight_rows, k.tile_m);
-    uint32_t groups[2] = {m, k.is_matvec ? 1 : pd_div_up(shape.max_rows, k.tile_n)};
-    *best = UINT64_MAX;
-    if (pd_vk_pipeline_get(t->backend->pipelines, &k.desc, &pipeline, NULL) != PD_OK) return PD_OK;
-    PD_TRY(bind(t, pipeline, &set, err));
-    for (int i = 0; i <= REPETITIONS; i++) { /* the first one warms up */
-        uint64_t ns;
-        PD_TRY(time_once(t, pipeline, set, &args, groups, &ns, err));
-        if (i > 0 && ns > 0 && ns < *best) *best = ns;
+    struct pd_args_matmul args;
+    uint32_t groups[2], n_dispatches;
+} run_desc;
+
+static void record(tuner *t, VkCommandBuffer cmd, const run_desc *r) {
+    const struct VolkDeviceTable *vk = &t->backend->device->vk;
+    VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                         .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
+    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, r->pipeline->handle);
+    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, r->pipeline->layout, 0, 1,
+                                &r->set, 0, NULL);
+    vk->vkCmdPushConstants(cmd, r->pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof r->args,
+                           &r->args);
+    pd_vk_stopwatch_mark(&t->watch, cmd, 0);
+    for (uint32_t i = 0; i < r->n_dispatches; i++) {
+        vk->vkCmdPipelineBarrier(
+            cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0, NULL, 0, NULL);
+        vk->vkCmdDispatch(cmd, r->groups[0], r->groups[1], 1);
     }
-    pd_log(PD_LOG_DEBUG, "tune", "%s: %.1f us", pipeline->name, (double)*best / 1e3);
+    pd_vk_stopwatch_mark(&t->watch, cmd, 1);
+}
+
+static pd_status run_once(tuner *t, const run_desc *r, uint64_t *ns, pd_error *err) {
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(t->backend, &cmd, err));
+    record(t, cmd, r);
+    PD_TRY(pd_vk_finish_once(t->backend, cmd, err));
+    PD_TRY(pd_vk_stopwatch_read(&t->watch, ns, err));
+    *ns /= r->n_dispatches;
+    return PD_OK;
+}
+
+static pd_status time_run(tuner *t, run_desc *r, uint64_t warm_up_ns, uint64_t *best,
+                          pd_error *err) {
+    uint64_t ns, t0 = pd_clock_ns();
+    do PD_TRY(run_once(t, r, &ns, err));
+    while (pd_clock_ns() - t0 < warm_up_ns);
+    uint64_t wanted = ENOUGH_NS / (ns + 1) + 1;
+    r->n_dispatches = wanted < MAX_DISPATCHES ? (uint32_t)wanted : MAX_DISPATCHES;
+    *best = UINT64_MAX;
+    for (int i = 0; i < REPETITIONS; i++) {
+        PD_TRY(run_once(t, r, &ns, err));
+        if (ns > 0 && ns < *best) *best = ns;
+    }
     return PD_OK;
 }
 
 /* ---- candidates ----------------------------------------------------------------------------- */
 
-static bool has_format(const pd_vk_caps *c, uint32_t format) {
-    return format == PD_X_F32 || (format == PD_X_F16 && (c->fp16 || c->coopmat)) ||
-           (format == PD_X_I16 && c->int_dot);
+static pd_vk_product product_of_candidate(tuner *t, const candidate *c) {
+    t->backend->device->tuning = c->tuning;
+    return pd_vk_choose_product(t->backend->device, &c->shape);
 }
 
-static pd_status tune_decode(tuner *t, pd_error *err) {
-    pd_vk_tuning *now = &t->backend->device->tuning, best = *now;
-    uint64_t best_ns = UINT64_MAX;
-    for (uint32_t format = PD_X_F32; format <= PD_X_I16; format++) {
-        if (!has_format(&t->backend->device->caps, format)) continue;
-        for (uint32_t lanes = 8; lanes <= 32; lanes *= 2)
-            for (uint32_t rows = 2; rows <= 4; rows *= 2) {
-                uint64_t ns;
-                pd_vk_product_shape s = t->shapes.decode;
-                s.x_format = now->decode_format = format;
-                now->lanes = lanes;
-                now->rows = rows;
-                PD_TRY(time_product(t, s, &ns, err));
-                if (ns < best_ns) best = *now;
-                if (ns < best_ns) best_ns = ns;
-            }
-    }
-    *now = best;
+static pd_status time_candidate(tuner *t, candidate *c, uint64_t warm_up_ns, pd_error *err) {
+    pd_vk_product k = product_of_candidate(t, c);
+    const pd_vk_product_shape *s = &c->shape;
+    run_desc r = {.args = {.n_weight_rows = s->n_weight_rows,
+                           .n_blocks = s->n_blocks,
+                           .n_rows = s->max_rows,
+                           .out_stride = s->n_weight_rows},
+                  .groups = {pd_div_up(s->n_weight_rows, k.tile_m),
+                             k.is_matvec ? 1 : pd_div_up(s->max_rows, k.tile_n)},
+                  .n_dispatches = 1};
+    bool right;
+    uint64_t ns;
+    c->ns = UINT64_MAX;
+    if (pd_vk_pipeline_get(t->backend->pipelines, &k.desc, &r.pipeline, NULL) != PD_OK)
+        return PD_OK;
+    PD_TRY(bind(t, r.pipeline, &r.set, err));
+    PD_TRY(write_x(t, s, err));
+    PD_TRY(time_run(t, &r, warm_up_ns, &ns, err));
+    PD_TRY(is_right(t, s, &right, err));
+    if (right) c->ns = ns;
+    if (!right)
+        pd_log(PD_LOG_WARN, "tune", "%s computes something else on this driver: not used",
+               r.pipeline->name);
+    pd_log(PD_LOG_DEBUG, "tune", "%s: %.1f us", r.pipeline->name, (double)ns / 1e3);
     return PD_OK;
 }
 
-static pd_status tune_prefill(tuner *t, pd_error *err) {
-    pd_vk_tuning *now = &t->backend->device->tuning, best = *now;
-    const pd_vk_caps *caps = &t->backend->device->caps;
-    uint64_t best_ns = UINT64_MAX;
-    for (uint32_t format = PD_X_F32; format <= PD_X_I16; format++) {
-        for (int units = 0; units < (format == PD_X_F16 && caps->coopmat ? 2 : 1); units++) {
-            uint64_t ns;
-            pd_vk_product_shape s = t->shapes.prefill;
-            if (!has_format(caps, format) || (format == PD_X_F16 && !units && !caps->fp16))
-                continue;
-            s.x_format = now->prefill_format = format;
-            now->matrix_units = units != 0;
-            PD_TRY(time_product(t, s, &ns, err));
-            if (ns >= best_ns) continue;
-            best_ns = ns;
-            best = *now;
-        }
+static bool has_format(const pd_vk_caps *c, uint32_t format, bool matrix_units) {
+    switch (format) {
+    case PD_X_F32: return !matrix_units;
+    case PD_X_F16: return matrix_units ? c->coopmat : c->fp16;
+    default: return !matrix_units && c->int_dot;
     }
-    *now = best;
-    const pd_vk_product_shape *s = &t->shapes.prefill;
-    double flops = 64.0 * s->n_weight_rows * s->n_blocks * s->max_rows;
-    if (best_ns < UINT64_MAX) now->gflop_s = flops / (double)best_ns;
+}
+
+static void add_candidate(tuner *t, pd_vk_tuning tuning, pd_vk_product_shape shape) {
+    if (t->n_candidates < MAX_CANDIDATES)
+        t->candidates[t->n_candidates++] = (candidate){.tuning = tuning, .shape = shape};
+}
+
+static void list_decode(tuner *t) {
+    pd_vk_tuning now = t->backend->device->tuning;
+    pd_vk_product_shape s = t->decode;
+    for (uint32_t format = PD_X_F32; format <= PD_X_I16; format++) {
+        if (!has_format(&t->backend->device->caps, format, false)) continue;
+        s.x_format = now.decode_format = format;
+        for (now.lanes = 8; now.lanes <= 32; now.lanes *= 2)
+            for (now.rows = 2; now.rows <= 4; now.rows *= 2) add_candidate(t, now, s);
+    }
+}
+
+static void list_prefill(tuner *t) {
+    pd_vk_tuning now = t->backend->device->tuning;
+    pd_vk_product_shape s = t->prefill;
+    for (uint32_t format = PD_X_F32; format <= PD_X_I16; format++)
+        for (int units = 0; units < 2; units++) {
+            if (!has_format(&t->backend->device->caps, format, units != 0)) continue;
+            s.x_format = now.prefill_format = format;
+            now.matrix_units = units != 0;
+            add_candidate(t, now, s);
+        }
+}
+
+/* Drivers compile for long: all pipelines at once. One that fails is tried again alone. */
+static void build_candidates(tuner *t) {
+    for (uint32_t i = 0; i < t->n_candidates; i++) {
+        const pd_vk_pipeline *pipeline;
+        pd_vk_product k = product_of_candidate(t, &t->candidates[i]);
+        (void)pd_vk_pipeline_declare(t->backend->pipelines, &k.desc, &pipeline, NULL);
+    }
+    (void)pd_vk_pipelines_build(t->backend->pipelines, NULL);
+}
+
+/* Times what is listed and returns the fastest; NULL: nothing works. */
+static pd_status choose(tuner *t, const candidate **best, pd_error *err) {
+    *best = NULL;
+    build_candidates(t);
+    for (uint32_t i = 0; i < t->n_candidates; i++) {
+        candidate *c = &t->candidates[i];
+        PD_TRY(time_candidate(t, c, i == 0 ? WARM_UP_NS : 0, err));
+        if (c->ns < UINT64_MAX && (!*best || c->ns < (*best)->ns)) *best = c;
+    }
+    return PD_OK;
+}
+
+static pd_status tune_all(tuner *t, pd_error *err) {
+    pd_vk_tuning *tuning = &t->backend->device->tuning, thumb = *tuning;
+    const candidate *best;
+    list_decode(t);
+    PD_TRY(choose(t, &best, err));
+    *tuning = best ? best->tuning : thumb;
+    t->n_candidates = 0;
+    thumb = *tuning;
+    list_prefill(t);
+    PD_TRY(choose(t, &best, err));
+    *tuning = best ? best->tuning : thumb;
+    uint64_t f32_ns =
+        t->candidates[0].ns; /* attention and exact products are no faster than that */
+    if (f32_ns < UINT64_MAX)
+        tuning->f32_gflop_s =
+            2.0 * (double)(count_values(&t->prefill) * t->prefill.n_weight_rows) / (double)f32_ns;
     return PD_OK;
 }
 
 /* ---- the remembered choice ------------------------------------------------------------------ */
 
-/* Another driver, device, set of features or set of kernels asks again. */
+/* Another driver, device, set of features or text of a shader asks again. */
 static void name_choice(const pd_vk_device *d, char *out, size_t n) {
     const pd_vk_caps *c = &d->caps;
-    snprintf(out, n, "tuning-%s-%08x-%d%d%d-%d.bin", d->info.uuid, d->properties.driverVersion,
-             c->fp16, c->int_dot, c->coopmat, TUNING_VERSION);
+    uint64_t texts = TUNING_VERSION;
+    for (unsigned i = 0; i < pd_shader_text_count; i++)
+        texts = texts * 31 + pd_hash(pd_shader_texts[i].text, strlen(pd_shader_texts[i].text));
+    snprintf(out, n, "tuning-%s-%08x-%d%d%d%d-%016llx.bin", d->info.uuid,
+             d->properties.driverVersion, c->fp16, c->int_dot, c->coopmat, c->coopmat_small_tiles,
+             (unsigned long long)texts);
+}
+
+static bool is_sane(const pd_vk_tuning *t) {
+    bool power_of_two = t->lanes >= 8 && t->lanes <= 32 && (t->lanes & (t->lanes - 1)) == 0;
+    return power_of_two && (t->rows == 2 || t->rows == 4) && t->decode_format <= PD_X_I16 &&
+           t->prefill_format <= PD_X_I16 && t->f32_gflop_s >= 0;
 }
 
 static bool recall(pd_vk_device *d, const char *name) {
     void *data;
     size_t n;
+    pd_vk_tuning t;
     if (!pd_vk_cache_load(name, &data, &n)) return false;
-    bool fits = n == sizeof d->tuning;
-    if (fits) memcpy(&d->tuning, data, n);
+    bool fits = n == sizeof t;
+    if (fits) memcpy(&t, data, n);
     pd_free(data);
-    return fits;
+    if (!fits || !is_sane(&t)) return false;
+    d->tuning = t;
+    return true;
 }
 
 static pd_status measure(pd_vk_backend *b, pd_error *err) {
-    tuner t = {.backend = b, .shapes = choose_shapes(b->device->caps.is_software)};
-    pd_status status = create_parts(&t, err);
-    if (status == PD_OK) status = tune_decode(&t, err);
-    if (status == PD_OK) status = tune_prefill(&t, err);
-    destroy_parts(&t);
+    tuner *t = pd_alloc(1, sizeof *t);
+    if (!t) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for choosing kernels");
+    t->backend = b;
+    pd_status status = create_parts(t, err);
+    if (status == PD_OK) status = tune_all(t, err);
+    destroy_parts(t);
+    pd_free(t);
     return status;
 }
 
@@ -268,8 +447,8 @@ pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err) {
     }
     const pd_vk_tuning *t = &d->tuning;
     pd_log(PD_LOG_INFO, "tune",
-           "decode: format %u, %u lanes, %u rows; prompts: format %u%s, %.0f GFLOP/s",
+           "decode: format %u, %u lanes, %u rows; prompts: format %u%s; f32 %.0f GFLOP/s",
            t->decode_format, t->lanes, t->rows, t->prefill_format,
-           t->matrix_units ? " on matrix units" : "", t->gflop_s);
+           t->matrix_units ? " on matrix units" : "", t->f32_gflop_s);
     return PD_OK;
 }
