@@ -167,7 +167,7 @@ typedef struct pd_device_speed {
 } pd_device_speed;
 
 /* Opens the device, measures it, best of several repetitions of each, and closes it. Less than a
- * second. n_threads: as in pd_model_desc. Errors: NO_DEVICE, MEMORY_DEVICE, DEVICE. */
+ * second on a GPU; a second more where its kernels have not been chosen yet. n_threads: as in pd_model_desc. Errors: NO_DEVICE, MEMORY_DEVICE, DEVICE. */
 pd_status pd_device_measure(const char *device, uint32_t n_threads, pd_device_speed *out,
                             pd_error *err);
 
@@ -192,9 +192,10 @@ typedef enum pd_head_type {
 
 /* How close to the exact result the computation must stay (relative L2 of the logits). */
 typedef enum pd_precision {
-    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages (default) */
+    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages; products may read halves or 16-bit integers
+                           (default) */
     PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
-    PD_PRECISION_Q8     /* <= 3e-2: allows 8-bit activations */
+    PD_PRECISION_Q8     /* <= 3e-2: as F16; software devices then read integers too */
 } pd_precision;
 
 typedef struct pd_session_desc {
@@ -472,8 +473,8 @@ typedef struct pd_head_cost {
 /* Computes the timeline's last positions (up to 8, fewer where the window is gone) once more, one
  * at a time, and compares the device's logits with those of the stored head on the same final
  * hidden states, in f32 on the CPU. Tokens that are never drawn are left out. The changed embedding
- * of a tied head is thereby in p and q alike: the figure is the head's cost alone. Arithmetic of
- * the device (8-bit activations at PD_PRECISION_Q8) is part of q.
+ * of a tied head is thereby in p and q alike: the figure is the head's cost alone. The device's
+ * arithmetic is part of q.
  * The timeline stays as it is; keys and values of these positions may change in their last bits.
  * Errors: ARGUMENT (the head was kept, or nothing was computed yet), MEMORY_HOST, CANCELLED,
  * DEVICE, NUMERIC. */

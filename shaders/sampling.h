@@ -3,12 +3,14 @@
  * A candidate weighs exp((logit - highest) / temp) in units of 2^-31, so the best one weighs 2^31.
  * From there on everything is in integers, whose sums do not depend on their order:
  *
- *     d = highest - logit, x = d * scale        two roundings in f32, which every device makes
- * alike t = floor(x)                              scale = 2^24 log2(e) / temp: t counts octaves /
- * 2^24 weight = 2^31 * 2^(-t / 2^24)             by a polynomial in integers top-p   candidates,
- * best first, as long as those before weigh less than (total * P) >> 32 min-p   candidates whose
- * weight is at least M draw    the first candidate up to which the weights exceed (weight of those
- * left * R) >> 32
+ *     d = highest - logit;  x = d * scale    two roundings in f32, alike on every device;
+ *                                            scale = 2^24 log2(e) / temp
+ *     t = floor(x)                           octaves in units of 2^-24
+ *     weight = 2^31 * 2^(-t / 2^24)          by a polynomial in integers
+ *
+ *     top-p   candidates, best first, while those before weigh less than (total * P) >> 32
+ *     min-p   candidates whose weight is at least M
+ *     draw    the first candidate up to which the weights exceed (weight of those left * R) >> 32
  *
  * with P = p in units of 2^-32, M = min_p in units of 2^-31, and R the first word of Philox. A
  * driver may take subnormal numbers for zero; here they are zero everywhere. Candidates stand in

@@ -82,7 +82,7 @@ build_tests() {
 if build_tests release -DPERIDOT_TOOLS=ON; then
   run_tests release release
   PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-    run_tests validation release -R '^(ops|golden\.(logits|batch))'
+    run_tests validation release -R '^(ops|golden\.(logits|batch|generate|head))'
   PERIDOT_VALIDATION=core,sync run_tests validation-unit release -R '^unit\.vulkan'
 fi
 
@@ -105,10 +105,10 @@ fi
 # ---- sweeps -------------------------------------------------------------------------------------
 
 if [ $long -eq 1 ]; then
-  for switch in fp16 storage16 int8dot subgroup coopmat timestamps \
-    fp16,storage16,int8dot,subgroup,coopmat,timestamps; do
+  for switch in fp16 storage16 int8dot subgroup coopmat timestamps conditional last-arrival \
+    fp16,storage16,int8dot,subgroup,coopmat,timestamps,conditional,last-arrival; do
     PERIDOT_DISABLE=$switch PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-      run_tests "without-$switch" release -R '^(ops|golden\.logits)'
+      run_tests "without-$switch" release -R '^(ops|golden\.(logits|generate))'
   done
   ASAN_OPTIONS=detect_leaks=0 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
     run_tests asan-ubsan-golden asan-ubsan -R '^(ops|golden\.logits)'

@@ -1,7 +1,6 @@
 /* `peridot run`: one prompt, one answer, streamed as it comes.
  *
- *     text --template or raw--> ids --sync--> session --generate--> id, id, ... --detokenize-->
- * stdout
+ *     text --template--> ids --sync--> session --generate--> id, id, ... --detokenize--> stdout
  *
  * Only whole characters are written. Generation ends at <eos> or <end_of_turn>, after -n tokens,
  * when the context is full, or at Ctrl-C, which still leaves the timings. The next token can be

@@ -18,7 +18,7 @@ typedef struct drawing_run {
     uint32_t token;    /* what the next step computes */
     uint32_t first, n; /* position of the batch's first step; steps of the batch that count */
     uint32_t n_total;  /* of all batches */
-    bool more, bad;
+    bool more, bad, cancelled;
 } drawing_run;
 
 static void set_row(pd_session *s, uint32_t token, uint32_t pos) {
@@ -37,7 +37,8 @@ static bool on_result(void *ctx, const uint32_t result[4]) {
     r->n_total++;
     s->last_best = result[0];
     r->token = result[3];
-    if (atomic_load(&s->cancel)) return false;
+    r->cancelled = atomic_load(&s->cancel);
+    if (r->cancelled) return false;
     return r->more = r->d->fn(r->d->ctx, result[3]);
 }
 
@@ -113,7 +114,7 @@ pd_status pd_session_draw_steps(pd_session *s, uint32_t token, const pd_drawing 
         if (n > most) n = most;
         if (n > d->n_max - r.n_total) n = d->n_max - r.n_total;
         PD_TRY(run_batch(&r, n, err));
-        if (atomic_load(&s->cancel))
+        if (r.cancelled || (r.more && atomic_load(&s->cancel)))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", r.n_total);
     }
     return PD_OK;

@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "base/thread.h"
+#include "engine/draw.h"
 #include "engine/session.h"
 
 enum { MAX_POSITIONS = 8, GRAIN_ROWS = 64, BATCH_ROWS = 8192, LANES = 16 };
@@ -101,18 +102,13 @@ static float dot(const float *a, const float *b, uint32_t n) {
     return sum;
 }
 
-/* Padding and the image markers are never drawn. */
-static bool is_drawable(uint32_t id) {
-    return id < PD_TEXT_VOCAB && id != PD_TOKEN_START_OF_IMAGE && id != PD_TOKEN_END_OF_IMAGE;
-}
-
 static void compare_ids(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const cost_job *job = ctx;
     uint64_t row_bytes = job->head->n_bytes / job->n_vocab;
     float *row = job->rows + (size_t)thread * job->width;
     tally *tallies = job->tallies + (size_t)thread * job->n;
     for (uint32_t id = job->first_id + begin; id < job->first_id + end; id++) {
-        if (!is_drawable(id)) continue;
+        if (!pd_draw_may(id, job->n_vocab)) continue;
         pd_decode(job->head->type, job->head->data + id * row_bytes, job->width, row);
         for (uint32_t i = 0; i < job->n; i++) {
             float a = dot(row, job->hidden + (size_t)i * job->width, job->width);
@@ -204,7 +200,7 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
     if (!m->head.requantised)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the head is used as the file stores it");
     if (!s->last || !s->last_n_rows)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has computed no tokens yet");
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
     uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
     if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;
     cost_job job = {.head = m->head.stored,

@@ -6,9 +6,10 @@
  * wholly behind the window are given back as the sequence grows; a sequence therefore can be cut
  * back only as far as its local pages still reach (pd_kv_truncate tells).
  *
- *   reserve  pages for the next n positions, O(n / 64)      commit   the positions now hold K and V
- *   truncate forget the end                                 share    start a sequence from
- * another's pages
+ *   reserve    pages for the next n positions, O(n / 64)
+ *   commit     the positions now hold K and V
+ *   truncate   forget the end
+ *   share      start a sequence from another's pages
  *
  * SPDX-License-Identifier: MIT
  */

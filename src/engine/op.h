@@ -15,9 +15,9 @@
  *                    k = rope(rms(k) * k_norm) and v as they are, to the row's KV page of `layer`
  *   attention        out[r] = softmax(q[r] . K) V over the visible positions of the row's sequence
  *   gather           out[o] = x[out_rows[o]]
- *   draw             out[o] = {id of the highest value, its bits, number of values that are not
- *                    finite, id of the drawn value} of x[o], drawn as the step says
- * (engine/draw.h), else the highest; ids that are never text are left out
+ *   draw             out[o] = {id of the highest value, its bits, how many are not finite, drawn
+ * id} of x[o]; drawn as the step says (engine/draw.h), else the highest; ids that are never text
+ * are left out
  *
  * rms(x) = x / sqrt(mean(x^2) + eps). gelu: the tanh form. rope: the rotate-half pairing of element
  * j with j + head_dim/2, angle = position * base^(-2j/head_dim) * angle_scale.

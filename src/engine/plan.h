@@ -76,7 +76,7 @@ typedef struct pd_text_plan_desc {
     uint32_t max_outs; /* rows with logits; equal to max_rows: all of them, in order */
     uint32_t max_seqs;
     uint32_t max_positions;
-    pd_precision precision; /* exact: f32 KV pages, others: f16 */
+    pd_precision precision; /* exact: f32 everywhere, others: f16 KV pages */
     bool keeps_hidden; /* the rows that the head multiplies can be read after a run: pd_plan_hidden
                         */
 } pd_text_plan_desc;

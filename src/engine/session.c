@@ -341,7 +341,7 @@ pd_status pd_session_score(pd_session *s, const uint32_t *ids, size_t n_ids, pd_
 
 static pd_status check_at_hand(const pd_session *s, pd_error *err) {
     if (s->last && s->last_n_rows) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has computed no tokens yet");
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
 }
 
 pd_status pd_session_argmax(pd_session *s, uint32_t *id, pd_error *err) {

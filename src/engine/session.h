@@ -21,8 +21,8 @@ struct pd_session {
     uint32_t *tokens;   /* [n_ctx] the timeline, as far as it is computed */
     pd_step_row *rows;  /* [n_chunk] of the step being made */
     uint32_t *out_rows; /* [n_chunk] */
-    uint32_t (
-        *best)[4];     /* [n_chunk] what draw found: best id, value, non-finite values, drawn id */
+    /* [n_chunk] what draw found: best id, value, non-finite values, drawn id */
+    uint32_t (*best)[4];
     float *logits;     /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
     pd_step last_step; /* for profiles; its tables are made anew */
     const pd_stage *last_stage;

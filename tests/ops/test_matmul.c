@@ -207,8 +207,9 @@ static void reduced_case(pd_precision precision, double max_nmse) {
     const pd_type_info *types = pd_type_list(&n_types);
     for (uint32_t i = 0; i < 3 * n_types; i++) {
         const pd_type_info *t = &types[i / 3];
-        uint32_t n = output_counts[(i + i / 3) % 5];
-        bool geglu = (i + i / 3) % 3 == 2;
+        bool geglu =
+            (i + i / 3) % 3 == 2; /* of some outputs: one near 0 has a large relative error */
+        uint32_t n = geglu ? output_counts[2 + i % 3] : output_counts[(i + i / 3) % 5];
         run_case(&(matmul_case){.family = precision == PD_PRECISION_Q8 ? "matmul q8" : "matmul f16",
                                 .k = a_k(t, i),
                                 .n_tokens = tokens[i % 3],

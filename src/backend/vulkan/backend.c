@@ -27,6 +27,7 @@ pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err
     PD_VK(d->vk.vkAllocateCommandBuffers(d->handle, &alloc, out));
     PD_VK(d->vk.vkBeginCommandBuffer(*out, &begin));
 done:
+    if (status != PD_OK && *out) d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, out);
     return status;
 }
 

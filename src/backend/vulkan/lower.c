@@ -17,8 +17,8 @@ enum {
     GROUPS_PER_AXIS = 65535,
     MAX_CUTS = 64, /* of one operation */
     DRAW_VALUES_PER_PART = 4096,
-    FORBIDDEN_FIRST = 255999,
-    FORBIDDEN_END = 256001
+    FORBIDDEN_FIRST = PD_TOKEN_START_OF_IMAGE,
+    FORBIDDEN_END = PD_TOKEN_END_OF_IMAGE + 1
 };
 
 /* ---- buffers -------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  *
  * A limit is checked before the driver is asked, because drivers answer late and badly: some hand
  * out more than there is and then page, some lose the device. The limit is the user's, else what
- * VK_EXT_memory_budget left when the device was opened, else the device's heap.
+ * VK_EXT_memory_budget left when the device was opened, else the device's heap; of an integrated
+ * GPU half of the machine's memory, if that is more.
  *
  * Memory types are tried in the driver's order by what a use requires and rather avoids. AMD's
  * uncached types, protected and lazily allocated ones are never taken: they need features that are
@@ -65,10 +66,8 @@ void pd_vk_memory_init(pd_vk_memory *m, pd_vk_device *device, uint64_t limit_byt
     uint64_t known = info->memory_free_bytes ? info->memory_free_bytes : info->memory_bytes;
     /* lavapipe reports a heap of 2 GiB whatever the machine has; its memory is the host's */
     if (device->caps.is_software) known = pd_host_memory_bytes();
-    if (info->kind == PD_DEVICE_GPU_INTEGRATED)
-        for (uint32_t i = 0; i < device->memory.memoryHeapCount; i++)
-            if (!(device->memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT))
-                known += device->memory.memoryHeaps[i].size;
+    if (info->kind == PD_DEVICE_GPU_INTEGRATED && known < pd_host_memory_bytes() / 2)
+        known = pd_host_memory_bytes() / 2; /* what drivers call the device's own is often little */
     *m = (pd_vk_memory){.device = device, .limit_bytes = limit_bytes ? limit_bytes : known};
 }
 

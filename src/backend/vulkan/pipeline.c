@@ -381,6 +381,7 @@ pd_status pd_vk_pipeline_declare(pd_vk_pipelines *p, const pd_vk_pipeline_desc *
                                  const pd_vk_pipeline **out, pd_error *err) {
     pd_vk_pipeline *pipeline = NULL;
     pd_status status = declare(p, desc, &pipeline, err);
+    if (status == PD_OK) pipeline->wanted = true;
     *out = pipeline;
     return status;
 }
@@ -437,7 +438,7 @@ static void free_job(build_job *job) {
     *job = (build_job){0};
 }
 
-/* A job of everything that is declared and not built. Frees what it made when memory runs out. */
+/* A job of everything that is wanted and not built. Frees what it made when memory runs out. */
 static pd_status create_job(pd_vk_pipelines *p, uint32_t n_threads, build_job *job, pd_error *err) {
     *job = (build_job){.pipelines = p,
                        .list = pd_alloc(p->n + 1, sizeof(pd_vk_pipeline *)),
@@ -449,7 +450,7 @@ static pd_status create_job(pd_vk_pipelines *p, uint32_t n_threads, build_job *j
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to build pipelines");
     }
     for (uint32_t i = 0; i < p->n; i++)
-        if (!p->list[i]->handle) job->list[job->n++] = p->list[i];
+        if (!p->list[i]->handle && p->list[i]->wanted) job->list[job->n++] = p->list[i];
     return PD_OK;
 }
 
@@ -505,7 +506,10 @@ void pd_vk_pipelines_begin(pd_vk_pipelines *p) {
     if (job->n == 0 || pd_thread_start(builder_main, job, &p->builder, NULL) != PD_OK)
         free_job(job);
     else
-        for (uint32_t i = 0; i < job->n; i++) job->list[i]->in_flight = true;
+        for (uint32_t i = 0; i < job->n; i++) {
+            job->list[i]->in_flight = true;
+            job->list[i]->wanted = false; /* until somebody declares it in earnest */
+        }
 }
 
 void pd_vk_pipelines_stats(pd_vk_pipelines *p, pd_build_stats *out) {

@@ -46,6 +46,7 @@ typedef struct pd_vk_pipeline {
     VkDescriptorSetLayout set_layout;
     pd_vk_pipeline_desc desc;
     char name[96];  /* "matvec(128,2,16,4,1,0)": for profiles and errors */
+    bool wanted;    /* a program waits for it; else it is only expected */
     bool in_flight; /* a thread is building it: `handle` is that thread's */
 } pd_vk_pipeline;
 

@@ -149,6 +149,14 @@ static void destroy_parts(tuner *t) {
     pd_free(t->packed);
 }
 
+/* NaN everywhere: a kernel that writes nothing must not live on the last one's results. */
+static pd_status forget_results(tuner *t, pd_error *err) {
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(t->backend, &cmd, err));
+    t->backend->device->vk.vkCmdFillBuffer(cmd, t->out.handle, 0, VK_WHOLE_SIZE, UINT32_MAX);
+    return pd_vk_finish_once(t->backend, cmd, err);
+}
+
 static pd_status write_x(tuner *t, const pd_vk_product_shape *s, pd_error *err) {
     uint64_t n = count_values(s);
     pd_vk_slice to = {t->x.handle, 0, n / 2 * pd_vk_block_units(s->x_format)};
@@ -289,6 +297,7 @@ static pd_status time_candidate(tuner *t, candidate *c, uint64_t warm_up_ns, pd_
         return PD_OK;
     PD_TRY(bind(t, r.pipeline, &r.set, err));
     PD_TRY(write_x(t, s, err));
+    PD_TRY(forget_results(t, err));
     PD_TRY(time_run(t, &r, warm_up_ns, &ns, err));
     PD_TRY(is_right(t, s, &right, err));
     if (right) c->ns = ns;
@@ -381,7 +390,7 @@ static pd_status tune_all(tuner *t, pd_error *err) {
 /* Another driver, device, set of features or text of a shader asks again. */
 static void name_choice(const pd_vk_device *d, char *out, size_t n) {
     const pd_vk_caps *c = &d->caps;
-    uint64_t texts = TUNING_VERSION;
+    uint64_t texts = pd_hash(PD_VERSION_STRING, strlen(PD_VERSION_STRING)) + TUNING_VERSION;
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         texts = texts * 31 + pd_hash(pd_shader_texts[i].text, strlen(pd_shader_texts[i].text));
     snprintf(out, n, "tuning-%s-%08x-%d%d%d%d-%016llx.bin", d->info.uuid,
@@ -439,9 +448,13 @@ pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err) {
     if (!recall(d, name)) {
         const pd_vk_tuning thumb = d->tuning;
         pd_status status = measure(b, err);
+        b->memory.peak_bytes = pd_vk_memory_total(&b->memory); /* what this took is no model's */
         if (status != PD_OK) d->tuning = thumb;
-        if (status == PD_ERR_MEMORY_DEVICE) return PD_OK;
-        if (status != PD_OK) return status;
+        if (status == PD_ERR_DEVICE_LOST)
+            return pd_error_hint(err, status,
+                                 "PERIDOT_TUNE=off tries no kernels out, PERIDOT_DISABLE=coopmat "
+                                 "leaves matrix units alone");
+        if (status != PD_OK) return PD_OK;
         d->tuning.known = true;
         pd_vk_cache_store(name, &d->tuning, sizeof d->tuning);
     }
