@@ -167,7 +167,8 @@ typedef struct pd_device_speed {
 } pd_device_speed;
 
 /* Opens the device, measures it, best of several repetitions of each, and closes it. Less than a
- * second on a GPU; a second more where its kernels have not been chosen yet. n_threads: as in pd_model_desc. Errors: NO_DEVICE, MEMORY_DEVICE, DEVICE. */
+ * second on a GPU; a second more where its kernels have not been chosen yet. n_threads: as in
+ * pd_model_desc. Errors: NO_DEVICE, MEMORY_DEVICE, DEVICE. */
 pd_status pd_device_measure(const char *device, uint32_t n_threads, pd_device_speed *out,
                             pd_error *err);
 
