@@ -49,6 +49,7 @@ static void run_case(const matmul_case *k) {
     ops_case c = {.family = k->family,
                   .max_nmse = nmse,
                   .max_worst = OPS_WORST_SUM * sqrt(nmse / OPS_NMSE_SUM)};
+    if (k->reduced && k->geglu) c.max_worst *= 3; /* of 65000 products of two normals: 11 to 4.3 */
     int n_text = snprintf(c.text, sizeof c.text, "K %u, %u tokens", k->k, k->n_tokens);
     uint32_t width = 0;
     for (uint32_t i = 0; i < k->n_weights; i++) {

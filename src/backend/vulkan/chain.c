@@ -1,8 +1,8 @@
 /* Chained steps: several in flight, each computing the token that the one before it drew.
  *
  * The last dispatch of a step writes what it drew into the ring, where the host finds it, and into
- * the step buffer, where the next step finds it (draw.comp). The same command buffers can therefore
- * be submitted again before they are done: some steps are always queued ahead, and the device never
+ * the step buffer, where the next step finds it (draw.comp). Equal command buffers can therefore be
+ * submitted before the first is done: some steps are always queued ahead, and the device never
  * waits for the host, which waits for the oldest step alone.
  *
  * When the chain ends, GO in the step buffer is cleared, by the device at a stop token, by the host
@@ -55,12 +55,13 @@ static pd_status submit_step(chain_run *r, pd_error *err) {
     pd_program *p = r->p;
     pd_vk_device *d = p->backend->device;
     pd_status status = PD_OK;
+    uint32_t turn = r->n_submitted % PD_VK_STEPS_IN_FLIGHT;
     for (uint32_t i = 0; i < p->n_segments; i++) {
         VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                                .commandBufferCount = 1,
-                               .pCommandBuffers = &p->segments[i].cmd};
+                               .pCommandBuffers = &p->segments[i].cmds[turn]};
         bool last = i + 1 == p->n_segments;
-        VkFence fence = p->step_fences[r->n_submitted % PD_VK_STEPS_IN_FLIGHT];
+        VkFence fence = p->step_fences[turn];
         PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, last ? fence : VK_NULL_HANDLE));
     }
     r->n_submitted++;

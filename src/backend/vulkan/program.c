@@ -160,7 +160,7 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
     pd_vk_device *d = b->device;
     for (uint32_t i = 0; p->segments && i < p->n_segments; i++) {
         pd_vk_segment *s = &p->segments[i];
-        if (s->cmd) d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, &s->cmd);
+        d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, PD_VK_STEPS_IN_FLIGHT, s->cmds);
         d->vk.vkDestroyFence(d->handle, s->fence, NULL);
     }
     pd_vk_chain_destroy(p);

@@ -40,10 +40,11 @@ typedef struct pd_vk_dispatch {
     pd_vk_range reads[PD_VK_MAX_ACCESS], writes[PD_VK_MAX_ACCESS];
 } pd_vk_dispatch;
 
-/* One command buffer: what is submitted at once. */
+/* What is submitted at once. A program whose steps can be chained has a command buffer for each
+ * step in flight: one that may be pending twice is recorded worse by some drivers. */
 typedef struct pd_vk_segment {
-    uint32_t first, end; /* dispatches */
-    VkCommandBuffer cmd;
+    uint32_t first, end;                         /* dispatches */
+    VkCommandBuffer cmds[PD_VK_STEPS_IN_FLIGHT]; /* all alike; null: only the first is needed */
     VkFence fence;
     bool pending;
 } pd_vk_segment;

@@ -200,28 +200,34 @@ void pd_vk_record_op(const pd_program *p, VkCommandBuffer cmd, uint32_t op_index
     }
 }
 
-static pd_status record_segment(pd_program *p, pd_vk_segment *s, bool last, pd_error *err) {
+static pd_status record_copy(pd_program *p, const pd_vk_segment *s, VkCommandBuffer cmd, bool last,
+                             pd_error *err) {
     pd_vk_device *dev = p->backend->device;
     pd_status status = PD_OK;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    if (p->ring.handle) begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
-    PD_VK(dev->vk.vkBeginCommandBuffer(s->cmd, &begin));
-    record_start(p, s->cmd);
-    record_condition(p, s->cmd);
+    PD_VK(dev->vk.vkBeginCommandBuffer(cmd, &begin));
+    record_start(p, cmd);
+    record_condition(p, cmd);
     uint32_t since = s->first;
     for (uint32_t i = s->first; i < s->end; i++) {
         if (needs_barrier(p, since, i)) {
-            compute_barrier(p, s->cmd);
-            p->n_barriers++;
+            compute_barrier(p, cmd);
+            p->n_barriers += cmd == s->cmds[0];
             since = i;
         }
-        record_dispatch(p, s->cmd, &p->dispatches[i]);
+        record_dispatch(p, cmd, &p->dispatches[i]);
     }
-    if (is_conditional(p)) dev->vk.vkCmdEndConditionalRenderingEXT(s->cmd);
-    if (last) record_readback(p, s->cmd);
-    PD_VK(dev->vk.vkEndCommandBuffer(s->cmd));
+    if (is_conditional(p)) dev->vk.vkCmdEndConditionalRenderingEXT(cmd);
+    if (last) record_readback(p, cmd);
+    PD_VK(dev->vk.vkEndCommandBuffer(cmd));
 done:
     return status;
+}
+
+static pd_status record_segment(pd_program *p, const pd_vk_segment *s, bool last, pd_error *err) {
+    for (uint32_t i = 0; i < PD_VK_STEPS_IN_FLIGHT && s->cmds[i]; i++)
+        PD_TRY(record_copy(p, s, s->cmds[i], last, err));
+    return PD_OK;
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */
@@ -239,8 +245,9 @@ static pd_status create_segment(pd_program *p, pd_vk_segment *s, pd_error *err) 
     pd_status status = PD_OK;
     VkCommandBufferAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                          .commandPool = p->backend->command_pool,
-                                         .commandBufferCount = 1};
-    PD_VK(dev->vk.vkAllocateCommandBuffers(dev->handle, &alloc, &s->cmd));
+                                         .commandBufferCount =
+                                             p->ring.handle ? PD_VK_STEPS_IN_FLIGHT : 1};
+    PD_VK(dev->vk.vkAllocateCommandBuffers(dev->handle, &alloc, s->cmds));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     PD_VK(dev->vk.vkCreateFence(dev->handle, &fence, NULL, &s->fence));
 done:

@@ -100,7 +100,7 @@ static pd_status segment_submit(pd_program *p, pd_vk_segment *s, pd_error *err) 
     pd_status status = PD_OK;
     VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                            .commandBufferCount = 1,
-                           .pCommandBuffers = &s->cmd};
+                           .pCommandBuffers = &s->cmds[0]};
     PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, s->fence));
     s->pending = true;
 done:
