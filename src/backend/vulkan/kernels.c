@@ -69,7 +69,7 @@ static bool is_quantised(uint32_t wtype) {
     return wtype >= PD_W_Q4_0;
 }
 
-/* Integers need quantised weights on both sides; packed halves pay where quants become halves for
+/* Integers need quantised weights; packed halves pay where quants become halves for
  * free. What is left reads any format and computes in f32. */
 static const char *matvec_shader(const pd_vk_product_shape *s) {
     if (!is_quantised(s->wtype) || s->x_format == PD_X_F32) return "matvec";
@@ -89,7 +89,8 @@ static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t 
     return m;
 }
 
-/* Few weight rows: more lanes along K, so that there are enough invocations to fill a GPU. */
+/* Few weight rows: fewer of them to an invocation and more lanes along K, so that there are enough
+ * invocations to fill a GPU. */
 static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_shape *s) {
     enum { ENOUGH_INVOCATIONS = 65536 }; /* 100 compute units with 5 or 10 subgroups each */
     uint32_t wg = 128, lanes = d->tuning.lanes, rows = d->tuning.rows;

@@ -497,12 +497,11 @@ static void join_builder(pd_vk_pipelines *p) {
     free_job(&p->background);
 }
 
-/* One processor is left to the caller. */
+/* On all processors: the caller waits for the file and the device most of the time. */
 void pd_vk_pipelines_begin(pd_vk_pipelines *p) {
     build_job *job = &p->background;
     join_builder(p);
-    uint32_t n_threads = pd_cpu_count() > 1 ? pd_cpu_count() - 1 : 1;
-    if (create_job(p, n_threads, job, NULL) != PD_OK) return;
+    if (create_job(p, pd_cpu_count(), job, NULL) != PD_OK) return;
     if (job->n == 0 || pd_thread_start(builder_main, job, &p->builder, NULL) != PD_OK)
         free_job(job);
     else

@@ -8,9 +8,9 @@
 
 #include "backend/vulkan/backend.h"
 
-/* Fills b->device->tuning, from the cache or by measuring: about a second, most of it the driver's
- * compiler. Software devices, and devices without room or on which something fails, keep the rules
- * of thumb. Errors: DEVICE_LOST, ARGUMENT (PERIDOT_TUNE). */
+/* Fills b->device->tuning, from the cache or by measuring, most of which is the driver's compiler.
+ * Software devices, and devices without room or on which something fails, keep the rules of thumb.
+ * Errors: DEVICE_LOST, ARGUMENT (PERIDOT_TUNE). */
 pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err);
 
 #endif
