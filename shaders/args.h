@@ -63,13 +63,24 @@
 #define PD_X_I16       2
 #define PD_X_F16_SCALE 16.0 /* a stored half is value / 16: Gemma's activations pass 65504 */
 
-/* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table */
+/* What a product does with its sums before they are stored, specialisation constant EPILOGUE; see
+ * epilogue.glsl. */
+#define PD_E_NONE      0
+#define PD_E_GEGLU     1
+#define PD_E_BIAS      2 /* this one and those that follow add the bias */
+#define PD_E_BIAS_GELU 3
+#define PD_E_BIAS_ADD  4
+
+/* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table; given[r] for rows
+ * without a token */
 struct pd_args_embed {
     PD_U32 n_blocks;    /* of 32 values, per row */
     PD_U32 slice_first; /* token of the slice's row 0 */
     PD_U32 slice_rows;
+    PD_U32 copies; /* not 0: this dispatch copies the given rows */
     PD_F32 scale;
 };
+#define PD_NO_TOKEN 0xffffffffu
 
 /* norm: RMS norm of rows of width4 * 4 values */
 struct pd_args_norm {
@@ -78,9 +89,25 @@ struct pd_args_norm {
     PD_F32 eps;
 };
 
+/* layernorm: rows of values4 * 4 values, with zeros behind them up to stride4 * 4 */
+struct pd_args_layernorm {
+    PD_U32 values4, stride4;
+    PD_F32 inv_width;
+    PD_F32 eps;
+};
+
+/* pool_norm: out[o] = RMS norm of the mean of the o-th square of pool x pool rows of a grid */
+struct pd_args_pool_norm {
+    PD_U32 values4, stride4;
+    PD_U32 grid, pool;
+    PD_F32 inv_width, inv_count;
+    PD_F32 eps;
+};
+
 /* matvec, matmul: out[r][out_first + n] = w[n] . x[r] */
 struct pd_args_matmul {
     PD_U32 n_weight_rows;
+    PD_U32 n_zeros;    /* columns behind the last weight row's that are set to 0 */
     PD_U32 n_blocks;   /* K / 32 */
     PD_U32 n_rows;     /* most rows of x: what lies behind is never touched */
     PD_U32 out_stride; /* values per output row */
@@ -107,10 +134,12 @@ struct pd_args_attention {
     PD_U32 n_splits;      /* of the positions; above 1 they meet in `partial` */
     PD_U32 n_head_groups; /* workgroups per KV head */
     PD_U32 first_tile;    /* where this dispatch begins */
+    PD_U32 out_stride4;   /* of a row of the result; zeros behind its heads */
 };
 
 struct pd_args_merge {
     PD_U32 n_heads, n_splits;
+    PD_U32 out_stride4;
 };
 
 struct pd_args_gather {

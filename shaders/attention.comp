@@ -30,7 +30,7 @@ layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: HEAD_DIM is a mu
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
 layout(std430, binding = 1) readonly buffer Q { vec4 q[]; };        // [rows][heads][hd / 4]
-#define STORE_BINDING 2 // [rows][heads][hd / 4]
+#define STORE_BINDING 2 // [rows][out_stride4]
 layout(std430, binding = 3) readonly buffer K { uvec4 k_chunks[]; };
 layout(std430, binding = 4) readonly buffer V { uvec2 v_pairs[]; }; // 8 bytes: half a chunk
 layout(std430, binding = 5) coherent buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
@@ -42,13 +42,14 @@ layout(push_constant) uniform Push { pd_args_attention args; };
 
 const uint TQ = TILE_ROWS * HEADS;
 const uint QUADS = HEAD_DIM / 4u;
+const uint Q_STRIDE = CHUNKS * CHUNK / 4u; // of a query in shared memory: as long as a key with its padding
 const uint TL = TQ / Q_PARTS; // queries of an invocation
 const uint K_PARTS = WG / PD_SHADER_PAGE / Q_PARTS;
 const uint V_PARTS = WG / QUADS / Q_PARTS;
 const uint IN_FLIGHT = TL > 4u ? 1u : 4u; // loads of an invocation; many queries need the registers
 const float LOWEST = -3.0e38; // stands for "nothing seen yet"; never taken as a difference's left side
 
-shared vec4 tile_q[TQ * QUADS];                     // later: sums of the V parts
+shared vec4 tile_q[TQ * Q_STRIDE];                  // later: sums of the V parts
 shared float scores[K_PARTS * TQ * PD_SHADER_PAGE]; // then, in part 0: softmax weights
 shared float lane_max[TQ * 8u], lane_sum[TQ * 8u];
 shared float maximum[TQ], total[TQ], correction[TQ];
@@ -65,6 +66,11 @@ struct Tile {
 };
 
 bool query_exists(Tile t, uint i) { return i / HEADS < t.n_rows && i % HEADS < t.n_heads; }
+
+// Where quad of query i's result goes.
+uint output_at(Tile t, uint i, uint quad) {
+    return (t.first_row + i / HEADS) * args.out_stride4 + (t.first_head + i % HEADS) * QUADS + quad;
+}
 
 uint query_index(Tile t, uint i) { // into [rows][heads]
     return (t.first_row + i / HEADS) * args.n_heads + t.first_head + i % HEADS;
@@ -96,9 +102,10 @@ Tile read_tile() {
 }
 
 void load_queries(Tile t) {
-    for (uint i = gl_LocalInvocationID.x; i < TQ * QUADS; i += WG) {
-        uint n = i / QUADS;
-        tile_q[i] = query_exists(t, n) ? q[query_index(t, n) * QUADS + i % QUADS] : vec4(0.0);
+    for (uint i = gl_LocalInvocationID.x; i < TQ * Q_STRIDE; i += WG) {
+        uint n = i / Q_STRIDE, quad = i % Q_STRIDE;
+        bool exists = query_exists(t, n) && quad < QUADS;
+        tile_q[i] = exists ? q[query_index(t, n) * QUADS + quad] : vec4(0.0);
     }
     uint i = gl_LocalInvocationID.x;
     if (i < TQ) {
@@ -116,12 +123,12 @@ void load_queries(Tile t) {
 void add_scores(inout float s[TL], uvec4 raw, uint first, uint c) {
     if (KV_F32 != 0u) {
         vec4 k0 = uintBitsToFloat(raw);
-        [[unroll]] for (uint i = 0u; i < TL; i++) s[i] += dot(tile_q[(first + i) * QUADS + c], k0);
+        [[unroll]] for (uint i = 0u; i < TL; i++) s[i] += dot(tile_q[(first + i) * Q_STRIDE + c], k0);
     } else {
         vec4 k0 = vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y));
         vec4 k1 = vec4(unpackHalf2x16(raw.z), unpackHalf2x16(raw.w));
         [[unroll]] for (uint i = 0u; i < TL; i++) {
-            uint at = (first + i) * QUADS + 2u * c;
+            uint at = (first + i) * Q_STRIDE + 2u * c;
             s[i] += dot(tile_q[at], k0) + dot(tile_q[at + 1u], k1);
         }
     }
@@ -223,8 +230,17 @@ void store_merged(Tile t) {
         bool exists = i < TQ && query_exists(t, i);
         vec4 v = vec4(0.0);
         if (exists) v = merged(partial_at(t, i), args.n_splits, quad);
-        store4(exists, query_index(t, i) * QUADS + quad, v);
+        store4(exists, output_at(t, i, quad), v);
     }
+}
+
+// Zeros behind the heads of the tile's rows, by the workgroup that has the last head.
+void store_padding(Tile t) {
+    uint end = args.n_heads * QUADS;
+    if (YTYPE == PD_X_I16 || args.out_stride4 == end || t.first_head + t.n_heads != args.n_heads) return;
+    uint n = args.out_stride4 - end;
+    for (uint i = gl_LocalInvocationID.x; i < t.n_rows * n; i += WG)
+        store4(true, (t.first_row + i / n) * args.out_stride4 + end + i % n, vec4(0.0));
 }
 
 vec4 acc[TL]; // of this invocation's queries, 4 dimensions
@@ -284,10 +300,11 @@ void main() {
     }
     reduce_values(first, quad, part);
 
+    store_padding(t);
     bool stores = part == 0u, splits = args.n_splits > 1u;
     [[unroll]] for (uint i = 0u; i < TL; i++) {
         bool exists = stores && query_exists(t, first + i);
-        if (!splits) store4(exists, query_index(t, first + i) * QUADS + quad, acc[i] / total[first + i]);
+        if (!splits) store4(exists, output_at(t, first + i, quad), acc[i] / total[first + i]);
         else if (exists) store_partial(t, first + i, quad, acc[i]);
     }
     if (MERGE != 0u && splits && arrive(args.n_heads / args.group * args.n_head_groups)) store_merged(t);

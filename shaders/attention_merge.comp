@@ -10,7 +10,7 @@ layout(constant_id = 1) const uint HEAD_DIM = 256;
 layout(constant_id = 2) const uint YTYPE = PD_X_F32;
 
 layout(std430, binding = 0) readonly buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
-#define STORE_BINDING 1 // [rows][heads][hd / 4]
+#define STORE_BINDING 1 // [rows][out_stride4]
 layout(push_constant) uniform Push { pd_args_merge args; };
 
 #include "store.glsl"
@@ -24,6 +24,7 @@ void main() {
     for (uint first = 0u; first < QUADS; first += WG) {
         uint quad = first + gl_LocalInvocationID.x;
         vec4 v = quad < QUADS ? merged(splits, args.n_splits, quad) : vec4(0.0);
-        store4(quad < QUADS, query * QUADS + quad, v);
+        uint at = gl_WorkGroupID.y * args.out_stride4 + gl_WorkGroupID.x * QUADS + quad;
+        store4(quad < QUADS, at, v);
     }
 }

@@ -21,7 +21,7 @@ layout(constant_id = 2) const uint BM = 64;
 layout(constant_id = 3) const uint BN = 64;
 layout(constant_id = 4) const uint WM = 32; // a multiple of C_M
 layout(constant_id = 5) const uint WN = 32; // a multiple of C_N
-layout(constant_id = 6) const uint GEGLU = 0;
+layout(constant_id = 6) const uint EPILOGUE = PD_E_NONE;
 layout(constant_id = 7) const uint STAGES = 2;
 layout(constant_id = 8) const uint SUBGROUP = 32;
 layout(constant_id = 9) const uint A_M = 16; // 8 or 16, like all that follow
@@ -30,14 +30,15 @@ layout(constant_id = 11) const uint B_K = 16;
 layout(constant_id = 12) const uint B_N = 16;
 layout(constant_id = 13) const uint C_M = 16;
 layout(constant_id = 14) const uint C_N = 16;
-layout(constant_id = 15) const uint YTYPE = PD_X_F32; // or PD_X_F16: GEGLU, weight rows in eights
+layout(constant_id = 15) const uint YTYPE = PD_X_F32; // or PD_X_F16: outputs in fours
 
 layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]
-layout(std430, binding = 1) writeonly buffer Out { float y[]; };  // [rows][out_stride]
+layout(std430, binding = 1) buffer Out { float y[]; };            // [rows][out_stride]
 layout(std430, binding = 1) writeonly buffer OutF16 { uvec2 out_f16[]; };
 layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
 layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
 layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
+layout(std430, binding = 5) readonly buffer Bias { float bias[]; };
 layout(push_constant) uniform Push { pd_args_matmul args; };
 
 const uint STRIDE = 5u;
@@ -49,7 +50,7 @@ const uint TILES_M = WM / C_M, TILES_N = WN / C_N, MAT_SUMS = TILES_M * TILES_N;
 
 #include "coopmat.glsl"
 #include "weights.glsl"
-#include "gelu.glsl"
+#include "epilogue.glsl"
 #include "halves.glsl"
 
 // A block of weights is decoded by two invocations, a block of x copied by four.
@@ -90,29 +91,34 @@ void put_x(uint item, uint stage, uvec4 v) {
     mat_b[(stage * BN + item / 4u) * STRIDE + (item & 3u)] = v;
 }
 
-float geglu(uint at) {
-    return gelu(mat_c[at] * PD_X_F16_SCALE) * (mat_c[at + 1u] * PD_X_F16_SCALE);
+// One output of the subgroup's C: its weight row o (of GEGLU's two, the first) at mat_c[c].
+float result(uint c, uint o, uint at) {
+    float v = mat_c[c] * PD_X_F16_SCALE;
+    if (IS_GEGLU) return gelu(v) * (mat_c[c + 1u] * PD_X_F16_SCALE);
+    return o < args.n_weight_rows ? finished(v, o, at) : 0.0;
 }
 
-// As store_results: 8 weight rows are 4 outputs.
-void store_halves(uint at, uint first_m, uint first_n) {
-    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / 8u; i += SUBGROUP) {
-        uint o = first_m + i * 8u % C_M, row = first_n + i * 8u / C_M, c = at + i * 8u;
-        if (o >= args.n_weight_rows || row >= args.n_rows) continue;
-        vec4 v = vec4(geglu(c), geglu(c + 2u), geglu(c + 4u), geglu(c + 6u));
-        out_f16[(row * args.out_stride + args.out_first + o / 2u) / 4u] = halves_of(v);
+const uint STEP = IS_GEGLU ? 2u : 1u; // weight rows per output: gate and up lie next to each other
+
+// The subgroup's C at mat_c[first]: results of weight rows first_m.. for rows first_n.. of x.
+void store_results(uint first, uint first_m, uint first_n) {
+    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / STEP; i += SUBGROUP) {
+        uint o = first_m + i * STEP % C_M, row = first_n + i * STEP / C_M;
+        if (o >= args.n_weight_rows + args.n_zeros || row >= args.n_rows) continue;
+        uint at = output_at(row, o / STEP);
+        y[at] = result(first + i * STEP, o, at);
     }
 }
 
-// The subgroup's C at mat_c[at]: results of weight rows first_m.. for rows first_n.. of x.
-void store_results(uint at, uint first_m, uint first_n) {
-    const uint step = GEGLU == 0u ? 1u : 2u; // gate and up lie next to each other
-    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / step; i += SUBGROUP) {
-        uint o = first_m + i * step % C_M, row = first_n + i * step / C_M;
-        if (o >= args.n_weight_rows || row >= args.n_rows) continue;
-        uint c = at + i * step;
-        float v = GEGLU == 0u ? mat_c[c] * PD_X_F16_SCALE : geglu(c);
-        y[row * args.out_stride + args.out_first + o / step] = v;
+// The same, four outputs at a time, as halves.
+void store_halves(uint first, uint first_m, uint first_n) {
+    const uint rows = 4u * STEP;
+    for (uint i = gl_SubgroupInvocationID; i < C_M * C_N / rows; i += SUBGROUP) {
+        uint o = first_m + i * rows % C_M, row = first_n + i * rows / C_M;
+        if (o >= args.n_weight_rows + args.n_zeros || row >= args.n_rows) continue;
+        vec4 v;
+        UNROLL for (uint e = 0u; e < 4u; e++) v[e] = result(first + i * rows + e * STEP, o + e * STEP, 0u);
+        out_f16[output_at(row, o / STEP) / 4u] = halves_of(v);
     }
 }
 

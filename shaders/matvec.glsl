@@ -18,17 +18,18 @@ layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
 layout(constant_id = 2) const uint LANES = 16; // power of two
 layout(constant_id = 3) const uint ROWS = 4;   // even with GEGLU
 layout(constant_id = 4) const uint COLS = 1;
-layout(constant_id = 5) const uint GEGLU = 0;
+layout(constant_id = 5) const uint EPILOGUE = PD_E_NONE;
 layout(constant_id = 6) const uint XTYPE = PD_X_F32;
-layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: GEGLU, and 32 outputs to a workgroup
+layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: 32 outputs to a workgroup
 layout(constant_id = 8) const uint STEP = 1;         // columns at a time: more take more registers
 
 #define STORE_BINDING 1
 layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [cols][n_blocks]
-layout(std430, binding = 1) writeonly buffer Out { float y[]; };  // [cols][out_stride]
+layout(std430, binding = 1) buffer Out { float y[]; };            // [cols][out_stride]
 layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
 layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
 layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
+layout(std430, binding = 5) readonly buffer Bias { float bias[]; };
 layout(push_constant) uniform Push { pd_args_matmul args; };
 
 #include "weights.glsl"
@@ -40,11 +41,11 @@ layout(push_constant) uniform Push { pd_args_matmul args; };
 #else
 #include "dot_f32.glsl"
 #endif
-#include "gelu.glsl"
+#include "epilogue.glsl"
 #include "store.glsl"
 
 const uint GROUPS = WG / LANES;
-const uint OUTS = GEGLU != 0u ? ROWS / 2u : ROWS; // of a row group
+const uint OUTS = IS_GEGLU ? ROWS / 2u : ROWS; // of a row group
 const uint CELLS = ROWS * COLS;
 shared float sums[CELLS * WG]; // [row, col][group][lane]
 
@@ -93,33 +94,36 @@ void reduce(uint lane) {
     }
 }
 
-// Output o of the workgroup (of GROUPS * OUTS) in column c.
-float result(uint o, uint c) {
+// Output o of the workgroup (of GROUPS * OUTS) in column c; its first one is the matrix' first_out-th.
+float result(uint first_out, uint o, uint first_col, uint c) {
     uint group = o / OUTS, r = o % OUTS;
-    if (GEGLU == 0u) return sums[(r * COLS + c) * WG + group * LANES];
+    if (first_out + o >= output_count()) return 0.0;
+    if (!IS_GEGLU)
+        return finished(sums[(r * COLS + c) * WG + group * LANES], first_out + o,
+                        output_at(first_col + c, first_out + o));
     float gate = sums[(2u * r * COLS + c) * WG + group * LANES];
     float up = sums[((2u * r + 1u) * COLS + c) * WG + group * LANES];
     return gelu(gate) * up;
 }
 
-void store_values(uint first_out, uint n_outs, uint first_col) {
+void store_values(uint first_out, uint end, uint first_col) {
     for (uint i = gl_LocalInvocationID.x; i < GROUPS * OUTS * COLS; i += WG) {
         uint o = i % (GROUPS * OUTS), c = i / (GROUPS * OUTS);
-        if (first_col + c < args.n_rows && first_out + o < n_outs)
-            y[(first_col + c) * args.out_stride + args.out_first + first_out + o] = result(o, c);
+        if (first_col + c < args.n_rows && first_out + o < end)
+            y[output_at(first_col + c, first_out + o)] = result(first_out, o, first_col, c);
     }
 }
 
 // Whole blocks, for the next product: 8 invocations with 4 values each.
-void store_blocks(uint first_out, uint n_outs, uint first_col) {
+void store_blocks(uint first_out, uint end, uint first_col) {
     const uint QUADS = GROUPS * OUTS / 4u;
     for (uint first = 0u; first < QUADS * COLS; first += WG) {
         uint i = first + gl_LocalInvocationID.x, o = 4u * (i % QUADS), c = i / QUADS;
-        bool exists = i < QUADS * COLS && first_col + c < args.n_rows && first_out + o < n_outs;
+        bool exists = i < QUADS * COLS && first_col + c < args.n_rows && first_out + o < end;
         vec4 v = vec4(0.0);
         if (exists)
-            [[unroll]] for (uint e = 0u; e < 4u; e++) v[e] = result(o + e, c);
-        store4(exists, ((first_col + c) * args.out_stride + args.out_first + first_out + o) / 4u, v);
+            [[unroll]] for (uint e = 0u; e < 4u; e++) v[e] = result(first_out, o + e, first_col, c);
+        store4(exists, output_at(first_col + c, first_out + o) / 4u, v);
     }
 }
 
@@ -142,8 +146,7 @@ void main() {
     }
     reduce(lane);
 
-    uint n_outs = GEGLU != 0u ? args.n_weight_rows / 2u : args.n_weight_rows;
-    uint first_out = workgroup_index() * GROUPS * OUTS;
-    if (YTYPE == PD_X_F32) store_values(first_out, n_outs, first_col);
-    else store_blocks(first_out, n_outs, first_col);
+    uint first_out = workgroup_index() * GROUPS * OUTS, end = output_count() + args.n_zeros;
+    if (YTYPE == PD_X_F32) store_values(first_out, end, first_col);
+    else store_blocks(first_out, end, first_col);
 }

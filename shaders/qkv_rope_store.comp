@@ -1,5 +1,5 @@
-// qkv_rope_store: per-head RMS norm, rotation, and the page write, between the QKV product and
-// attention. One workgroup per (head, row): query heads go to `q`, key and value heads to their page.
+// qkv_rope_store: per-head RMS norm, rotation (or neither: PLAIN), and the page write, between the QKV
+// product and attention. One workgroup per (head, row): query heads go to `q`, key and value heads to their page.
 //
 // Invocation i has the elements 2 i, 2 i + 1 and their partners at + HEAD_DIM / 2 (rotate-half pairs).
 // Angles are kept in turns as 32-bit fractions of a 64-bit product, exact for every position on every
@@ -12,6 +12,7 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 64; // >= HEAD_DIM / 4, power of two
 layout(constant_id = 1) const uint HEAD_DIM = 256;
 layout(constant_id = 2) const uint KV_F32 = 0;
+layout(constant_id = 3) const uint PLAIN = 0; // neither norm nor rotation
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
 layout(std430, binding = 1) readonly buffer Qkv { vec2 qkv[]; };      // [rows][heads + 2 kv][hd / 2]
@@ -64,6 +65,14 @@ void store_v(uint page, uint head, uint slot, uint element, vec2 v) {
     }
 }
 
+// Zeros behind a head of 4 dimensions too few for its last chunk.
+void store_padding(bool is_v, uint page, uint head, uint slot) {
+    if (HEAD_DIM % CHUNK == 0u || gl_LocalInvocationID.x >= 2u) return;
+    uint element = HEAD_DIM + 2u * gl_LocalInvocationID.x;
+    if (is_v) store_v(page, head, slot, element, vec2(0.0));
+    else store_k(page, head, slot, element, vec2(0.0));
+}
+
 void main() {
     uint i = gl_LocalInvocationID.x, row = gl_WorkGroupID.y;
     uint at_row = PD_STEP_ROWS + 4u * row;
@@ -80,10 +89,12 @@ void main() {
         lo = qkv[from + i];
         hi = qkv[from + PAIRS + i];
     }
-    float inv = inversesqrt(workgroup_sum(dot(lo, lo) + dot(hi, hi)) / float(HEAD_DIM) + args.eps);
+    float inv = 0.0;
+    if (PLAIN == 0u)
+        inv = inversesqrt(workgroup_sum(dot(lo, lo) + dot(hi, hi)) / float(HEAD_DIM) + args.eps);
     if (i >= PAIRS) return;
 
-    if (!is_v) {
+    if (PLAIN == 0u && !is_v) {
         uint w = is_q ? 0u : HALF;
         lo *= inv * norm_weight[w + i];
         hi *= inv * norm_weight[w + PAIRS + i];
@@ -101,6 +112,7 @@ void main() {
     }
     uint page = step_words[args.table_at + seq * args.table_stride + position / PD_SHADER_PAGE];
     uint slot = position % PD_SHADER_PAGE;
+    store_padding(is_v, page, kv, slot);
     if (is_v) {
         store_v(page, kv, slot, 2u * i, lo);
         store_v(page, kv, slot, HALF + 2u * i, hi);

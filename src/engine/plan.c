@@ -84,6 +84,17 @@ static void print_tensor(const pd_tensor *t, pd_bytes *out) {
     pd_bytes_printf(out, "]");
 }
 
+static const char *epilogue_text(pd_epilogue e) {
+    switch (e) {
+    case PD_EPILOGUE_NONE: return "";
+    case PD_EPILOGUE_GEGLU: return " geglu";
+    case PD_EPILOGUE_BIAS: return " bias";
+    case PD_EPILOGUE_BIAS_GELU: return " bias gelu";
+    case PD_EPILOGUE_BIAS_ADD: return " bias add";
+    }
+    return "";
+}
+
 /* What an operation has besides buffers: its weights and constants. */
 static void print_arguments(const pd_op *op, pd_bytes *out) {
     switch (op->kind) {
@@ -98,9 +109,22 @@ static void print_arguments(const pd_op *op, pd_bytes *out) {
     case PD_OP_MATMUL:
         for (uint32_t i = 0; i < op->matmul.n_weights; i++)
             print_tensor(op->matmul.weights[i], out);
-        if (op->matmul.epilogue == PD_EPILOGUE_GEGLU) pd_bytes_printf(out, " geglu");
+        pd_bytes_printf(out, "%s", epilogue_text(op->matmul.epilogue));
+        break;
+    case PD_OP_LAYERNORM:
+        print_tensor(op->layernorm.weight, out);
+        print_tensor(op->layernorm.bias, out);
+        break;
+    case PD_OP_POOL_NORM:
+        print_tensor(op->pool_norm.weight, out);
+        pd_bytes_printf(out, " %ux%u of %ux%u", op->pool_norm.pool, op->pool_norm.pool,
+                        op->pool_norm.grid, op->pool_norm.grid);
         break;
     case PD_OP_QKV_ROPE_STORE:
+        if (!op->qkv.q_weight) {
+            pd_bytes_printf(out, " q_scale=%g", (double)op->qkv.q_scale);
+            break;
+        }
         pd_bytes_printf(out, " base=%g angle_scale=%g q_scale=%g", (double)op->qkv.rope_base,
                         (double)op->qkv.angle_scale, (double)op->qkv.q_scale);
         break;

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "engine/op.h"
+#include "model/vision_weights.h"
 #include "model/weights.h"
 
 typedef enum pd_rows_of { PD_ROWS_TOKENS, PD_ROWS_OUTPUTS } pd_rows_of;
@@ -26,7 +27,8 @@ typedef enum pd_buf_role {
 typedef struct pd_buf {
     char name[24];
     pd_rows_of rows_of;
-    uint32_t width; /* 4-byte values per row: float, except draw's words */
+    uint32_t width; /* 4-byte values per row: float, except draw's words. What products read is a
+                       multiple of 32, with zeros behind the values where there are fewer */
     pd_buf_role role;
     uint32_t first_op, last_op; /* set by finish */
     uint64_t bytes, offset;     /* in the scratch arena; set by finish */
@@ -79,11 +81,19 @@ typedef struct pd_text_plan_desc {
     pd_precision precision; /* exact: f32 everywhere, others: f16 KV pages */
     bool keeps_hidden; /* the rows that the head multiplies can be read after a run: pd_plan_hidden
                         */
+    bool takes_given;  /* has an input "given" [rows, H]: the embeddings of PD_TOKEN_GIVEN's rows */
 } pd_text_plan_desc;
 
 /* Gemma 3's forward pass. Outputs: "logits" [outs, n_vocab] and "best" [outs, 4]. */
 pd_status pd_plan_text(const pd_config *config, const pd_weights *weights,
                        const pd_text_plan_desc *desc, pd_plan *out, pd_error *err);
+/* SigLIP and Gemma 3's projector, for one image. Rows are patches; row r of the step is token r at
+ * position r and sees all of them. Input: "patches" [grid * grid, round_up(3 * patch * patch, 32)],
+ * normalised pixels in the order (channel, y, x), zeros behind them. Output: "image" [n_tokens, H].
+ * The KV pages hold one layer's K and V at a time. */
+pd_status pd_plan_vision(const pd_vision_config *config, const pd_vision_weights *weights,
+                         pd_precision precision, pd_plan *out, pd_error *err);
+
 /* [outs, H]: the final norm of the output rows. */
 pd_buf_id pd_plan_hidden(const pd_plan *p);
 

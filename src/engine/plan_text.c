@@ -1,6 +1,6 @@
 /* Gemma 3's forward pass, as a plan. This file is the model; everything else makes it run.
  *
- *     h = embed(tokens) * sqrt(H)
+ *     h = embed(tokens) * sqrt(H), or the row of an image, unscaled
  *     x = norm(h)
  *     per layer:  qkv  = Wq x | Wk x | Wv x
  *                 q    = rope(norm(q)) * scale;   K, V pages <- rope(norm(k)), v
@@ -22,6 +22,7 @@
 
 /* The buffers that all layers share. */
 typedef struct text_bufs {
+    pd_buf_id given;  /* [rows, H] rows of images, as the host puts them in; or none */
     pd_buf_id h;      /* [rows, H] residual stream */
     pd_buf_id x;      /* [rows, H] normalised input of the next matrices */
     pd_buf_id qkv;    /* [rows, (heads + 2 kv_heads) * head_dim] */
@@ -50,6 +51,9 @@ static text_bufs add_bufs(pd_plan *p, const pd_config *c, const pd_text_plan_des
         .logits = pd_plan_add_buf(p, "logits", PD_ROWS_OUTPUTS, c->n_vocab, PD_BUF_OUTPUT),
         .best = pd_plan_add_buf(p, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT),
     };
+    b.given = desc->takes_given
+                  ? pd_plan_add_buf(p, "given", PD_ROWS_TOKENS, c->n_embd, PD_BUF_INPUT)
+                  : PD_BUF_NONE;
     b.x_out = all_rows_are_outputs
                   ? b.x
                   : pd_plan_add_buf(p, "x_out", PD_ROWS_OUTPUTS, c->n_embd, hidden);
@@ -89,10 +93,12 @@ static void add_attention(pd_plan *p, int32_t layer, const text_bufs *b, const p
                                   .eps = c->norm_eps,
                                   .rope_base = global ? c->rope_base_global : c->rope_base_local,
                                   .angle_scale = global ? c->rope_scale_global : 1.0f,
-                                  .q_scale = c->attn_scale};
+                                  .q_scale = c->attn_scale,
+                                  .kv_layer = (uint32_t)layer};
     pd_plan_add_op(p, layer, "rope_store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
 
-    pd_op_attention attention = {.q = b->q, .out = b->attn, .window = global ? 0 : c->window};
+    pd_op_attention attention = {
+        .q = b->q, .out = b->attn, .window = global ? 0 : c->window, .kv_layer = (uint32_t)layer};
     pd_plan_add_op(p, layer, "attention",
                    &(pd_op){.kind = PD_OP_ATTENTION, .attention = attention});
     add_matmul(p, layer, "attn_out", b->attn, b->branch, w->attn_output);
@@ -152,7 +158,8 @@ pd_status pd_plan_text(const pd_config *c, const pd_weights *w, const pd_text_pl
     pd_plan_init(out, &d);
     text_bufs b = add_bufs(out, c, desc);
 
-    pd_op_embed embed = {.table = w->token_embd, .out = b.h, .scale = c->embd_scale};
+    pd_op_embed embed = {
+        .table = w->token_embd, .given = b.given, .out = b.h, .scale = c->embd_scale};
     pd_plan_add_op(out, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});
     pd_op_norm first = {.x = b.h,
                         .residual = PD_BUF_NONE,

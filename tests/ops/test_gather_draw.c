@@ -149,7 +149,7 @@ static void small_init(small_plan *s) {
     s->picked = pd_plan_add_buf(&s->plan, "picked", PD_ROWS_OUTPUTS, WIDTH, PD_BUF_OUTPUT);
     s->logits = pd_plan_add_buf(&s->plan, "logits", PD_ROWS_OUTPUTS, N_VOCAB, PD_BUF_OUTPUT);
     s->best = pd_plan_add_buf(&s->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
-    pd_op_embed embed = {.table = table, .out = s->x, .scale = 2.0f};
+    pd_op_embed embed = {.table = table, .given = PD_BUF_NONE, .out = s->x, .scale = 2.0f};
     pd_op_norm norm = {.x = s->x,
                        .residual = PD_BUF_NONE,
                        .out = s->y,

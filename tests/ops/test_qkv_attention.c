@@ -276,9 +276,11 @@ static void add_layer(setting *g, pd_plan *plan, int32_t layer) {
                                   .k_weight = ops_tensor(PD_TYPE_F32, 0, s->head_dim, 1.0f),
                                   .rope_base = layer ? 1e6f : 1e4f,
                                   .angle_scale = layer ? 0.125f : 1.0f,
-                                  .q_scale = 2.0f / sqrtf((float)s->head_dim)};
+                                  .q_scale = 2.0f / sqrtf((float)s->head_dim),
+                                  .kv_layer = (uint32_t)layer};
     pd_plan_add_op(plan, layer, "store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
-    pd_op_attention attention = {.q = q, .out = out, .window = layer ? 0 : s->window};
+    pd_op_attention attention = {
+        .q = q, .out = out, .window = layer ? 0 : s->window, .kv_layer = (uint32_t)layer};
     pd_plan_add_op(plan, layer, "attention",
                    &(pd_op){.kind = PD_OP_ATTENTION, .attention = attention});
     g->outs[g->n_outs++] = q;

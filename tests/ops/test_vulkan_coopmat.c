@@ -91,11 +91,11 @@ static void write_x(float *x, size_t n, uint16_t *to) {
     }
 }
 
-static VkDescriptorSet make_set(const pd_vk_pipeline *pipeline, const pd_vk_slice buffers[5],
+static VkDescriptorSet make_set(const pd_vk_pipeline *pipeline, const pd_vk_slice buffers[6],
                                 VkDescriptorPool *pool) {
     const struct VolkDeviceTable *vk = &vulkan->device->vk;
     VkDevice handle = vulkan->device->handle;
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 5};
+    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 6};
     VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = 1,
                                        .poolSizeCount = 1,
@@ -107,13 +107,13 @@ static VkDescriptorSet make_set(const pd_vk_pipeline *pipeline, const pd_vk_slic
                                             .descriptorSetCount = 1,
                                             .pSetLayouts = &pipeline->set_layout};
     assert_int_equal(vk->vkAllocateDescriptorSets(handle, &allocate, &set), VK_SUCCESS);
-    VkDescriptorBufferInfo ranges[5];
-    for (int i = 0; i < 5; i++)
+    VkDescriptorBufferInfo ranges[6];
+    for (int i = 0; i < 6; i++)
         ranges[i] =
             (VkDescriptorBufferInfo){buffers[i].handle, buffers[i].offset, buffers[i].bytes};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                   .dstSet = set,
-                                  .descriptorCount = 5,
+                                  .descriptorCount = 6,
                                   .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                   .pBufferInfo = ranges};
     vk->vkUpdateDescriptorSets(handle, 1, &write, 0, NULL);
@@ -134,7 +134,7 @@ static void dispatch_parts(const pd_vk_product *kernel, const pd_vk_pipeline *pi
 }
 
 static void dispatch(const pd_vk_product *kernel, const struct pd_args_matmul *args,
-                     const pd_vk_slice buffers[5]) {
+                     const pd_vk_slice buffers[6]) {
     const struct VolkDeviceTable *vk = &vulkan->device->vk;
     const pd_vk_pipeline *pipeline;
     VkCommandBuffer cmd;
@@ -217,9 +217,13 @@ static float *run(const product *p, const pd_vk_product *kernel, const pd_vk_mat
         else
             f16[i] = pd_f32_to_f16(untouched / (float)PD_X_F16_SCALE);
     const pd_vk_matrix_slice *s = &m->slices[0];
-    pd_vk_slice buffers[5] = {
-        {in.handle, 0, in.bytes}, {out.handle, 0, out.bytes}, s->q, s->s, s->h};
-    struct pd_args_matmul args = {m->n_rows, m->n_blocks, p->rows, stride, OUT_FIRST, 0};
+    pd_vk_slice buffers[6] = {
+        {in.handle, 0, in.bytes}, {out.handle, 0, out.bytes}, s->q, s->s, s->h, s->q};
+    struct pd_args_matmul args = {.n_weight_rows = m->n_rows,
+                                  .n_blocks = m->n_blocks,
+                                  .n_rows = p->rows,
+                                  .out_stride = stride,
+                                  .out_first = OUT_FIRST};
     dispatch(kernel, &args, buffers);
     float *y = collect(p, out.mapped, width, untouched);
     pd_vk_buffer_destroy(&vulkan->memory, &in);
@@ -234,14 +238,14 @@ static void check_product(const product *p, uint32_t size, bool twin) {
     const pd_tensor *parts[2];
     const pd_vk_matrix *m = load(p, parts);
     float *x = ops_normals((size_t)p->rows * p->k, p->x_size);
-    pd_vk_product kernel =
-        pd_vk_choose_coopmat(vulkan->device, &(pd_vk_product_shape){.wtype = m->wtype,
-                                                                    .n_weight_rows = size,
-                                                                    .n_blocks = m->n_blocks,
-                                                                    .max_rows = p->rows,
-                                                                    .geglu = p->geglu,
-                                                                    .x_format = PD_X_F16,
-                                                                    .y_format = p->y_format});
+    pd_vk_product kernel = pd_vk_choose_coopmat(
+        vulkan->device, &(pd_vk_product_shape){.wtype = m->wtype,
+                                               .n_weight_rows = size,
+                                               .n_blocks = m->n_blocks,
+                                               .max_rows = p->rows,
+                                               .epilogue = p->geglu ? PD_E_GEGLU : PD_E_NONE,
+                                               .x_format = PD_X_F16,
+                                               .y_format = p->y_format});
     if (size == LARGE) assert_int_equal(kernel.tile_m, 128);
     if (twin) kernel.desc.shader = "matmul_coopmat_twin";
     if (!caps->subgroup_size_control) kernel.desc.subgroup_size = 0;

@@ -25,7 +25,9 @@ enum {
 typedef struct attention_job {
     const pd_program *p;
     const pd_op_attention *op;
-    uint32_t layer, hd, group;
+    uint32_t layer, group;
+    uint32_t head_dim;
+    uint32_t hd; /* the same with its padding: what is computed with */
     uint32_t n_splits;
 } attention_job;
 
@@ -147,8 +149,13 @@ static attention_state open_tile(const attention_job *job, const pd_cpu_tile *ti
     st.l = st.m + n;
     st.wide = st.l + n;
     for (uint32_t r = 0; r < tile->n; r++) {
-        const float *q = pd_cpu_row(p, job->op->q, tile->first + r) + kv_head * job->group * hd;
-        memcpy(st.q + (size_t)r * job->group * hd, q, (size_t)job->group * hd * sizeof *q);
+        const float *q = pd_cpu_row(p, job->op->q, tile->first + r);
+        q += kv_head * job->group * job->head_dim;
+        for (uint32_t h = 0; h < job->group; h++, q += job->head_dim) {
+            float *to = st.q + (r * job->group + h) * (size_t)hd;
+            memcpy(to, q, job->head_dim * sizeof *q);
+            memset(to + job->head_dim, 0, (hd - job->head_dim) * sizeof *q);
+        }
     }
     memset(st.o, 0, (size_t)n * hd * sizeof *st.o);
     for (uint32_t i = 0; i < n; i++) {
@@ -161,12 +168,12 @@ static attention_state open_tile(const attention_job *job, const pd_cpu_tile *ti
 static float *output(const attention_job *job, const pd_cpu_tile *tile, uint32_t kv_head,
                      uint32_t i) {
     uint32_t head = kv_head * job->group + i % job->group;
-    return pd_cpu_row(job->p, job->op->out, tile->first + i / job->group) + head * job->hd;
+    return pd_cpu_row(job->p, job->op->out, tile->first + i / job->group) + head * job->head_dim;
 }
 
 static size_t partial_floats(const pd_program *p) {
     uint32_t rows = smaller(tile_rows(p), p->desc.max_rows);
-    return (size_t)rows * group_of(p) * (p->desc.kv.head_dim + 2);
+    return (size_t)rows * group_of(p) * (pd_cpu_head_stride(p->desc.kv.head_dim) + 2);
 }
 
 static void close_tile(const attention_job *job, const pd_cpu_tile *tile, uint32_t kv_head,
@@ -181,8 +188,8 @@ static void close_tile(const attention_job *job, const pd_cpu_tile *tile, uint32
     }
     for (uint32_t i = 0; i < n; i++) {
         float *out = output(job, tile, kv_head, i);
-        memcpy(out, st->o + (size_t)i * hd, hd * sizeof *out);
-        job->p->cpu->kernels->scale(out, hd, 1.0f / st->l[i]);
+        memcpy(out, st->o + (size_t)i * hd, job->head_dim * sizeof *out);
+        job->p->cpu->kernels->scale(out, job->head_dim, 1.0f / st->l[i]);
     }
 }
 
@@ -223,14 +230,15 @@ static void join_query(const attention_job *job, const float *partials, uint32_t
         float m = partials[s * stride + i];
         if (m > max) max = m;
     }
-    memset(out, 0, hd * sizeof *out);
+    memset(out, 0, job->head_dim * sizeof *out);
     for (uint32_t s = 0; s < job->n_splits; s++) {
         const float *part = partials + s * stride;
         float weight = expf(part[i] - max);
         total += weight * part[n + i];
-        job->p->cpu->kernels->mix(&weight, part + 2 * n + (size_t)i * hd, hd, 1, hd, out);
+        job->p->cpu->kernels->mix(&weight, part + 2 * n + (size_t)i * hd, hd, 1, job->head_dim,
+                                  out);
     }
-    job->p->cpu->kernels->scale(out, hd, 1.0f / total);
+    job->p->cpu->kernels->scale(out, job->head_dim, 1.0f / total);
 }
 
 static void join_tiles(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
@@ -285,17 +293,22 @@ void pd_cpu_attention_prepare(pd_program *p) {
 void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
     attention_job job = {.p = p,
                          .op = &op->attention,
-                         .layer = (uint32_t)op->layer,
-                         .hd = p->kv->shape.head_dim,
+                         .layer = op->attention.kv_layer,
+                         .head_dim = p->kv->shape.head_dim,
+                         .hd = p->kv->stride,
                          .group = group_of(p)};
     uint32_t n_items = p->n_tiles * p->kv->shape.n_kv_heads;
     job.n_splits = choose_splits(&job, n_items);
     pd_pool_run(p->cpu->pool, n_items * job.n_splits, 1, attend_items, &job);
     if (job.n_splits > 1) pd_pool_run(p->cpu->pool, n_items, 1, join_tiles, &job);
+    for (uint32_t r = 0; r < p->step->n_rows; r++) {
+        pd_cpu_clear_tail(p, op->attention.out, r, p->kv->shape.n_heads * job.head_dim);
+    }
 }
 
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
-    uint64_t queries = (uint64_t)tile_rows(p) * group_of(p), hd = p->desc.kv.head_dim;
+    uint64_t queries = (uint64_t)tile_rows(p) * group_of(p);
+    uint64_t hd = pd_cpu_head_stride(p->desc.kv.head_dim);
     return 4 * (queries * (2 * hd + PD_PAGE_POSITIONS + 2) + SLOTS * hd);
 }
 

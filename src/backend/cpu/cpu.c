@@ -115,7 +115,7 @@ void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes) {
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-enum { MAX_OP_TENSORS = 3 };
+enum { MAX_OP_TENSORS = 2 * PD_MATMUL_MAX_WEIGHTS };
 
 static uint32_t op_tensors(const pd_op *op, const pd_tensor *out[MAX_OP_TENSORS]) {
     uint32_t n = 0;
@@ -127,11 +127,20 @@ static uint32_t op_tensors(const pd_op *op, const pd_tensor *out[MAX_OP_TENSORS]
         break;
     case PD_OP_MATMUL:
         for (; n < op->matmul.n_weights; n++) out[n] = op->matmul.weights[n];
+        for (uint32_t i = 0; op->matmul.epilogue >= PD_EPILOGUE_BIAS && i < op->matmul.n_weights;
+             i++)
+            out[n++] = op->matmul.biases[i];
+        break;
+    case PD_OP_LAYERNORM:
+        out[n++] = op->layernorm.weight;
+        out[n++] = op->layernorm.bias;
         break;
     case PD_OP_QKV_ROPE_STORE:
+        if (!op->qkv.q_weight) break;
         out[n++] = op->qkv.q_weight;
         out[n++] = op->qkv.k_weight;
         break;
+    case PD_OP_POOL_NORM: out[n++] = op->pool_norm.weight; break;
     default: break;
     }
     return n;
@@ -272,7 +281,8 @@ pd_status pd_cpu_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_st
     memcpy(kv->layer_is_global, desc->shape.layer_is_global, kv->shape.n_layers * sizeof(bool));
     kv->shape.layer_is_global = kv->layer_is_global;
     kv->value_bytes = kv->shape.f32 ? 4 : 2;
-    kv->head_bytes = (uint64_t)PD_PAGE_POSITIONS * kv->shape.head_dim * kv->value_bytes;
+    kv->stride = pd_cpu_head_stride(kv->shape.head_dim);
+    kv->head_bytes = (uint64_t)PD_PAGE_POSITIONS * kv->stride * kv->value_bytes;
     uint64_t bytes = 0;
     if (!kv_bytes(kv, desc, &bytes)) {
         status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "the KV pages are larger than any memory");

@@ -37,7 +37,7 @@ void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes);
 
 /* ---- KV pages ------------------------------------------------------------------------------- */
 
-/* Of each layer first the K pages, then the V pages: [page, kv_head, slot, head_dim]. */
+/* Of each layer first the K pages, then the V pages: [page, kv_head, slot, stride]. */
 struct pd_kv_store {
     pd_kv_shape shape; /* layer_is_global points to the copy below */
     bool *layer_is_global;
@@ -45,8 +45,14 @@ struct pd_kv_store {
     void *memory;
     uint64_t bytes;
     uint32_t value_bytes; /* 4 or 2 */
+    uint32_t stride;      /* pd_cpu_head_stride(head_dim): zeros behind a head's values */
     uint64_t head_bytes;  /* of one KV head in a page */
 };
+
+/* Heads are padded to whole vectors of the widest kind. */
+static inline uint32_t pd_cpu_head_stride(uint32_t head_dim) {
+    return (uint32_t)pd_round_up(head_dim, 16);
+}
 
 /* Slots 0..63 of one KV head in a page. */
 static inline uint8_t *pd_cpu_page(const pd_kv_store *kv, uint8_t *const *pages, uint32_t layer,
@@ -103,6 +109,11 @@ static inline float *pd_cpu_row(const pd_program *p, pd_buf_id id, uint32_t row)
 }
 static inline uint32_t pd_cpu_rows(const pd_program *p, pd_buf_id id) {
     return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->step->n_rows : p->step->n_outs;
+}
+/* Behind the first n values of a row there are zeros. */
+static inline void pd_cpu_clear_tail(const pd_program *p, pd_buf_id id, uint32_t row, uint32_t n) {
+    uint32_t width = p->bufs[id].width;
+    if (n < width) memset(pd_cpu_row(p, id, row) + n, 0, (width - n) * sizeof(float));
 }
 static inline void *pd_cpu_work(const pd_program *p, uint32_t thread) {
     return p->work + thread * p->work_bytes;

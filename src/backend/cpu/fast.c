@@ -23,14 +23,19 @@ static void embed_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
     const fast_job *job = ctx;
     const pd_program *p = job->p;
     const pd_op_embed *o = &job->op->embed;
-    uint32_t width = p->bufs[o->out].width;
+    uint32_t width = (uint32_t)o->table->ne[0];
     uint64_t row_bytes = pd_type_row_bytes(pd_type_get(o->table->type), width);
     (void)thread;
     for (uint32_t r = begin; r < end; r++) {
         float *out = pd_cpu_row(p, o->out, r);
+        if (p->step->rows[r].token == PD_TOKEN_GIVEN) {
+            memcpy(out, pd_cpu_row(p, o->given, r), width * sizeof *out);
+            continue;
+        }
         const uint8_t *row = o->table->data + p->step->rows[r].token * row_bytes;
         p->cpu->kernels->unpack(o->table->type, row, width, out);
         p->cpu->kernels->scale(out, width, o->scale);
+        pd_cpu_clear_tail(p, o->out, r, width);
     }
 }
 
@@ -54,6 +59,47 @@ static void norm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
 
 static void norm(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->norm.out), 4, norm_rows, &(fast_job){p, op});
+}
+
+static void layernorm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_layernorm *o = &job->op->layernorm;
+    uint32_t width = (uint32_t)o->weight->ne[0];
+    (void)thread;
+    for (uint32_t r = begin; r < end; r++) {
+        p->cpu->kernels->layernorm(pd_cpu_row(p, o->x, r), floats(o->weight), floats(o->bias),
+                                   o->eps, width, pd_cpu_row(p, o->out, r));
+        pd_cpu_clear_tail(p, o->out, r, width);
+    }
+}
+
+static void layernorm(pd_program *p, const pd_op *op) {
+    uint32_t n = pd_cpu_rows(p, op->layernorm.out);
+    pd_pool_run(p->cpu->pool, n, 4, layernorm_rows, &(fast_job){p, op});
+}
+
+static void pool_outputs(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_pool_norm *o = &job->op->pool_norm;
+    const pd_cpu_kernels *k = p->cpu->kernels;
+    uint32_t width = (uint32_t)o->weight->ne[0], side = o->grid / o->pool;
+    (void)thread;
+    for (uint32_t i = begin; i < end; i++) {
+        uint32_t first = i / side * o->pool * o->grid + i % side * o->pool;
+        float *out = pd_cpu_row(p, o->out, i);
+        memset(out, 0, p->bufs[o->out].width * sizeof *out);
+        for (uint32_t n = 0; n < o->pool * o->pool; n++) {
+            k->add(pd_cpu_row(p, o->x, first + n / o->pool * o->grid + n % o->pool), width, out);
+        }
+        k->scale(out, width, 1.0f / (float)(o->pool * o->pool));
+        k->norm(out, NULL, NULL, floats(o->weight), o->eps, width, out);
+    }
+}
+
+static void pool_norm(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, p->step->n_outs, 4, pool_outputs, &(fast_job){p, op});
 }
 
 static void gather(pd_program *p, const pd_op *op) {
@@ -99,11 +145,37 @@ static const pd_cpu_rope *find_rope(const pd_program *p, const pd_op_qkv_rope_st
 
 static void store_slot(const pd_program *p, uint8_t *page, uint32_t slot, const float *x) {
     uint32_t hd = p->kv->shape.head_dim;
-    uint8_t *at = page + (uint64_t)slot * hd * p->kv->value_bytes;
+    uint8_t *at = page + (uint64_t)slot * p->kv->stride * p->kv->value_bytes;
     if (p->kv->shape.f32) {
         memcpy(at, x, hd * sizeof *x);
     } else {
         p->cpu->kernels->to_f16(x, hd, (uint16_t *)(void *)at);
+    }
+}
+
+/* Without norm and rotation. */
+static void store_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_qkv_rope_store *o = &job->op->qkv;
+    const pd_kv_store *kv = p->kv;
+    uint32_t hd = kv->shape.head_dim, q_width = kv->shape.n_heads * hd;
+    (void)thread;
+    for (uint32_t r = begin; r < end; r++) {
+        const pd_step_row *row = &p->step->rows[r];
+        const float *x = pd_cpu_row(p, o->qkv, r);
+        float *q = pd_cpu_row(p, o->out, r);
+        memcpy(q, x, q_width * sizeof *q);
+        p->cpu->kernels->scale(q, q_width, o->q_scale);
+        x += q_width;
+        uint32_t page = pd_cpu_table(p, o->kv_layer, row->seq)[row->pos / PD_PAGE_POSITIONS];
+        uint32_t slot = row->pos % PD_PAGE_POSITIONS;
+        for (uint32_t h = 0; h < 2 * kv->shape.n_kv_heads; h++, x += hd) {
+            bool is_k = h < kv->shape.n_kv_heads;
+            uint32_t head = is_k ? h : h - kv->shape.n_kv_heads;
+            uint8_t *at = pd_cpu_page(kv, is_k ? kv->k : kv->v, o->kv_layer, page, head);
+            store_slot(p, at, slot, x);
+        }
     }
 }
 
@@ -113,7 +185,7 @@ static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const pd_op_qkv_rope_store *o = &job->op->qkv;
     const pd_kv_store *kv = p->kv;
     const pd_cpu_rope *rope = find_rope(p, o);
-    uint32_t hd = kv->shape.head_dim, layer = (uint32_t)job->op->layer;
+    uint32_t hd = kv->shape.head_dim, layer = o->kv_layer;
     float *k = pd_cpu_work(p, thread);
     for (uint32_t r = begin; r < end; r++) {
         const pd_step_row *row = &p->step->rows[r];
@@ -138,7 +210,8 @@ static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
 }
 
 static void qkv_rope_store(pd_program *p, const pd_op *op) {
-    pd_pool_run(p->cpu->pool, p->step->n_rows, 4, qkv_rows, &(fast_job){p, op});
+    pd_pool_fn rows = op->qkv.q_weight ? qkv_rows : store_rows;
+    pd_pool_run(p->cpu->pool, p->step->n_rows, 4, rows, &(fast_job){p, op});
 }
 
 /* ---- draw ----------------------------------------------------------------------------------- */
@@ -186,10 +259,12 @@ static void draw(pd_program *p, const pd_op *op) {
 const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_EMBED] = embed,
     [PD_OP_NORM] = norm,
+    [PD_OP_LAYERNORM] = layernorm,
     [PD_OP_MATMUL] = pd_cpu_fast_matmul,
     [PD_OP_QKV_ROPE_STORE] = qkv_rope_store,
     [PD_OP_ATTENTION] = pd_cpu_fast_attention,
     [PD_OP_GATHER] = gather,
+    [PD_OP_POOL_NORM] = pool_norm,
     [PD_OP_DRAW] = draw,
 };
 

@@ -31,10 +31,15 @@ typedef struct pd_cpu_kernels {
                   size_t ldx, uint32_t m, float *out, size_t ldo, bool add);
 
     void (*scale)(float *x, uint32_t n, float s);
+    void (*add)(const float *x, uint32_t n, float *out); /* out[j] += x[j] */
+    void (*gelu)(float *x, uint32_t n);
     void (*geglu)(const float *gate, const float *up, uint32_t n, float *out);
     /* The norm operation of one row (engine/op.h); residual and post may be NULL. */
     void (*norm)(const float *x, float *residual, const float *post, const float *weight, float eps,
                  uint32_t n, float *out);
+    /* The layernorm operation of one row. */
+    void (*layernorm)(const float *x, const float *weight, const float *bias, float eps, uint32_t n,
+                      float *out);
     /* out = rotate(rms(x) * weight) * scale for one head; cosines and sines are [n / 2]. */
     void (*rope)(const float *x, const float *weight, float eps, const float *cosines,
                  const float *sines, float scale, uint32_t n, float *out);

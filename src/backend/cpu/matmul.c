@@ -30,6 +30,7 @@ typedef struct matmul_job {
     const pd_program *p;
     const pd_op_matmul *op;
     uint32_t k, n_rows;
+    size_t ldx;                    /* values from one row of x to the next */
     uint32_t n_tiles;              /* over all weights */
     uint32_t n_shares, share_rows; /* of the rows, when there are fewer tiles than threads need */
     uint32_t k_block;
@@ -47,6 +48,18 @@ static uint32_t smaller(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
+/* Bias and activation of columns [first, first + n) of weight i, in m rows of results. */
+static void finish(const matmul_job *job, uint32_t i, uint32_t first, uint32_t n, uint32_t m,
+                   float *out, size_t ldo) {
+    const pd_cpu_kernels *kernels = job->p->cpu->kernels;
+    if (job->op->epilogue < PD_EPILOGUE_BIAS) return;
+    const float *bias = (const float *)(const void *)job->op->biases[i]->data + first;
+    for (uint32_t r = 0; r < m; r++) {
+        kernels->add(bias, n, out + r * ldo);
+        if (job->op->epilogue == PD_EPILOGUE_BIAS_GELU) kernels->gelu(out + r * ldo, n);
+    }
+}
+
 /* ---- few rows ------------------------------------------------------------------------------- */
 
 /* out[i * ldo + c] for stored rows [row, row + n) of w. */
@@ -57,8 +70,8 @@ static void few_columns(const matmul_job *job, const pd_tensor *w, uint32_t row,
     const float *x = pd_cpu_buf(job->p, job->op->x);
     for (uint32_t i = 0; i < job->n_rows; i += PD_CPU_GEMV_MAX) {
         uint32_t m = smaller(PD_CPU_GEMV_MAX, job->n_rows - i);
-        kernels->gemv(w->type, w->data + row * row_bytes, row_bytes, n, job->k,
-                      x + (size_t)i * job->k, job->k, m, out + i * ldo, ldo);
+        kernels->gemv(w->type, w->data + row * row_bytes, row_bytes, n, job->k, x + i * job->ldx,
+                      job->ldx, m, out + i * ldo, ldo);
     }
 }
 
@@ -69,6 +82,20 @@ static void few_geglu(const matmul_job *job, uint32_t begin, uint32_t n) {
     for (uint32_t i = 0; i < job->n_rows; i++) {
         job->p->cpu->kernels->geglu(gate + i * FEW_COLUMNS, up + i * FEW_COLUMNS, n,
                                     pd_cpu_row(job->p, job->op->out, i) + begin);
+    }
+}
+
+/* Rows [row, row + n) of weight i, to out[r * ldo]. */
+static void few_plain(const matmul_job *job, uint32_t i, uint32_t row, uint32_t n, float *out,
+                      size_t ldo) {
+    float sums[FEW_ROWS * FEW_COLUMNS];
+    bool adds = job->op->epilogue == PD_EPILOGUE_BIAS_ADD;
+    float *to = adds ? sums : out;
+    size_t ldt = adds ? FEW_COLUMNS : ldo;
+    few_columns(job, job->op->weights[i], row, n, to, ldt);
+    finish(job, i, row, n, job->n_rows, to, ldt);
+    for (uint32_t r = 0; adds && r < job->n_rows; r++) {
+        job->p->cpu->kernels->add(sums + r * FEW_COLUMNS, n, out + r * ldo);
     }
 }
 
@@ -87,7 +114,7 @@ static void few_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
                 first += (uint32_t)job->op->weights[i++]->ne[1];
             }
             n = smaller(n, first + (uint32_t)job->op->weights[i]->ne[1] - begin);
-            few_columns(job, job->op->weights[i], begin - first, n, out + begin, width);
+            few_plain(job, i, begin - first, n, out + begin, width);
         }
         begin += n;
     }
@@ -102,13 +129,14 @@ static void tile_columns(const matmul_job *job, const pd_tensor *w, uint32_t row
     const pd_type_info *type = pd_type_get(w->type);
     uint64_t row_bytes = pd_type_row_bytes(type, job->k);
     const float *x = pd_cpu_row(job->p, job->op->x, i0);
+    bool adds = job->op->epilogue == PD_EPILOGUE_BIAS_ADD;
     for (uint32_t c = 0; c < job->k; c += job->k_block) {
         uint32_t k = smaller(job->k_block, job->k - c);
         const uint8_t *src = w->data + row * row_bytes + pd_type_row_bytes(type, c);
         for (uint32_t r = 0; r < n; r++) {
             kernels->unpack(w->type, src + r * row_bytes, k, tile + (size_t)r * k);
         }
-        kernels->panel(tile, k, n, k, x + c, job->k, m, out, ldo, c > 0);
+        kernels->panel(tile, k, n, k, x + c, job->ldx, m, out, ldo, c > 0 || adds);
     }
 }
 
@@ -146,7 +174,9 @@ static void tile_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
             tile_geglu(job, first, n, i0, m, tile);
         } else {
             float *out = pd_cpu_row(job->p, job->op->out, i0) + column + first;
-            tile_columns(job, w, first, n, i0, m, tile, out, job->p->bufs[job->op->out].width);
+            size_t ldo = job->p->bufs[job->op->out].width;
+            tile_columns(job, w, first, n, i0, m, tile, out, ldo);
+            finish(job, i, first, n, m, out, ldo);
         }
     }
 }
@@ -171,10 +201,13 @@ static void share_out(matmul_job *job) {
 void pd_cpu_fast_matmul(pd_program *p, const pd_op *op) {
     matmul_job job = {.p = p,
                       .op = &op->matmul,
-                      .k = p->bufs[op->matmul.x].width,
+                      .k = (uint32_t)op->matmul.weights[0]->ne[0],
+                      .ldx = p->bufs[op->matmul.x].width,
                       .n_rows = pd_cpu_rows(p, op->matmul.out)};
+    uint32_t width = pd_op_matmul_width(&op->matmul);
+    for (uint32_t r = 0; r < job.n_rows; r++) pd_cpu_clear_tail(p, op->matmul.out, r, width);
     if (job.n_rows <= FEW_ROWS) {
-        pd_pool_run(p->cpu->pool, p->bufs[op->matmul.out].width, FEW_COLUMNS, few_range, &job);
+        pd_pool_run(p->cpu->pool, width, FEW_COLUMNS, few_range, &job);
         return;
     }
     job.k_block = choose_k_block(job.k);
@@ -183,7 +216,7 @@ void pd_cpu_fast_matmul(pd_program *p, const pd_op *op) {
 }
 
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op) {
-    uint64_t tile = (uint64_t)TILE_COLUMNS * choose_k_block(p->bufs[op->matmul.x].width);
+    uint64_t tile = (uint64_t)TILE_COLUMNS * choose_k_block((uint32_t)op->matmul.weights[0]->ne[0]);
     uint64_t results = op->matmul.epilogue == PD_EPILOGUE_GEGLU
                            ? 2ull * TILE_COLUMNS * (p->desc.max_rows + p->desc.max_outs)
                            : 0;

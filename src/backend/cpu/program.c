@@ -24,7 +24,7 @@ static bool copy_plan(pd_program *p, const pd_plan *plan) {
 /* One pair of tables per rotation that occurs: two in Gemma 3. */
 static pd_status collect_ropes(pd_program *p, pd_error *err) {
     for (uint32_t i = 0; i < p->n_ops; i++) {
-        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE) continue;
+        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE || !p->ops[i].qkv.q_weight) continue;
         const pd_op_qkv_rope_store *o = &p->ops[i].qkv;
         uint32_t k = 0;
         while (k < p->n_ropes &&

@@ -20,13 +20,18 @@ static void over(pd_program *p, const pd_op *op, uint32_t n, pd_pool_fn fn) {
 
 static void embed(pd_program *p, const pd_op *op) {
     const pd_op_embed *o = &op->embed;
-    uint32_t width = p->bufs[o->out].width;
+    uint32_t width = (uint32_t)o->table->ne[0];
     uint64_t row_bytes = pd_type_row_bytes(pd_type_get(o->table->type), width);
     for (uint32_t r = 0; r < p->step->n_rows; r++) {
         float *out = pd_cpu_row(p, o->out, r);
+        if (p->step->rows[r].token == PD_TOKEN_GIVEN) {
+            memcpy(out, pd_cpu_row(p, o->given, r), width * sizeof *out);
+            continue;
+        }
         const uint8_t *row = o->table->data + p->step->rows[r].token * row_bytes;
         pd_decode(o->table->type, row, width, out);
         for (uint32_t j = 0; j < width; j++) out[j] = (float)((double)out[j] * (double)o->scale);
+        pd_cpu_clear_tail(p, o->out, r, width);
     }
 }
 
@@ -67,6 +72,64 @@ static void norm(pd_program *p, const pd_op *op) {
     over(p, op, pd_cpu_rows(p, op->norm.out), norm_rows);
 }
 
+/* ---- layernorm, pool_norm ------------------------------------------------------------------- */
+
+static const float *floats(const pd_tensor *t) {
+    return (const float *)(const void *)t->data;
+}
+
+static void layernorm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const ref_job *job = ctx;
+    pd_program *p = job->p;
+    const pd_op_layernorm *o = &job->op->layernorm;
+    uint32_t width = (uint32_t)o->weight->ne[0];
+    const float *weight = floats(o->weight), *bias = floats(o->bias);
+    (void)thread;
+    for (uint32_t r = begin; r < end; r++) {
+        const float *x = pd_cpu_row(p, o->x, r);
+        float *out = pd_cpu_row(p, o->out, r);
+        double mean = 0, variance = 0;
+        for (uint32_t j = 0; j < width; j++) mean += (double)x[j] / width;
+        for (uint32_t j = 0; j < width; j++) {
+            variance += ((double)x[j] - mean) * ((double)x[j] - mean) / width;
+        }
+        double f = 1 / sqrt(variance + (double)o->eps);
+        for (uint32_t j = 0; j < width; j++) {
+            out[j] = (float)(((double)x[j] - mean) * f * (double)weight[j] + (double)bias[j]);
+        }
+        pd_cpu_clear_tail(p, o->out, r, width);
+    }
+}
+
+static void layernorm(pd_program *p, const pd_op *op) {
+    over(p, op, pd_cpu_rows(p, op->layernorm.out), layernorm_rows);
+}
+
+static void pool_outputs(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const ref_job *job = ctx;
+    pd_program *p = job->p;
+    const pd_op_pool_norm *o = &job->op->pool_norm;
+    uint32_t width = (uint32_t)o->weight->ne[0], side = o->grid / o->pool;
+    const float *weight = floats(o->weight);
+    double *mean = pd_cpu_work(p, thread);
+    for (uint32_t i = begin; i < end; i++) {
+        uint32_t first = i / side * o->pool * o->grid + i % side * o->pool;
+        for (uint32_t j = 0; j < width; j++) mean[j] = 0;
+        for (uint32_t n = 0; n < o->pool * o->pool; n++) {
+            const float *x = pd_cpu_row(p, o->x, first + n / o->pool * o->grid + n % o->pool);
+            for (uint32_t j = 0; j < width; j++) mean[j] += (double)x[j] / (o->pool * o->pool);
+        }
+        float *out = pd_cpu_row(p, o->out, i);
+        double f = rms_factor(mean, width, (double)o->eps);
+        for (uint32_t j = 0; j < width; j++) out[j] = (float)(mean[j] * f * (double)weight[j]);
+        pd_cpu_clear_tail(p, o->out, i, width);
+    }
+}
+
+static void pool_norm(pd_program *p, const pd_op *op) {
+    over(p, op, p->step->n_outs, pool_outputs);
+}
+
 /* ---- matmul --------------------------------------------------------------------------------- */
 
 static double gelu(double x) {
@@ -83,13 +146,21 @@ static void decode_row(const pd_tensor *w, uint64_t row, uint32_t k, float *out)
     pd_decode(w->type, w->data + row * pd_type_row_bytes(pd_type_get(w->type), k), k, out);
 }
 
+/* What the epilogue makes of the product y of column c, the row-th of weight i. */
+static double finish(const pd_op_matmul *o, uint32_t i, uint64_t row, double y, double old) {
+    if (o->epilogue < PD_EPILOGUE_BIAS) return y;
+    y += (double)floats(o->biases[i])[row];
+    if (o->epilogue == PD_EPILOGUE_BIAS_GELU) return gelu(y);
+    return o->epilogue == PD_EPILOGUE_BIAS_ADD ? old + y : y;
+}
+
 /* Columns [begin, end) of the output, for every row. */
 static void matmul_columns(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const ref_job *job = ctx;
     pd_program *p = job->p;
     const pd_op_matmul *o = &job->op->matmul;
     bool geglu = o->epilogue == PD_EPILOGUE_GEGLU;
-    uint32_t k = p->bufs[o->x].width, n_rows = pd_cpu_rows(p, o->out);
+    uint32_t k = (uint32_t)o->weights[0]->ne[0], n_rows = pd_cpu_rows(p, o->out);
     float *row0 = pd_cpu_work(p, thread), *row1 = row0 + k;
     for (uint32_t c = begin; c < end; c++) {
         uint32_t i = 0;
@@ -99,15 +170,20 @@ static void matmul_columns(void *ctx, uint32_t begin, uint32_t end, uint32_t thr
         if (geglu) decode_row(o->weights[1], row, k, row1);
         for (uint32_t r = 0; r < n_rows; r++) {
             const float *x = pd_cpu_row(p, o->x, r);
+            float *out = pd_cpu_row(p, o->out, r) + c;
             double y = dot(row0, x, k);
             if (geglu) y = gelu(y) * dot(row1, x, k);
-            pd_cpu_row(p, o->out, r)[c] = (float)y;
+            *out = (float)finish(o, i, row, y, (double)*out);
         }
     }
 }
 
 static void matmul(pd_program *p, const pd_op *op) {
-    over(p, op, p->bufs[op->matmul.out].width, matmul_columns);
+    uint32_t width = pd_op_matmul_width(&op->matmul);
+    over(p, op, width, matmul_columns);
+    for (uint32_t r = 0; r < pd_cpu_rows(p, op->matmul.out); r++) {
+        pd_cpu_clear_tail(p, op->matmul.out, r, width);
+    }
 }
 
 /* ---- gather, draw ------------------------------------------------------------------------- */
@@ -146,10 +222,12 @@ static void draw(pd_program *p, const pd_op *op) {
 const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_EMBED] = embed,
     [PD_OP_NORM] = norm,
+    [PD_OP_LAYERNORM] = layernorm,
     [PD_OP_MATMUL] = matmul,
     [PD_OP_QKV_ROPE_STORE] = pd_cpu_ref_qkv_rope_store,
     [PD_OP_ATTENTION] = pd_cpu_ref_attention,
     [PD_OP_GATHER] = gather,
+    [PD_OP_POOL_NORM] = pool_norm,
     [PD_OP_DRAW] = draw,
 };
 

@@ -33,9 +33,13 @@ static double load_value(const pd_kv_store *kv, const uint8_t *page, uint64_t in
     return (double)value;
 }
 
-/* y = rotate(rms(x) * weight), [head_dim] */
+/* y = rotate(rms(x) * weight), or x without a weight; [head_dim] */
 static void norm_rotate(const pd_op_qkv_rope_store *o, const float *x, const pd_tensor *weight,
                         uint32_t pos, uint32_t head_dim, double *y) {
+    if (!weight) {
+        for (uint32_t j = 0; j < head_dim; j++) y[j] = (double)x[j];
+        return;
+    }
     const float *w = (const float *)(const void *)weight->data;
     uint32_t half = head_dim / 2;
     double sum = 0;
@@ -56,7 +60,7 @@ static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     pd_program *p = job->p;
     const pd_op_qkv_rope_store *o = &job->op->qkv;
     const pd_kv_store *kv = p->kv;
-    uint32_t hd = kv->shape.head_dim, layer = (uint32_t)job->op->layer;
+    uint32_t hd = kv->shape.head_dim, layer = o->kv_layer;
     double *y = pd_cpu_work(p, thread);
     for (uint32_t r = begin; r < end; r++) {
         const pd_step_row *row = &p->step->rows[r];
@@ -67,7 +71,7 @@ static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
             for (uint32_t j = 0; j < hd; j++) out[j] = (float)(y[j] * (double)o->q_scale);
         }
         uint32_t page = pd_cpu_table(p, layer, row->seq)[row->pos / PD_PAGE_POSITIONS];
-        uint64_t slot = (uint64_t)(row->pos % PD_PAGE_POSITIONS) * hd;
+        uint64_t slot = (uint64_t)(row->pos % PD_PAGE_POSITIONS) * kv->stride;
         for (uint32_t h = 0; h < kv->shape.n_kv_heads; h++, x += hd) {
             uint8_t *k = pd_cpu_page(kv, kv->k, layer, page, h);
             norm_rotate(o, x, o->k_weight, row->pos, hd, y);
@@ -89,7 +93,7 @@ static void attend(const pd_program *p, const pd_op *op, uint32_t r, uint32_t h,
     const pd_op_attention *o = &op->attention;
     const pd_kv_store *kv = p->kv;
     const pd_step_row *row = &p->step->rows[r];
-    uint32_t hd = kv->shape.head_dim, layer = (uint32_t)op->layer;
+    uint32_t hd = kv->shape.head_dim, layer = o->kv_layer;
     uint32_t kv_head = h / (kv->shape.n_heads / kv->shape.n_kv_heads);
     const uint32_t *table = pd_cpu_table(p, layer, row->seq);
     const float *q = pd_cpu_row(p, o->q, r) + h * hd;
@@ -102,7 +106,7 @@ static void attend(const pd_program *p, const pd_op *op, uint32_t r, uint32_t h,
         const uint8_t *k = pd_cpu_page(kv, kv->k, layer, page, kv_head);
         double score = 0;
         for (uint32_t j = 0; j < hd; j++)
-            score += (double)q[j] * load_value(kv, k, (uint64_t)slot * hd + j);
+            score += (double)q[j] * load_value(kv, k, (uint64_t)slot * kv->stride + j);
         scores[s - lo] = score;
         if (score > best) best = score;
     }
@@ -113,7 +117,7 @@ static void attend(const pd_program *p, const pd_op *op, uint32_t r, uint32_t h,
         double weight = exp(scores[s - lo] - best);
         total += weight;
         for (uint32_t j = 0; j < hd; j++)
-            sums[j] += weight * load_value(kv, v, (uint64_t)slot * hd + j);
+            sums[j] += weight * load_value(kv, v, (uint64_t)slot * kv->stride + j);
     }
     for (uint32_t j = 0; j < hd; j++) out[j] = (float)(sums[j] / total);
 }
@@ -129,4 +133,7 @@ static void attention_heads(void *ctx, uint32_t begin, uint32_t end, uint32_t th
 void pd_cpu_ref_attention(pd_program *p, const pd_op *op) {
     uint32_t n = p->step->n_rows * p->kv->shape.n_heads;
     pd_pool_run(p->cpu->pool, n, 1, attention_heads, &(ref_job){p, op});
+    for (uint32_t r = 0; r < p->step->n_rows; r++) {
+        pd_cpu_clear_tail(p, op->attention.out, r, p->kv->shape.n_heads * p->kv->shape.head_dim);
+    }
 }

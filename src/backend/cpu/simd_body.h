@@ -193,6 +193,20 @@ static void simd_scale(float *x, uint32_t n, float s) {
     for (uint32_t i = 0; i < n; i++) x[i] *= s;
 }
 
+static void simd_add(const float *x, uint32_t n, float *out) {
+    for (uint32_t i = 0; i < n; i++) out[i] += x[i];
+}
+
+static void simd_gelu(float *x, uint32_t n) {
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) store(x + i, vgelu(load(x + i)));
+    if (i == n) return;
+    float rest[VL] = {0};
+    memcpy(rest, x + i, (n - i) * sizeof(float));
+    store(rest, vgelu(load(rest)));
+    memcpy(x + i, rest, (n - i) * sizeof(float));
+}
+
 static void simd_geglu(const float *gate, const float *up, uint32_t n, float *out) {
     uint32_t i = 0;
     for (; i + VL <= n; i += VL) store(out + i, vgelu(load(gate + i)) * load(up + i));
@@ -228,6 +242,20 @@ static void simd_norm(const float *x, float *residual, const float *post, const 
     }
     float f = rms_factor(h, n, eps);
     for (uint32_t i = 0; i < n; i++) out[i] = h[i] * f * weight[i];
+}
+
+/* The variance from differences: x may be far from zero. */
+static void simd_layernorm(const float *x, const float *weight, const float *bias, float eps,
+                           uint32_t n, float *out) {
+    vf sum = {0};
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL) sum += load(x + i);
+    float mean = hsum(sum);
+    for (; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    for (i = 0; i < n; i++) out[i] = x[i] - mean;
+    float f = rms_factor(out, n, eps);
+    for (i = 0; i < n; i++) out[i] = out[i] * f * weight[i] + bias[i];
 }
 
 static void simd_rope(const float *x, const float *weight, float eps, const float *cosines,
@@ -323,8 +351,9 @@ static float simd_burn(uint32_t n, float scale, float offset) {
 #define SIMD_TABLE(isa)                                                                            \
     {                                                                                              \
         .name = isa, .unpack = simd_unpack, .gemv = simd_gemv, .panel = simd_panel,                \
-        .scale = simd_scale, .geglu = simd_geglu, .norm = simd_norm, .rope = simd_rope,            \
-        .to_f16 = simd_to_f16, .max = simd_max, .exp_sum = simd_exp_sum, .mix = simd_mix,          \
+        .scale = simd_scale, .add = simd_add, .gelu = simd_gelu, .geglu = simd_geglu,              \
+        .norm = simd_norm, .layernorm = simd_layernorm, .rope = simd_rope, .to_f16 = simd_to_f16,  \
+        .max = simd_max, .exp_sum = simd_exp_sum, .mix = simd_mix,                                 \
         .count_nonfinite = simd_count_nonfinite, .burn = simd_burn,                                \
         .burn_flops = 2 * VL * BURN_CHAINS                                                         \
     }

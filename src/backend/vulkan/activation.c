@@ -65,27 +65,34 @@ void pd_vk_activation_decode(uint32_t format, const void *packed, uint64_t n, fl
 
 /* ---- which buffers -------------------------------------------------------------------------- */
 
-/* GEGLU's blocks of outputs must not straddle two slices of its matrix. */
-static bool writes_whole_blocks(const pd_program *p, const pd_op_matmul *m) {
-    if (m->epilogue != PD_EPILOGUE_GEGLU) return false;
-    const pd_vk_matrix *w = pd_vk_weights_find(p->backend->weights, m->weights, 2, true);
+/* Blocks of outputs must not straddle two slices of their matrix; the tiled kernels make integers
+ * of GEGLU's alone. */
+static bool may_pack_product(const pd_program *p, const pd_op_matmul *m, uint32_t format) {
+    bool geglu = m->epilogue == PD_EPILOGUE_GEGLU;
+    bool activates = geglu || (m->epilogue == PD_EPILOGUE_BIAS_GELU && format == PD_X_F16);
+    if (!activates || m->weights[0]->ne[1] % 4) return false;
+    const pd_vk_matrix *w = pd_vk_weights_find(p->backend->weights, m->weights, m->n_weights,
+                                               geglu ? PD_VK_INTERLEAVED : PD_VK_STACKED);
     for (uint32_t s = 0; w && s < w->n_slices; s++)
-        if (w->slices[s].first_row % (2 * BLOCK)) return false;
+        if (w->slices[s].first_row % (geglu ? 2 * BLOCK : BLOCK)) return false;
     return w != NULL;
 }
 
-static bool may_write(const pd_program *p, const pd_op *op) {
+static bool may_write(const pd_program *p, const pd_op *op, uint32_t format) {
     switch (op->kind) {
     case PD_OP_NORM:
+    case PD_OP_LAYERNORM:
+    case PD_OP_POOL_NORM:
     case PD_OP_GATHER: return true;
-    case PD_OP_ATTENTION: return p->desc.kv.head_dim % BLOCK == 0;
-    case PD_OP_MATMUL: return writes_whole_blocks(p, &op->matmul);
+    case PD_OP_ATTENTION: return format == PD_X_F16 || p->desc.kv.head_dim % BLOCK == 0;
+    case PD_OP_MATMUL: return may_pack_product(p, &op->matmul, format);
     default: return false;
     }
 }
 
-/* Every writer can pack it, and there is a reader but none that is not a product or a gather. */
-static bool may_be_packed(const pd_program *p, pd_buf_id id) {
+/* Every writer can pack it so (the host can), and there is a reader but none that is not a product
+ * or a gather. */
+static bool may_be_packed(const pd_program *p, pd_buf_id id, uint32_t format) {
     bool is_read = false;
     for (uint32_t i = 0; i < p->n_ops; i++) {
         const pd_op *op = &p->ops[i];
@@ -94,15 +101,28 @@ static bool may_be_packed(const pd_program *p, pd_buf_id id) {
         bool multiplies = op->kind == PD_OP_MATMUL || op->kind == PD_OP_GATHER;
         if (reads && !multiplies) return false;
         is_read |= reads;
-        if (a.writes[1] == id || (a.writes[0] == id && !may_write(p, op))) return false;
+        if (a.writes[1] == id || (a.writes[0] == id && !may_write(p, op, format))) return false;
     }
     return is_read && p->bufs[id].width % BLOCK == 0;
 }
 
+/* Image encoders are not quantised as a rule, and integers are of no use then. */
+static uint32_t choose_format(const pd_program *p) {
+    const pd_vk_device *d = p->backend->device;
+    uint32_t format = pd_vk_choose_input(d, p->desc.precision, p->desc.max_rows);
+    for (uint32_t i = 0; format == PD_X_I16 && i < p->n_ops; i++) {
+        const pd_op *op = &p->ops[i];
+        bool plain = op->kind == PD_OP_MATMUL && op->matmul.epilogue >= PD_EPILOGUE_BIAS &&
+                     pd_type_get(op->matmul.weights[0]->type)->block_values == 1;
+        if (plain) format = d->caps.fp16 ? PD_X_F16 : PD_X_F32;
+    }
+    return format;
+}
+
 void pd_vk_choose_formats(pd_program *p) {
-    uint32_t format = pd_vk_choose_input(p->backend->device, p->desc.precision, p->desc.max_rows);
+    uint32_t format = choose_format(p);
     for (uint32_t i = 0; i < p->n_bufs; i++)
-        p->formats[i] = may_be_packed(p, (pd_buf_id)i) ? (uint8_t)format : PD_X_F32;
+        p->formats[i] = may_be_packed(p, (pd_buf_id)i, format) ? (uint8_t)format : PD_X_F32;
     for (uint32_t i = p->n_ops; i-- > 0;) { /* a gather copies: both ends are alike */
         if (p->ops[i].kind != PD_OP_GATHER) continue;
         const pd_op_gather *g = &p->ops[i].gather;

@@ -84,7 +84,7 @@ static const char *matmul_shader(const pd_vk_product_shape *s) {
 static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t lanes,
                             uint32_t rows, uint32_t cols, uint32_t step) {
     pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = cols};
-    m.desc = DESC(matvec_shader(s), 5, pd_args_matmul, wg, s->wtype, lanes, rows, cols, s->geglu,
+    m.desc = DESC(matvec_shader(s), 6, pd_args_matmul, wg, s->wtype, lanes, rows, cols, s->epilogue,
                   s->x_format, s->y_format, step);
     return m;
 }
@@ -123,8 +123,8 @@ static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_sh
         tn = 2;
     }
     uint32_t wg = m.tile_m / tm * (m.tile_n / tn);
-    m.desc = DESC(matmul_shader(s), 5, pd_args_matmul, wg, s->wtype, m.tile_m, m.tile_n, tm, tn,
-                  s->geglu, s->x_format, s->y_format);
+    m.desc = DESC(matmul_shader(s), 6, pd_args_matmul, wg, s->wtype, m.tile_m, m.tile_n, tm, tn,
+                  s->epilogue, s->x_format, s->y_format);
     return m;
 }
 
@@ -173,9 +173,9 @@ pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_sh
         t = cut_coopmat(d, 256, 128, 128);
     if (t.stages == 0) t = cut_coopmat(d, 128, 64, s->max_rows <= 32 ? 32 : 64);
     pd_vk_product m = {.tile_m = t.bm, .tile_n = t.bn};
-    m.desc = DESC("matmul_coopmat", 5, pd_args_matmul, t.wg, s->wtype, t.bm, t.bn, t.wm, t.wn,
-                  s->geglu, t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k, shape->n,
-                  shape->m, shape->n, s->y_format);
+    m.desc = DESC("matmul_coopmat", 6, pd_args_matmul, t.wg, s->wtype, t.bm, t.bn, t.wm, t.wn,
+                  s->epilogue, t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k,
+                  shape->n, shape->m, shape->n, s->y_format);
     m.desc.subgroup_size = coopmat_subgroup(d);
     return m;
 }
@@ -251,11 +251,12 @@ pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attent
     return a;
 }
 
-pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32) {
+pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32,
+                                      bool plain) {
     (void)d;
     uint32_t wg = 8;
     while (wg < head_dim / 4) wg *= 2;
-    return DESC("qkv_rope_store", 7, pd_args_rope, wg, head_dim, kv_f32);
+    return DESC("qkv_rope_store", 7, pd_args_rope, wg, head_dim, kv_f32, plain);
 }
 
 pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim,
@@ -272,9 +273,21 @@ pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, boo
     return DESC("norm", 5, pd_args_norm, wg, div_up(width / 4, wg), residual, y_format);
 }
 
+pd_vk_pipeline_desc pd_vk_choose_layernorm(const pd_vk_device *d, uint32_t width,
+                                           uint32_t y_format) {
+    uint32_t wg = workgroup_size(d, d->caps.software_tiles ? 32 : 256);
+    return DESC("layernorm", 4, pd_args_layernorm, wg, div_up(width / 4, wg), y_format);
+}
+
+pd_vk_pipeline_desc pd_vk_choose_pool_norm(const pd_vk_device *d, uint32_t width,
+                                           uint32_t y_format) {
+    uint32_t wg = workgroup_size(d, d->caps.software_tiles ? 32 : 256);
+    return DESC("pool_norm", 3, pd_args_pool_norm, wg, div_up(width / 4, wg), y_format);
+}
+
 pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype) {
     (void)d;
-    return DESC("embed", 5, pd_args_embed, 64, wtype);
+    return DESC("embed", 6, pd_args_embed, 64, wtype);
 }
 
 pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d) {
@@ -328,7 +341,7 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
         for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++) {
             s.max_rows = max_rows[i];
             s.x_format = formats[f];
-            s.y_format = s.geglu ? formats[f] : PD_X_F32;
+            s.y_format = s.epilogue == PD_E_GEGLU ? formats[f] : PD_X_F32;
             add_once(l, pd_vk_choose_product(d, &s).desc);
             if (d->caps.coopmat && s.x_format == PD_X_F16 && s.max_rows > PD_VK_MATVEC_MAX_COLS)
                 add_once(l, pd_vk_choose_coopmat(d, &s).desc);
@@ -345,7 +358,8 @@ static void add_attention(desc_list *l, const pd_vk_device *d, pd_vk_attention_s
         add_once(l, pd_vk_choose_attention(d, &s).desc);
         add_once(l, pd_vk_choose_merge(d, s.head_dim, formats[f]));
     }
-    for (uint32_t f32 = 0; f32 < 2; f32++) add_once(l, pd_vk_choose_rope(d, s.head_dim, f32 != 0));
+    for (uint32_t f32 = 0; f32 < 2; f32++)
+        add_once(l, pd_vk_choose_rope(d, s.head_dim, f32 != 0, false));
 }
 
 static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint32_t ff,
@@ -353,7 +367,7 @@ static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint3
     pd_vk_product_shape m[] = {
         {.n_weight_rows = (heads + 2 * kv_heads) * head_dim, .n_blocks = width / 32},
         {.n_weight_rows = width, .n_blocks = heads * head_dim / 32},
-        {.n_weight_rows = 2 * ff, .n_blocks = width / 32, .geglu = true},
+        {.n_weight_rows = 2 * ff, .n_blocks = width / 32, .epilogue = PD_E_GEGLU},
         {.n_weight_rows = width, .n_blocks = ff / 32}};
     for (uint32_t i = 0; i < sizeof m / sizeof *m; i++) {
         m[i].wtype = PD_W_Q4_0;
@@ -367,6 +381,35 @@ static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint3
                       .head_dim = head_dim, .group = heads / kv_heads, .max_visible = 131072});
 }
 
+/* The tower's shapes: weights in halves, 4096 rows. */
+static void add_image_encoder(desc_list *l, const pd_vk_device *d, uint32_t width, uint32_t ff,
+                              uint32_t heads) {
+    static const uint32_t epilogues[] = {PD_E_BIAS, PD_E_BIAS_GELU, PD_E_BIAS_ADD};
+    for (uint32_t format = PD_X_F32; format <= PD_X_F16; format++) {
+        for (uint32_t i = 0; i < sizeof epilogues / sizeof *epilogues; i++) {
+            bool gelu = epilogues[i] == PD_E_BIAS_GELU;
+            pd_vk_product_shape s = {.wtype = PD_W_F16,
+                                     .n_weight_rows = gelu ? ff : width,
+                                     .n_blocks = width / 32,
+                                     .max_rows = 4096,
+                                     .epilogue = epilogues[i],
+                                     .x_format = format,
+                                     .y_format = gelu ? format : PD_X_F32};
+            add_once(l, pd_vk_choose_product(d, &s).desc);
+        }
+        pd_vk_attention_shape a = {.head_dim = width / heads,
+                                   .group = 1,
+                                   .kv_f32 = format == PD_X_F32,
+                                   .max_rows = 4096,
+                                   .max_visible = 4096,
+                                   .y_format = format};
+        add_once(l, pd_vk_choose_attention(d, &a).desc);
+        add_once(l, pd_vk_choose_rope(d, a.head_dim, a.kv_f32, true));
+        add_once(l, pd_vk_choose_layernorm(d, width, format));
+        add_once(l, pd_vk_choose_pool_norm(d, width, format));
+    }
+}
+
 uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint32_t cap) {
     desc_list l = {.items = out, .cap = cap};
     add_model(&l, d, 640, 2048, 4, 1, 256);
@@ -374,10 +417,11 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
     add_model(&l, d, 2560, 10240, 8, 4, 256);
     add_model(&l, d, 3840, 15360, 16, 8, 256);
     add_model(&l, d, 5376, 21504, 32, 16, 128);
+    add_image_encoder(&l, d, 1152, 4304, 16);
     for (uint32_t wtype = PD_W_F32; wtype <= PD_W_Q6_K; wtype++) {
         pd_vk_product_shape head = {.wtype = wtype, .n_weight_rows = 262144, .n_blocks = 80};
         pd_vk_product_shape gate_up = {
-            .wtype = wtype, .n_weight_rows = 2 * 10240, .n_blocks = 80, .geglu = true};
+            .wtype = wtype, .n_weight_rows = 2 * 10240, .n_blocks = 80, .epilogue = PD_E_GEGLU};
         add_matrix(&l, d, head);
         add_matrix(&l, d, gate_up);
         add_once(&l, pd_vk_choose_embed(d, wtype));

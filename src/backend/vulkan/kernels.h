@@ -19,8 +19,8 @@ typedef struct pd_vk_product {
 } pd_vk_product;
 typedef struct pd_vk_product_shape {
     uint32_t wtype, n_weight_rows, n_blocks;
-    uint32_t max_rows; /* most rows of x */
-    bool geglu;
+    uint32_t max_rows;           /* most rows of x */
+    uint32_t epilogue;           /* PD_E_* */
     uint32_t x_format, y_format; /* PD_X_* of what is read and written */
 } pd_vk_product_shape;
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s);
@@ -31,7 +31,7 @@ pd_vk_tuning pd_vk_rules_of_thumb(const pd_vk_caps *caps);
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 
 /* The same on matrix units, for more than a few rows; needs caps.coopmat. Reads PD_X_F16; writes
- * PD_X_F32, and PD_X_F16 where n_weight_rows and all slices of GEGLU's matrix are multiples of 8.
+ * PD_X_F32, and PD_X_F16 where the outputs of all slices of the matrix are multiples of 4.
  */
 pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_shape *s);
 
@@ -56,7 +56,14 @@ uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_di
 pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual,
                                       uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype);
-pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32);
+/* plain: neither norm nor rotation */
+pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32,
+                                      bool plain);
+/* Rows of `width` values with their padding. */
+pd_vk_pipeline_desc pd_vk_choose_layernorm(const pd_vk_device *d, uint32_t width,
+                                           uint32_t y_format);
+pd_vk_pipeline_desc pd_vk_choose_pool_norm(const pd_vk_device *d, uint32_t width,
+                                           uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim, uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_draw_select(const pd_vk_device *d);

@@ -1,8 +1,8 @@
 /* Memory of the KV pages, cut so that no binding passes the device's limit.
  *
- * A layer's K (and V) of one KV head takes n_pages * 64 * head_dim values; as many heads as a
- * binding holds share a slice. Global layers at 131 072 positions have 64 MiB per head in f16, so
- * even 128 MiB bindings are enough.
+ * A layer's K (and V) of one KV head takes n_pages * 64 * head_dim values, rounded up to chunks of
+ * 16 bytes; as many heads as a binding holds share a slice. Global layers at 131 072 positions have
+ * 64 MiB per head in f16, so even 128 MiB bindings are enough.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +15,8 @@ static uint32_t pages_of(const pd_kv_store *kv, bool global) {
 }
 
 static uint64_t head_bytes(const pd_kv_store *kv, bool global) {
-    uint64_t values = (uint64_t)pages_of(kv, global) * PD_PAGE_POSITIONS * kv->desc.shape.head_dim;
-    return values * (kv->desc.shape.f32 ? 4 : 2);
+    uint64_t positions = (uint64_t)pages_of(kv, global) * PD_PAGE_POSITIONS;
+    return positions * pd_round_up(kv->desc.shape.head_dim * (kv->desc.shape.f32 ? 4 : 2), 16);
 }
 
 static pd_status count_slices(pd_kv_store *kv, uint64_t binding_limit, bool global,

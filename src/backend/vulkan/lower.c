@@ -109,8 +109,12 @@ static pd_status emit(pd_program *p, uint32_t op_index, pd_vk_dispatch d, pd_vk_
 }
 
 static const pd_vk_matrix *find_matrix(const pd_program *p, const pd_tensor *const *parts,
-                                       uint32_t n, bool interleaved) {
-    return pd_vk_weights_find(p->backend->weights, parts, n, interleaved);
+                                       uint32_t n, pd_vk_join join) {
+    return pd_vk_weights_find(p->backend->weights, parts, n, join);
+}
+
+static const pd_vk_matrix *find_vector(const pd_program *p, const pd_tensor *const *vector) {
+    return find_matrix(p, vector, 1, PD_VK_STACKED);
 }
 
 static pd_status raise_unloaded(const pd_tensor *t, pd_error *err) {
@@ -121,13 +125,15 @@ static pd_status raise_unloaded(const pd_tensor *t, pd_error *err) {
 
 static pd_status lower_embed(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_embed *op = &p->ops[i].embed;
-    const pd_vk_matrix *m = find_matrix(p, &op->table, 1, false);
+    const pd_vk_matrix *m = find_matrix(p, &op->table, 1, PD_VK_STACKED);
     if (!m) return raise_unloaded(op->table, err);
     for (uint32_t s = 0; s < m->n_slices; s++) {
         const pd_vk_matrix_slice *slice = &m->slices[s];
-        struct pd_args_embed args = {m->n_blocks, slice->first_row, slice->n_rows, op->scale};
-        pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->out), slice->q, slice->s,
-                                 slice->h};
+        bool copies = op->given != PD_BUF_NONE && s == 0;
+        struct pd_args_embed args = {m->n_blocks, slice->first_row, slice->n_rows, copies,
+                                     op->scale};
+        pd_vk_slice out = buf_slice(p, op->out), given = copies ? buf_slice(p, op->given) : out;
+        pd_vk_slice buffers[] = {step_slice(p), out, slice->q, slice->s, slice->h, given};
         /* slices write different rows: `reads` is left out so that they need no barriers between */
         pd_vk_dispatch d = {.groups = {1, 1, 1},
                             .count = PD_VK_COUNT_ROWS,
@@ -146,8 +152,8 @@ static pd_status lower_norm(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_norm *op = &p->ops[i].norm;
     bool residual = op->residual != PD_BUF_NONE;
     uint32_t width = p->bufs[op->x].width;
-    const pd_vk_matrix *w = find_matrix(p, &op->weight, 1, false);
-    const pd_vk_matrix *post = residual ? find_matrix(p, &op->post_weight, 1, false) : w;
+    const pd_vk_matrix *w = find_vector(p, &op->weight);
+    const pd_vk_matrix *post = residual ? find_vector(p, &op->post_weight) : w;
     if (!w || !post) return raise_unloaded(op->weight, err);
     struct pd_args_norm args = {width / 4, 1.0f / (float)width, op->eps};
     pd_buf_id h = residual ? op->residual : op->x; /* not touched without a residual */
@@ -162,6 +168,49 @@ static pd_status lower_norm(pd_program *p, uint32_t i, pd_error *err) {
     if (residual) d.writes[1] = buf_range(p, h);
     pd_vk_pipeline_desc desc =
         pd_vk_choose_norm(p->backend->device, width, residual, p->formats[op->out]);
+    return emit(p, i, d, desc, &args, buffers, err);
+}
+
+static pd_status lower_layernorm(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_layernorm *op = &p->ops[i].layernorm;
+    uint32_t width = (uint32_t)op->weight->ne[0], stride = p->bufs[op->out].width;
+    const pd_vk_matrix *w = find_vector(p, &op->weight), *bias = find_vector(p, &op->bias);
+    if (!w || !bias) return raise_unloaded(op->weight, err);
+    struct pd_args_layernorm args = {width / 4, stride / 4, 1.0f / (float)width, op->eps};
+    pd_vk_slice buffers[] = {buf_slice(p, op->x), buf_slice(p, op->out), w->slices[0].q,
+                             bias->slices[0].q};
+    pd_vk_dispatch d = {.groups = {1, 1, 1},
+                        .count = buf_count(p, op->x),
+                        .axis = 0,
+                        .per_group = 1,
+                        .reads = {buf_range(p, op->x)},
+                        .writes = {buf_range(p, op->out)}};
+    pd_vk_pipeline_desc desc =
+        pd_vk_choose_layernorm(p->backend->device, stride, p->formats[op->out]);
+    return emit(p, i, d, desc, &args, buffers, err);
+}
+
+static pd_status lower_pool_norm(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_pool_norm *op = &p->ops[i].pool_norm;
+    uint32_t width = (uint32_t)op->weight->ne[0], stride = p->bufs[op->out].width;
+    const pd_vk_matrix *w = find_vector(p, &op->weight);
+    if (!w) return raise_unloaded(op->weight, err);
+    struct pd_args_pool_norm args = {.values4 = width / 4,
+                                     .stride4 = stride / 4,
+                                     .grid = op->grid,
+                                     .pool = op->pool,
+                                     .inv_width = 1.0f / (float)width,
+                                     .inv_count = 1.0f / (float)(op->pool * op->pool),
+                                     .eps = op->eps};
+    pd_vk_slice buffers[] = {buf_slice(p, op->x), buf_slice(p, op->out), w->slices[0].q};
+    pd_vk_dispatch d = {.groups = {1, 1, 1},
+                        .count = PD_VK_COUNT_OUTS,
+                        .axis = 0,
+                        .per_group = 1,
+                        .reads = {buf_range(p, op->x)},
+                        .writes = {buf_range(p, op->out)}};
+    pd_vk_pipeline_desc desc =
+        pd_vk_choose_pool_norm(p->backend->device, stride, p->formats[op->out]);
     return emit(p, i, d, desc, &args, buffers, err);
 }
 
@@ -193,36 +242,62 @@ static pd_status emit_tiles(pd_program *p, uint32_t i, pd_vk_dispatch d, pd_vk_p
     return PD_OK;
 }
 
+static uint32_t epilogue_of(const pd_op_matmul *op) {
+    static const uint32_t of[] = {[PD_EPILOGUE_NONE] = PD_E_NONE,
+                                  [PD_EPILOGUE_GEGLU] = PD_E_GEGLU,
+                                  [PD_EPILOGUE_BIAS] = PD_E_BIAS,
+                                  [PD_EPILOGUE_BIAS_GELU] = PD_E_BIAS_GELU,
+                                  [PD_EPILOGUE_BIAS_ADD] = PD_E_BIAS_ADD};
+    return of[op->epilogue];
+}
+
+/* Columns behind the last slice of the last weight that have to be zero. What is added to has its
+ * zeros already. */
+static uint32_t count_zeros(const pd_program *p, const pd_op_matmul *op, uint32_t end) {
+    uint32_t width = p->bufs[op->out].width;
+    bool is_last = end == pd_op_matmul_width(op);
+    return is_last && op->epilogue != PD_EPILOGUE_BIAS_ADD ? width - end : 0;
+}
+
 static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, uint32_t s,
                              uint32_t out_first, pd_error *err) {
     const pd_op_matmul *op = &p->ops[i].matmul;
     const pd_vk_matrix_slice *slice = &m->slices[s];
     bool geglu = op->epilogue == PD_EPILOGUE_GEGLU;
     uint32_t max_rows = buf_rows(p, op->out);
-    struct pd_args_matmul args = {slice->n_rows,
-                                  m->n_blocks,
-                                  max_rows,
-                                  p->bufs[op->out].width,
-                                  out_first + slice->first_row / (geglu ? 2 : 1),
-                                  0};
-    pd_vk_slice buffers[] = {buf_slice(p, op->x), buf_slice(p, op->out), slice->q, slice->s,
-                             slice->h};
+    uint32_t first = out_first + slice->first_row / (geglu ? 2 : 1);
+    uint32_t end = first + slice->n_rows / (geglu ? 2 : 1);
+    struct pd_args_matmul args = {.n_weight_rows = slice->n_rows,
+                                  .n_zeros = count_zeros(p, op, end),
+                                  .n_blocks = m->n_blocks,
+                                  .n_rows = max_rows,
+                                  .out_stride = p->bufs[op->out].width,
+                                  .out_first = first};
+    pd_vk_slice bias = slice->q; /* something to bind when there is none */
+    if (op->epilogue >= PD_EPILOGUE_BIAS) {
+        const pd_vk_matrix *b = find_matrix(p, op->biases, op->n_weights, PD_VK_CHAINED);
+        if (!b) return raise_unloaded(op->biases[0], err);
+        bias = b->slices[0].q;
+    }
+    pd_vk_slice buffers[] = {
+        buf_slice(p, op->x), buf_slice(p, op->out), slice->q, slice->s, slice->h, bias};
     pd_vk_dispatch d = {.groups = {1, 1, 1},
                         .count = buf_count(p, op->out),
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows,
                         .reads = {buf_range(p, op->x)},
                         .writes = {buf_range(p, op->out)}};
+    if (op->epilogue == PD_EPILOGUE_BIAS_ADD) d.reads[1] = buf_range(p, op->out);
     pd_vk_product_shape shape = {.wtype = m->wtype,
                                  .n_weight_rows = slice->n_rows,
                                  .n_blocks = m->n_blocks,
                                  .max_rows = max_rows,
-                                 .geglu = geglu,
+                                 .epilogue = epilogue_of(op),
                                  .x_format = p->formats[op->x],
                                  .y_format = p->formats[op->out]};
     pd_vk_product k = pd_vk_choose_product(p->backend->device, &shape);
     d.axis = k.is_matvec ? 2 : 1;
     d.per_group = k.tile_n;
-    d.groups[0] = pd_div_up(slice->n_rows, k.tile_m);
+    d.groups[0] = pd_div_up(slice->n_rows + args.n_zeros, k.tile_m);
     if (!k.is_matvec) return emit_tiles(p, i, d, k.desc, args, buffers, err);
     spread(d.groups[0], &d.groups[0], &d.groups[1]);
     return emit(p, i, d, k.desc, &args, buffers, err);
@@ -234,7 +309,8 @@ static pd_status lower_matmul(pd_program *p, uint32_t i, pd_error *err) {
     uint32_t out_first = 0;
     for (uint32_t w = 0, n; w < op->n_weights; w += n) {
         n = pd_vk_matrix_run(op, w);
-        const pd_vk_matrix *m = find_matrix(p, &op->weights[w], n, geglu);
+        const pd_vk_matrix *m =
+            find_matrix(p, &op->weights[w], n, geglu ? PD_VK_INTERLEAVED : PD_VK_STACKED);
         if (!m) return raise_unloaded(op->weights[w], err);
         for (uint32_t s = 0; s < m->n_slices; s++) PD_TRY(emit_matrix(p, i, m, s, out_first, err));
         out_first += m->n_rows;
@@ -244,6 +320,10 @@ static pd_status lower_matmul(pd_program *p, uint32_t i, pd_error *err) {
 
 /* ---- qkv_rope_store ------------------------------------------------------------------------- */
 
+static bool rotates(const pd_op *op) {
+    return op->kind == PD_OP_QKV_ROPE_STORE && op->qkv.q_weight;
+}
+
 static bool same_rotation(const pd_op *a, const pd_op *b) {
     return a->qkv.rope_base == b->qkv.rope_base && a->qkv.angle_scale == b->qkv.angle_scale;
 }
@@ -251,11 +331,9 @@ static bool same_rotation(const pd_op *a, const pd_op *b) {
 uint32_t pd_vk_rotation_index(const pd_program *p, uint32_t op_index, uint32_t *count) {
     uint32_t found = 0, n = 0;
     for (uint32_t i = 0; i < p->n_ops; i++) {
-        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE) continue;
+        if (!rotates(&p->ops[i])) continue;
         uint32_t first = 0;
-        while (p->ops[first].kind != PD_OP_QKV_ROPE_STORE ||
-               !same_rotation(&p->ops[first], &p->ops[i]))
-            first++;
+        while (!rotates(&p->ops[first]) || !same_rotation(&p->ops[first], &p->ops[i])) first++;
         if (first != i) continue; /* not the first of its kind */
         if (op_index < p->n_ops && same_rotation(&p->ops[op_index], &p->ops[i])) found = n;
         n++;
@@ -269,7 +347,7 @@ uint32_t pd_vk_rotation_index(const pd_program *p, uint32_t op_index, uint32_t *
 void pd_vk_fill_rotations(const pd_program *p, uint32_t *words) {
     uint32_t half = p->desc.kv.head_dim / 2;
     for (uint32_t i = 0; i < p->n_ops; i++) {
-        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE) continue;
+        if (!rotates(&p->ops[i])) continue;
         uint32_t *to = words + 2ull * half * pd_vk_rotation_index(p, i, NULL);
         for (uint32_t j = 0; j < half; j++) {
             long double exponent = -(long double)j / (long double)half;
@@ -282,7 +360,7 @@ void pd_vk_fill_rotations(const pd_program *p, uint32_t *words) {
     }
 }
 
-static uint32_t table_at(const pd_program *p, int32_t layer) {
+static uint32_t table_at(const pd_program *p, uint32_t layer) {
     return p->layout.tables_at + (p->kv->layer_is_global[layer] ? 0 : p->layout.max_pages);
 }
 
@@ -290,37 +368,38 @@ static pd_status lower_rope(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_qkv_rope_store *op = &p->ops[i].qkv;
     const pd_kv_shape *shape = &p->desc.kv;
     const pd_tensor *norms[2] = {op->q_weight, op->k_weight};
-    const pd_vk_matrix *m = find_matrix(p, norms, 2, false);
-    if (!m) return raise_unloaded(op->q_weight, err);
-    uint32_t layer = (uint32_t)p->ops[i].layer;
+    const pd_vk_matrix *m = op->q_weight ? find_matrix(p, norms, 2, PD_VK_STACKED) : NULL;
+    if (op->q_weight && !m) return raise_unloaded(op->q_weight, err);
+    uint32_t layer = op->kv_layer;
     for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
         const pd_vk_kv_slice *kv = &p->kv->slices[s];
         uint32_t n_q = kv->first_head == 0 ? shape->n_heads : 0; /* with the first slice */
-        struct pd_args_rope args = {.n_heads = shape->n_heads,
-                                    .n_kv_heads = shape->n_kv_heads,
-                                    .n_q = n_q,
-                                    .kv_first = kv->first_head,
-                                    .n_kv = kv->n_heads,
-                                    .table_at = table_at(p, p->ops[i].layer),
-                                    .table_stride = p->layout.table_stride,
-                                    .rope_first =
-                                        pd_vk_rotation_index(p, i, NULL) * shape->head_dim / 2,
-                                    .eps = op->eps,
-                                    .q_scale = op->q_scale};
+        struct pd_args_rope args = {
+            .n_heads = shape->n_heads,
+            .n_kv_heads = shape->n_kv_heads,
+            .n_q = n_q,
+            .kv_first = kv->first_head,
+            .n_kv = kv->n_heads,
+            .table_at = table_at(p, layer),
+            .table_stride = p->layout.table_stride,
+            .rope_first = m ? pd_vk_rotation_index(p, i, NULL) * shape->head_dim / 2 : 0,
+            .eps = op->eps,
+            .q_scale = op->q_scale};
+        pd_vk_slice constants = {p->constants.handle, 0, p->constants.bytes};
         pd_vk_slice buffers[] = {step_slice(p),
                                  buf_slice(p, op->qkv),
                                  buf_slice(p, op->out),
                                  kv->k,
                                  kv->v,
-                                 m->slices[0].q,
-                                 {p->constants.handle, 0, p->constants.bytes}};
+                                 m ? m->slices[0].q : kv->k, /* plain: bound, not read */
+                                 m ? constants : kv->k};
         pd_vk_dispatch d = {.groups = {n_q + 2 * kv->n_heads, 1, 1},
                             .count = PD_VK_COUNT_ROWS,
                             .axis = 1,
                             .per_group = 1,
                             .reads = {buf_range(p, op->qkv)},
                             .writes = {buf_range(p, op->out)}};
-        PD_TRY(emit(p, i, d, pd_vk_choose_rope(p->backend->device, shape->head_dim, shape->f32),
+        PD_TRY(emit(p, i, d, pd_vk_choose_rope(p->backend->device, shape->head_dim, shape->f32, !m),
                     &args, buffers, err));
     }
     return PD_OK;
@@ -348,7 +427,7 @@ static pd_vk_attention attention_kernel(const pd_program *p, const pd_op_attenti
 
 static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_error *err) {
     const pd_op_attention *op = &p->ops[i].attention;
-    struct pd_args_merge args = {p->desc.kv.n_heads, n_splits};
+    struct pd_args_merge args = {p->desc.kv.n_heads, n_splits, p->bufs[op->out].width / 4};
     pd_vk_slice buffers[] = {partial_slice(p), buf_slice(p, op->out)};
     pd_vk_dispatch d = {.groups = {p->desc.kv.n_heads, 1, 1},
                         .count = PD_VK_COUNT_ROWS,
@@ -382,7 +461,7 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
     const pd_kv_shape *shape = &p->desc.kv;
     pd_vk_attention k = attention_kernel(p, op);
     uint32_t visible = max_visible(p, op);
-    uint32_t layer = (uint32_t)p->ops[i].layer;
+    uint32_t layer = op->kv_layer;
     for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
         const pd_vk_kv_slice *kv = &p->kv->slices[s];
         struct pd_args_attention args = {.n_heads = shape->n_heads,
@@ -390,11 +469,12 @@ static pd_status lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                                          .kv_first = kv->first_head,
                                          .n_kv = kv->n_heads,
                                          .tiles_at = p->layout.tiles_at,
-                                         .table_at = table_at(p, p->ops[i].layer),
+                                         .table_at = table_at(p, layer),
                                          .table_stride = p->layout.table_stride,
                                          .window = op->window,
                                          .n_splits = k.n_splits,
-                                         .n_head_groups = k.n_head_groups};
+                                         .n_head_groups = k.n_head_groups,
+                                         .out_stride4 = p->bufs[op->out].width / 4};
         pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->q), buf_slice(p, op->out), kv->k,
                                  kv->v,         partial_slice(p),    arrived_slice(p)};
         pd_vk_dispatch d = {.groups = {1, kv->n_heads * k.n_head_groups, k.n_splits},
@@ -497,8 +577,9 @@ uint64_t pd_vk_arrived_bytes(const pd_program *p) {
 pd_status pd_vk_lower(pd_program *p, pd_error *err) {
     static pd_status (*const lower[PD_OP_KIND_COUNT])(pd_program *, uint32_t, pd_error *) = {
         [PD_OP_EMBED] = lower_embed,         [PD_OP_NORM] = lower_norm,
-        [PD_OP_MATMUL] = lower_matmul,       [PD_OP_QKV_ROPE_STORE] = lower_rope,
-        [PD_OP_ATTENTION] = lower_attention, [PD_OP_GATHER] = lower_gather,
+        [PD_OP_LAYERNORM] = lower_layernorm, [PD_OP_MATMUL] = lower_matmul,
+        [PD_OP_QKV_ROPE_STORE] = lower_rope, [PD_OP_ATTENTION] = lower_attention,
+        [PD_OP_GATHER] = lower_gather,       [PD_OP_POOL_NORM] = lower_pool_norm,
         [PD_OP_DRAW] = lower_draw,
     };
     for (uint32_t i = 0; i < p->n_ops; i++) PD_TRY(lower[p->ops[i].kind](p, i, err));

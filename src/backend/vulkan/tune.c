@@ -210,6 +210,7 @@ static pd_status bind(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet 
                                       {t->out.handle, 0, t->out.bytes},
                                       {t->weights.handle, 0, t->weights.bytes},
                                       {t->scales.handle, 0, t->scales.bytes},
+                                      {t->weights.handle, 0, t->weights.bytes},
                                       {t->weights.handle, 0, t->weights.bytes}};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                   .dstSet = *set,

@@ -70,7 +70,7 @@ static uint32_t items_per_row(uint32_t wtype, uint32_t nb) {
 
 /* Gate and up of different types have no common plane layout: both are widened to F32. */
 static bool is_widened(const pd_vk_matrix *m) {
-    return m->interleaved && m->parts[0]->type != m->parts[1]->type;
+    return m->join == PD_VK_INTERLEAVED && m->parts[0]->type != m->parts[1]->type;
 }
 
 static uint32_t tensor_rows(const pd_tensor *t) {
@@ -87,10 +87,10 @@ uint32_t pd_vk_matrix_run(const pd_op_matmul *m, uint32_t first) {
 /* ---- the directory -------------------------------------------------------------------------- */
 
 const pd_vk_matrix *pd_vk_weights_find(const pd_vk_weights *w, const pd_tensor *const *parts,
-                                       uint32_t n_parts, bool interleaved) {
+                                       uint32_t n_parts, pd_vk_join join) {
     for (uint32_t i = 0; i < w->n_matrices; i++) {
         const pd_vk_matrix *m = &w->matrices[i];
-        if (m->n_parts == n_parts && m->interleaved == interleaved &&
+        if (m->n_parts == n_parts && m->join == join &&
             !memcmp(m->parts, parts, n_parts * sizeof *parts))
             return m;
     }
@@ -110,40 +110,57 @@ static bool directory_grow(pd_vk_weights *w) {
 }
 
 static pd_status directory_add(pd_vk_weights *w, const pd_tensor *const *parts, uint32_t n_parts,
-                               bool interleaved, pd_error *err) {
-    if (pd_vk_weights_find(w, parts, n_parts, interleaved)) return PD_OK;
+                               pd_vk_join join, pd_error *err) {
+    if (pd_vk_weights_find(w, parts, n_parts, join)) return PD_OK;
     if (!directory_grow(w))
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weights' directory");
     pd_vk_matrix *m = &w->matrices[w->n_matrices++];
-    *m = (pd_vk_matrix){.n_parts = n_parts, .interleaved = interleaved};
+    *m = (pd_vk_matrix){.n_parts = n_parts, .join = join};
     memcpy(m->parts, parts, n_parts * sizeof *parts);
-    m->n_blocks = (uint32_t)(parts[0]->ne[0] / 32);
     m->wtype = is_widened(m) ? PD_W_F32 : pd_vk_wtype(parts[0]->type);
+    uint64_t row_values = parts[0]->ne[0], chain_values = 0;
     for (uint32_t i = 0; i < n_parts; i++) {
         m->n_rows += tensor_rows(parts[i]);
+        chain_values += parts[i]->ne[0];
         w->bytes_total += parts[i]->n_bytes;
     }
+    if (join == PD_VK_CHAINED) {
+        m->n_rows = 1;
+        row_values = chain_values;
+    }
+    m->n_blocks = (uint32_t)((row_values + 31) / 32);
     return PD_OK;
+}
+
+static pd_status add_vector(pd_vk_weights *w, const pd_tensor *const *vector, pd_error *err) {
+    return directory_add(w, vector, 1, PD_VK_STACKED, err);
 }
 
 static pd_status add_matmul(pd_vk_weights *w, const pd_op_matmul *m, pd_error *err) {
     for (uint32_t i = 0, n; i < m->n_weights; i += n) {
         n = pd_vk_matrix_run(m, i);
-        PD_TRY(directory_add(w, &m->weights[i], n, m->epilogue == PD_EPILOGUE_GEGLU, err));
+        pd_vk_join join = m->epilogue == PD_EPILOGUE_GEGLU ? PD_VK_INTERLEAVED : PD_VK_STACKED;
+        PD_TRY(directory_add(w, &m->weights[i], n, join, err));
     }
-    return PD_OK;
+    if (m->epilogue < PD_EPILOGUE_BIAS) return PD_OK;
+    return directory_add(w, m->biases, m->n_weights, PD_VK_CHAINED, err);
 }
 
 static pd_status add_op(pd_vk_weights *w, const pd_op *op, pd_error *err) {
     switch (op->kind) {
-    case PD_OP_EMBED: return directory_add(w, &op->embed.table, 1, false, err);
+    case PD_OP_EMBED: return directory_add(w, &op->embed.table, 1, PD_VK_STACKED, err);
     case PD_OP_NORM:
-        if (op->norm.post_weight) PD_TRY(directory_add(w, &op->norm.post_weight, 1, false, err));
-        return directory_add(w, &op->norm.weight, 1, false, err);
+        if (op->norm.post_weight) PD_TRY(add_vector(w, &op->norm.post_weight, err));
+        return add_vector(w, &op->norm.weight, err);
+    case PD_OP_LAYERNORM:
+        PD_TRY(add_vector(w, &op->layernorm.weight, err));
+        return add_vector(w, &op->layernorm.bias, err);
+    case PD_OP_POOL_NORM: return add_vector(w, &op->pool_norm.weight, err);
     case PD_OP_MATMUL: return add_matmul(w, &op->matmul, err);
     case PD_OP_QKV_ROPE_STORE: {
+        if (!op->qkv.q_weight) return PD_OK;
         const pd_tensor *norms[2] = {op->qkv.q_weight, op->qkv.k_weight};
-        return directory_add(w, norms, 2, false, err);
+        return directory_add(w, norms, 2, PD_VK_STACKED, err);
     }
     default: return PD_OK;
     }
@@ -309,13 +326,30 @@ typedef struct row_run {
     uint32_t from, n, first, step;
 } row_run;
 
+/* Bytes of a row as repack.comp reads it: whole blocks. */
+static uint64_t staged_row(const pd_vk_matrix *m, const pd_tensor *part) {
+    if (is_widened(m)) return part->ne[0] * 4;
+    const pd_type_info *type = pd_type_get(part->type);
+    return pd_type_row_bytes(type, pd_round_up(32ull * m->n_blocks, type->block_values));
+}
+
 static void fill_stage(const pd_vk_matrix *m, const row_run *run, uint64_t stored_row,
                        uint8_t *to) {
     const uint8_t *src = run->part->data + run->from * stored_row;
-    if (is_widened(m))
+    uint64_t staged = staged_row(m, run->part);
+    if (is_widened(m)) {
         pd_decode(run->part->type, src, run->n * run->part->ne[0], (float *)(void *)to);
-    else
+    } else if (staged == stored_row) {
         memcpy(to, src, run->n * stored_row);
+    } else {
+        memset(to, 0, run->n * staged);
+        for (uint32_t r = 0; r < run->n; r++)
+            memcpy(to + r * staged, src + r * stored_row, stored_row);
+        for (uint32_t p = 1; m->join == PD_VK_CHAINED && p < m->n_parts; p++) {
+            memcpy(to + stored_row, m->parts[p]->data, m->parts[p]->n_bytes);
+            to += m->parts[p]->n_bytes;
+        }
+    }
 }
 
 static pd_status upload_run(pd_vk_weights *w, const pd_vk_matrix *m,
@@ -346,9 +380,7 @@ static pd_status upload_run(pd_vk_weights *w, const pd_vk_matrix *m,
 /* Cuts a run into pieces that fit a staging buffer. */
 static pd_status upload_rows(pd_vk_weights *w, const pd_vk_matrix *m,
                              const pd_vk_matrix_slice *slice, row_run run, pd_error *err) {
-    uint64_t row = run.part->n_bytes / tensor_rows(run.part);
-    if (is_widened(m)) row = run.part->ne[0] * 4;
-    uint32_t at_once = (uint32_t)max_u64(1, STAGING_BYTES / row);
+    uint32_t at_once = (uint32_t)max_u64(1, STAGING_BYTES / staged_row(m, run.part));
     for (uint32_t left = run.n; left > 0; left -= run.n) {
         run.n = left < at_once ? left : at_once;
         PD_TRY(upload_run(w, m, slice, &run, err));
@@ -388,7 +420,13 @@ static pd_status upload_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err)
     PD_TRY(place_matrix(w, m, err));
     for (uint32_t i = 0; i < m->n_slices; i++) {
         const pd_vk_matrix_slice *s = &m->slices[i];
-        PD_TRY(m->interleaved ? upload_interleaved(w, m, s, err) : upload_stacked(w, m, s, err));
+        if (m->join == PD_VK_INTERLEAVED) {
+            PD_TRY(upload_interleaved(w, m, s, err));
+        } else if (m->join == PD_VK_STACKED) {
+            PD_TRY(upload_stacked(w, m, s, err));
+        } else {
+            PD_TRY(upload_rows(w, m, s, (row_run){m->parts[0], 0, 1, 0, 1}, err));
+        }
     }
     return PD_OK;
 }
