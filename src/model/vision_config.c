@@ -3,8 +3,8 @@
  * Keys: llama.cpp's clip-impl.h. The side of the averaged square has a key only in files that
  * differ from the released models; without it, it is 4. What the rest of Peridot relies on is
  * checked here and nowhere else: the patches tile the image and the squares tile the patches, heads
- * divide the width evenly, rows are multiples of 16 values (the real ones are 1152 and 4304) and
- * those of heads multiples of 4 (72), nothing is zero or absurdly large.
+ * divide the width evenly, the tower's widths and its heads are multiples of 4 values (as the real
+ * 1152, 4304 and 72 are), nothing is zero or absurdly large.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,8 +17,7 @@
 #include "model/keys.h"
 
 enum {
-    WIDTH_UNIT = 16,
-    HEAD_UNIT = 4,
+    WIDTH_UNIT = 4,
     MAX_HEAD_DIM = 256,
     OUT_UNIT = 32, /* of a text model's width */
     MAX_IMAGE_SIZE = 1 << 14,
@@ -131,11 +130,11 @@ static pd_status read_heads(const pd_gguf *g, pd_vision_config *c, pd_error *err
                                ", expected a divisor of the width %" PRIu32,
                         c->n_heads, c->n_embd);
     c->head_dim = c->n_embd / c->n_heads;
-    if (c->head_dim % HEAD_UNIT != 0 || c->head_dim > MAX_HEAD_DIM)
+    if (c->head_dim % WIDTH_UNIT != 0 || c->head_dim > MAX_HEAD_DIM)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED,
                         "%" PRIu32 " heads share a width of %" PRIu32
                         ", Peridot handles heads of at most %d values in multiples of %d",
-                        c->n_heads, c->n_embd, MAX_HEAD_DIM, HEAD_UNIT);
+                        c->n_heads, c->n_embd, MAX_HEAD_DIM, WIDTH_UNIT);
     c->attn_scale = (float)(1 / sqrt((double)c->head_dim));
     return PD_OK;
 }
