@@ -1,6 +1,6 @@
 /* `peridot inspect`: what a GGUF file holds, how much memory it will take, and the operations that
  * a prompt step and a generation step consist of. Needs no device. Any GGUF file can be listed;
- * sizes and plans need a Gemma 3 text model.
+ * sizes and plans need a Gemma 3 text model; of its image encoder the settings are told.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -176,6 +176,7 @@ static void print_text(const inspection *in) {
     char bytes[32];
     printf("%s: %s\n", pd_gguf_path(g), cli_bytes_text(pd_gguf_file_bytes(g), bytes));
     if (in->is_model) print_model(in);
+    if (in->is_vision) inspect_print_vision(in);
     printf("\nmetadata (%" PRIu64 ")\n", pd_gguf_value_count(g));
     for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) print_value(pd_gguf_value_at(g, i));
     printf("\ntensors (%" PRIu64 "; shapes with the contiguous dimension last)\n",
@@ -183,7 +184,7 @@ static void print_text(const inspection *in) {
     for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) print_tensor(pd_gguf_tensor_at(g, i));
     print_types(g);
     if (in->is_model) print_sizes(in);
-    if (!in->is_model) printf("\nnot a model to run: %s\n", in->why_not.message);
+    if (!in->is_model && !in->is_vision) printf("\nnot a model to run: %s\n", in->why_not.message);
 }
 
 /* ---- plans ---------------------------------------------------------------------------------- */
@@ -216,7 +217,7 @@ static pd_status print_plans(const inspection *in, pd_error *err) {
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-static pd_status bind(inspection *in, pd_head_type head, pd_error *err) {
+static pd_status bind_text(inspection *in, pd_head_type head, pd_error *err) {
     in->weights = pd_alloc(1, sizeof *in->weights);
     if (!in->weights) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory");
     pd_status status = pd_config_read(in->file, &in->config, &in->why_not);
@@ -226,6 +227,19 @@ static pd_status bind(inspection *in, pd_head_type head, pd_error *err) {
     return in->is_model ? pd_head_choose(in->weights, head, &in->head, err) : PD_OK;
 }
 
+static bool is_image_encoder(const pd_gguf *g) {
+    pd_string s;
+    return pd_gguf_get_string(g, "general.architecture", &s) && s.n == 4 &&
+           memcmp(s.data, "clip", 4) == 0;
+}
+
+static void release(inspection *in) {
+    if (in->vision_weights) pd_vision_weights_free(in->vision_weights);
+    pd_free(in->vision_weights);
+    pd_free(in->weights);
+    pd_gguf_close(in->file);
+}
+
 pd_status cli_inspect(const cli_options *o, pd_error *err) {
     const char *path = cli_text(o, OPT_MODEL);
     if (!path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--model FILE is missing");
@@ -233,7 +247,9 @@ pd_status cli_inspect(const cli_options *o, pd_error *err) {
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--plan and --json cannot be used together");
     inspection in = {0};
     pd_status status = pd_gguf_open(path, &in.file, err);
-    if (status == PD_OK) status = bind(&in, cli_head(o), err);
+    if (status == PD_OK)
+        status = is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
+                                           : bind_text(&in, cli_head(o), err);
     if (status == PD_OK && cli_given(o, OPT_PLAN)) {
         status = print_plans(&in, err);
     } else if (status == PD_OK && cli_given(o, OPT_JSON)) {
@@ -241,7 +257,6 @@ pd_status cli_inspect(const cli_options *o, pd_error *err) {
     } else if (status == PD_OK) {
         print_text(&in);
     }
-    pd_free(in.weights);
-    pd_gguf_close(in.file);
+    release(&in);
     return status;
 }

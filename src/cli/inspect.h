@@ -4,15 +4,19 @@
 
 #include "cli/commands.h"
 #include "model/head.h"
+#include "model/vision_weights.h"
 
-/* A file as inspect sees it; config and weights only when it is a Gemma 3 text model. */
+/* A file as inspect sees it; config and weights only when it is a Gemma 3 text model, those of
+ * vision only when it is Gemma 3's image encoder. */
 typedef struct inspection {
     pd_gguf *file;
-    bool is_model;
+    bool is_model, is_vision;
     pd_config config;
     pd_weights *weights;
-    pd_head head;     /* as --head would have it */
-    pd_error why_not; /* when it is no such model */
+    pd_head head; /* as --head would have it */
+    pd_vision_config vision;
+    pd_vision_weights *vision_weights;
+    pd_error why_not; /* when it is neither, or has no plan */
 } inspection;
 
 typedef struct inspect_type_total {
@@ -32,6 +36,11 @@ const char *inspect_kind_name(pd_gguf_kind kind);
 double inspect_number(const pd_gguf_value *v);
 /* Of a value of kind STRING. */
 pd_string inspect_string(const pd_gguf_value *v);
+
+/* inspect_vision.c. Reads an image encoder's file; what is wrong with it goes into why_not. Errors:
+ * MEMORY_HOST. */
+pd_status inspect_bind_vision(inspection *in, pd_error *err);
+void inspect_print_vision(const inspection *in);
 
 /* inspect_json.c */
 pd_status inspect_print_json(const inspection *in, pd_error *err);

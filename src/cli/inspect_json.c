@@ -74,7 +74,27 @@ static void add_types(cJSON *root, const pd_gguf *g) {
     }
 }
 
+static void add_vision(cJSON *root, const inspection *in) {
+    const pd_vision_config *c = &in->vision;
+    cJSON *j = cJSON_AddObjectToObject(root, "image_encoder");
+    cJSON_AddNumberToObject(j, "n_params", (double)in->vision_weights->n_params);
+    cJSON_AddNumberToObject(j, "image_size", c->image_size);
+    cJSON_AddNumberToObject(j, "patch_size", c->patch_size);
+    cJSON_AddNumberToObject(j, "n_patches", c->grid * c->grid);
+    cJSON_AddNumberToObject(j, "n_tokens", c->n_tokens);
+    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
+    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
+    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
+    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
+    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
+    cJSON_AddNumberToObject(j, "n_embd_out", c->n_embd_out);
+}
+
 static void add_model(cJSON *root, const inspection *in) {
+    if (in->is_vision) {
+        add_vision(root, in);
+        return;
+    }
     if (!in->is_model) {
         cJSON_AddStringToObject(root, "not_a_model", in->why_not.message);
         return;

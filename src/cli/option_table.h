@@ -109,8 +109,10 @@
       "print the operations of a prompt step and of a generation step")                            \
     X(PRESET, CHOICE, "--preset", NULL, NULL, 0, 0, "tiny", "tiny|270m|1b|4b|12b|27b", FOR(SYNTH), \
       "shape of the model")                                                                        \
-    X(TYPE, CHOICE, "--type", NULL, NULL, 0, 0, "q4_0", CLI_TYPE_NAMES, FOR(SYNTH),                \
-      "stored type of the layers' matrices")                                                       \
+    X(SYNTH_MMPROJ, FLAG, "--mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                    \
+      "the preset's image encoder instead of its text model")                                      \
+    X(TYPE, CHOICE, "--type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH),                  \
+      "stored type of the layers' matrices (default: q4_0; with --mmproj f16)")                    \
     X(EMBD_TYPE, CHOICE, "--embd-type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH),        \
       "stored type of the embedding (default: as llama.cpp's quantiser chooses it)")               \
     X(QAT, FLAG, "--qat", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                                \

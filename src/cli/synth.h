@@ -1,4 +1,4 @@
-/* Parts of `peridot synth`: the shape of a model, its tensors, its vocabulary.
+/* Parts of `peridot synth`: what a file of each kind holds, its random bytes, its vocabulary.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +9,43 @@
 #include "file/gguf.h"
 #include "file/hf_tokenizer.h"
 
+/* ---- synth_list.c: the tensors of a file, in its order --------------------------------------- */
+
+typedef struct synth_tensor {
+    char name[64];
+    pd_type type;
+    uint32_t n_dims;
+    uint64_t ne[PD_GGUF_MAX_DIMS]; /* as in pd_tensor */
+    float mean, std;               /* mean is used by unquantised types alone */
+} synth_tensor;
+
+typedef struct synth_list {
+    synth_tensor *items;
+    uint32_t n, room;
+} synth_list;
+
+pd_status synth_list_create(uint32_t room, synth_list *out, pd_error *err);
+void synth_list_free(synth_list *l);
+/* A matrix [rows, cols] of `type`, or of what fits instead, with the std of cols^-1/2: y = W x then
+ * keeps the scale of x. The name is in printf's format. */
+synth_tensor *synth_add_matrix(synth_list *l, pd_type type, uint64_t rows, uint64_t cols,
+                               const char *name, ...) __attribute__((format(printf, 5, 6)));
+/* A vector of F32. */
+synth_tensor *synth_add_vector(synth_list *l, uint64_t n, float mean, float std, const char *name,
+                               ...) __attribute__((format(printf, 5, 6)));
+
+/* `type`, or what llama.cpp's quantiser takes instead when its blocks do not divide a row. */
+pd_type synth_fitting_type(pd_type type, uint64_t cols);
+uint64_t synth_tensor_bytes(const synth_tensor *t);
+uint32_t synth_file_type(pd_type type); /* general.file_type, by llama.cpp's numbers */
+
+/* ---- synth_fill.c ---------------------------------------------------------------------------- */
+
+/* Blocks [first, first + n) of a tensor; the bytes depend on seed, name and block number alone. */
+void synth_fill(const synth_tensor *t, uint64_t seed, uint64_t first, uint64_t n, uint8_t *out);
+
+/* ---- synth_text.c: a text model -------------------------------------------------------------- */
+
 typedef struct synth_shape {
     const char *name; /* of the preset */
     uint32_t n_layers, n_embd, n_ff, n_heads, n_kv_heads, head_dim;
@@ -16,23 +53,35 @@ typedef struct synth_shape {
     float rope_factor; /* of global layers; 1: none */
 } synth_shape;
 
-typedef struct synth_tensor {
-    char name[64];
+typedef struct synth_text {
+    synth_shape shape;
+    pd_type type, embd_type;
+    pd_hf_tokenizer vocab;
+} synth_text;
+
+const synth_shape *synth_preset(const cli_options *o);
+/* What the options ask for, the vocabulary with it. Free it also after an error. */
+pd_status synth_text_read(const cli_options *o, synth_text *out, pd_error *err);
+void synth_text_free(synth_text *t);
+pd_status synth_text_list(const synth_text *t, synth_list *out, pd_error *err);
+void synth_text_write_values(const synth_text *t, pd_gguf_writer *w);
+
+/* ---- synth_vision.c: an image encoder -------------------------------------------------------- */
+
+typedef struct synth_vision {
+    const char *name; /* of the preset */
+    uint32_t image_size, patch_size, n_layers, n_embd, n_ff, n_heads;
+    uint32_t n_embd_out; /* the text model's width */
     pd_type type;
-    uint64_t rows, cols; /* rows 1 and type F32: a norm's weights */
-    float mean, std;     /* mean is used by norms alone */
-} synth_tensor;
+} synth_vision;
 
-/* synth_tensors.c. The list of a model's tensors, in file order; pd_free. NULL: no memory. */
-synth_tensor *synth_list_tensors(const synth_shape *shape, pd_type type, pd_type embd_type,
-                                 uint32_t *n);
-/* `type`, or what llama.cpp's quantiser takes instead when its blocks do not divide a row. */
-pd_type synth_fitting_type(pd_type type, uint64_t cols);
-uint64_t synth_tensor_bytes(const synth_tensor *t);
-/* Blocks [first, first + n) of a tensor; the bytes depend on seed, name and block number alone. */
-void synth_fill(const synth_tensor *t, uint64_t seed, uint64_t first, uint64_t n, uint8_t *out);
+pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *err);
+pd_status synth_vision_list(const synth_vision *v, synth_list *out, pd_error *err);
+void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w);
 
-/* synth_vocab.c. A made-up vocabulary in Gemma 3's layout: 262144 tokens. */
+/* ---- synth_vocab.c --------------------------------------------------------------------------- */
+
+/* A made-up vocabulary in Gemma 3's layout: 262144 tokens. */
 pd_status synth_make_vocab(pd_hf_tokenizer *out, pd_error *err);
 
 #endif

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#include "model/keys.h"
 
 enum {
     WIDTH_UNIT = 32,
@@ -46,8 +46,7 @@ static pd_status raise_architecture(const char *found, pd_error *err) {
         pd_status status = PD_RAISE(err, PD_ERR_UNSUPPORTED,
                                     "this is an image encoder file (architecture \"clip\"), not a "
                                     "Gemma 3 text model");
-        return pd_error_hint(err, status,
-                             "open the text model that it belongs to; images are not read yet");
+        return pd_error_hint(err, status, "open the text model that it belongs to");
     }
     const char *is = "a model of another family";
     for (size_t i = 0; i < sizeof architecture_names / sizeof architecture_names[0]; i++)
@@ -58,67 +57,23 @@ static pd_status raise_architecture(const char *found, pd_error *err) {
                     is, found);
 }
 
-/* Text from a file, made fit for messages and terminals: control characters and bytes that are not
- * UTF-8 become '?', and it is cut to `size` at a character's end. */
-static void copy_printable(pd_string s, char *out, size_t size) {
-    size_t n = 0;
-    for (uint64_t i = 0; i < s.n;) {
-        const uint8_t *at = (const uint8_t *)s.data + i;
-        size_t left = s.n - i < 4 ? (size_t)(s.n - i) : 4, length = pd_utf8_length(at, left);
-        bool good = length > 1 || (length == 1 && *at >= 0x20 && *at != 0x7f);
-        size_t step = good ? length : 1;
-        if (n + step >= size) break;
-        memcpy(out + n, good ? (const char *)at : "?", step);
-        n += step;
-        i += step;
-    }
-    out[n] = '\0';
-}
-
 static pd_status check_architecture(const pd_gguf *g, pd_error *err) {
     pd_string s;
     char found[40];
     if (!pd_gguf_get_string(g, "general.architecture", &s))
         return PD_RAISE(err, PD_ERR_MODEL,
                         "the key general.architecture is absent, expected \"gemma3\"");
-    copy_printable(s, found, sizeof found);
+    pd_key_printable(s, found, sizeof found);
     return strcmp(found, "gemma3") == 0 ? PD_OK : raise_architecture(found, err);
 }
 
 /* ---- single keys --------------------------------------------------------------------------- */
 
-static pd_status read_count(const pd_gguf *g, const char *key, uint32_t max, uint32_t *out,
-                            pd_error *err) {
-    if (!pd_gguf_find(g, key))
-        return PD_RAISE(err, PD_ERR_MODEL, "the key %s is absent, expected 1 to %" PRIu32, key,
-                        max);
-    if (!pd_gguf_get_u32(g, key, out))
-        return PD_RAISE(err, PD_ERR_MODEL,
-                        "the key %s is not a whole number, expected 1 to %" PRIu32, key, max);
-    if (*out < 1 || *out > max)
-        return PD_RAISE(err, PD_ERR_MODEL, "%s is %" PRIu32 ", expected 1 to %" PRIu32, key, *out,
-                        max);
-    return PD_OK;
-}
-
 static pd_status read_width(const pd_gguf *g, const char *key, uint32_t *out, pd_error *err) {
-    PD_TRY(read_count(g, key, MAX_WIDTH, out, err));
+    PD_TRY(pd_key_count(g, key, MAX_WIDTH, out, err));
     if (*out % WIDTH_UNIT == 0) return PD_OK;
     return PD_RAISE(err, PD_ERR_UNSUPPORTED, "%s is %" PRIu32 ", expected a multiple of %d", key,
                     *out, WIDTH_UNIT);
-}
-
-/* A float in [min, max], `absent` when the key is not there. */
-static pd_status read_float(const pd_gguf *g, const char *key, float min, float max, float absent,
-                            float *out, pd_error *err) {
-    *out = absent;
-    if (!pd_gguf_find(g, key)) return PD_OK;
-    if (!pd_gguf_get_f32(g, key, out))
-        return PD_RAISE(err, PD_ERR_MODEL, "the key %s is not a finite number, expected %g to %g",
-                        key, (double)min, (double)max);
-    if (*out >= min && *out <= max) return PD_OK;
-    return PD_RAISE(err, PD_ERR_MODEL, "%s is %g, expected %g to %g", key, (double)*out,
-                    (double)min, (double)max);
 }
 
 /* Keys of things that Peridot does not compute: they must be absent or have the one value. */
@@ -144,18 +99,18 @@ static pd_status expect_no_softcap(const pd_gguf *g, const char *key, pd_error *
 /* ---- groups of keys ------------------------------------------------------------------------ */
 
 static pd_status read_shape(const pd_gguf *g, pd_config *c, pd_error *err) {
-    PD_TRY(read_count(g, "gemma3.block_count", PD_MAX_LAYERS, &c->n_layers, err));
+    PD_TRY(pd_key_count(g, "gemma3.block_count", PD_MAX_LAYERS, &c->n_layers, err));
     PD_TRY(read_width(g, "gemma3.embedding_length", &c->n_embd, err));
     PD_TRY(read_width(g, "gemma3.feed_forward_length", &c->n_ff, err));
-    PD_TRY(read_count(g, "gemma3.context_length", MAX_POSITIONS, &c->n_ctx_train, err));
-    return read_float(g, "gemma3.attention.layer_norm_rms_epsilon", 1e-12f, 0.1f, 1e-6f,
-                      &c->norm_eps, err);
+    PD_TRY(pd_key_count(g, "gemma3.context_length", MAX_POSITIONS, &c->n_ctx_train, err));
+    return pd_key_float(g, "gemma3.attention.layer_norm_rms_epsilon", 1e-12f, 0.1f, 1e-6f,
+                        &c->norm_eps, err);
 }
 
 static pd_status read_heads(const pd_gguf *g, pd_config *c, pd_error *err) {
-    PD_TRY(read_count(g, "gemma3.attention.head_count", MAX_HEADS, &c->n_heads, err));
-    PD_TRY(read_count(g, "gemma3.attention.head_count_kv", MAX_HEADS, &c->n_kv_heads, err));
-    PD_TRY(read_count(g, "gemma3.attention.key_length", MAX_WIDTH, &c->head_dim, err));
+    PD_TRY(pd_key_count(g, "gemma3.attention.head_count", MAX_HEADS, &c->n_heads, err));
+    PD_TRY(pd_key_count(g, "gemma3.attention.head_count_kv", MAX_HEADS, &c->n_kv_heads, err));
+    PD_TRY(pd_key_count(g, "gemma3.attention.key_length", MAX_WIDTH, &c->head_dim, err));
     if (c->n_heads % c->n_kv_heads != 0)
         return PD_RAISE(err, PD_ERR_MODEL,
                         "gemma3.attention.head_count is %" PRIu32
@@ -176,11 +131,11 @@ static pd_status read_rope(const pd_gguf *g, pd_config *c, pd_error *err) {
     pd_string type;
     char found[40] = "linear"; /* what llama.cpp assumes when only a factor is given */
     float factor;
-    PD_TRY(read_float(g, "gemma3.rope.freq_base", 1, 1e12f, 1e6f, &c->rope_base_global, err));
-    PD_TRY(read_float(g, "gemma3.rope.freq_base_swa", 1, 1e12f, 1e4f, &c->rope_base_local, err));
-    PD_TRY(read_float(g, "gemma3.rope.scaling.factor", 0, 1e6f, 0, &factor, err));
+    PD_TRY(pd_key_float(g, "gemma3.rope.freq_base", 1, 1e12f, 1e6f, &c->rope_base_global, err));
+    PD_TRY(pd_key_float(g, "gemma3.rope.freq_base_swa", 1, 1e12f, 1e4f, &c->rope_base_local, err));
+    PD_TRY(pd_key_float(g, "gemma3.rope.scaling.factor", 0, 1e6f, 0, &factor, err));
     if (pd_gguf_get_string(g, "gemma3.rope.scaling.type", &type))
-        copy_printable(type, found, sizeof found);
+        pd_key_printable(type, found, sizeof found);
     bool none = strcmp(found, "none") == 0;
     if (!none && strcmp(found, "linear") != 0)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED,
@@ -253,13 +208,7 @@ static void derive_names(const pd_gguf *g, pd_config *c) {
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (c->n_layers == sizes[i].n_layers && c->n_embd == sizes[i].n_embd)
             snprintf(c->size_label, sizeof c->size_label, "%s", sizes[i].label);
-    pd_string name;
-    const char *path = pd_gguf_path(g), *last = strrchr(path, '/');
-    if (!pd_gguf_get_string(g, "general.name", &name) || name.n == 0) {
-        name.data = last ? last + 1 : path;
-        name.n = strlen(name.data);
-    }
-    copy_printable(name, c->name, sizeof c->name);
+    pd_key_name(g, c->name, sizeof c->name);
 }
 
 static void derive_scales(pd_config *c) {

@@ -1,9 +1,9 @@
 /* Binds the tensors of an mmproj file by meaning and checks their shapes and types.
  *
  * Matrices are [rows, cols] with cols contiguous, 2-dimensional whatever the file says, and row r
- * makes output r. Vectors are always F32. What the file stores so is a view into its mapping; what
- * it stores otherwise was converted into memory that the weights own: F16 and BF16 vectors, and the
- * projection, which files keep input-major and which is transposed here once.
+ * makes output r. Vectors are always F32. What the file stores so is a view into its mapping; the
+ * rest was converted into memory that the weights own: vectors of other types, and the projection,
+ * which files keep input-major and which is transposed here once.
  *
  * Files of early 2025 name the two matrices of the feed-forward part the wrong way round. Shapes
  * tell which is which; here ffn_up is always the one from width to n_ff.
@@ -45,9 +45,9 @@ typedef struct pd_vision_weights {
     pd_arena owned;
 } pd_vision_weights;
 
-/* The weights point into `g`, which must outlive them. On failure nothing is left to free. Errors:
- * MODEL (missing tensor, wrong shape), UNSUPPORTED (a vector in a block format ...), each naming
- * the tensor, the expected and the found; MEMORY_HOST. */
+/* The weights point into `g`, which must outlive them; config need not. On failure nothing is left
+ * to free. Errors: MODEL (missing tensor, wrong shape), UNSUPPORTED (a tensor that Gemma 3's
+ * encoder does not have), each naming the tensor, the expected and the found; MEMORY_HOST. */
 pd_status pd_vision_weights_bind(const pd_gguf *g, const pd_vision_config *config,
                                  pd_vision_weights *out, pd_error *err);
 void pd_vision_weights_free(pd_vision_weights *w); /* all zero: nothing happens */

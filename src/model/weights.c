@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/bind.h"
+
 typedef enum width { WIDTH_ONE, WIDTH_EMBD, WIDTH_FF, WIDTH_Q, WIDTH_KV, WIDTH_HEAD } width;
 
 typedef struct layer_row {
@@ -59,40 +61,11 @@ static const pd_tensor **field_of(pd_layer_weights *layer, const layer_row *row)
     return (const pd_tensor **)(void *)((char *)layer + row->at);
 }
 
-static uint64_t tensor_values(const pd_tensor *t) {
-    return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]; /* the reader checked the product */
-}
-
-/* "[rows, cols]", slowest first. */
-static const char *format_shape(const pd_tensor *t, char *out, size_t size) {
-    size_t n = 0;
-    for (uint32_t i = t->n_dims; i-- > 0 && n < size;)
-        n += (size_t)snprintf(out + n, size - n, n == 0 ? "[%" PRIu64 : ", %" PRIu64, t->ne[i]);
-    if (n + 1 < size) snprintf(out + n, size - n, "]");
-    return out;
-}
-
 /* ---- one tensor ---------------------------------------------------------------------------- */
-
-static pd_status bind_tensor(const pd_gguf *g, const char *name, uint64_t rows, uint64_t cols,
-                             const pd_tensor **out, pd_error *err) {
-    const pd_tensor *t = pd_gguf_find_tensor(g, name);
-    if (!t)
-        return PD_RAISE(err, PD_ERR_MODEL,
-                        "the tensor %s is absent, expected [%" PRIu64 ", %" PRIu64 "]", name, rows,
-                        cols);
-    char shape[96];
-    if (t->ne[0] != cols || t->ne[1] != rows || t->ne[2] != 1 || t->ne[3] != 1)
-        return PD_RAISE(err, PD_ERR_MODEL,
-                        "the tensor %s is %s, expected [%" PRIu64 ", %" PRIu64 "]", name,
-                        format_shape(t, shape, sizeof shape), rows, cols);
-    *out = t;
-    return PD_OK;
-}
 
 static pd_status bind_norm(const pd_gguf *g, const char *name, uint64_t n, const pd_tensor **out,
                            pd_error *err) {
-    PD_TRY(bind_tensor(g, name, 1, n, out, err));
+    PD_TRY(pd_tensor_bind(g, name, 1, n, out, err));
     if ((*out)->type == PD_TYPE_F32) return PD_OK;
     return PD_RAISE(err, PD_ERR_UNSUPPORTED,
                     "the norm %s is stored as %s, Peridot handles norms in F32", name,
@@ -112,7 +85,7 @@ static pd_status bind_layer(const pd_gguf *g, const pd_config *c, uint32_t i, pd
         if (row->rows == WIDTH_ONE) {
             PD_TRY(bind_norm(g, name, cols, field, err));
         } else {
-            PD_TRY(bind_tensor(g, name, rows, cols, field, err));
+            PD_TRY(pd_tensor_bind(g, name, rows, cols, field, err));
         }
     }
     return PD_OK;
@@ -141,7 +114,7 @@ static pd_status refuse_strangers(const pd_gguf *g, const pd_config *c, pd_error
 /* ---- figures ------------------------------------------------------------------------------- */
 
 static void count_tensor(pd_weights *w, const pd_tensor *t, bool is_matrix, uint32_t *n_of_type) {
-    w->n_params += tensor_values(t);
+    w->n_params += pd_tensor_values(t);
     if (!is_matrix) return;
     w->bytes_per_token += t->n_bytes;
     n_of_type[t->type]++;
@@ -155,8 +128,8 @@ static void derive_figures(const pd_config *c, pd_weights *w) {
                          layer_rows[k].rows != WIDTH_ONE, n_of_type);
     for (uint32_t type = 0; type < N_TYPE_IDS; type++)
         if (n_of_type[type] > n_of_type[w->main_type]) w->main_type = (pd_type)type;
-    w->n_params += tensor_values(w->token_embd) + tensor_values(w->output_norm);
-    if (w->output != w->token_embd) w->n_params += tensor_values(w->output);
+    w->n_params += pd_tensor_values(w->token_embd) + pd_tensor_values(w->output_norm);
+    if (w->output != w->token_embd) w->n_params += pd_tensor_values(w->output);
     w->bytes_per_token += w->output->n_bytes;
 }
 
@@ -164,11 +137,11 @@ pd_status pd_weights_bind(const pd_gguf *g, const pd_config *config, pd_weights 
                           pd_error *err) {
     const pd_config *c = config;
     *out = (pd_weights){0};
-    PD_TRY(bind_tensor(g, "token_embd.weight", c->n_vocab, c->n_embd, &out->token_embd, err));
+    PD_TRY(pd_tensor_bind(g, "token_embd.weight", c->n_vocab, c->n_embd, &out->token_embd, err));
     PD_TRY(bind_norm(g, "output_norm.weight", c->n_embd, &out->output_norm, err));
     out->output = out->token_embd;
     if (pd_gguf_find_tensor(g, "output.weight"))
-        PD_TRY(bind_tensor(g, "output.weight", c->n_vocab, c->n_embd, &out->output, err));
+        PD_TRY(pd_tensor_bind(g, "output.weight", c->n_vocab, c->n_embd, &out->output, err));
     for (uint32_t i = 0; i < c->n_layers; i++) PD_TRY(bind_layer(g, c, i, &out->layers[i], err));
     PD_TRY(refuse_strangers(g, c, err));
     derive_figures(c, out);

@@ -67,9 +67,9 @@ expect_ok inspect -m "$model" --plan
 grep -q '^plan prefill: ' "$work/out" || fail "no prefill plan"
 grep -q '^plan decode: ' "$work/out" || fail "no decode plan"
 expect_ok inspect -m "$golden/mm-mmproj.gguf"
-grep -q '^not a model to run: ' "$work/out" || fail "inspect of an mmproj: $(tail -n 2 "$work/out")"
+grep -q '^image encoder$' "$work/out" || fail "inspect of an mmproj: $(head -n 4 "$work/out")"
 expect_ok inspect -m "$golden/mm-mmproj.gguf" --json
-jq -e 'has("not_a_model") and (.tensors | length) > 0' "$work/out" >"$work/jq" ||
+jq -e '.image_encoder.n_tokens == 16 and (.tensors | length) > 0' "$work/out" >"$work/jq" ||
   fail "inspect --json of an mmproj"
 
 # devices, and its alias

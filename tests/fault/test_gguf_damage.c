@@ -1,6 +1,7 @@
-/* A sound model file, damaged in every small way: cut at every length, each header byte changed,
- * and random values written over the header. Each must end in an error or a load whose views can be
- * read to their ends; a crash, a sanitizer's report or another status fails.
+/* Sound files, a model's and an image encoder's, damaged in every small way: cut at every length,
+ * each header byte changed, and random values written over the header. Each must end in an error or
+ * a load whose views can be read to their ends; a crash, a sanitizer's report or another status
+ * fails.
  *
  * The copy is changed in place, so that nothing is written but the damage itself. Truncations go
  * downwards by ftruncate; below the last tensor's end every one must be refused, and in the data
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "model/vision_weights.h"
 #include "model/weights.h"
 
 #if defined(__has_feature)
@@ -31,8 +33,10 @@
 #define SLOWED_DOWN
 #endif
 
-static const char source[] = PERIDOT_TEST_DATA "/golden/small-q4_0.gguf";
+/* Reads the settings of an open file and binds its tensors. */
+typedef pd_status (*bind_fn)(const pd_gguf *g, pd_error *err);
 
+static bind_fn bind; /* of the kind of file at hand */
 static char path[64];
 static int fd = -1;
 static uint8_t *bytes; /* the copy, mapped for writing */
@@ -56,8 +60,7 @@ static void find_data(void) {
     assert_true(data_begin > 1000 && data_begin < data_end && data_end <= n_bytes);
 }
 
-static int make_copy(void **state) {
-    (void)state;
+static int make_copy(const char *source) {
     char *data;
     snprintf(path, sizeof path, "%s/peridot-test-XXXXXX",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -102,14 +105,28 @@ static void read_views(const pd_gguf *g) {
     }
 }
 
-static pd_status load(pd_error *err) {
+static pd_status bind_text(const pd_gguf *g, pd_error *err) {
     static pd_config config;
     static pd_weights weights;
+    PD_TRY(pd_config_read(g, &config, err));
+    return pd_weights_bind(g, &config, &weights, err);
+}
+
+static pd_status bind_vision(const pd_gguf *g, pd_error *err) {
+    static pd_vision_config config;
+    static pd_vision_weights weights;
+    PD_TRY(pd_vision_config_read(g, &config, err));
+    PD_TRY(pd_vision_weights_bind(g, &config, &weights, err));
+    read_ends(weights.projection->data, weights.projection->n_bytes);
+    pd_vision_weights_free(&weights);
+    return PD_OK;
+}
+
+static pd_status load(pd_error *err) {
     pd_gguf *g = NULL;
     PD_TRY(pd_gguf_open(path, &g, err));
     read_views(g);
-    pd_status status = pd_config_read(g, &config, err);
-    if (status == PD_OK) status = pd_weights_bind(g, &config, &weights, err);
+    pd_status status = bind(g, err);
     pd_gguf_close(g);
     return status;
 }
@@ -206,6 +223,18 @@ static void test_every_truncation(void **state) {
     }
 }
 
+static int begin_text(void **state) {
+    (void)state;
+    bind = bind_text;
+    return make_copy(PERIDOT_TEST_DATA "/golden/small-q4_0.gguf");
+}
+
+static int begin_vision(void **state) {
+    (void)state;
+    bind = bind_vision;
+    return make_copy(PERIDOT_TEST_DATA "/golden/mm-mmproj.gguf");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sound_file_loads),
@@ -213,5 +242,7 @@ int main(void) {
         cmocka_unit_test(test_overwritten_header_fields),
         cmocka_unit_test(test_every_truncation),
     };
-    return cmocka_run_group_tests(tests, make_copy, remove_copy);
+    int n_failed = cmocka_run_group_tests_name("model", tests, begin_text, remove_copy);
+    return n_failed +
+           cmocka_run_group_tests_name("image encoder", tests, begin_vision, remove_copy);
 }

@@ -18,104 +18,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "cli/synth.h"
 
 enum { MAX_BLOCK_WORDS = 27 }; /* Q6_K: 210 bytes */
-
-/* ---- the list ------------------------------------------------------------------------------- */
-
-pd_type synth_fitting_type(pd_type type, uint64_t cols) {
-    if (cols % pd_type_get(type)->block_values == 0) return type;
-    pd_type smaller = type == PD_TYPE_Q4_K   ? PD_TYPE_Q5_0
-                      : type == PD_TYPE_Q5_K ? PD_TYPE_Q5_1
-                                             : PD_TYPE_Q8_0;
-    return cols % 32 == 0 ? smaller : PD_TYPE_F16;
-}
-
-uint64_t synth_tensor_bytes(const synth_tensor *t) {
-    return t->rows * pd_type_row_bytes(pd_type_get(t->type), t->cols);
-}
-
-typedef struct tensor_list {
-    synth_tensor *items;
-    uint32_t n;
-    pd_type type;
-    int layer; /* -1: outside the layers */
-} tensor_list;
-
-static synth_tensor *add_tensor(tensor_list *l, const char *name) {
-    synth_tensor *t = &l->items[l->n++];
-    if (l->layer < 0) {
-        snprintf(t->name, sizeof t->name, "%s.weight", name);
-    } else {
-        snprintf(t->name, sizeof t->name, "blk.%d.%s.weight", l->layer, name);
-    }
-    return t;
-}
-
-/* y = W x keeps the scale of x when W has a std of cols^-1/2. */
-static void add_matrix(tensor_list *l, const char *name, uint64_t rows, uint64_t cols) {
-    synth_tensor *t = add_tensor(l, name);
-    t->type = synth_fitting_type(l->type, cols);
-    t->rows = rows;
-    t->cols = cols;
-    t->std = 1.0f / sqrtf((float)cols);
-}
-
-static void add_norm(tensor_list *l, const char *name, uint64_t width, float mean, float std) {
-    synth_tensor *t = add_tensor(l, name);
-    t->type = PD_TYPE_F32;
-    t->rows = 1;
-    t->cols = width;
-    t->mean = mean;
-    t->std = std;
-}
-
-/* What layers add must outweigh the token's own embedding; or else, the head being that same
- * matrix, every token would be its own most probable successor. */
-#define BRANCH_MEAN 2.0f
-
-static void add_layer(tensor_list *l, const synth_shape *s) {
-    uint64_t q_width = (uint64_t)s->n_heads * s->head_dim;
-    uint64_t kv_width = (uint64_t)s->n_kv_heads * s->head_dim;
-    add_norm(l, "attn_norm", s->n_embd, 1.0f, 0.2f);
-    add_matrix(l, "attn_q", q_width, s->n_embd);
-    add_matrix(l, "attn_k", kv_width, s->n_embd);
-    add_matrix(l, "attn_v", kv_width, s->n_embd);
-    add_norm(l, "attn_q_norm", s->head_dim, 1.0f, 0.2f);
-    add_norm(l, "attn_k_norm", s->head_dim, 1.0f, 0.2f);
-    add_matrix(l, "attn_output", s->n_embd, q_width);
-    add_norm(l, "post_attention_norm", s->n_embd, BRANCH_MEAN, 0.2f);
-    add_norm(l, "ffn_norm", s->n_embd, 1.0f, 0.2f);
-    add_matrix(l, "ffn_gate", s->n_ff, s->n_embd);
-    add_matrix(l, "ffn_up", s->n_ff, s->n_embd);
-    add_matrix(l, "ffn_down", s->n_embd, s->n_ff);
-    add_norm(l, "post_ffw_norm", s->n_embd, BRANCH_MEAN, 0.2f);
-}
-
-synth_tensor *synth_list_tensors(const synth_shape *shape, pd_type type, pd_type embd_type,
-                                 uint32_t *n) {
-    tensor_list l = {.type = embd_type, .layer = -1};
-    l.items = pd_alloc(13 * (size_t)shape->n_layers + 2, sizeof *l.items);
-    if (!l.items) return NULL;
-    add_matrix(&l, "token_embd", shape->n_vocab, shape->n_embd);
-    l.type = type;
-    for (uint32_t i = 0; i < shape->n_layers; i++) {
-        l.layer = (int)i;
-        add_layer(&l, shape);
-    }
-    l.layer = -1;
-    /* Larger than the others, so that the logits are spread enough to have clear favourites. */
-    add_norm(&l, "output_norm", shape->n_embd, 4.0f, 0.5f);
-    *n = l.n;
-    return l.items;
-}
-
-/* ---- the bytes ------------------------------------------------------------------------------ */
 
 static uint64_t random_word(uint64_t key, uint64_t i) {
     uint64_t x = key + (i + 1) * UINT64_C(0x9E3779B97F4A7C15);

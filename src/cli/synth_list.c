@@ -1,0 +1,79 @@
+/* Lists of the tensors to write: names, shapes, types and the spread of their values.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+#include <stdarg.h>
+
+#include "cli/synth.h"
+
+pd_status synth_list_create(uint32_t room, synth_list *out, pd_error *err) {
+    *out = (synth_list){.items = pd_alloc(room, sizeof *out->items), .room = room};
+    return out->items ? PD_OK : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
+}
+
+void synth_list_free(synth_list *l) {
+    pd_free(l->items);
+    *l = (synth_list){0};
+}
+
+static synth_tensor *add_tensor(synth_list *l, uint32_t n_dims, uint64_t rows, uint64_t cols,
+                                const char *name, va_list args) {
+    synth_tensor *t = &l->items[l->n++];
+    *t = (synth_tensor){.n_dims = n_dims, .ne = {cols, rows, 1, 1}};
+    vsnprintf(t->name, sizeof t->name, name, args);
+    return t;
+}
+
+synth_tensor *synth_add_matrix(synth_list *l, pd_type type, uint64_t rows, uint64_t cols,
+                               const char *name, ...) {
+    va_list args;
+    va_start(args, name);
+    synth_tensor *t = add_tensor(l, 2, rows, cols, name, args);
+    va_end(args);
+    t->type = synth_fitting_type(type, cols);
+    t->std = 1.0f / sqrtf((float)cols);
+    return t;
+}
+
+synth_tensor *synth_add_vector(synth_list *l, uint64_t n, float mean, float std, const char *name,
+                               ...) {
+    va_list args;
+    va_start(args, name);
+    synth_tensor *t = add_tensor(l, 1, 1, n, name, args);
+    va_end(args);
+    t->type = PD_TYPE_F32;
+    t->mean = mean;
+    t->std = std;
+    return t;
+}
+
+pd_type synth_fitting_type(pd_type type, uint64_t cols) {
+    if (cols % pd_type_get(type)->block_values == 0) return type;
+    pd_type smaller = type == PD_TYPE_Q4_K   ? PD_TYPE_Q5_0
+                      : type == PD_TYPE_Q5_K ? PD_TYPE_Q5_1
+                                             : PD_TYPE_Q8_0;
+    return cols % 32 == 0 ? smaller : PD_TYPE_F16;
+}
+
+uint64_t synth_tensor_bytes(const synth_tensor *t) {
+    uint64_t n_values = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
+    return pd_type_row_bytes(pd_type_get(t->type), n_values);
+}
+
+uint32_t synth_file_type(pd_type type) {
+    switch (type) {
+    case PD_TYPE_F32: return 0;
+    case PD_TYPE_F16: return 1;
+    case PD_TYPE_Q4_0: return 2;
+    case PD_TYPE_Q4_1: return 3;
+    case PD_TYPE_Q8_0: return 7;
+    case PD_TYPE_Q5_0: return 8;
+    case PD_TYPE_Q5_1: return 9;
+    case PD_TYPE_Q4_K: return 14;
+    case PD_TYPE_Q5_K: return 16;
+    case PD_TYPE_Q6_K: return 18;
+    case PD_TYPE_BF16: return 32;
+    }
+    return 0;
+}
