@@ -1,5 +1,5 @@
-/* What `synth --mmproj` writes: settings and tensors of an image encoder, in the order, names and
- * types of llama.cpp's converter.
+/* What `synth --mmproj` writes: settings and tensors of an image encoder, with the names, shapes
+ * and types that llama.cpp's converter gives them.
  *
  * SPDX-License-Identifier: MIT
  */
