@@ -20,11 +20,7 @@ typedef struct pd_vision_config {
     uint32_t image_size; /* pixels on a side */
     uint32_t patch_size; /* pixels on a side of a patch; divides image_size */
     uint32_t n_embd;     /* width of the tower; n_heads * head_dim */
-<<<<<<< HEAD
-    uint32_t n_ff;
-=======
     uint32_t n_ff;       /* a multiple of 4, as n_embd and head_dim are */
->>>>>>> w-mmproj
     uint32_t n_heads, head_dim;
     uint32_t n_layers;     /* at most PD_MAX_VISION_LAYERS */
     uint32_t grid;         /* patches on a side: image_size / patch_size */
