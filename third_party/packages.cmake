@@ -11,6 +11,11 @@ add_library(peridot_cjson INTERFACE)
 target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})
 target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
 
+# stb_image is a header whose implementation src/image/stb.c compiles.
+find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
+add_library(peridot_stb INTERFACE)
+target_include_directories(peridot_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
+
 if(PERIDOT_VULKAN)
   # volk is a header and a source under the include path; VOLK_IMPLEMENTATION is defined in one file
   # of the Vulkan backend. The loader itself is opened at run time.
