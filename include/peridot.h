@@ -211,11 +211,15 @@ typedef struct pd_model_desc {
                            or UUID. Default: the best real GPU, else "cpu" */
     uint32_t n_threads; /* CPU threads; default: as many as the machine has */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
-    bool vocab_only; /* tokenizer and settings alone; no device, no weights, no sessions */
+    bool vocab_only;  /* tokenizer and settings alone; no device, no weights, no sessions */
+    bool vision_only; /* the image encoder, tokenizer and settings; no sessions */
     /* A head that would not become smaller is kept (pd_model_info tells). In Gemma 3 it is also the
      * table that tokens are looked up in: there is one copy, and both uses see the new values. What
      * that costs: pd_session_head_cost. */
     pd_head_type head;
+    /* The image encoder that belongs to the model, an mmproj GGUF; NULL: none, and no images. Its
+     * precision is the first session's. */
+    const char *mmproj;
     /* The session that will be made first: a GPU's pipelines for it are built while the weights are
      * on their way. Others merely take longer. */
     pd_session_desc session;
@@ -248,9 +252,10 @@ typedef struct pd_load_stats {
     uint64_t device_bytes; /* device memory held by the weights */
 } pd_load_stats;
 
-/* Opens a Gemma 3 GGUF (for split files: the first part) and places its weights on a device.
- * Errors: IO, FORMAT, UNSUPPORTED (another architecture or type, a head whose rows the wanted type
- * cannot hold), MODEL (tensor missing or of the wrong shape), NO_DEVICE, MEMORY_DEVICE (says how
+/* Opens a Gemma 3 GGUF (for split files: the first part) and places its weights on a device, those
+ * of its image encoder too. Errors: IO, FORMAT, UNSUPPORTED (another architecture or type, a head
+ * whose rows the wanted type cannot hold), MODEL (tensor missing or of the wrong shape, an image
+ * encoder for another model), NO_DEVICE, MEMORY_DEVICE (says how
  * much is missing), MEMORY_HOST, CANCELLED. */
 pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out, pd_error *err);
 void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
@@ -261,6 +266,84 @@ const pd_device_info *pd_model_get_device(const pd_model *model); /* NULL when v
 /* As pd_device_measure, on the model's device and in what memory it has left; counts as a call on
  * one of the model's sessions. Errors: ARGUMENT (vocab_only) besides. */
 pd_status pd_model_measure(pd_model *model, pd_device_speed *out, pd_error *err);
+
+/* ---------------------------------------------------------------------------------------------
+ * Images
+ * ------------------------------------------------------------------------------------------- */
+
+/* 8-bit RGB, [height][width][3]. From pd_image_decode, pd_image_read or pd_image_crop, which
+ * pd_image_free releases; or the caller's own pixels. All zero: no image. */
+typedef struct pd_image {
+    uint32_t width, height; /* pixels, both > 0 */
+    uint8_t *rgb;
+} pd_image;
+
+/* What an image from outside may ask for; checked against the header before anything is decoded. */
+typedef struct pd_image_limits {
+    uint64_t max_bytes;  /* of the file; 0: 64 MiB; never above 2^31 - 1 */
+    uint64_t max_pixels; /* 0: 100 million */
+} pd_image_limits;
+
+/* Decodes PNG, JPEG (8-bit, baseline and progressive), GIF (its first frame), BMP (not run-length
+ * coded), TGA and binary PNM (P5, P6). Grey is replicated, alpha and transparency are dropped, 16
+ * bits become the upper 8, and EXIF orientation is applied, all as the reference's Pillow does it.
+ * `limits` may be NULL. Errors: FORMAT (empty, damaged, cut short anywhere), UNSUPPORTED (another
+ * format or variant, beyond the limits), MEMORY_HOST. *out is empty then. */
+pd_status pd_image_decode(const void *bytes, size_t n, const pd_image_limits *limits, pd_image *out,
+                          pd_error *err);
+/* The same from a file, which every error names; also IO. */
+pd_status pd_image_read(const char *path, const pd_image_limits *limits, pd_image *out,
+                        pd_error *err);
+void pd_image_free(pd_image *image);
+
+typedef struct pd_rect {
+    uint32_t x, y, width, height;
+} pd_rect;
+
+/* Pan and scan: long images are also shown in windows along the longer side. */
+typedef struct pd_crop_rule {
+    uint32_t min_crop_px; /* no window may have a side below this; 0: 256 */
+    uint32_t max_crops;   /* 0: 4; at most PD_MAX_CROPS count */
+    double min_ratio;     /* longer / shorter side below which there are no windows; 0: 1.2 */
+} pd_crop_rule;
+
+enum { PD_MAX_CROPS = 16 };
+
+/* The windows of an image of this size in the order in which they follow the whole image, 0: none.
+ * `rule` may be NULL for the defaults. */
+uint32_t pd_image_crops(uint32_t width, uint32_t height, const pd_crop_rule *rule,
+                        pd_rect out[PD_MAX_CROPS]);
+/* A copy of one window. Errors: ARGUMENT (empty or not inside the image), MEMORY_HOST. */
+pd_status pd_image_crop(const pd_image *in, pd_rect window, pd_image *out, pd_error *err);
+
+/* A model's image encoder. */
+typedef struct pd_vision_info {
+    uint32_t image_size; /* images are stretched to image_size x image_size pixels */
+    uint32_t patch_size, n_patches;
+    uint32_t n_tokens; /* rows, and so positions, that an image takes */
+    uint32_t n_embd_out;
+    uint32_t n_layers, n_embd, n_ff, n_heads;
+    char file_type[16]; /* the most frequent type among the layers' matrices */
+    uint64_t n_params, file_bytes;
+} pd_vision_info;
+const pd_vision_info *pd_model_get_vision(const pd_model *model); /* NULL: opened without one */
+
+typedef struct pd_vision_stats {
+    uint64_t encode_ns;           /* of all images computed */
+    uint32_t n_encoded, n_cached; /* images computed, and those whose rows were at hand */
+    uint64_t compile_ns;          /* with the first one: pipelines, buffers */
+} pd_vision_stats;
+const pd_vision_stats *pd_model_get_vision_stats(const pd_model *model);
+
+/* What an image becomes: rows [n_tokens, n_embd_out] in place of tokens' embeddings. Counts as a
+ * call on one of the model's sessions. Errors: ARGUMENT (no image encoder, an image without
+ * pixels), MEMORY_HOST, MEMORY_DEVICE, DEVICE, NUMERIC. */
+pd_status pd_model_embed_image(pd_model *model, const pd_image *image, float *rows, pd_error *err);
+/* The same from ready pixels: chw [3, image_size, image_size] in [-1, 1]. */
+pd_status pd_model_embed_pixels(pd_model *model, const float *chw, float *rows, pd_error *err);
+/* The pixels that the encoder sees of an image: stretched and normalised, as above. */
+pd_status pd_model_image_pixels(const pd_model *model, const pd_image *image, float *chw,
+                                pd_error *err);
 
 /* ---------------------------------------------------------------------------------------------
  * Text and tokens
@@ -274,16 +357,32 @@ enum {
     PD_TOKEN_START_OF_TURN = 105,
     PD_TOKEN_END_OF_TURN = 106,
     PD_TOKEN_START_OF_IMAGE = 255999,
-    PD_TOKEN_END_OF_IMAGE = 256000
+    PD_TOKEN_END_OF_IMAGE = 256000,
+    PD_TOKEN_IMAGE = 262144 /* in a prompt: all rows of the next image */
 };
+
+/* An image at a place in a text. It becomes what the reference processor makes of it:
+ *
+ *     \n\n <start_of_image> PD_TOKEN_IMAGE <end_of_image> \n\n
+ *
+ * whose newlines merge with those around them; or, when windows of it are shown too (pan and scan),
+ * "Here is the original image " with the image, then " and here are some crops to help you see
+ * better " with the windows, spaces between them. */
+typedef struct pd_image_place {
+    size_t at;        /* byte offset in the text; ascending in a list */
+    uint32_t n_crops; /* windows: images of their own, behind this one in the prompt's list */
+} pd_image_place;
 
 typedef struct pd_tokenize_desc {
     bool no_bos;        /* default: <bos> comes first */
     bool parse_special; /* default: text never becomes a control token, whatever it spells */
+    const pd_image_place *images; /* [n_images] */
+    size_t n_images;
 } pd_tokenize_desc;
 
-/* An upper bound of the ids that n_bytes of text can become, <bos> included. */
+/* An upper bound of the ids that n_bytes of text can become, <bos> included; images add to it. */
 size_t pd_tokenize_bound(size_t n_bytes);
+enum { PD_IMAGE_MAX_IDS = 64 }; /* an image with its markers and sentence, or one window */
 
 /* Text to ids, as the original tokenizer does it. Any bytes are accepted: what is not valid UTF-8
  * becomes byte tokens. Errors: ARGUMENT when n_max is smaller than the result; *n_ids is then the
@@ -314,6 +413,8 @@ typedef struct pd_chat_turn {
     const char *role; /* "system" (first only), "user", "assistant" or "model" */
     const char *text;
     size_t n_bytes;
+    const pd_image_place *images; /* [n_images]; not in a system turn */
+    size_t n_images;
 } pd_chat_turn;
 
 /* Gemma's chat template, straight to ids: <bos>, the turns, and the opening of the model's answer.
@@ -398,6 +499,23 @@ void pd_session_destroy(pd_session *session); /* NULL is allowed */
  */
 pd_status pd_session_sync(pd_session *session, const uint32_t *ids, size_t n_ids, pd_error *err);
 
+/* Tokens and images in the order of the timeline. */
+typedef struct pd_prompt {
+    const uint32_t *ids; /* PD_TOKEN_IMAGE stands for all rows of the next image, and for nothing
+                            else: its markers and newlines are tokens of their own */
+    size_t n_ids;
+    const pd_image *images; /* as many as there are PD_TOKEN_IMAGE; only needed during the call */
+    size_t n_images;
+} pd_prompt;
+
+/* Positions that a prompt takes. */
+uint64_t pd_prompt_count(const pd_model *model, const pd_prompt *prompt);
+
+/* pd_session_sync with images, which are known by their pixels: what was computed behind the same
+ * image stays. An image's rows see each other, in both directions, and are computed at once. Errors
+ * besides: ARGUMENT (no image encoder, as many images as placeholders are not there). */
+pd_status pd_session_sync_prompt(pd_session *session, const pd_prompt *prompt, pd_error *err);
+
 uint32_t pd_session_count(const pd_session *session);   /* tokens in the timeline */
 uint32_t pd_session_n_ctx(const pd_session *session);   /* positions it can hold */
 uint32_t pd_session_n_chunk(const pd_session *session); /* tokens it computes at once */
@@ -433,9 +551,10 @@ pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
 /* Called once per computed chunk with the logits of its rows, [n_rows, n_vocab], in order. */
 typedef pd_status (*pd_logits_fn)(void *ctx, uint32_t first_pos, uint32_t n_rows,
                                   const float *logits, pd_error *err);
-/* Like sync from an empty timeline, handing out the logits of every position. Needs all_logits. */
-pd_status pd_session_score(pd_session *session, const uint32_t *ids, size_t n_ids, pd_logits_fn fn,
-                           void *ctx, pd_error *err);
+/* Like sync_prompt from an empty timeline, handing out the logits of every position, rows of images
+ * included. Needs all_logits. */
+pd_status pd_session_score(pd_session *session, const pd_prompt *prompt, pd_logits_fn fn, void *ctx,
+                           pd_error *err);
 
 /* Asks a running call to stop soon with PD_ERR_CANCELLED. From any thread or signal handler; stays
  * set until pd_session_resume. */

@@ -258,7 +258,7 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     pd_model *model = NULL;
     pd_status status;
     PD_GO(read_lists(o, &lists, err));
-    PD_GO(cli_open_model(o, false, &model, err));
+    PD_GO(cli_open_model(o, CLI_OPEN_ALL, &model, err));
     PD_GO(check_lengths(&lists, pd_model_get_info(model)->n_ctx_train, err));
     bench_context c = {.o = o,
                        .model = model,

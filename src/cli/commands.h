@@ -18,6 +18,7 @@ pd_status cli_inspect(const cli_options *o, pd_error *err);
 pd_status cli_tokenize(const cli_options *o, pd_error *err);
 pd_status cli_detokenize(const cli_options *o, pd_error *err);
 pd_status cli_logits(const cli_options *o, pd_error *err);
+pd_status cli_embed_image(const cli_options *o, pd_error *err);
 pd_status cli_synth(const cli_options *o, pd_error *err);
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
@@ -31,9 +32,9 @@ typedef struct cli_ids {
     uint32_t *ids; /* pd_free */
     size_t n;
 } cli_ids;
-/* --tokens: at least one id. */
+/* --tokens: at least one id; <image> is PD_TOKEN_IMAGE. */
 pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err);
-/* Errors: ARGUMENT when an id is not below n_vocab. */
+/* Errors: ARGUMENT when an id is not below n_vocab, places of images aside. */
 pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 
 /* "512,1024", "128-512+128", "128-1024*2": whole numbers within [min, max], in the order written.
@@ -43,8 +44,14 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
-/* Opens --model with a progress bar, on the device the options name, or the vocabulary alone. */
-pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, pd_error *err);
+typedef enum cli_open_what {
+    CLI_OPEN_ALL,    /* with the image encoder when the options have an --image */
+    CLI_OPEN_VOCAB,  /* the vocabulary alone */
+    CLI_OPEN_VISION, /* the image encoder alone */
+} cli_open_what;
+
+/* Opens --model with a progress bar, on the device the options name. */
+pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err);
 pd_precision cli_precision(const cli_options *o, pd_precision fallback);
 const char *cli_precision_name(pd_precision p);
 pd_head_type cli_head(const cli_options *o);

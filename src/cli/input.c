@@ -58,7 +58,14 @@ static size_t count_words(const char *text) {
 }
 
 static pd_status parse_id(const char **text, uint32_t *id, pd_error *err) {
-    size_t n = 0;
+    static const char image[] = "<image>";
+    size_t n = strlen(image);
+    if (strncmp(*text, image, n) == 0 && (!(*text)[n] || is_separator((*text)[n]))) {
+        *text += n;
+        *id = PD_TOKEN_IMAGE;
+        return PD_OK;
+    }
+    n = 0;
     uint64_t value = 0;
     bool good = true;
     for (; (*text)[n] && !is_separator((*text)[n]); n++) {
@@ -107,7 +114,7 @@ pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err) {
 
 pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err) {
     for (size_t i = 0; i < ids->n; i++)
-        if (ids->ids[i] >= n_vocab)
+        if (ids->ids[i] >= n_vocab && ids->ids[i] != PD_TOKEN_IMAGE)
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "token %zu has the id %u, but the vocabulary ends at %u", i,
                             ids->ids[i], n_vocab - 1);

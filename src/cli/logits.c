@@ -5,15 +5,20 @@
  * same rows to within the precision class. Two sessions are then used one after the other, so that
  * the generation steps are the very ones that `run` takes.
  *
+ * <image> among the tokens stands for the rows of the next --image, and each of them has logits
+ * too.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "base/file.h"
-#include "cli/commands.h"
+#include "cli/images.h"
 
 typedef struct logits_job {
     const cli_options *o;
     pd_model *model;
     cli_ids ids;
+    cli_images images;
+    uint64_t n_positions;
     uint32_t n_vocab;
     uint64_t done_bytes, total_bytes;
     pd_file_writer writer;
@@ -34,18 +39,26 @@ static pd_status write_rows(void *ctx, uint32_t first_pos, uint32_t n_rows, cons
 }
 
 static pd_status open_session(logits_job *job, bool all_logits, pd_session **out, pd_error *err) {
-    pd_session_desc desc = {.n_ctx = (uint32_t)job->ids.n,
+    pd_session_desc desc = {.n_ctx = (uint32_t)job->n_positions,
                             .n_chunk = cli_u32(job->o, OPT_BATCH),
                             .precision = cli_precision(job->o, PD_PRECISION_EXACT),
                             .all_logits = all_logits};
     return pd_session_create(job->model, &desc, out, err);
 }
 
+/* The first n ids and the images among them. */
+static pd_prompt prompt_of(const logits_job *job, size_t n) {
+    pd_prompt p = {.ids = job->ids.ids, .n_ids = n, .images = job->images.images};
+    for (size_t i = 0; i < n; i++) p.n_images += job->ids.ids[i] == PD_TOKEN_IMAGE;
+    return p;
+}
+
 static pd_status score(logits_job *job, size_t n_prompt, pd_error *err) {
     pd_session *session = NULL;
     PD_TRY(open_session(job, true, &session, err));
     cli_interrupt_watch(session);
-    pd_status status = pd_session_score(session, job->ids.ids, n_prompt, write_rows, job, err);
+    pd_prompt prompt = prompt_of(job, n_prompt);
+    pd_status status = pd_session_score(session, &prompt, write_rows, job, err);
     cli_interrupt_watch(NULL);
     pd_session_destroy(session);
     return status;
@@ -55,10 +68,12 @@ static pd_status decode(logits_job *job, size_t n_prompt, pd_error *err) {
     pd_session *session = NULL;
     PD_TRY(open_session(job, false, &session, err));
     cli_interrupt_watch(session);
-    pd_status status = pd_session_sync(session, job->ids.ids, n_prompt, err);
+    pd_prompt prompt = prompt_of(job, n_prompt);
+    pd_status status = pd_session_sync_prompt(session, &prompt, err);
     for (size_t n = n_prompt + 1; status == PD_OK && n <= job->ids.n; n++) {
         const float *logits = NULL;
-        status = pd_session_sync(session, job->ids.ids, n, err);
+        prompt = prompt_of(job, n);
+        status = pd_session_sync_prompt(session, &prompt, err);
         if (status == PD_OK) status = pd_session_logits(session, &logits, err);
         if (status == PD_OK) status = write_rows(job, (uint32_t)n - 1, 1, logits, err);
     }
@@ -70,11 +85,17 @@ static pd_status decode(logits_job *job, size_t n_prompt, pd_error *err) {
 static pd_status compute(logits_job *job, pd_error *err) {
     const pd_model_info *info = pd_model_get_info(job->model);
     job->n_vocab = info->n_vocab;
-    job->total_bytes = (uint64_t)job->ids.n * info->n_vocab * sizeof(float);
     PD_TRY(cli_check_ids(&job->ids, info->n_vocab, err));
-    if (job->ids.n > info->n_ctx_train)
-        return PD_RAISE(err, PD_ERR_CONTEXT, "there are %zu tokens, but the model handles %u",
-                        job->ids.n, info->n_ctx_train);
+    pd_prompt all = prompt_of(job, job->ids.n);
+    if (all.n_images != job->images.n)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "--tokens has places for %zu pictures, but %zu --image are given",
+                        all.n_images, job->images.n);
+    job->n_positions = pd_prompt_count(job->model, &all);
+    job->total_bytes = job->n_positions * info->n_vocab * sizeof(float);
+    if (job->n_positions > info->n_ctx_train)
+        return PD_RAISE(err, PD_ERR_CONTEXT, "there are %llu tokens, but the model handles %u",
+                        (unsigned long long)job->n_positions, info->n_ctx_train);
     size_t n_prompt = job->ids.n;
     if (cli_given(job->o, OPT_DECODE_AFTER)) {
         n_prompt = cli_u32(job->o, OPT_DECODE_AFTER);
@@ -94,9 +115,10 @@ pd_status cli_logits(const cli_options *o, pd_error *err) {
     PD_TRY(cli_read_ids(o, &job.ids, err));
     pd_status status;
     bool writing = false;
+    PD_GO(cli_images_read(o, &job.images, err));
     PD_GO(pd_file_writer_open(path, &job.writer, err));
     writing = true;
-    PD_GO(cli_open_model(o, false, &job.model, err));
+    PD_GO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
     cli_progress_begin(&job.progress, "computing");
     status = compute(&job, err);
     cli_progress_end(&job.progress);
@@ -107,6 +129,7 @@ pd_status cli_logits(const cli_options *o, pd_error *err) {
 done:
     if (writing) pd_file_writer_abort(&job.writer);
     pd_model_close(job.model);
+    cli_images_free(&job.images);
     pd_free(job.ids.ids);
     return status;
 }

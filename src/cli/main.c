@@ -14,9 +14,11 @@
 typedef pd_status (*command_fn)(const cli_options *o, pd_error *err);
 
 static const command_fn command_fns[CLI_COMMAND_COUNT] = {
-    [CLI_RUN] = cli_run,         [CLI_BENCH] = cli_bench,       [CLI_DEVICES] = cli_devices,
-    [CLI_INSPECT] = cli_inspect, [CLI_TOKENIZE] = cli_tokenize, [CLI_DETOKENIZE] = cli_detokenize,
-    [CLI_LOGITS] = cli_logits,   [CLI_SYNTH] = cli_synth,
+    [CLI_RUN] = cli_run,           [CLI_BENCH] = cli_bench,
+    [CLI_DEVICES] = cli_devices,   [CLI_INSPECT] = cli_inspect,
+    [CLI_TOKENIZE] = cli_tokenize, [CLI_DETOKENIZE] = cli_detokenize,
+    [CLI_LOGITS] = cli_logits,     [CLI_EMBED_IMAGE] = cli_embed_image,
+    [CLI_SYNTH] = cli_synth,
 };
 
 static void print_version(void) {

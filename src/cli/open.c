@@ -2,19 +2,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/commands.h"
+#include "base/memory.h"
+#include "cli/images.h"
 
 /* The session that the command will make, as far as the options tell. */
 static pd_session_desc expected_session(const cli_options *o) {
-    bool logits = o->command == CLI_LOGITS;
+    bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
     const char *n_chunk = cli_text(o, o->command == CLI_BENCH ? OPT_BENCH_UBATCH : OPT_BATCH);
     return (pd_session_desc){
         .n_chunk = n_chunk ? (uint32_t)strtoul(n_chunk, NULL, 10) : 0, /* of several the first */
-        .precision = cli_precision(o, logits ? PD_PRECISION_EXACT : PD_PRECISION_F16),
+        .precision = cli_precision(o, logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16),
         .all_logits = logits};
 }
 
-pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, pd_error *err) {
+pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {
     *out = NULL;
     const char *path = cli_text(o, OPT_MODEL);
     if (!path) {
@@ -23,19 +24,27 @@ pd_status cli_open_model(const cli_options *o, bool vocab_only, pd_model **out, 
                              "name a Gemma 3 GGUF file, or make one to try: peridot synth -o "
                              "tiny.gguf");
     }
+    char *mmproj = NULL;
+    bool sees =
+        what == CLI_OPEN_VISION ||
+        (what == CLI_OPEN_ALL && (o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given));
+    if (sees) PD_TRY(cli_find_mmproj(o, &mmproj, err));
     cli_interrupt_install();
     cli_progress progress;
     cli_progress_begin(&progress, "loading");
     pd_model_desc desc = {.device = cli_text(o, OPT_DEVICE),
                           .n_threads = cli_u32(o, OPT_THREADS),
                           .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
-                          .vocab_only = vocab_only,
+                          .vocab_only = what == CLI_OPEN_VOCAB,
+                          .vision_only = what == CLI_OPEN_VISION,
+                          .mmproj = mmproj,
                           .head = cli_head(o),
                           .session = expected_session(o),
                           .progress = cli_progress_update,
                           .progress_ctx = &progress};
     pd_status status = pd_model_open(path, &desc, out, err);
     cli_progress_end(&progress);
+    pd_free(mmproj);
     return status;
 }
 

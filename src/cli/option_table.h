@@ -15,11 +15,14 @@
     X(DETOKENIZE, "detokenize", "-m MODEL.gguf --tokens IDS", "turn token ids into text")          \
     X(LOGITS, "logits", "-m MODEL.gguf --tokens IDS -o OUT.f32",                                   \
       "write the logits of every position to a file")                                              \
+    X(EMBED_IMAGE, "embed-image", "-m MODEL.gguf --image FILE -o OUT.f32",                         \
+      "write the rows that an image becomes to a file")                                            \
     X(SYNTH, "synth", "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
-#define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS))
+#define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(EMBED_IMAGE))
+#define FOR_IMAGES     (FOR(RUN) | FOR(LOGITS) | FOR(EMBED_IMAGE))
 #define FOR_MODEL      (FOR_COMPUTE | FOR(INSPECT) | FOR(TOKENIZE) | FOR(DETOKENIZE))
 #define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
@@ -32,6 +35,17 @@
       "the text; without -p and -f it is read from standard input")                                \
     X(FILE, FILE, "--file", "-f", NULL, 0, 0, NULL, "FILE", FOR_TEXT,                              \
       "take the text from a file, byte for byte (-: standard input)")                              \
+    X(IMAGE, FILES, "--image", NULL, NULL, 0, 0, NULL, "FILE", FOR_IMAGES,                         \
+      "a picture: PNG, JPEG, GIF, BMP, TGA or PNM; may be repeated. It goes where the text says "  \
+      "<image>, or before the text")                                                               \
+    X(MMPROJ, FILE, "--mmproj", NULL, "PERIDOT_MMPROJ", 0, 0, NULL, "FILE", FOR_IMAGES,            \
+      "the model's image encoder, a GGUF file (default: the one beside the model)")                \
+    X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                \
+      "show long pictures in up to four windows as well")                                          \
+    X(PIXELS, FILE, "--pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),                  \
+      "ready pixels instead of a picture: float32 [3, size, size] in [-1, 1]")                     \
+    X(DUMP_PIXELS, FILE, "--dump-pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),        \
+      "write what the picture became, in the form that --pixels takes")                            \
     X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT", FOR(RUN),               \
       "instructions put in front of the prompt")                                                   \
     X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
@@ -76,9 +90,9 @@
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_COMPUTE, "use no more device memory than this (default: what the device has)")    \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
-      FOR_COMPUTE, "how close to the exact result (default: f16; logits: exact)")                  \
+      FOR_COMPUTE, "how close to the exact result (default: f16; logits and embed-image: exact)")  \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
-      FOR_COMPUTE | FOR(INSPECT),                                                                  \
+      FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(INSPECT),                                          \
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
@@ -103,7 +117,8 @@
       "each test's last step as a timeline for Perfetto or chrome://tracing")                      \
     X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
       "format of the results")                                                                     \
-    X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(LOGITS) | FOR(SYNTH),          \
+    X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE",                                    \
+      FOR(LOGITS) | FOR(SYNTH) | FOR(EMBED_IMAGE),                                                 \
       "file to write; it appears when complete or not at all")                                     \
     X(PLAN, FLAG, "--plan", NULL, NULL, 0, 0, NULL, NULL, FOR(INSPECT),                            \
       "print the operations of a prompt step and of a generation step")                            \

@@ -20,6 +20,7 @@
 
 static pd_status read_prompt(run_job *job, pd_error *err) {
     const cli_options *o = job->o;
+    PD_TRY(cli_images_read(o, &job->images, err));
     PD_TRY(cli_read_text(o, &job->text, &job->n_text, err));
     if (job->n_text == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt is empty");
     PD_TRY(cli_check_utf8("the prompt", job->text, job->n_text, err));
@@ -29,18 +30,21 @@ static pd_status read_prompt(run_job *job, pd_error *err) {
     if (system) PD_TRY(cli_check_utf8("the system prompt", system, strlen(system), err));
     if (cli_given(o, OPT_PARSE_SPECIAL) && !cli_given(o, OPT_RAW))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--parse-special needs --raw");
-    return PD_OK;
+    return cli_images_place(&job->images, job->text, &job->n_text, err);
 }
 
 static pd_status encode_once(const run_job *job, uint32_t *ids, size_t n_max, size_t *n,
                              pd_error *err) {
     if (cli_given(job->o, OPT_RAW)) {
-        pd_tokenize_desc desc = {.parse_special = cli_given(job->o, OPT_PARSE_SPECIAL)};
+        pd_tokenize_desc desc = {.parse_special = cli_given(job->o, OPT_PARSE_SPECIAL),
+                                 .images = job->images.places,
+                                 .n_images = job->images.n_places};
         return pd_tokenize(job->model, job->text, job->n_text, &desc, ids, n_max, n, err);
     }
     const char *system = cli_text(job->o, OPT_SYSTEM);
-    pd_chat_turn turns[2] = {{"system", system, system ? strlen(system) : 0},
-                             {"user", job->text, job->n_text}};
+    pd_chat_turn turns[2] = {
+        {.role = "system", .text = system, .n_bytes = system ? strlen(system) : 0},
+        {"user", job->text, job->n_text, job->images.places, job->images.n_places}};
     return pd_chat_encode(job->model, system ? turns : turns + 1, system ? 2 : 1, ids, n_max, n,
                           err);
 }
@@ -48,11 +52,14 @@ static pd_status encode_once(const run_job *job, uint32_t *ids, size_t n_max, si
 static pd_status encode_prompt(run_job *job, pd_error *err) {
     enum { TEMPLATE_IDS = 64 };
     const char *system = cli_text(job->o, OPT_SYSTEM);
-    size_t n_max = pd_tokenize_bound(job->n_text + (system ? strlen(system) : 0)) + TEMPLATE_IDS;
+    size_t n_max = pd_tokenize_bound(job->n_text + (system ? strlen(system) : 0)) + TEMPLATE_IDS +
+                   job->images.n * PD_IMAGE_MAX_IDS;
     job->ids = pd_alloc(n_max, sizeof *job->ids);
     if (!job->ids)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
-    return encode_once(job, job->ids, n_max, &job->n_prompt, err);
+    PD_TRY(encode_once(job, job->ids, n_max, &job->n_ids, err));
+    job->n_prompt = pd_prompt_count(job->model, &(pd_prompt){.ids = job->ids, .n_ids = job->n_ids});
+    return PD_OK;
 }
 
 /* ---- the context ---------------------------------------------------------------------------- */
@@ -76,8 +83,8 @@ static pd_status create_session(run_job *job, pd_error *err) {
     uint32_t n_ctx = choose_context(job);
     if (job->n_prompt > n_ctx) {
         pd_status status =
-            PD_RAISE(err, PD_ERR_CONTEXT, "the prompt has %zu tokens, but the context holds %u",
-                     job->n_prompt, n_ctx);
+            PD_RAISE(err, PD_ERR_CONTEXT, "the prompt has %llu tokens, but the context holds %u",
+                     (unsigned long long)job->n_prompt, n_ctx);
         if (n_ctx < pd_model_get_info(job->model)->n_ctx_train)
             pd_error_hint(err, status, "a larger context is asked for with -c, up to %u",
                           pd_model_get_info(job->model)->n_ctx_train);
@@ -154,7 +161,11 @@ static bool on_token(void *ctx, uint32_t id) {
 
 static pd_status generate(run_job *job, pd_error *err) {
     job->start_ns = pd_clock_ns();
-    pd_status status = pd_session_sync(job->session, job->ids, job->n_prompt, err);
+    pd_prompt prompt = {.ids = job->ids,
+                        .n_ids = job->n_ids,
+                        .images = job->images.images,
+                        .n_images = job->images.n};
+    pd_status status = pd_session_sync_prompt(job->session, &prompt, err);
     job->prompt_ns = job->first_ns = job->last_ns = pd_clock_ns();
     if (status != PD_OK || job->n_max == 0) return status;
     pd_generate_desc desc = {.n_max = (uint32_t)job->n_max,
@@ -186,13 +197,14 @@ pd_status cli_run(const cli_options *o, pd_error *err) {
     pd_status status;
     PD_GO(read_prompt(&job, err));
     PD_GO(init_sampler(&job, err));
-    PD_GO(cli_open_model(o, false, &job.model, err));
+    PD_GO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
     PD_GO(encode_prompt(&job, err));
     PD_GO(create_session(&job, err));
     status = generate_and_report(&job, err);
 done:
     pd_session_destroy(job.session);
     pd_model_close(job.model);
+    cli_images_free(&job.images);
     pd_free(job.ids);
     pd_free(job.text);
     return status;

@@ -2,17 +2,19 @@
 #ifndef PD_CLI_RUN_H
 #define PD_CLI_RUN_H
 
-#include "cli/commands.h"
+#include "cli/images.h"
 
 typedef struct run_job {
     const cli_options *o;
     char *text; /* the prompt */
     size_t n_text;
+    cli_images images;
     pd_model *model;
     pd_session *session;
     pd_precision precision;
-    uint32_t *ids; /* [n_prompt] */
-    size_t n_prompt;
+    uint32_t *ids; /* [n_ids] */
+    size_t n_ids;
+    uint64_t n_prompt;           /* positions: an image has many */
     uint64_t n_max, n_generated; /* tokens to generate at most; generated so far */
     bool limited_by_context;     /* n_max is what the context leaves, not what -n says */
     bool context_full;           /* generation ended there */

@@ -45,7 +45,7 @@ pd_status cli_tokenize(const cli_options *o, pd_error *err) {
     uint32_t *ids = NULL;
     pd_status status;
     PD_GO(cli_read_text(o, &text, &n_bytes, err));
-    PD_GO(cli_open_model(o, true, &model, err));
+    PD_GO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
     size_t n_max = pd_tokenize_bound(n_bytes);
     ids = pd_alloc(n_max, sizeof *ids);
     if (!ids) {
@@ -72,7 +72,7 @@ pd_status cli_detokenize(const cli_options *o, pd_error *err) {
     pd_model *model = NULL;
     pd_status status;
     PD_GO(cli_read_ids(o, &ids, err));
-    PD_GO(cli_open_model(o, true, &model, err));
+    PD_GO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
     PD_GO(cli_check_ids(&ids, pd_model_get_info(model)->n_vocab, err));
     pd_detokenizer d;
     pd_detokenizer_init(&d);

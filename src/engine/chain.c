@@ -33,7 +33,7 @@ static bool on_result(void *ctx, const uint32_t result[4]) {
     r->bad = result[2] != 0;
     r->more = false;
     if (r->bad) return false;
-    s->tokens[r->first + r->n++] = r->token;
+    pd_timeline_append(&s->timeline, r->first + r->n++, r->token);
     r->n_total++;
     s->last_best = result[0];
     r->token = result[3];

@@ -155,7 +155,7 @@ static pd_status compute_again(pd_session *s, uint32_t pos, float *hidden, float
                                pd_error *err) {
     const pd_backend_vtable *v = s->model->backend->v;
     const pd_stage *stage = &s->decode;
-    pd_step_row row = {.token = s->tokens[pos], .pos = pos, .seq = 0, .end = pos + 1};
+    pd_step_row row = {.token = s->timeline.tokens[pos], .pos = pos, .seq = 0, .end = pos + 1};
     uint32_t out_row = 0;
     pd_page_table table = pd_kv_table(s->kv, 0);
     pd_step step = {.n_rows = 1,
@@ -203,6 +203,11 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
         return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
     uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
     if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;
+    for (uint32_t i = 0; i < s->timeline.n_images;
+         i++) /* their rows come many at a time or never */
+        if (first < s->timeline.images[i].end) first = s->timeline.images[i].end;
+    if (first >= length)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no token behind the last image");
     cost_job job = {.head = m->head.stored,
                     .width = m->config.n_embd,
                     .n_vocab = m->config.n_vocab,

@@ -40,12 +40,35 @@ static void fill_info(pd_model *m) {
     m->info.head_file_bytes = stored->n_bytes;
 }
 
+static void fill_vision_info(pd_model *m) {
+    const pd_vision_config *c = pd_vision_get_config(m->vision);
+    const pd_vision_weights *w = pd_vision_get_weights(m->vision);
+    m->vision_info = (pd_vision_info){.image_size = c->image_size,
+                                      .patch_size = c->patch_size,
+                                      .n_patches = c->grid * c->grid,
+                                      .n_tokens = c->n_tokens,
+                                      .n_embd_out = c->n_embd_out,
+                                      .n_layers = c->n_layers,
+                                      .n_embd = c->n_embd,
+                                      .n_ff = c->n_ff,
+                                      .n_heads = c->n_heads,
+                                      .n_params = w->n_params,
+                                      .file_bytes = pd_vision_get_file_bytes(m->vision)};
+    snprintf(m->vision_info.file_type, sizeof m->vision_info.file_type, "%s",
+             pd_type_name(w->main_type));
+}
+
 static pd_status read_file(pd_model *m, const char *path, const pd_model_desc *desc,
                            pd_error *err) {
     PD_TRY(pd_gguf_open(path, &m->file, err));
     PD_TRY(pd_config_read(m->file, &m->config, err));
     PD_TRY(pd_vocab_open(m->file, &m->vocab, err));
-    if (desc->vocab_only) return PD_OK;
+    if (desc->mmproj && !desc->vocab_only) {
+        PD_TRY(pd_vision_open(desc->mmproj, m->config.n_embd, desc->session.precision, &m->vision,
+                              err));
+        fill_vision_info(m);
+    }
+    if (desc->vocab_only || desc->vision_only) return PD_OK;
     m->weights = pd_alloc(1, sizeof *m->weights);
     if (!m->weights) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weight table");
     PD_TRY(pd_weights_bind(m->file, &m->config, m->weights, err));
@@ -121,7 +144,8 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
     load_progress progress = {.fn = desc->progress, .ctx = desc->progress_ctx};
     PD_TRY(fill_head(m, &progress, err));
     uint64_t t3 = pd_clock_ns();
-    PD_TRY(load_weights(m, &desc->session, &progress, err));
+    if (m->weights) PD_TRY(load_weights(m, &desc->session, &progress, err));
+    if (m->vision) PD_TRY(pd_vision_load(m->vision, m->backend, NULL, NULL, err));
     uint64_t t4 = pd_clock_ns();
     pd_backend_stats stats;
     m->backend->v->stats(m->backend, &stats);
@@ -149,6 +173,7 @@ pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **
 
 void pd_model_close(pd_model *m) {
     if (!m) return;
+    pd_vision_close(m->vision);
     if (m->backend) m->backend->v->close(m->backend);
     if (m->vocab) pd_vocab_close(m->vocab);
     pd_free(m->weights);
@@ -159,6 +184,9 @@ void pd_model_close(pd_model *m) {
 
 const pd_model_info *pd_model_get_info(const pd_model *m) {
     return &m->info;
+}
+uint32_t pd_model_image_rows(const pd_model *m) {
+    return m->vision_info.n_tokens;
 }
 const pd_load_stats *pd_model_get_load_stats(const pd_model *m) {
     return &m->load;

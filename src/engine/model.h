@@ -6,19 +6,25 @@
 #define PD_ENGINE_MODEL_H
 
 #include "backend/backend.h"
+#include "engine/vision.h"
 #include "model/head.h"
 #include "text/tokenizer.h"
 
 struct pd_model {
     pd_gguf *file;
     pd_config config;
-    pd_weights *weights; /* NULL when vocab_only */
+    pd_weights *weights; /* NULL when vocab_only or vision_only */
     pd_head head;        /* whose tensor may be among them */
     pd_vocab *vocab;
     pd_backend *backend; /* NULL when vocab_only */
+    pd_vision *vision;   /* NULL: no image encoder */
     pd_model_info info;
+    pd_vision_info vision_info;
     pd_load_stats load;
     uint32_t n_threads; /* as wished for: 0: all processors */
 };
+
+/* Positions that an image takes; 0: the model has no image encoder. */
+uint32_t pd_model_image_rows(const pd_model *m);
 
 #endif

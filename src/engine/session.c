@@ -3,16 +3,17 @@
  * A session holds one KV sequence and two compiled plans: `prefill` for chunks of up to n_chunk
  * rows and `decode` for a single row. sync keeps the longest computed prefix and runs the rest
  * through them. The last row of each step has logits; all of them when all_logits was asked for.
+ * Rows of images come from the model's image encoder just before the chunk that holds them.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/session.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "engine/nonfinite.h"
 
 enum { DEFAULT_CTX = 8192, DEFAULT_CHUNK = 512, ALL_LOGITS_BYTES = 64 << 20 };
 
@@ -22,8 +23,10 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
+/* A chunk holds at least one image: its rows see each other, so they are computed at once. */
 static pd_status check_desc(pd_session *s, const pd_session_desc *desc, pd_error *err) {
     const pd_config *c = &s->model->config;
+    uint32_t image_rows = pd_model_image_rows(s->model);
     s->desc = *desc;
     if (!s->desc.n_ctx) s->desc.n_ctx = min_u32(c->n_ctx_train, DEFAULT_CTX);
     if (!s->desc.n_chunk) s->desc.n_chunk = DEFAULT_CHUNK;
@@ -31,11 +34,14 @@ static pd_status check_desc(pd_session *s, const pd_session_desc *desc, pd_error
         return PD_RAISE(err, PD_ERR_CONTEXT,
                         "a context of %u positions was asked for, but %s was made for %u",
                         s->desc.n_ctx, c->name, c->n_ctx_train);
+    s->max_outs = 1;
     if (s->desc.all_logits) {
         uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)c->n_vocab * 4));
-        s->desc.n_chunk = min_u32(s->desc.n_chunk, fit ? fit : 1);
+        s->desc.n_chunk = s->max_outs = min_u32(s->desc.n_chunk, fit ? fit : 1);
     }
+    if (image_rows && s->desc.n_chunk <= image_rows) s->desc.n_chunk = image_rows + 1;
     s->desc.n_chunk = min_u32(s->desc.n_chunk, s->desc.n_ctx);
+    s->max_outs = min_u32(s->max_outs, s->desc.n_chunk);
     return PD_OK;
 }
 
@@ -66,11 +72,12 @@ static pd_status create_kv(pd_session *s, pd_error *err) {
 static pd_text_plan_desc stage_desc(const pd_session *s, const char *name, uint32_t max_rows) {
     return (pd_text_plan_desc){.name = name,
                                .max_rows = max_rows,
-                               .max_outs = s->desc.all_logits ? max_rows : 1,
+                               .max_outs = min_u32(max_rows, s->max_outs),
                                .max_seqs = 1,
                                .max_positions = s->desc.n_ctx,
                                .precision = s->desc.precision,
-                               .keeps_hidden = max_rows == 1 && s->model->head.requantised};
+                               .keeps_hidden = max_rows == 1 && s->model->head.requantised,
+                               .takes_given = max_rows > 1 && s->model->vision};
 }
 
 static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name, uint32_t max_rows,
@@ -81,6 +88,7 @@ static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name,
     stage->logits = pd_plan_find_buf(&stage->plan, "logits");
     stage->best = pd_plan_find_buf(&stage->plan, "best");
     stage->hidden = pd_plan_hidden(&stage->plan);
+    stage->given = pd_plan_find_buf(&stage->plan, "given");
     return b->v->compile(b, &stage->plan, s->store, &stage->program, err);
 }
 
@@ -100,13 +108,14 @@ void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out
 }
 
 static pd_status create_host_buffers(pd_session *s, pd_error *err) {
-    uint32_t logit_rows = s->desc.all_logits ? s->desc.n_chunk : 1;
-    s->tokens = pd_alloc(s->desc.n_ctx, sizeof *s->tokens);
+    uint32_t image_rows = pd_model_image_rows(s->model);
+    PD_TRY(pd_timeline_create(&s->timeline, s->desc.n_ctx, image_rows, err));
+    PD_TRY(pd_timeline_create(&s->wanted, s->desc.n_ctx, image_rows, err));
     s->rows = pd_alloc(s->desc.n_chunk, sizeof *s->rows);
     s->out_rows = pd_alloc(s->desc.n_chunk, sizeof *s->out_rows);
     s->best = pd_alloc(s->desc.n_chunk, sizeof *s->best);
-    s->logits = pd_alloc((size_t)logit_rows * s->model->config.n_vocab, sizeof *s->logits);
-    if (!s->tokens || !s->rows || !s->out_rows || !s->best || !s->logits)
+    s->logits = pd_alloc((size_t)s->max_outs * s->model->config.n_vocab, sizeof *s->logits);
+    if (!s->rows || !s->out_rows || !s->best || !s->logits)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions",
                         s->desc.n_ctx);
     return PD_OK;
@@ -160,8 +169,8 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
                             pd_error *err) {
     static const pd_session_desc defaults = {0};
     *out = NULL;
-    if (!model->backend)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened for its vocabulary alone");
+    if (!model->weights || !model->backend)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without its text weights");
     pd_session *s = pd_alloc(1, sizeof *s);
     if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
     s->model = model;
@@ -187,7 +196,8 @@ void pd_session_destroy(pd_session *s) {
     if (s->store) s->model->backend->v->kv_destroy(s->model->backend, s->store);
     pd_kv_destroy(s->kv);
     if (s->free_scratch) s->free_scratch(s->sampler_scratch);
-    pd_free(s->tokens);
+    pd_timeline_destroy(&s->timeline);
+    pd_timeline_destroy(&s->wanted);
     pd_free(s->rows);
     pd_free(s->out_rows);
     pd_free(s->best);
@@ -197,30 +207,11 @@ void pd_session_destroy(pd_session *s) {
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
-typedef struct nonfinite_search {
-    char op[32];
-} nonfinite_search;
-
-static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
-    nonfinite_search *search = ctx;
-    if (v->op->kind == PD_OP_DRAW) return true;
-    const float *x = v->data;
-    for (uint64_t i = 0; i < (uint64_t)v->n_rows * v->width; i++) {
-        if (isfinite(x[i])) continue;
-        memcpy(search->op, v->op->name, sizeof search->op);
-        return false;
-    }
-    return true;
-}
-
 pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const pd_step *step,
                                      pd_error *err) {
-    nonfinite_search search = {.op = "the logits"};
-    PD_TRY(s->model->backend->v->trace(stage->program, step, stop_at_nonfinite, &search, err));
-    return PD_RAISE(err, PD_ERR_NUMERIC,
-                    "operation %s made a NaN or an infinity on %s, in the step from position %u",
-                    search.op, s->model->backend->v->info(s->model->backend)->name,
-                    step->rows[0].pos);
+    char where[64];
+    snprintf(where, sizeof where, "in the step from position %u", step->rows[0].pos);
+    return pd_raise_nonfinite(s->model->backend, stage->program, step, "the logits", where, err);
 }
 
 /* Reads what draw found for every output and checks that all logits were finite. */
@@ -237,104 +228,148 @@ static pd_status read_best(pd_session *s, const pd_stage *stage, const pd_step *
     return PD_OK;
 }
 
-/* Computes tokens[first..first+n), which lie in s->tokens already. Every chunk ends with the logits
- * of its last row, so that a NaN is noticed in the chunk that made it. */
-static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_error *err) {
-    PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t pos = first + i;
-        s->rows[i] = (pd_step_row){.token = s->tokens[pos], .pos = pos, .seq = 0, .end = pos + 1};
-        s->out_rows[i] = s->desc.all_logits ? i : n - 1;
+/* Puts the rows of the chunk's images where the plan takes them. */
+static pd_status give_images(pd_session *s, uint32_t first, uint32_t n, pd_error *err) {
+    const pd_model *m = s->model;
+    uint64_t row_bytes = 4ull * m->config.n_embd;
+    for (uint32_t i = 0; i < s->timeline.n_images; i++) {
+        const pd_placed_image *image = &s->timeline.images[i];
+        if (image->first < first || image->first >= first + n) continue;
+        const float *rows;
+        PD_TRY(pd_vision_rows(m->vision, image->image, image->hash, &s->cancel, &rows, err));
+        PD_TRY(m->backend->v->write(s->prefill.program, s->prefill.given,
+                                    (image->first - first) * row_bytes,
+                                    (image->end - image->first) * row_bytes, rows, err));
     }
-    pd_page_table table = pd_kv_table(s->kv, 0);
-    pd_step step = {.n_rows = n,
-                    .n_outs = s->desc.all_logits ? n : 1,
-                    .n_seqs = 1,
-                    .rows = s->rows,
-                    .out_rows = s->out_rows,
-                    .tables = &table,
-                    .cancel = &s->cancel};
-    const pd_stage *stage = n == 1 ? &s->decode : &s->prefill;
+    return PD_OK;
+}
+
+static void make_rows(pd_session *s, uint32_t first, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t pos = first + i, token = s->timeline.tokens[pos], end = pos + 1;
+        if (token == PD_TOKEN_GIVEN) end = pd_timeline_image_at(&s->timeline, pos)->end;
+        s->rows[i] = (pd_step_row){.token = token, .pos = pos, .seq = 0, .end = end};
+    }
+}
+
+static pd_status run_step(pd_session *s, const pd_stage *stage, const pd_step *step,
+                          pd_error *err) {
     s->last = s->last_stage = NULL;
     s->logits_read = s->outputs_stale = false;
     uint64_t t0 = pd_clock_ns();
-    PD_TRY(s->model->backend->v->run(stage->program, &step, err));
-    PD_TRY(read_best(s, stage, &step, err));
-    uint64_t spent = pd_clock_ns() - t0;
-    s->last_step = step;
+    PD_TRY(s->model->backend->v->run(stage->program, step, err));
+    PD_TRY(read_best(s, stage, step, err));
+    *(step->n_rows == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += pd_clock_ns() - t0;
+    s->last_step = *step;
     s->last_stage = stage;
+    return PD_OK;
+}
+
+/* Hands out the logits of the step's outputs, the first of which is that of position `first`. */
+static pd_status hand_out(pd_session *s, uint32_t first, uint32_t n, pd_logits_fn fn, void *ctx,
+                          pd_error *err) {
+    uint64_t bytes = 4ull * n * s->model->config.n_vocab;
+    PD_TRY(s->model->backend->v->read(s->last->program, s->last->logits, 0, bytes, s->logits, err));
+    return fn(ctx, first, n, s->logits, err);
+}
+
+/* Computes positions [first, first + n) of the timeline. Every chunk ends with the logits of its
+ * last row, so that a NaN is noticed in the chunk that made it. With all_logits and more rows than
+ * outputs (images), the step is repeated for the outputs that are left; what it stores is the same.
+ */
+static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_logits_fn fn, void *ctx,
+                           pd_error *err) {
+    PD_TRY(give_images(s, first, n, err));
+    PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
+    make_rows(s, first, n);
+    const pd_stage *stage = n == 1 && s->rows[0].token != PD_TOKEN_GIVEN ? &s->decode : &s->prefill;
+    pd_page_table table = pd_kv_table(s->kv, 0);
+    uint32_t done = s->desc.all_logits ? 0 : n - 1;
+    for (uint32_t n_outs; done < n; done += n_outs) {
+        n_outs = min_u32(s->max_outs, n - done);
+        for (uint32_t i = 0; i < n_outs; i++) s->out_rows[i] = done + i;
+        pd_step step = {.n_rows = n,
+                        .n_outs = n_outs,
+                        .n_seqs = 1,
+                        .rows = s->rows,
+                        .out_rows = s->out_rows,
+                        .tables = &table,
+                        .cancel = &s->cancel};
+        PD_TRY(run_step(s, stage, &step, err));
+        if (fn) PD_TRY(hand_out(s, first + done, n_outs, fn, ctx, err));
+    }
     pd_kv_commit(s->kv, 0, n);
-    *(n == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += spent;
     *(n == 1 ? &s->stats.n_decode : &s->stats.n_prompt) += n;
     return PD_OK;
 }
 
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
     uint32_t n = pd_kv_length(s->kv, 0);
-    if (n < s->desc.n_ctx) s->tokens[n] = id;
-    return run_chunk(s, n, 1, err);
+    if (n < s->desc.n_ctx) pd_timeline_append(&s->timeline, n, id);
+    return run_chunk(s, n, 1, NULL, NULL, err);
 }
 
-static pd_status check_ids(const pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
-    if (n_ids == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "there are no tokens to compute");
-    if (n_ids > s->desc.n_ctx)
-        return PD_RAISE(err, PD_ERR_CONTEXT, "%zu tokens do not fit the context of %u positions",
-                        n_ids, s->desc.n_ctx);
-    for (size_t i = 0; i < n_ids; i++)
-        if (ids[i] >= s->model->config.n_vocab)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "token %u at index %zu is outside the vocabulary of %u", ids[i], i,
-                            s->model->config.n_vocab);
-    return PD_OK;
-}
-
-/* How many of ids are computed already and can stay; the last one only if its logits are at hand.
- */
-static uint32_t keep_prefix(pd_session *s, const uint32_t *ids, uint32_t n_ids) {
-    uint32_t length = pd_kv_length(s->kv, 0), n = 0;
-    while (n < n_ids && n < length && s->tokens[n] == ids[n]) n++;
-    bool complete = n == n_ids && n == length && s->last && s->last_n_rows;
+/* How much of `wanted` is computed already and can stay; the last position only if its logits are
+ * at hand. */
+static uint32_t keep_prefix(pd_session *s) {
+    uint32_t length = pd_kv_length(s->kv, 0);
+    uint32_t n = pd_timeline_common(&s->timeline, length, &s->wanted);
+    bool complete = n == s->wanted.n && n == length && s->last && s->last_n_rows;
     if (complete) return n;
-    if (n == n_ids) n--;
+    if (n == s->wanted.n) {
+        const pd_placed_image *last = pd_timeline_image_at(&s->wanted, n - 1);
+        n = last ? last->first : n - 1;
+    }
     uint32_t kept = pd_kv_truncate(s->kv, 0, n);
     if (kept != length) s->last = NULL; /* its logits belong to a position that is gone */
     return kept;
 }
 
-static pd_status run_from(pd_session *s, uint32_t first, uint32_t n_ids, pd_logits_fn fn, void *ctx,
-                          pd_error *err) {
-    size_t row = s->model->config.n_vocab;
-    for (uint32_t n; first < n_ids; first += n) {
+/* From the end of what is computed to the end of the timeline. */
+static pd_status run_rest(pd_session *s, pd_logits_fn fn, void *ctx, pd_error *err) {
+    uint32_t first = pd_kv_length(s->kv, 0);
+    for (uint32_t n; first < s->timeline.n; first += n) {
         if (atomic_load(&s->cancel))
-            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first, n_ids);
-        n = min_u32(s->desc.n_chunk, n_ids - first);
-        PD_TRY(run_chunk(s, first, n, err));
-        if (!fn) continue;
-        const pd_stage *stage = s->last;
-        PD_TRY(s->model->backend->v->read(stage->program, stage->logits, 0, n * row * 4, s->logits,
-                                          err));
-        PD_TRY(fn(ctx, first, n, s->logits, err));
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first,
+                            s->timeline.n);
+        n = pd_timeline_chunk(&s->timeline, first, s->desc.n_chunk);
+        PD_TRY(run_chunk(s, first, n, fn, ctx, err));
     }
     return PD_OK;
 }
 
-pd_status pd_session_sync(pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
-    PD_TRY(check_ids(s, ids, n_ids, err));
-    uint32_t kept = keep_prefix(s, ids, (uint32_t)n_ids);
-    memmove(s->tokens + kept, ids + kept, (n_ids - kept) * sizeof *ids);
-    s->stats.n_reused += kept;
-    return run_from(s, kept, (uint32_t)n_ids, NULL, NULL, err);
+/* The wanted timeline becomes the session's. */
+static void take_wanted(pd_session *s) {
+    pd_timeline old = s->timeline;
+    s->timeline = s->wanted;
+    s->wanted = old;
 }
 
-pd_status pd_session_score(pd_session *s, const uint32_t *ids, size_t n_ids, pd_logits_fn fn,
-                           void *ctx, pd_error *err) {
+static pd_status fill_wanted(pd_session *s, const pd_prompt *prompt, pd_error *err) {
+    return pd_timeline_fill(&s->wanted, prompt, s->model->config.n_vocab,
+                            pd_model_image_rows(s->model), err);
+}
+
+pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
+    PD_TRY(fill_wanted(s, prompt, err));
+    s->stats.n_reused += keep_prefix(s);
+    take_wanted(s);
+    return run_rest(s, NULL, NULL, err);
+}
+
+pd_status pd_session_sync(pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
+    return pd_session_sync_prompt(s, &(pd_prompt){.ids = ids, .n_ids = n_ids}, err);
+}
+
+pd_status pd_session_score(pd_session *s, const pd_prompt *prompt, pd_logits_fn fn, void *ctx,
+                           pd_error *err) {
     if (!s->desc.all_logits)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "scoring needs a session with all_logits");
-    PD_TRY(check_ids(s, ids, n_ids, err));
+    PD_TRY(fill_wanted(s, prompt, err));
     pd_kv_truncate(s->kv, 0, 0);
     s->last = NULL;
-    memmove(s->tokens, ids, n_ids * sizeof *ids);
-    return run_from(s, 0, (uint32_t)n_ids, fn, ctx, err);
+    take_wanted(s);
+    return run_rest(s, fn, ctx, err);
 }
 
 /* ---- results -------------------------------------------------------------------------------- */

@@ -4,12 +4,14 @@
 
 #include "engine/kv.h"
 #include "engine/model.h"
+#include "engine/timeline.h"
 
 /* A compiled plan and where its outputs are. */
 typedef struct pd_stage {
     pd_plan plan;
     pd_program *program;
     pd_buf_id logits, best, hidden;
+    pd_buf_id given; /* rows of images; PD_BUF_NONE: the plan takes none */
 } pd_stage;
 
 struct pd_session {
@@ -18,12 +20,14 @@ struct pd_session {
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    uint32_t *tokens;   /* [n_ctx] the timeline, as far as it is computed */
-    pd_step_row *rows;  /* [n_chunk] of the step being made */
-    uint32_t *out_rows; /* [n_chunk] */
+    pd_timeline timeline; /* as far as it is computed, then what is still to be */
+    pd_timeline wanted;   /* what the timeline is about to become */
+    pd_step_row *rows;    /* [n_chunk] of the step being made */
+    uint32_t *out_rows;   /* [n_chunk] */
     /* [n_chunk] what draw found: best id, value, non-finite values, drawn id */
     uint32_t (*best)[4];
-    float *logits;     /* [n_vocab] last position, or [n_chunk, n_vocab] with all_logits */
+    uint32_t max_outs; /* rows with logits at once */
+    float *logits;     /* [max_outs, n_vocab]: of the last position, or of some with all_logits */
     pd_step last_step; /* for profiles; its tables are made anew */
     const pd_stage *last_stage;
     const pd_stage *last; /* whose outputs hold the last position; NULL: none */

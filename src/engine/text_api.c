@@ -5,12 +5,17 @@
 pd_status pd_tokenize(const pd_model *model, const char *text, size_t n_bytes,
                       const pd_tokenize_desc *desc, uint32_t *ids, size_t n_max, size_t *n_ids,
                       pd_error *err) {
-    bool bos = !desc || !desc->no_bos;
-    bool parse_special = desc && desc->parse_special;
+    static const pd_tokenize_desc defaults = {0};
+    if (!desc) desc = &defaults;
+    bool bos = !desc->no_bos;
     if (bos && n_max > 0) ids[0] = PD_TOKEN_BOS;
     size_t first = bos && n_max > 0;
-    pd_status status = pd_vocab_encode(model->vocab, text, n_bytes, parse_special, ids + first,
-                                       n_max - first, n_ids, err);
+    pd_span_list list = {0};
+    *n_ids = 0;
+    PD_TRY(pd_template_text(text, n_bytes, desc->images, desc->n_images, &list, err));
+    pd_status status = pd_vocab_encode_spans(model->vocab, list.spans, list.n, desc->parse_special,
+                                             ids + first, n_max - first, n_ids, err);
+    pd_span_list_free(&list);
     *n_ids += bos;
     if (status == PD_OK && *n_ids > n_max)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "%zu ids do not fit room for %zu", *n_ids, n_max);

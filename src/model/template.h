@@ -5,6 +5,8 @@
  *         <start_of_turn>{user|model}\n [system text \n\n, first turn only] {text}<end_of_turn>\n
  *     <start_of_turn>model\n          when an answer is to follow
  *
+ * Images stand in a turn's text as pd_image_place says.
+ *
  * A span is either one token, given by id, or text; text never becomes a control token, whatever it
  * spells. Neighbouring texts belong together: newlines merge over their borders.
  *
@@ -25,7 +27,8 @@ typedef struct pd_span {
 
 typedef struct pd_span_list {
     pd_span *spans;
-    size_t n;
+    size_t n, cap;
+    bool failed; /* out of memory while it grew */
 } pd_span_list;
 
 /* The spans view the turns' texts and roles, which must outlive them. Roles other than "assistant"
@@ -33,6 +36,10 @@ typedef struct pd_span_list {
  * Errors: ARGUMENT (no turn, roles that do not alternate, a system turn alone), MEMORY_HOST. */
 pd_status pd_template_render(const pd_chat_turn *turns, size_t n_turns, bool open_answer,
                              pd_span_list *out, pd_error *err);
+/* A text with images in it, as it stands. Errors: ARGUMENT (a place behind the text's end or before
+ * the place ahead of it), MEMORY_HOST. */
+pd_status pd_template_text(const char *text, size_t n_bytes, const pd_image_place *images,
+                           size_t n_images, pd_span_list *out, pd_error *err);
 void pd_span_list_free(pd_span_list *list);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 
 typedef struct id_list {
+    bool parse_special;
     uint32_t *ids;
     size_t n_max, n;
 } id_list;
@@ -21,9 +22,9 @@ static pd_status put_text(const pd_vocab *v, const pd_bytes *text, id_list *out,
     pd_error ignored;
     if (text->failed)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to join the texts of a chat");
-    pd_status status =
-        pd_vocab_encode(v, text->data, text->n, false, used < out->n_max ? out->ids + used : NULL,
-                        out->n_max - used, &n, &ignored);
+    pd_status status = pd_vocab_encode(v, text->data, text->n, out->parse_special,
+                                       used < out->n_max ? out->ids + used : NULL,
+                                       out->n_max - used, &n, &ignored);
     out->n += n;
     if (status == PD_ERR_ARGUMENT && n > 0) return PD_OK; /* too long: keep counting */
     if (status != PD_OK && err) *err = ignored;
@@ -31,8 +32,9 @@ static pd_status put_text(const pd_vocab *v, const pd_bytes *text, id_list *out,
 }
 
 pd_status pd_vocab_encode_spans(const pd_vocab *v, const pd_span *spans, size_t n_spans,
-                                uint32_t *ids, size_t n_max, size_t *n_ids, pd_error *err) {
-    id_list out = {.ids = ids, .n_max = n_max};
+                                bool parse_special, uint32_t *ids, size_t n_max, size_t *n_ids,
+                                pd_error *err) {
+    id_list out = {.parse_special = parse_special, .ids = ids, .n_max = n_max};
     pd_bytes text = {0};
     pd_status status = PD_OK;
     for (size_t i = 0; i < n_spans; i++) {
@@ -49,8 +51,9 @@ pd_status pd_vocab_encode_spans(const pd_vocab *v, const pd_span *spans, size_t 
         }
     }
     if (out.n > n_max)
-        status = PD_RAISE(err, PD_ERR_ARGUMENT,
-                          "the chat has %zu tokens, but there is room for only %zu", out.n, n_max);
+        status =
+            PD_RAISE(err, PD_ERR_ARGUMENT,
+                     "the prompt has %zu tokens, but there is room for only %zu", out.n, n_max);
 done:
     *n_ids = out.n;
     pd_bytes_free(&text);
@@ -62,7 +65,7 @@ pd_status pd_vocab_chat_encode(const pd_vocab *v, const pd_chat_turn *turns, siz
     pd_span_list list;
     *n_ids = 0;
     PD_TRY(pd_template_render(turns, n_turns, true, &list, err));
-    pd_status status = pd_vocab_encode_spans(v, list.spans, list.n, ids, n_max, n_ids, err);
+    pd_status status = pd_vocab_encode_spans(v, list.spans, list.n, false, ids, n_max, n_ids, err);
     pd_span_list_free(&list);
     return status;
 }

@@ -110,7 +110,9 @@ static void score(pd_model *m, const golden *g, const char *device, uint32_t n_c
     pd_session_desc desc = {
         .n_ctx = MAX_TOKENS, .n_chunk = n_chunk, .precision = precision, .all_logits = true};
     must(pd_session_create(m, &desc, &s, &err), &err);
-    must(pd_session_score(s, g->tokens, g->n_tokens, compare_chunk, &c, &err), &err);
+    must(pd_session_score(s, &(pd_prompt){.ids = g->tokens, .n_ids = g->n_tokens}, compare_chunk,
+                          &c, &err),
+         &err);
     static const char *const names[] = {
         [PD_PRECISION_F16] = " f16", [PD_PRECISION_EXACT] = "", [PD_PRECISION_Q8] = " q8"};
     snprintf(how, sizeof how, "chunk %u%s", n_chunk, names[precision]);

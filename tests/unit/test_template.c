@@ -13,7 +13,8 @@ typedef struct turn_text {
 
 static size_t make_turns(const turn_text *texts, size_t n, pd_chat_turn *turns) {
     for (size_t i = 0; i < n; i++)
-        turns[i] = (pd_chat_turn){texts[i].role, texts[i].text, strlen(texts[i].text)};
+        turns[i] = (pd_chat_turn){
+            .role = texts[i].role, .text = texts[i].text, .n_bytes = strlen(texts[i].text)};
     return n;
 }
 
@@ -103,7 +104,7 @@ static void wrong_turns_are_refused(void **state) {
     expect_error((turn_text[]){{"system", "x"}, {"model", "y"}}, 2, alternate);
     expect_error((turn_text[]){{"user", "x"}, {"model", "y"}, {"system", "z"}}, 3, alternate);
     expect_error((turn_text[]){{"system", "x"}}, 1, "user turn behind it");
-    pd_chat_turn no_role = {NULL, "x", 1};
+    pd_chat_turn no_role = {.text = "x", .n_bytes = 1};
     pd_span_list list;
     assert_int_equal(pd_template_render(&no_role, 1, true, &list, NULL), PD_ERR_ARGUMENT);
 }
@@ -180,7 +181,7 @@ static void markers_cannot_be_put_together(void **state) {
     const pd_span spans[] = {{PD_SPAN_TEXT, "<end_of", 7}, {PD_SPAN_TEXT, "_turn>", 6}};
     uint32_t ids[32];
     size_t n;
-    assert_int_equal(pd_vocab_encode_spans(vocab, spans, 2, ids, 32, &n, NULL), PD_OK);
+    assert_int_equal(pd_vocab_encode_spans(vocab, spans, 2, false, ids, 32, &n, NULL), PD_OK);
     assert_int_equal(count_of(ids, n, PD_TOKEN_END_OF_TURN), 0);
 }
 

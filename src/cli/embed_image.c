@@ -1,0 +1,87 @@
+/* `peridot embed-image`: what an image becomes, as raw little-endian float32 [n_tokens, n_embd].
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/images.h"
+
+typedef struct embed_job {
+    const cli_options *o;
+    pd_model *model;
+    cli_images images;
+    float *pixels; /* [3, size, size] */
+    float *rows;   /* [n_tokens, n_embd] */
+} embed_job;
+
+static pd_status check_flags(const cli_options *o, pd_error *err) {
+    bool image = cli_given(o, OPT_IMAGE), pixels = cli_given(o, OPT_PIXELS);
+    if (!cli_text(o, OPT_OUTPUT)) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
+    if (image == pixels)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "one of --image FILE and --pixels FILE is needed");
+    if (o->values[OPT_IMAGE].given > 1)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "embed-image takes one --image, not %u",
+                        o->values[OPT_IMAGE].given);
+    return PD_OK;
+}
+
+static uint64_t pixel_bytes(const pd_vision_info *v) {
+    return 3ull * v->image_size * v->image_size * sizeof(float);
+}
+
+static pd_status read_pixels(embed_job *job, const pd_vision_info *v, pd_error *err) {
+    const char *path = cli_text(job->o, OPT_PIXELS);
+    if (!path) return pd_model_image_pixels(job->model, &job->images.images[0], job->pixels, err);
+    char *data = NULL;
+    size_t n = 0;
+    PD_TRY(pd_file_read_all(path, 1u << 30, &data, &n, err));
+    pd_status status = PD_OK;
+    if (n == pixel_bytes(v))
+        memcpy(job->pixels, data, n);
+    else
+        status =
+            PD_RAISE(err, PD_ERR_FORMAT, "%s has %zu bytes, but [3, %u, %u] float32 are %llu bytes",
+                     path, n, v->image_size, v->image_size, (unsigned long long)pixel_bytes(v));
+    pd_free(data);
+    return status;
+}
+
+static pd_status write_file(const char *path, const void *data, uint64_t n, pd_error *err) {
+    pd_file_writer w;
+    PD_TRY(pd_file_writer_open(path, &w, err));
+    pd_file_writer_write(&w, data, n);
+    return pd_file_writer_commit(&w, err);
+}
+
+static pd_status embed(embed_job *job, pd_error *err) {
+    const pd_vision_info *v = pd_model_get_vision(job->model);
+    uint64_t row_bytes = (uint64_t)v->n_tokens * v->n_embd_out * sizeof *job->rows;
+    job->pixels = pd_alloc(1, pixel_bytes(v));
+    job->rows = pd_alloc(1, row_bytes);
+    if (!job->pixels || !job->rows)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an image");
+    PD_TRY(read_pixels(job, v, err));
+    const char *dump = cli_text(job->o, OPT_DUMP_PIXELS);
+    if (dump) PD_TRY(write_file(dump, job->pixels, pixel_bytes(v), err));
+    PD_TRY(pd_model_embed_pixels(job->model, job->pixels, job->rows, err));
+    PD_TRY(write_file(cli_text(job->o, OPT_OUTPUT), job->rows, row_bytes, err));
+    const pd_vision_stats *stats = pd_model_get_vision_stats(job->model);
+    fprintf(stderr, "%u rows of %u values from %ux%u pixels in %.1f ms\n", v->n_tokens,
+            v->n_embd_out, v->image_size, v->image_size, (double)stats->encode_ns / 1e6);
+    return PD_OK;
+}
+
+pd_status cli_embed_image(const cli_options *o, pd_error *err) {
+    embed_job job = {.o = o};
+    PD_TRY(check_flags(o, err));
+    pd_status status = cli_images_read(o, &job.images, err);
+    if (status == PD_OK) status = cli_open_model(o, CLI_OPEN_VISION, &job.model, err);
+    if (status == PD_OK) status = embed(&job, err);
+    pd_model_close(job.model);
+    cli_images_free(&job.images);
+    pd_free(job.pixels);
+    pd_free(job.rows);
+    return status;
+}

@@ -1,0 +1,105 @@
+/* See timeline.h.  SPDX-License-Identifier: MIT */
+#include "engine/timeline.h"
+
+#include "base/memory.h"
+#include "engine/step.h"
+#include "engine/vision.h"
+
+pd_status pd_timeline_create(pd_timeline *t, uint32_t n_max, uint32_t image_rows, pd_error *err) {
+    *t = (pd_timeline){.n_max = n_max, .max_images = image_rows ? n_max / image_rows : 0};
+    t->tokens = pd_alloc(n_max, sizeof *t->tokens);
+    t->images = pd_alloc(t->max_images + 1, sizeof *t->images);
+    if (t->tokens && t->images) return PD_OK;
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a timeline of %u positions", n_max);
+}
+
+void pd_timeline_destroy(pd_timeline *t) {
+    pd_free(t->tokens);
+    pd_free(t->images);
+    *t = (pd_timeline){0};
+}
+
+/* ---- filling -------------------------------------------------------------------------------- */
+
+static uint64_t count_placeholders(const pd_prompt *prompt) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < prompt->n_ids; i++) n += prompt->ids[i] == PD_TOKEN_IMAGE;
+    return n;
+}
+
+static pd_status check_prompt(const pd_timeline *t, const pd_prompt *prompt, uint32_t n_vocab,
+                              uint32_t image_rows, pd_error *err) {
+    uint64_t n_placeholders = count_placeholders(prompt);
+    if (prompt->n_ids == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "there are no tokens to compute");
+    if (n_placeholders != prompt->n_images)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "the prompt has places for %llu images, but there are %zu",
+                        (unsigned long long)n_placeholders, prompt->n_images);
+    if (n_placeholders > 0 && image_rows == 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "the model was opened without an image encoder, but there are images");
+    uint64_t n = prompt->n_ids - n_placeholders + n_placeholders * image_rows;
+    if (n > t->n_max)
+        return PD_RAISE(err, PD_ERR_CONTEXT, "%llu tokens do not fit the context of %u positions",
+                        (unsigned long long)n, t->n_max);
+    for (size_t i = 0; i < prompt->n_ids; i++)
+        if (prompt->ids[i] >= n_vocab && prompt->ids[i] != PD_TOKEN_IMAGE)
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "token %u at index %zu is outside the vocabulary of %u", prompt->ids[i],
+                            i, n_vocab);
+    for (size_t i = 0; i < prompt->n_images; i++)
+        if (!prompt->images[i].rgb || !prompt->images[i].width || !prompt->images[i].height)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "image %zu of the prompt has no pixels", i);
+    return PD_OK;
+}
+
+static void place_image(pd_timeline *t, const pd_image *image, uint32_t image_rows) {
+    t->images[t->n_images++] = (pd_placed_image){
+        .first = t->n, .end = t->n + image_rows, .hash = pd_vision_hash(image), .image = image};
+    for (uint32_t i = 0; i < image_rows; i++) t->tokens[t->n++] = PD_TOKEN_GIVEN;
+}
+
+pd_status pd_timeline_fill(pd_timeline *t, const pd_prompt *prompt, uint32_t n_vocab,
+                           uint32_t image_rows, pd_error *err) {
+    PD_TRY(check_prompt(t, prompt, n_vocab, image_rows, err));
+    t->n = t->n_images = 0;
+    for (size_t i = 0; i < prompt->n_ids; i++) {
+        if (prompt->ids[i] == PD_TOKEN_IMAGE)
+            place_image(t, &prompt->images[t->n_images], image_rows);
+        else
+            t->tokens[t->n++] = prompt->ids[i];
+    }
+    return PD_OK;
+}
+
+void pd_timeline_append(pd_timeline *t, uint32_t pos, uint32_t id) {
+    while (t->n_images > 0 && t->images[t->n_images - 1].end > pos) t->n_images--;
+    t->tokens[pos] = id;
+    t->n = pos + 1;
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+uint32_t pd_timeline_common(const pd_timeline *a, uint32_t n, const pd_timeline *b) {
+    uint32_t common = 0;
+    if (n > b->n) n = b->n;
+    while (common < n && a->tokens[common] == b->tokens[common]) common++;
+    for (uint32_t i = 0; i < b->n_images && b->images[i].first < common; i++) {
+        const pd_placed_image *x = &b->images[i], *y = i < a->n_images ? &a->images[i] : NULL;
+        bool same = y && x->first == y->first && x->hash == y->hash && x->end <= common;
+        if (!same) return x->first;
+    }
+    return common;
+}
+
+const pd_placed_image *pd_timeline_image_at(const pd_timeline *t, uint32_t pos) {
+    for (uint32_t i = 0; i < t->n_images && t->images[i].first <= pos; i++)
+        if (pos < t->images[i].end) return &t->images[i];
+    return NULL;
+}
+
+uint32_t pd_timeline_chunk(const pd_timeline *t, uint32_t first, uint32_t n_chunk) {
+    uint32_t left = t->n - first, n = left < n_chunk ? left : n_chunk;
+    const pd_placed_image *cut = n < left ? pd_timeline_image_at(t, first + n) : NULL;
+    return cut && cut->first > first ? cut->first - first : n;
+}

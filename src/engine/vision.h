@@ -1,0 +1,51 @@
+/* A model's image encoder: the mmproj file, its weights on the model's device, and the rows of the
+ * last images, so that the same picture again costs nothing.
+ *
+ *     pixels [3, S, S] --> patches [grid^2, 3 patch^2] --plan_vision--> rows [n_tokens, H]
+ *
+ * The program and its memory are made with the first image. One thread at a time, as for sessions.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_ENGINE_VISION_H
+#define PD_ENGINE_VISION_H
+
+#include "backend/backend.h"
+#include "model/vision_weights.h"
+
+typedef struct pd_vision pd_vision;
+
+/* Reads and checks the file. Errors: as pd_vision_config_read, pd_vision_weights_bind; MODEL (made
+ * for a text model of another width). */
+pd_status pd_vision_open(const char *path, uint32_t text_n_embd, pd_precision precision,
+                         pd_vision **out, pd_error *err);
+/* Before the backend is closed; NULL is allowed. */
+void pd_vision_close(pd_vision *v);
+
+/* Places the weights on the device. */
+pd_status pd_vision_load(pd_vision *v, pd_backend *backend, pd_progress_fn progress, void *ctx,
+                         pd_error *err);
+
+const pd_vision_config *pd_vision_get_config(const pd_vision *v);
+const pd_vision_weights *pd_vision_get_weights(const pd_vision *v);
+const pd_vision_stats *pd_vision_get_stats(const pd_vision *v);
+uint64_t pd_vision_get_file_bytes(const pd_vision *v);
+
+/* rows [n_tokens, H] of pixels [3, image_size, image_size]. cancel: as pd_step.cancel. Errors:
+ * MEMORY_DEVICE, DEVICE, CANCELLED, NUMERIC (names the operation). */
+pd_status pd_vision_encode(pd_vision *v, const float *chw, const atomic_int *cancel, float *rows,
+                           pd_error *err);
+
+/* chw [3, image_size, image_size]: what the encoder sees of an image. Errors: MEMORY_HOST. */
+pd_status pd_vision_pixels(const pd_vision *v, const pd_image *image, float *chw, pd_error *err);
+
+/* What images are known by: their pixels and size. */
+uint64_t pd_vision_hash(const pd_image *image);
+/* The rows of an image of any size, computed only if they are not at hand; valid until the next
+ * call. hash: pd_vision_hash's. */
+pd_status pd_vision_rows(pd_vision *v, const pd_image *image, uint64_t hash,
+                         const atomic_int *cancel, const float **rows, pd_error *err);
+/* Takes rows [n_tokens, H] for those of the image with that hash. Errors: MEMORY_HOST. */
+pd_status pd_vision_remember(pd_vision *v, uint64_t hash, const float *rows, pd_error *err);
+
+#endif

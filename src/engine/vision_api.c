@@ -1,0 +1,51 @@
+/* The public functions about a model's image encoder.  SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "engine/model.h"
+
+static pd_status check_encoder(const pd_model *m, pd_error *err) {
+    if (m->vision && m->backend) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without an image encoder");
+}
+
+static pd_status check_image(const pd_model *m, const pd_image *image, pd_error *err) {
+    PD_TRY(check_encoder(m, err));
+    if (image->rgb && image->width && image->height) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "the image has no pixels");
+}
+
+const pd_vision_info *pd_model_get_vision(const pd_model *m) {
+    return m->vision ? &m->vision_info : NULL;
+}
+
+const pd_vision_stats *pd_model_get_vision_stats(const pd_model *m) {
+    static const pd_vision_stats none = {0};
+    return m->vision ? pd_vision_get_stats(m->vision) : &none;
+}
+
+pd_status pd_model_embed_pixels(pd_model *m, const float *chw, float *rows, pd_error *err) {
+    PD_TRY(check_encoder(m, err));
+    return pd_vision_encode(m->vision, chw, NULL, rows, err);
+}
+
+pd_status pd_model_embed_image(pd_model *m, const pd_image *image, float *rows, pd_error *err) {
+    PD_TRY(check_image(m, image, err));
+    const float *found;
+    PD_TRY(pd_vision_rows(m->vision, image, pd_vision_hash(image), NULL, &found, err));
+    uint64_t bytes = 4ull * m->vision_info.n_tokens * m->vision_info.n_embd_out;
+    memcpy(rows, found, bytes);
+    return PD_OK;
+}
+
+pd_status pd_model_image_pixels(const pd_model *m, const pd_image *image, float *chw,
+                                pd_error *err) {
+    PD_TRY(check_image(m, image, err));
+    return pd_vision_pixels(m->vision, image, chw, err);
+}
+
+uint64_t pd_prompt_count(const pd_model *m, const pd_prompt *prompt) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < prompt->n_ids; i++)
+        n += prompt->ids[i] == PD_TOKEN_IMAGE ? m->vision_info.n_tokens : 1;
+    return n;
+}
