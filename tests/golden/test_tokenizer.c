@@ -158,14 +158,18 @@ static void expect_chat(const pd_chat_turn *turns, size_t n_turns, const uint32_
     assert_same_ids("chat", 4, ids, n, want, n_want);
 }
 
+static pd_chat_turn turn(const char *role, const char *text) {
+    return (pd_chat_turn){.role = role, .text = text, .n_bytes = strlen(text)};
+}
+
 static void chats(void **state) {
     (void)state;
-    const pd_chat_turn with_system[] = {{"system", "You are helpful.", 16}, {"user", "Hi", 2}};
+    const pd_chat_turn with_system[] = {turn("system", "You are helpful."), turn("user", "Hi")};
     const uint32_t want_system[] = {2,   105,   2364, 107, 3048, 659,  11045, 236761,
                                     108, 10979, 106,  107, 105,  4368, 107};
     expect_chat(with_system, 2, want_system, sizeof want_system / sizeof *want_system);
-    const pd_chat_turn longer[] = {
-        {"user", "Hi", 2}, {"assistant", "Hello!", 6}, {"user", "Bye", 3}};
+    const pd_chat_turn longer[] = {turn("user", "Hi"), turn("assistant", "Hello!"),
+                                   turn("user", "Bye")};
     const uint32_t want_longer[] = {2,    105,   2364, 107,    10979, 106,  107, 105,
                                     4368, 107,   9259, 236888, 106,   107,  105, 2364,
                                     107,  98874, 106,  107,    105,   4368, 107};
