@@ -582,6 +582,9 @@ typedef bool (*pd_profile_fn)(void *ctx, const pd_profile_op *op);
  * yet), DEVICE. */
 pd_status pd_session_profile(pd_session *session, pd_profile_fn fn, void *ctx, pd_error *err);
 
+/* The same for the image that was encoded last. Errors: ARGUMENT (none was), DEVICE. */
+pd_status pd_model_profile_image(pd_model *model, pd_profile_fn fn, void *ctx, pd_error *err);
+
 /* What requantising the head did to the next token's probabilities at the last positions. */
 typedef struct pd_head_cost {
     uint32_t n_positions; /* at most 8 */

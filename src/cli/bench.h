@@ -2,23 +2,7 @@
 #ifndef PD_CLI_BENCH_H
 #define PD_CLI_BENCH_H
 
-#include "cli/commands.h"
-
-enum { BENCH_MAX_KINDS = 32 };
-
-/* What one kind of operation took in a step, over all layers; see pd_profile_op. */
-typedef struct bench_kind {
-    char name[32]; /* "gate_up", "attention", ... */
-    uint32_t n_ops;
-    uint64_t ns, bytes;
-    double flops;
-} bench_kind;
-
-typedef struct bench_profile {
-    bench_kind kinds[BENCH_MAX_KINDS]; /* in the order of the plan */
-    uint32_t n;
-    uint64_t total_ns;
-} bench_profile;
+#include "cli/profile.h"
 
 /* Field names and their meaning are llama-bench's, so that its readers read ours. */
 typedef struct bench_row {
@@ -31,7 +15,7 @@ typedef struct bench_row {
     double avg_ns, stddev_ns;
     double avg_ts, stddev_ts; /* (n_prompt + n_gen) per second, of each sample */
     pd_step_counts step;      /* of the steps it consists of, or ends with */
-    bench_profile profile;    /* of its last step; n = 0: none was asked for */
+    cli_profile profile;      /* of its last step; n = 0: none was asked for */
 } bench_row;
 
 typedef struct bench_trace bench_trace;
@@ -68,9 +52,6 @@ pd_status bench_print_head_cost(const bench_context *c, pd_model *model, pd_erro
 pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *row, pd_error *err);
 /* As a table on standard error. */
 void bench_print_profile(const bench_context *c, const bench_row *row);
-/* Of the device's copy bandwidth and of its matrix peak, in per cent. */
-double bench_copy_percent(const bench_context *c, const bench_kind *k);
-double bench_peak_percent(const bench_context *c, const bench_kind *k);
 
 /* bench_trace.c: a file for Perfetto and chrome://tracing. */
 pd_status bench_trace_open(const char *path, bench_trace **out, pd_error *err);

@@ -86,7 +86,7 @@ static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *r
     cJSON_AddNumberToObject(j, "stddev_ts", row->stddev_ts);
 }
 
-static void add_kind_fields(cJSON *j, const bench_context *c, const bench_kind *k) {
+static void add_kind_fields(cJSON *j, const bench_context *c, const cli_profile_kind *k) {
     double ns = k->ns ? (double)k->ns : 1;
     cJSON_AddStringToObject(j, "op", k->name);
     cJSON_AddNumberToObject(j, "op_count", k->n_ops);
@@ -95,8 +95,8 @@ static void add_kind_fields(cJSON *j, const bench_context *c, const bench_kind *
     cJSON_AddNumberToObject(j, "op_flops", k->flops);
     cJSON_AddNumberToObject(j, "op_gb_s", (double)k->bytes / ns);
     cJSON_AddNumberToObject(j, "op_gflop_s", k->flops / ns);
-    cJSON_AddNumberToObject(j, "op_copy_percent", bench_copy_percent(c, k));
-    cJSON_AddNumberToObject(j, "op_peak_percent", bench_peak_percent(c, k));
+    cJSON_AddNumberToObject(j, "op_copy_percent", cli_copy_percent(&c->speed, k));
+    cJSON_AddNumberToObject(j, "op_peak_percent", cli_peak_percent(&c->speed, k));
 }
 
 static void add_speed_fields(cJSON *j, const pd_device_speed *s) {

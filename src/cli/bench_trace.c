@@ -16,7 +16,7 @@
 struct bench_trace {
     pd_file_writer writer;
     uint32_t n_tests, n_events;
-    char kinds[BENCH_MAX_KINDS][32]; /* of this test; the index is the thread's number */
+    char kinds[CLI_MAX_KINDS][32]; /* of this test; the index is the thread's number */
     uint32_t n_kinds;
     double now_us;
 };
@@ -60,7 +60,7 @@ void bench_trace_begin(bench_trace *t, const char *test_name) {
 static uint32_t find_thread(bench_trace *t, const char *kind) {
     for (uint32_t i = 0; i < t->n_kinds; i++)
         if (!strcmp(t->kinds[i], kind)) return i + 1;
-    if (t->n_kinds == BENCH_MAX_KINDS) return 0;
+    if (t->n_kinds == CLI_MAX_KINDS) return 0;
     snprintf(t->kinds[t->n_kinds++], sizeof t->kinds[0], "%s", kind);
     write_name(t, "thread_name", t->n_kinds, kind);
     return t->n_kinds;

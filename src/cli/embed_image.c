@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/images.h"
+#include "cli/profile.h"
 
 typedef struct embed_job {
     const cli_options *o;
@@ -55,6 +56,20 @@ static pd_status write_file(const char *path, const void *data, uint64_t n, pd_e
     return pd_file_writer_commit(&w, err);
 }
 
+static bool take_op(void *ctx, const pd_profile_op *op) {
+    cli_profile_add(ctx, op);
+    return true;
+}
+
+static pd_status profile(embed_job *job, pd_error *err) {
+    cli_profile p = {0};
+    pd_device_speed speed;
+    PD_TRY(pd_model_measure(job->model, &speed, err));
+    PD_TRY(pd_model_profile_image(job->model, take_op, &p, err));
+    cli_profile_print(&p, &speed, "the image");
+    return PD_OK;
+}
+
 static pd_status embed(embed_job *job, pd_error *err) {
     const pd_vision_info *v = pd_model_get_vision(job->model);
     uint64_t row_bytes = (uint64_t)v->n_tokens * v->n_embd_out * sizeof *job->rows;
@@ -70,7 +85,7 @@ static pd_status embed(embed_job *job, pd_error *err) {
     const pd_vision_stats *stats = pd_model_get_vision_stats(job->model);
     fprintf(stderr, "%u rows of %u values from %ux%u pixels in %.1f ms\n", v->n_tokens,
             v->n_embd_out, v->image_size, v->image_size, (double)stats->encode_ns / 1e6);
-    return PD_OK;
+    return cli_given(job->o, OPT_IMAGE_PROFILE) ? profile(job, err) : PD_OK;
 }
 
 pd_status cli_embed_image(const cli_options *o, pd_error *err) {

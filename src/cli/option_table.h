@@ -46,6 +46,8 @@
       "ready pixels instead of a picture: float32 [3, size, size] in [-1, 1]")                     \
     X(DUMP_PIXELS, FILE, "--dump-pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),        \
       "write what the picture became, in the form that --pixels takes")                            \
+    X(IMAGE_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(EMBED_IMAGE),            \
+      "the time of each kind of operation, on standard error")                                     \
     X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT", FOR(RUN),               \
       "instructions put in front of the prompt")                                                   \
     X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \

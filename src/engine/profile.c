@@ -6,12 +6,15 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "engine/profile.h"
+
 #include <string.h>
 
 #include "engine/session.h"
 
 typedef struct profile {
-    const pd_session *session;
+    const pd_plan *plan;
+    const pd_step *step;
     pd_profile_fn fn;
     void *ctx;
 } profile;
@@ -22,20 +25,18 @@ static const char *kind_name(const pd_op *op) {
     return dot ? dot + 1 : op->name;
 }
 
-static uint32_t value_bytes(const pd_session *s) {
-    return s->desc.precision == PD_PRECISION_EXACT ? 4 : 2;
+static uint64_t position_bytes(const pd_kv_shape *kv) { /* K and V */
+    return 2ull * kv->n_kv_heads * kv->head_dim * (kv->f32 ? 4 : 2);
 }
 
 static void add_activations(const profile *p, const pd_op *op, pd_profile_op *out) {
-    const pd_buf *bufs = p->session->last_stage->plan.bufs;
-    const pd_step *step = &p->session->last_step;
     pd_op_access a = pd_op_get_access(op);
     const pd_buf_id ids[] = {a.reads[0], a.reads[1], a.writes[0], a.writes[1]};
     for (int i = 0; i < 4; i++) {
         if (ids[i] == PD_BUF_NONE) continue;
-        const pd_buf *b = &bufs[ids[i]];
-        uint64_t rows =
-            b->rows_of == PD_ROWS_TOKENS && op->kind != PD_OP_GATHER ? step->n_rows : step->n_outs;
+        const pd_buf *b = &p->plan->bufs[ids[i]];
+        bool all = b->rows_of == PD_ROWS_TOKENS && op->kind != PD_OP_GATHER;
+        uint64_t rows = all ? p->step->n_rows : p->step->n_outs;
         out->bytes += 4 * rows * b->width;
     }
 }
@@ -49,28 +50,24 @@ static void add_matmul(const pd_op_matmul *m, pd_profile_op *out) {
 }
 
 static void add_attention(const profile *p, uint32_t window, pd_profile_op *out) {
-    const pd_session *s = p->session;
-    const pd_config *c = &s->model->config;
-    const pd_step_row *rows = s->last_step.rows;
-    uint32_t n = s->last_step.n_rows, first = rows[0].pos;
+    const pd_kv_shape *kv = &p->plan->desc.kv;
+    const pd_step_row *rows = p->step->rows;
+    uint32_t n = p->step->n_rows, first = rows[0].pos;
     uint32_t begin = window && first + 1 > window ? first + 1 - window : 0;
-    out->bytes += 2ull * (rows[n - 1].end - begin) * c->n_kv_heads * c->head_dim * value_bytes(s);
+    out->bytes += (rows[n - 1].end - begin) * position_bytes(kv);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t seen = window && rows[i].end > window ? window : rows[i].end;
-        out->flops += 4.0 * seen * c->n_heads * c->head_dim;
+        out->flops += 4.0 * seen * kv->n_heads * kv->head_dim;
     }
 }
 
 static void add_weights(const profile *p, const pd_op *op, pd_profile_op *out) {
-    const pd_config *c = &p->session->model->config;
     switch (op->kind) {
     case PD_OP_EMBED:
         out->bytes += out->n_rows * (op->embed.table->n_bytes / op->embed.table->ne[1]);
         break;
     case PD_OP_MATMUL: add_matmul(&op->matmul, out); break;
-    case PD_OP_QKV_ROPE_STORE:
-        out->bytes += 2ull * out->n_rows * c->n_kv_heads * c->head_dim * value_bytes(p->session);
-        break;
+    case PD_OP_QKV_ROPE_STORE: out->bytes += out->n_rows * position_bytes(&p->plan->desc.kv); break;
     case PD_OP_ATTENTION: add_attention(p, op->attention.window, out); break;
     default: break;
     }
@@ -89,13 +86,19 @@ static bool show_op(void *ctx, const pd_trace_view *v) {
     return p->fn(p->ctx, &out);
 }
 
+pd_status pd_profile_step(pd_backend *b, const pd_plan *plan, pd_program *program,
+                          const pd_step *step, pd_profile_fn fn, void *ctx, pd_error *err) {
+    profile p = {.plan = plan, .step = step, .fn = fn, .ctx = ctx};
+    return b->v->trace(program, step, show_op, &p, err);
+}
+
 pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_error *err) {
     uint32_t length = pd_kv_length(s->kv, 0), n = s->last_step.n_rows;
     if (!s->last_stage || n == 0 || length != s->last_step.rows[n - 1].pos + 1)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to profile");
-    profile p = {.session = s, .fn = fn, .ctx = ctx};
     pd_page_table table = pd_kv_table(s->kv, 0);
     pd_step step = s->last_step;
     step.tables = &table;
-    return s->model->backend->v->trace(s->last_stage->program, &step, show_op, &p, err);
+    return pd_profile_step(s->model->backend, &s->last_stage->plan, s->last_stage->program, &step,
+                           fn, ctx, err);
 }

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "engine/nonfinite.h"
 #include "engine/plan.h"
+#include "engine/profile.h"
 #include "image/image.h"
 
 enum { CACHE_BYTES = 64 << 20, MAX_CACHED = 64 };
@@ -151,30 +152,46 @@ static pd_status check_finite(pd_vision *v, const pd_step *step, const float *ro
     return PD_OK;
 }
 
+/* All patches, which see each other. */
+static pd_step make_step(const pd_vision *v, const pd_page_table *table, const atomic_int *cancel) {
+    return (pd_step){.n_rows = patch_count(v),
+                     .n_outs = v->config.n_tokens,
+                     .n_seqs = 1,
+                     .rows = v->step_rows,
+                     .out_rows = v->out_rows,
+                     .tables = table,
+                     .cancel = cancel};
+}
+
+static pd_page_table make_table(const pd_vision *v) {
+    uint32_t n_pages = pd_div_up(patch_count(v), PD_PAGE_POSITIONS);
+    return (pd_page_table){v->pages, v->pages, n_pages};
+}
+
 pd_status pd_vision_encode(pd_vision *v, const float *chw, const atomic_int *cancel, float *rows,
                            pd_error *err) {
     PD_TRY(compile(v, err));
     const pd_backend_vtable *b = v->backend->v;
-    uint64_t t0 = pd_clock_ns(), n = patch_count(v);
+    uint64_t t0 = pd_clock_ns();
     cut_patches(v, chw);
-    pd_page_table table = {.global_pages = v->pages,
-                           .local_pages = v->pages,
-                           .n_pages = pd_div_up((uint32_t)n, PD_PAGE_POSITIONS)};
-    pd_step step = {.n_rows = (uint32_t)n,
-                    .n_outs = v->config.n_tokens,
-                    .n_seqs = 1,
-                    .rows = v->step_rows,
-                    .out_rows = v->out_rows,
-                    .tables = &table,
-                    .cancel = cancel};
-    PD_TRY(b->write(v->program, v->patches, 0, n * v->plan.bufs[v->patches].width * 4,
-                    v->host_patches, err));
+    pd_page_table table = make_table(v);
+    pd_step step = make_step(v, &table, cancel);
+    uint64_t patch_bytes = 4ull * patch_count(v) * v->plan.bufs[v->patches].width;
+    uint64_t row_bytes = 4ull * v->config.n_tokens * v->config.n_embd_out;
+    PD_TRY(b->write(v->program, v->patches, 0, patch_bytes, v->host_patches, err));
     PD_TRY(b->run(v->program, &step, err));
-    uint64_t bytes = (uint64_t)v->config.n_tokens * v->config.n_embd_out * sizeof *rows;
-    PD_TRY(b->read(v->program, v->image, 0, bytes, rows, err));
+    PD_TRY(b->read(v->program, v->image, 0, row_bytes, rows, err));
     v->stats.encode_ns += pd_clock_ns() - t0;
     v->stats.n_encoded++;
     return check_finite(v, &step, rows, err);
+}
+
+pd_status pd_vision_profile(pd_vision *v, pd_profile_fn fn, void *ctx, pd_error *err) {
+    if (v->stats.n_encoded == 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "no image was encoded that could be profiled");
+    pd_page_table table = make_table(v);
+    pd_step step = make_step(v, &table, NULL);
+    return pd_profile_step(v->backend, &v->plan, v->program, &step, fn, ctx, err);
 }
 
 /* ---- images --------------------------------------------------------------------------------- */

@@ -36,6 +36,9 @@ uint64_t pd_vision_get_file_bytes(const pd_vision *v);
 pd_status pd_vision_encode(pd_vision *v, const float *chw, const atomic_int *cancel, float *rows,
                            pd_error *err);
 
+/* The last image again, operation by operation. Errors: ARGUMENT (there was none), DEVICE. */
+pd_status pd_vision_profile(pd_vision *v, pd_profile_fn fn, void *ctx, pd_error *err);
+
 /* chw [3, image_size, image_size]: what the encoder sees of an image. Errors: MEMORY_HOST. */
 pd_status pd_vision_pixels(const pd_vision *v, const pd_image *image, float *chw, pd_error *err);
 

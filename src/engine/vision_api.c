@@ -43,6 +43,11 @@ pd_status pd_model_image_pixels(const pd_model *m, const pd_image *image, float 
     return pd_vision_pixels(m->vision, image, chw, err);
 }
 
+pd_status pd_model_profile_image(pd_model *m, pd_profile_fn fn, void *ctx, pd_error *err) {
+    PD_TRY(check_encoder(m, err));
+    return pd_vision_profile(m->vision, fn, ctx, err);
+}
+
 uint64_t pd_prompt_count(const pd_model *m, const pd_prompt *prompt) {
     uint64_t n = 0;
     for (size_t i = 0; i < prompt->n_ids; i++)
