@@ -17,7 +17,7 @@
 #include "base/memory.h"
 #include "image/formats.h"
 
-enum { FRACTION_BITS = 22, HALF = 1 << (FRACTION_BITS - 1) };
+enum { FRACTION_BITS = 22, HALF = 1 << (FRACTION_BITS - 1), MAX_SIDE = 65535 };
 
 typedef struct span {
     uint32_t first, n; /* inputs [first, first + n) */
@@ -144,7 +144,8 @@ static pd_status copy(const pd_image *in, pd_image *out, pd_error *err) {
 pd_status pd_image_resize(const pd_image *in, uint32_t width, uint32_t height, pd_image *out,
                           pd_error *err) {
     *out = (pd_image){0};
-    if (in->width == 0 || in->height == 0 || width == 0 || height == 0)
+    bool possible = width > 0 && height > 0 && width <= MAX_SIDE && height <= MAX_SIDE;
+    if (!possible || in->width == 0 || in->height == 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "an image of %u x %u pixels cannot become %u x %u",
                         in->width, in->height, width, height);
     if (width == in->width && height == in->height) return copy(in, out, err);
