@@ -1,8 +1,8 @@
 /* Pillow's BILINEAR resize of 8-bit images (libImaging/Resample.c), byte for byte.
  *
  * Along an axis from n to m pixels, with s = n / m, f = max(s, 1) and c = (o + 0.5) * s, output o
- * is the mean of inputs i in [c - f + 0.5, c + f + 0.5) weighted with max(0, 1 - |i - c + 0.5| /
- * f). Weights are divided by their sum and rounded to 22 bits behind the point; sums are integers,
+ * is the mean of inputs i in [c - f + 0.5, c + f + 0.5) with weights max(0, 1 - |i - c + 0.5| / f).
+ * Weights are divided by their sum and rounded to 22 bits behind the point; sums are integers,
  * rounded to 8 bits after each axis: first across, then down. An axis that keeps its size is left
  * out. No sum leaves 32 bits: a weight of w is rounded to at most 2 w 2^22, so a sum stays below
  * 255 * 2^23 + 2^21.

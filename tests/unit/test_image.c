@@ -317,6 +317,9 @@ static void test_headers_that_lie(void **state) {
         snprintf(pnm, sizeof pnm, "P6 %u %u 255\n123", w, h);
         refuse(pnm, strlen(pnm), NULL, PD_ERR_FORMAT, "cut short");
     }
+    pd_bytes strip = png(65536, 1, &zlib, NULL);
+    refuse(strip.data, strip.n, NULL, PD_ERR_UNSUPPORTED, "at most 65535");
+    pd_bytes_free(&strip);
     pd_bytes empty = png(0, 5, &zlib, NULL);
     refuse(empty.data, empty.n, NULL, PD_ERR_FORMAT, "0 x 5");
     pd_bytes_free(&empty);
@@ -405,6 +408,23 @@ static void test_jpeg_huffman_tables(void **state) {
     memset(dht + 5, 0, 16);
     dht[5 + 0] = 3; /* three codes of one bit */
     refuse(jpeg, n, NULL, PD_ERR_FORMAT, "Huffman");
+    free(jpeg);
+}
+
+/* Scans without end would keep the decoder busy for hours. */
+static void test_jpeg_scans(void **state) {
+    (void)state;
+    size_t n;
+    char *jpeg = read_file(IMAGES "progressive.jpg", &n), *sos = memmem(jpeg, n, "\xff\xda", 2);
+    assert_non_null(sos);
+    char *next = memmem(sos + 2, n - (size_t)(sos + 2 - jpeg), "\xff\xc4", 2);
+    assert_non_null(next);
+    pd_bytes file = {0};
+    pd_bytes_write(&file, jpeg, (size_t)(sos - jpeg));
+    for (int i = 0; i < 101; i++) pd_bytes_write(&file, sos, (size_t)(next - sos));
+    pd_bytes_write(&file, "\xff\xd9", 2);
+    refuse(file.data, file.n, NULL, PD_ERR_FORMAT, "more than 100 scans");
+    pd_bytes_free(&file);
     free(jpeg);
 }
 
@@ -548,6 +568,7 @@ int main(void) {
         cmocka_unit_test(test_bmp_headers_that_lie),
         cmocka_unit_test(test_png_bomb),
         cmocka_unit_test(test_jpeg_huffman_tables),
+        cmocka_unit_test(test_jpeg_scans),
         cmocka_unit_test(test_resize_vectors),
         cmocka_unit_test(test_golden_pixels),
         cmocka_unit_test(test_pack),
