@@ -104,10 +104,10 @@ pd_status pd_bmp_inspect(pd_picture *p, pd_error *err) {
 }
 
 static void decode_indexed(const pd_picture *p, const uint8_t *row, uint8_t *out) {
-    uint32_t bits = p->of.bmp.bits, per_byte = 8 / bits;
+    uint32_t bits = p->of.bmp.bits, per_byte = 8 / bits, mask = (1u << bits) - 1;
     for (uint32_t x = 0; x < p->width; x++, out += 3) {
         uint32_t shift = 8 - bits - x % per_byte * bits;
-        uint32_t entry = row[x / per_byte] >> shift & ((1u << bits) - 1);
+        uint32_t entry = ((uint32_t)row[x / per_byte] >> shift) & mask;
         if (entry >= p->of.bmp.entries) continue; /* black */
         const uint8_t *bgr = p->bytes + p->of.bmp.palette + entry * p->of.bmp.entry_bytes;
         for (uint32_t c = 0; c < 3; c++) out[c] = bgr[2 - c];

@@ -14,6 +14,9 @@
 #include "base/memory.h"
 #include "image/formats.h"
 
+/* What JPEG, GIF and TGA can say; it also bounds the tables that resizing needs. */
+enum { MAX_SIDE = 65535 };
+
 static const pd_image_limits default_limits = {64u << 20, 100000000};
 
 pd_status pd_image_create(uint32_t width, uint32_t height, pd_image *out, pd_error *err) {
@@ -48,6 +51,10 @@ static pd_status check_size(const pd_picture *p, uint64_t max_pixels, pd_error *
         return PD_RAISE(err, PD_ERR_UNSUPPORTED,
                         "the %s image has %u x %u pixels, of which at most %llu are allowed",
                         p->format->name, p->width, p->height, (unsigned long long)max_pixels);
+    if (p->width > MAX_SIDE || p->height > MAX_SIDE)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "the %s image has %u x %u pixels, of which at most %d are allowed a side",
+                        p->format->name, p->width, p->height, MAX_SIDE);
     return PD_OK;
 }
 

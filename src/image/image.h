@@ -16,7 +16,7 @@
 
 /* Stretches to width x height with Pillow's 8-bit BILINEAR filter: a triangle as wide as the
  * shrinking asks for, across first, then down, rounded to 8 bits after each. Errors: ARGUMENT (a
- * size of 0), MEMORY_HOST. */
+ * side of 0 or above 65535), MEMORY_HOST. */
 pd_status pd_image_resize(const pd_image *in, uint32_t width, uint32_t height, pd_image *out,
                           pd_error *err);
 

@@ -1,7 +1,8 @@
 /* Walk over a JPEG (ITU T.81, annex B): marker segments up to and including EOI.
  *
- *     FF D8 | { FF marker, length u16 with itself, data } ... | SOS segment, entropy-coded data |
- * ... | FF D9.  In entropy-coded data FF is followed by 00, a restart marker, or ends the data.
+ *     FF D8 | { FF marker, length u16 with itself, data } ... | FF D9
+ *     behind an SOS segment: entropy-coded data; FF there is followed by 00 or a restart marker,
+ *     or ends the data
  *
  * Only frames of 8 bits, baseline, extended or progressive, Huffman-coded, are decoded. stb_image
  * 2.27 writes behind its tables when a Huffman table defines too many codes, and some files that
@@ -30,6 +31,9 @@ enum {
     M_SOS,
     M_APP1 = 0xe1,
 };
+
+/* A progressive image has about ten. Each is a pass over all of it, however few bytes it takes. */
+enum { MAX_SCANS = 100 };
 
 static bool is_alone(uint8_t marker) {
     return marker == M_TEM || (marker >= M_RST0 && marker <= M_SOI);
@@ -116,9 +120,9 @@ static bool next_marker(const pd_picture *p, size_t *at, uint8_t *marker) {
 pd_status pd_jpeg_inspect(pd_picture *p, pd_error *err) {
     size_t at = 2;
     uint8_t marker;
-    bool has_scan = false;
+    uint32_t scans = 0;
     while (next_marker(p, &at, &marker)) {
-        if (marker == M_EOI && !has_scan)
+        if (marker == M_EOI && scans == 0)
             return PD_RAISE(err, PD_ERR_FORMAT,
                             "the JPEG image is damaged: it ends before it began");
         if (marker == M_EOI) return PD_OK;
@@ -135,7 +139,8 @@ pd_status pd_jpeg_inspect(pd_picture *p, pd_error *err) {
         if (p->width == 0)
             return PD_RAISE(err, PD_ERR_FORMAT,
                             "the JPEG image is damaged: a scan without a frame");
-        has_scan = true;
+        if (++scans > MAX_SCANS)
+            return PD_RAISE(err, PD_ERR_FORMAT, "the JPEG image has more than %d scans", MAX_SCANS);
         at = skip_entropy_coded(p->bytes, p->n, at);
     }
     return pd_picture_cut_short(p, err);

@@ -1,8 +1,8 @@
 /* Pillow's BILINEAR resize of 8-bit images (libImaging/Resample.c), byte for byte.
  *
  * Along an axis from n to m pixels, with s = n / m, f = max(s, 1) and c = (o + 0.5) * s, output o
- * is the mean of inputs i in [c - f + 0.5, c + f + 0.5) weighted with max(0, 1 - |i - c + 0.5| /
- * f). Weights are divided by their sum and rounded to 22 bits behind the point; sums are integers,
+ * is the mean of inputs i in [c - f + 0.5, c + f + 0.5) with weights max(0, 1 - |i - c + 0.5| / f).
+ * Weights are divided by their sum and rounded to 22 bits behind the point; sums are integers,
  * rounded to 8 bits after each axis: first across, then down. An axis that keeps its size is left
  * out. No sum leaves 32 bits: a weight of w is rounded to at most 2 w 2^22, so a sum stays below
  * 255 * 2^23 + 2^21.
@@ -17,7 +17,7 @@
 #include "base/memory.h"
 #include "image/formats.h"
 
-enum { FRACTION_BITS = 22, HALF = 1 << (FRACTION_BITS - 1) };
+enum { FRACTION_BITS = 22, HALF = 1 << (FRACTION_BITS - 1), MAX_SIDE = 65535 };
 
 typedef struct span {
     uint32_t first, n; /* inputs [first, first + n) */
@@ -144,7 +144,8 @@ static pd_status copy(const pd_image *in, pd_image *out, pd_error *err) {
 pd_status pd_image_resize(const pd_image *in, uint32_t width, uint32_t height, pd_image *out,
                           pd_error *err) {
     *out = (pd_image){0};
-    if (in->width == 0 || in->height == 0 || width == 0 || height == 0)
+    bool possible = width > 0 && height > 0 && width <= MAX_SIDE && height <= MAX_SIDE;
+    if (!possible || in->width == 0 || in->height == 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "an image of %u x %u pixels cannot become %u x %u",
                         in->width, in->height, width, height);
     if (width == in->width && height == in->height) return copy(in, out, err);

@@ -47,7 +47,7 @@ static void *hook_realloc(void *old, size_t old_bytes, size_t bytes) {
 #define STBI_ONLY_TGA
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
-/* The walks have checked the size; stb_image needs it to fit an int. */
+/* pd_image_decode has checked the sizes, and that they and the bytes fit an int. */
 #define STBI_MAX_DIMENSIONS INT_MAX
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
@@ -66,8 +66,6 @@ static uint64_t bound_of(const pd_picture *p) {
 }
 
 pd_status pd_stb_decode(const pd_picture *p, pd_image *out, pd_error *err) {
-    if (p->n > INT_MAX || p->width > INT_MAX || p->height > INT_MAX)
-        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "the %s image is too large", p->format->name);
     block_max_bytes = bound_of(p);
     memory_ran_out = bound_was_hit = false;
     int width, height, channels;
