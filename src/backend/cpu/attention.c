@@ -2,9 +2,11 @@
  * sum l, running weighted sum o of V per query).
  *
  * An item of work is a tile of consecutive rows of one sequence (all query heads of one KV head,
- * at most TILE_QUERIES queries) over a range of pages. Pages are read SLOTS positions at a time,
- * widened to f32 once for all queries of the tile. What a query may not see is never multiplied,
- * not even by zero: pages hold arbitrary bits where nothing was stored.
+ * at most TILE_QUERIES queries) over a range of pages. Both products of a page are sums of rows
+ * times numbers: scores += q[d] * (dimension d of all 64 keys), out += p[s] * (value s). That is
+ * why keys lie dimension by dimension (cpu.h). Halves are widened to f32 ROWS rows at a time, once
+ * for all queries of the tile. Scores of slots that a query does not see are set to zero; of slots
+ * that no query of the tile sees nothing is used, for they may hold any bits.
  *
  * When there are fewer tiles than threads can use (decoding), the past is cut into splits whose
  * (m, l, o) are put together afterwards:
@@ -16,7 +18,7 @@
 
 enum {
     TILE_QUERIES = 64,
-    SLOTS = 16,
+    ROWS = 32, /* of a page, widened at once */
     ITEMS_PER_THREAD = 4,
     MAX_SPLIT_ITEMS = 256,
     MIN_SPLIT_PAGES = 4
@@ -38,7 +40,7 @@ typedef struct attention_state {
     float *q, *o;       /* [n_queries, head_dim] */
     float *scores;      /* [n_queries, 64] of one page */
     float *m, *l;       /* [n_queries] */
-    float *wide;        /* [SLOTS, head_dim] */
+    float *wide;        /* [ROWS, head_dim or 64] */
 } attention_state;
 
 static uint32_t group_of(const pd_program *p) {
@@ -71,13 +73,13 @@ static void tile_range(const attention_job *job, const pd_cpu_tile *tile, uint32
 
 /* ---- one page ------------------------------------------------------------------------------- */
 
-/* Slots [s, s + n) of a page as floats: in place, or widened. */
+/* Rows [r, r + n) of a page's K (64 wide) or V (head_dim wide) as floats: in place, or widened. */
 static const float *view(const attention_job *job, const attention_state *st, const uint8_t *page,
-                         uint32_t s, uint32_t n) {
+                         uint32_t r, uint32_t n, uint32_t width) {
     const pd_kv_store *kv = job->p->kv;
-    const uint8_t *src = page + (uint64_t)s * job->hd * kv->value_bytes;
+    const uint8_t *src = page + (uint64_t)r * width * kv->value_bytes;
     if (kv->shape.f32) return (const float *)(const void *)src;
-    job->p->cpu->kernels->unpack(PD_TYPE_F16, src, n * job->hd, st->wide);
+    job->p->cpu->kernels->unpack(PD_TYPE_F16, src, n * width, st->wide);
     return st->wide;
 }
 
@@ -92,20 +94,27 @@ static bool query_slots(const attention_job *job, const attention_state *st, uin
     return lo < hi;
 }
 
-static void soften(const attention_job *job, const attention_state *st, uint32_t base) {
+/* Scores of slots [begin, end) to weights; zeros where a query sees nothing. */
+static void soften(const attention_job *job, const attention_state *st, uint32_t base,
+                   uint32_t begin, uint32_t end) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
     for (uint32_t i = 0; i < st->n_queries; i++) {
         uint32_t a, b;
-        if (!query_slots(job, st, i, base, &a, &b)) continue;
-        float *scores = st->scores + i * PD_PAGE_POSITIONS + a;
-        float max = kernels->max(scores, b - a);
+        float *scores = st->scores + i * PD_PAGE_POSITIONS;
+        if (!query_slots(job, st, i, base, &a, &b)) {
+            memset(scores + begin, 0, (end - begin) * sizeof *scores);
+            continue;
+        }
+        float max = kernels->max(scores + a, b - a);
         if (max > st->m[i]) {
             float shrink = expf(st->m[i] - max);
             kernels->scale(st->o + (size_t)i * job->hd, job->hd, shrink);
             st->l[i] *= shrink;
             st->m[i] = max;
         }
-        st->l[i] += kernels->exp_sum(scores, b - a, st->m[i]);
+        st->l[i] += kernels->exp_sum(scores + a, b - a, st->m[i]);
+        memset(scores + begin, 0, (a - begin) * sizeof *scores);
+        memset(scores + b, 0, (end - b) * sizeof *scores);
     }
 }
 
@@ -113,25 +122,17 @@ static void soften(const attention_job *job, const attention_state *st, uint32_t
 static void attend_page(const attention_job *job, const attention_state *st, const uint8_t *k,
                         const uint8_t *v, uint32_t base, uint32_t begin, uint32_t end) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
-    uint32_t hd = job->hd;
-    for (uint32_t s = begin; s < end; s += SLOTS) {
-        uint32_t n = smaller(SLOTS, end - s);
-        kernels->panel(view(job, st, k, s, n), hd, n, hd, st->q, hd, st->n_queries, st->scores + s,
-                       PD_PAGE_POSITIONS, false);
+    uint32_t hd = job->hd, rows = job->p->kv->shape.f32 ? PD_PAGE_POSITIONS + hd : ROWS;
+    for (uint32_t d = 0, n; d < hd; d += n) {
+        n = smaller(rows, hd - d);
+        kernels->mix(st->q + d, hd, st->n_queries, view(job, st, k, d, n, PD_PAGE_POSITIONS),
+                     PD_PAGE_POSITIONS, n, PD_PAGE_POSITIONS, st->scores, PD_PAGE_POSITIONS, d > 0);
     }
-    soften(job, st, base);
-    for (uint32_t s = begin; s < end; s += SLOTS) {
-        uint32_t n = smaller(SLOTS, end - s);
-        const float *values = view(job, st, v, s, n);
-        for (uint32_t i = 0; i < st->n_queries; i++) {
-            uint32_t a, b;
-            if (!query_slots(job, st, i, base, &a, &b)) continue;
-            a = larger(a, s);
-            b = smaller(b, s + n);
-            if (a >= b) continue;
-            kernels->mix(st->scores + i * PD_PAGE_POSITIONS + a, values + (size_t)(a - s) * hd, hd,
-                         b - a, hd, st->o + (size_t)i * hd);
-        }
+    soften(job, st, base, begin, end);
+    for (uint32_t s = begin, n; s < end; s += n) {
+        n = smaller(rows, end - s);
+        kernels->mix(st->scores + s, PD_PAGE_POSITIONS, st->n_queries, view(job, st, v, s, n, hd),
+                     hd, n, hd, st->o, hd, true);
     }
 }
 
@@ -235,8 +236,8 @@ static void join_query(const attention_job *job, const float *partials, uint32_t
         const float *part = partials + s * stride;
         float weight = expf(part[i] - max);
         total += weight * part[n + i];
-        job->p->cpu->kernels->mix(&weight, part + 2 * n + (size_t)i * hd, hd, 1, job->head_dim,
-                                  out);
+        job->p->cpu->kernels->mix(&weight, 1, 1, part + 2 * n + (size_t)i * hd, hd, 1,
+                                  job->head_dim, out, hd, true);
     }
     job->p->cpu->kernels->scale(out, job->head_dim, 1.0f / total);
 }
@@ -309,7 +310,8 @@ void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
     uint64_t queries = (uint64_t)tile_rows(p) * group_of(p);
     uint64_t hd = pd_cpu_head_stride(p->desc.kv.head_dim);
-    return 4 * (queries * (2 * hd + PD_PAGE_POSITIONS + 2) + SLOTS * hd);
+    return 4 * (queries * (2 * hd + PD_PAGE_POSITIONS + 2) +
+                ROWS * (hd > PD_PAGE_POSITIONS ? hd : PD_PAGE_POSITIONS));
 }
 
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p) {

@@ -37,7 +37,8 @@ void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes);
 
 /* ---- KV pages ------------------------------------------------------------------------------- */
 
-/* Of each layer first the K pages, then the V pages: [page, kv_head, slot, stride]. */
+/* Of each layer first the K pages, then the V pages. V: [page, kv_head, slot, stride], and K as
+ * well in `cpu-ref`; in `cpu` K lies dimension by dimension, [page, kv_head, stride, slot]. */
 struct pd_kv_store {
     pd_kv_shape shape; /* layer_is_global points to the copy below */
     bool *layer_is_global;

@@ -143,7 +143,19 @@ static const pd_cpu_rope *find_rope(const pd_program *p, const pd_op_qkv_rope_st
     return rope;
 }
 
-static void store_slot(const pd_program *p, uint8_t *page, uint32_t slot, const float *x) {
+/* A key's values lie 64 apart. */
+static void store_key(const pd_program *p, uint8_t *page, uint32_t slot, const float *x) {
+    for (uint32_t j = 0; j < p->kv->shape.head_dim; j++) {
+        uint64_t at = (uint64_t)j * PD_PAGE_POSITIONS + slot;
+        if (p->kv->shape.f32) {
+            ((float *)(void *)page)[at] = x[j];
+        } else {
+            ((uint16_t *)(void *)page)[at] = pd_f32_to_f16(x[j]);
+        }
+    }
+}
+
+static void store_value(const pd_program *p, uint8_t *page, uint32_t slot, const float *x) {
     uint32_t hd = p->kv->shape.head_dim;
     uint8_t *at = page + (uint64_t)slot * p->kv->stride * p->kv->value_bytes;
     if (p->kv->shape.f32) {
@@ -174,7 +186,7 @@ static void store_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
             bool is_k = h < kv->shape.n_kv_heads;
             uint32_t head = is_k ? h : h - kv->shape.n_kv_heads;
             uint8_t *at = pd_cpu_page(kv, is_k ? kv->k : kv->v, o->kv_layer, page, head);
-            store_slot(p, at, slot, x);
+            (is_k ? store_key : store_value)(p, at, slot, x);
         }
     }
 }
@@ -201,10 +213,10 @@ static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
         uint32_t slot = row->pos % PD_PAGE_POSITIONS;
         for (uint32_t h = 0; h < kv->shape.n_kv_heads; h++, x += hd) {
             p->cpu->kernels->rope(x, floats(o->k_weight), o->eps, cosines, sines, 1.0f, hd, k);
-            store_slot(p, pd_cpu_page(kv, kv->k, layer, page, h), slot, k);
+            store_key(p, pd_cpu_page(kv, kv->k, layer, page, h), slot, k);
         }
         for (uint32_t h = 0; h < kv->shape.n_kv_heads; h++, x += hd) {
-            store_slot(p, pd_cpu_page(kv, kv->v, layer, page, h), slot, x);
+            store_value(p, pd_cpu_page(kv, kv->v, layer, page, h), slot, x);
         }
     }
 }

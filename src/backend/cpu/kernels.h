@@ -47,8 +47,10 @@ typedef struct pd_cpu_kernels {
 
     float (*max)(const float *x, uint32_t n); /* NaN is passed over; -inf when nothing else */
     float (*exp_sum)(float *x, uint32_t n, float max); /* x = exp(x - max); returns the sum */
-    /* out[j] += sum over s < n of p[s] * v[s * ldv + j], j < width */
-    void (*mix)(const float *p, const float *v, size_t ldv, uint32_t n, uint32_t width, float *out);
+    /* out[i * ldo + j] = sum over k < n_k of p[i * ldp + k] * v[k * ldv + j], or += when `add`;
+     * i < m, j < width. */
+    void (*mix)(const float *p, size_t ldp, uint32_t m, const float *v, size_t ldv, uint32_t n_k,
+                uint32_t width, float *out, size_t ldo, bool add);
     uint32_t (*count_nonfinite)(const float *x, uint32_t n);
 
     /* n rounds of burn_flops additions and multiplications in registers, as fast as they go. */

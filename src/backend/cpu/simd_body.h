@@ -307,23 +307,76 @@ static float simd_exp_sum(float *x, uint32_t n, float max) {
     return total;
 }
 
-INLINE void mix_block(int W, const float *p, const float *v, size_t ldv, uint32_t n, float *out) {
-    vf acc[8];
-    UNROLL for (int j = 0; j < W; j++) acc[j] = load(out + j * VL);
-    for (uint32_t s = 0; s < n; s++) {
-        UNROLL for (int j = 0; j < W; j++) acc[j] += load(v + s * ldv + j * VL) * p[s];
+#if PANEL_M == 6 /* 32 registers */
+enum { MIX_M = 6, MIX_N = 4 };
+#else /* 16 */
+enum { MIX_M = 4, MIX_N = 2 };
+#endif
+
+/* M rows of the result by N vectors: their sums stay in registers, each k takes N loads and M
+ * broadcasts for M * N multiply-adds. */
+INLINE void mix_block(int M, int N, const float *p, size_t ldp, const float *v, size_t ldv,
+                      uint32_t n_k, float *out, size_t ldo, bool add) {
+    vf acc[MIX_M][MIX_N];
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int j = 0; j < N; j++) acc[i][j] =
+            add ? load(out + (size_t)i * ldo + j * VL) : (vf){0};
     }
-    UNROLL for (int j = 0; j < W; j++) store(out + j * VL, acc[j]);
+    for (uint32_t k = 0; k < n_k; k++) {
+        vf x[MIX_N];
+        UNROLL for (int j = 0; j < N; j++) x[j] = load(v + k * ldv + j * VL);
+        UNROLL for (int i = 0; i < M; i++) {
+            float s = p[(size_t)i * ldp + k];
+            UNROLL for (int j = 0; j < N; j++) acc[i][j] += x[j] * s;
+        }
+    }
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int j = 0; j < N; j++) store(out + (size_t)i * ldo + j * VL, acc[i][j]);
+    }
 }
 
-static void simd_mix(const float *p, const float *v, size_t ldv, uint32_t n, uint32_t width,
-                     float *out) {
-    uint32_t c = 0;
-    for (; c + 8 * VL <= width; c += 8 * VL) mix_block(8, p, v + c, ldv, n, out + c);
-    for (; c + 2 * VL <= width; c += 2 * VL) mix_block(2, p, v + c, ldv, n, out + c);
-    for (; c < width; c++) {
-        for (uint32_t s = 0; s < n; s++) out[c] += p[s] * v[s * ldv + c];
+#define MIX_ROWS(M)                                                                                \
+    static void mix_rows_##M(const float *p, size_t ldp, const float *v, size_t ldv, uint32_t n_k, \
+                             uint32_t width, float *out, size_t ldo, bool add) {                   \
+        uint32_t c = 0;                                                                            \
+        for (; c + MIX_N * VL <= width; c += MIX_N * VL)                                           \
+            mix_block(M, MIX_N, p, ldp, v + c, ldv, n_k, out + c, ldo, add);                       \
+        for (; c + VL <= width; c += VL)                                                           \
+            mix_block(M, 1, p, ldp, v + c, ldv, n_k, out + c, ldo, add);                           \
     }
+MIX_ROWS(1)
+MIX_ROWS(2)
+MIX_ROWS(4)
+#if PANEL_M == 6
+MIX_ROWS(6)
+#endif
+#undef MIX_ROWS
+
+/* The last width % VL columns. */
+static void mix_tail(const float *p, size_t ldp, uint32_t m, const float *v, size_t ldv,
+                     uint32_t n_k, uint32_t width, float *out, size_t ldo, bool add) {
+    for (uint32_t i = 0; i < m; i++) {
+        for (uint32_t c = width - width % VL; c < width; c++) {
+            float sum = add ? out[i * ldo + c] : 0;
+            for (uint32_t k = 0; k < n_k; k++) sum += p[i * ldp + k] * v[k * ldv + c];
+            out[i * ldo + c] = sum;
+        }
+    }
+}
+
+static void simd_mix(const float *p, size_t ldp, uint32_t m, const float *v, size_t ldv,
+                     uint32_t n_k, uint32_t width, float *out, size_t ldo, bool add) {
+    uint32_t i = 0;
+#if PANEL_M == 6
+    for (; i + 6 <= m; i += 6)
+        mix_rows_6(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+#endif
+    for (; i + 4 <= m; i += 4)
+        mix_rows_4(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+    for (; i + 2 <= m; i += 2)
+        mix_rows_2(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+    for (; i < m; i++) mix_rows_1(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+    if (width % VL) mix_tail(p, ldp, m, v, ldv, n_k, width, out, ldo, add);
 }
 
 static uint32_t simd_count_nonfinite(const float *x, uint32_t n) {
