@@ -14,7 +14,7 @@
 #include "args.h"
 #include "engine/step.h"
 
-enum { MAX_SPLITS = 64, MAX_TILE_QUERIES = 16, ATTENTION_WG = 128 };
+enum { MAX_SPLITS = 64 };
 
 static pd_vk_pipeline_desc desc_of(const char *shader, uint32_t n_buffers, size_t push_bytes,
                                    uint32_t n_constants, const uint32_t *constants) {
@@ -219,10 +219,12 @@ uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint3
 
 /* ---- attention ------------------------------------------------------------------------------ */
 
-/* Queries and their scores have to fit in shared memory: 16 of 256 dimensions take 21 KiB. */
+/* Queries and their scores have to fit in shared memory: 16 of 256 dimensions, and 32 of 128, take
+ * 21 to 25 KiB. A query of a tile takes 8 invocations. */
 static uint32_t tile_queries(const pd_vk_device *d, uint32_t head_dim) {
-    bool small = d->properties.limits.maxComputeSharedMemorySize < 32768;
-    return small && head_dim > 128 ? MAX_TILE_QUERIES / 2 : MAX_TILE_QUERIES;
+    const VkPhysicalDeviceLimits *l = &d->properties.limits;
+    if (l->maxComputeSharedMemorySize < 32768) return head_dim > 128 ? 8 : 16;
+    return head_dim <= 128 && l->maxComputeWorkGroupInvocations >= 256 ? 32 : 16;
 }
 
 uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_dim,
@@ -244,10 +246,11 @@ pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attent
         a.n_splits = max_u32(1, min_u32(d->caps.is_software ? n_pages / 2 : n_pages, MAX_SPLITS));
     }
     a.merges = a.n_splits > 1 && d->caps.last_arrival;
-    uint32_t n_queries = a.tile_rows * a.heads;
-    uint32_t q_parts = n_queries >= 8 && n_queries % 2 == 0 && s->head_dim <= 256 ? 2 : 1;
-    a.desc = DESC("attention", 7, pd_args_attention, ATTENTION_WG, s->head_dim, s->kv_f32,
-                  a.tile_rows, a.heads, q_parts, a.merges, s->y_format);
+    uint32_t n_queries = a.tile_rows * a.heads, q_parts = 1;
+    if (n_queries >= 8 && n_queries % 2 == 0 && s->head_dim <= 256) q_parts = 2;
+    if (n_queries == 32) q_parts = 4;
+    a.desc = DESC("attention", 7, pd_args_attention, n_queries > 16 ? 256 : 128, s->head_dim,
+                  s->kv_f32, a.tile_rows, a.heads, q_parts, a.merges, s->y_format);
     return a;
 }
 
