@@ -33,8 +33,19 @@ static void print_load(const run_job *job, const pd_session_stats *stats) {
             build->n_pipelines, ms(build->pipeline_ns), build->n_shaders, ms(build->shader_ns));
 }
 
+static void print_images(const run_job *job) {
+    const pd_vision_stats *s = pd_model_get_vision_stats(job->model);
+    if (s->n_encoded == 0) return;
+    fprintf(stderr,
+            "images     %u of %u rows encoded in %.1f ms, %u known; program made in %.1f ms\n",
+            s->n_encoded, pd_model_get_vision(job->model)->n_tokens, ms(s->encode_ns), s->n_cached,
+            ms(s->compile_ns));
+}
+
+/* The prompt's time without that of its images. */
 static void print_speeds(const run_job *job) {
-    uint64_t prompt_ns = job->first_ns - job->start_ns;
+    const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
+    uint64_t prompt_ns = job->first_ns - job->start_ns - images->encode_ns - images->compile_ns;
     size_t n_prompt = job->n_prompt;
     if (job->n_generated == 0) n_prompt = pd_session_count(job->session); /* stopped within it */
     fprintf(stderr, "prompt     %zu tokens, %.2f tok/s, first token after %.1f ms\n", n_prompt,
@@ -76,6 +87,7 @@ void run_print_timings(const run_job *job) {
     fflush(stdout);
     fprintf(stderr, "\n");
     print_load(job, stats);
+    print_images(job);
     print_speeds(job);
     fprintf(stderr, "device     %s: %s, precision %s, peak memory %s\n", device->id, device->name,
             cli_precision_name(job->precision), cli_bytes_text(stats->device_peak_bytes, peak));
