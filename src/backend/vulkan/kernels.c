@@ -224,7 +224,8 @@ uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint3
 static uint32_t tile_queries(const pd_vk_device *d, uint32_t head_dim) {
     const VkPhysicalDeviceLimits *l = &d->properties.limits;
     if (l->maxComputeSharedMemorySize < 32768) return head_dim > 128 ? 8 : 16;
-    return head_dim <= 128 && l->maxComputeWorkGroupInvocations >= 256 ? 32 : 16;
+    bool wide = l->maxComputeWorkGroupInvocations >= 256 && !d->caps.software_tiles;
+    return head_dim <= 128 && wide ? 32 : 16;
 }
 
 uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_dim,
