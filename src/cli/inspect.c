@@ -1,6 +1,6 @@
 /* `peridot inspect`: what a GGUF file holds, how much memory it will take, and the operations that
  * a prompt step and a generation step consist of. Needs no device. Any GGUF file can be listed;
- * sizes and plans need a Gemma 3 text model; of its image encoder the settings are told.
+ * sizes need a Gemma 3 text model, plans that or an image encoder.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -189,23 +189,40 @@ static void print_text(const inspection *in) {
 
 /* ---- plans ---------------------------------------------------------------------------------- */
 
+static pd_status write_plan(const pd_plan *plan, pd_error *err) {
+    pd_bytes text = {0};
+    pd_status status = PD_OK;
+    pd_plan_print(plan, &text);
+    if (text.failed)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to print the plan");
+    else
+        fwrite(text.data, 1, text.n, stdout);
+    pd_bytes_free(&text);
+    return status;
+}
+
 static pd_status print_plan(const inspection *in, const char *name, uint32_t rows, pd_error *err) {
     uint32_t n_ctx = in->config.n_ctx_train < 8192 ? in->config.n_ctx_train : 8192;
     pd_text_plan_desc desc = {
         .name = name, .max_rows = rows, .max_outs = 1, .max_seqs = 1, .max_positions = n_ctx};
     pd_plan plan = {0};
-    pd_bytes text = {0};
     pd_status status = pd_plan_text(&in->config, in->weights, &desc, &plan, err);
-    if (status == PD_OK) pd_plan_print(&plan, &text);
-    if (status == PD_OK && text.failed)
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to print the plan");
-    if (status == PD_OK) fwrite(text.data, 1, text.n, stdout);
-    pd_bytes_free(&text);
+    if (status == PD_OK) status = write_plan(&plan, err);
+    pd_plan_free(&plan);
+    return status;
+}
+
+static pd_status print_vision_plan(const inspection *in, pd_error *err) {
+    pd_plan plan = {0};
+    pd_status status =
+        pd_plan_vision(&in->vision, in->vision_weights, PD_PRECISION_F16, &plan, err);
+    if (status == PD_OK) status = write_plan(&plan, err);
     pd_plan_free(&plan);
     return status;
 }
 
 static pd_status print_plans(const inspection *in, pd_error *err) {
+    if (in->is_vision) return print_vision_plan(in, err);
     if (!in->is_model) {
         if (err) *err = in->why_not;
         return in->why_not.status;

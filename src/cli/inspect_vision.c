@@ -10,9 +10,6 @@ pd_status inspect_bind_vision(inspection *in, pd_error *err) {
     if (status == PD_OK)
         status = pd_vision_weights_bind(in->file, &in->vision, in->vision_weights, &in->why_not);
     in->is_vision = status == PD_OK;
-    if (in->is_vision)
-        status = PD_RAISE(&in->why_not, PD_ERR_UNSUPPORTED,
-                          "this is an image encoder, and plans are made of text models");
     in->why_not.status = status;
     return status == PD_ERR_MEMORY_HOST ? PD_RAISE(err, status, "%s", in->why_not.message) : PD_OK;
 }

@@ -123,7 +123,7 @@
       FOR(LOGITS) | FOR(SYNTH) | FOR(EMBED_IMAGE),                                                 \
       "file to write; it appears when complete or not at all")                                     \
     X(PLAN, FLAG, "--plan", NULL, NULL, 0, 0, NULL, NULL, FOR(INSPECT),                            \
-      "print the operations of a prompt step and of a generation step")                            \
+      "print the operations of a prompt step and of a generation step, or of an image")            \
     X(PRESET, CHOICE, "--preset", NULL, NULL, 0, 0, "tiny", "tiny|270m|1b|4b|12b|27b", FOR(SYNTH), \
       "shape of the model")                                                                        \
     X(SYNTH_MMPROJ, FLAG, "--mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                    \
