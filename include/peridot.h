@@ -218,7 +218,7 @@ typedef struct pd_model_desc {
      * that costs: pd_session_head_cost. */
     pd_head_type head;
     /* The image encoder that belongs to the model, an mmproj GGUF; NULL: none, and no images. Its
-     * precision is the first session's. */
+     * precision is the first session's; its working memory is taken with the first image. */
     const char *mmproj;
     /* The session that will be made first: a GPU's pipelines for it are built while the weights are
      * on their way. Others merely take longer. */

@@ -85,6 +85,7 @@ pd_status pd_vision_load(pd_vision *v, pd_backend *backend, pd_progress_fn progr
     PD_TRY(pd_plan_vision(&v->config, &v->weights, v->precision, &v->plan, err));
     v->patches = pd_plan_find_buf(&v->plan, "patches");
     v->image = pd_plan_find_buf(&v->plan, "image");
+    backend->v->expect(backend, &v->plan, 1);
     return backend->v->load(backend, &v->plan, progress, ctx, err);
 }
 
