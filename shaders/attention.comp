@@ -3,7 +3,7 @@
 // One workgroup: a tile of consecutive rows of one sequence x HEADS query heads that share a KV head
 // (TQ = TILE_ROWS * HEADS queries), over one split of the visible pages. Per page of 64 positions:
 //
-//     scores   an invocation has one position and every K_PARTS-th 16-byte chunk of K
+//     scores   an invocation has SLOTS positions and every K_PARTS-th 16-byte chunk of K
 //     softmax  8 invocations per query: new maximum, correction of what was summed, weights
 //     values   an invocation has 4 dimensions and every V_PARTS-th position of V
 //
@@ -26,7 +26,8 @@ layout(constant_id = 3) const uint TILE_ROWS = 1;
 layout(constant_id = 4) const uint HEADS = 1;
 layout(constant_id = 5) const uint Q_PARTS = 1; // divides TQ and WG / 64
 layout(constant_id = 6) const uint MERGE = 0;
-layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: HEAD_DIM is a multiple of 32
+layout(constant_id = 7) const uint YTYPE = PD_X_F32; // I16: HEAD_DIM is a multiple of 32
+layout(constant_id = 8) const uint SLOTS = 1; // positions of an invocation: a query read once serves them all
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
 layout(std430, binding = 1) readonly buffer Q { vec4 q[]; };        // [rows][heads][hd / 4]
@@ -44,9 +45,10 @@ const uint TQ = TILE_ROWS * HEADS;
 const uint QUADS = HEAD_DIM / 4u;
 const uint Q_STRIDE = CHUNKS * CHUNK / 4u; // of a query in shared memory: as long as a key with its padding
 const uint TL = TQ / Q_PARTS; // queries of an invocation
-const uint K_PARTS = WG / PD_SHADER_PAGE / Q_PARTS;
+const uint K_LANES = PD_SHADER_PAGE / SLOTS; // invocations that have all positions of a page
+const uint K_PARTS = WG / K_LANES / Q_PARTS;
 const uint V_PARTS = WG / QUADS / Q_PARTS;
-const uint IN_FLIGHT = TL > 4u ? 1u : 4u; // loads of an invocation; many queries need the registers
+const uint IN_FLIGHT = TL * SLOTS > 4u ? 1u : 4u; // loads of an invocation; many queries need the registers
 const float LOWEST = -3.0e38; // stands for "nothing seen yet"; never taken as a difference's left side
 
 shared vec4 tile_q[TQ * Q_STRIDE];                  // later: sums of the V parts
@@ -119,37 +121,46 @@ void load_queries(Tile t) {
     }
 }
 
-// The queries' products with chunk c of a key.
-void add_scores(inout float s[TL], uvec4 raw, uint first, uint c) {
-    if (KV_F32 != 0u) {
-        vec4 k0 = uintBitsToFloat(raw);
-        [[unroll]] for (uint i = 0u; i < TL; i++) s[i] += dot(tile_q[(first + i) * Q_STRIDE + c], k0);
-    } else {
-        vec4 k0 = vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y));
-        vec4 k1 = vec4(unpackHalf2x16(raw.z), unpackHalf2x16(raw.w));
+// Values 4 i .. 4 i + 3 of a chunk of K.
+vec4 k_quad(uvec4 raw, uint i) {
+    if (KV_F32 != 0u) return uintBitsToFloat(raw);
+    return i == 0u ? vec4(unpackHalf2x16(raw.x), unpackHalf2x16(raw.y))
+                   : vec4(unpackHalf2x16(raw.z), unpackHalf2x16(raw.w));
+}
+
+uvec4 raw[IN_FLIGHT * SLOTS]; // chunks of this invocation's keys
+float sums[TL * SLOTS];       // its scores: [query][position]
+
+// The queries' products with chunk c of the keys, which is in place n of `raw`.
+void add_scores(uint first, uint c, uint n) {
+    [[unroll]] for (uint q4 = 0u; q4 < CHUNK / 4u; q4++) {
+        vec4 k[SLOTS];
+        [[unroll]] for (uint m = 0u; m < SLOTS; m++) k[m] = k_quad(raw[n * SLOTS + m], q4);
         [[unroll]] for (uint i = 0u; i < TL; i++) {
-            uint at = (first + i) * Q_STRIDE + 2u * c;
-            s[i] += dot(tile_q[at], k0) + dot(tile_q[at + 1u], k1);
+            vec4 query = tile_q[(first + i) * Q_STRIDE + CHUNK / 4u * c + q4];
+            [[unroll]] for (uint m = 0u; m < SLOTS; m++) sums[i * SLOTS + m] += dot(query, k[m]);
         }
     }
 }
 
 void score_page(Tile t, uint page) {
-    uint slot = gl_LocalInvocationID.x % PD_SHADER_PAGE, part = gl_LocalInvocationID.x / PD_SHADER_PAGE;
+    uint slot = gl_LocalInvocationID.x % K_LANES, part = gl_LocalInvocationID.x / K_LANES;
     uint first = part % Q_PARTS * TL;
-    float s[TL];
-    [[unroll]] for (uint i = 0u; i < TL; i++) s[i] = 0.0;
+    [[unroll]] for (uint i = 0u; i < TL * SLOTS; i++) sums[i] = 0.0;
     for (uint from = part / Q_PARTS; from < CHUNKS; from += K_PARTS * IN_FLIGHT) {
-        uvec4 raw[IN_FLIGHT];
-        [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++)
-            raw[n] = k_chunks[k_chunk(page, args.n_kv, t.kv, slot, min(from + n * K_PARTS, CHUNKS - 1u))];
+        [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++) {
+            uint c = min(from + n * K_PARTS, CHUNKS - 1u);
+            [[unroll]] for (uint m = 0u; m < SLOTS; m++)
+                raw[n * SLOTS + m] = k_chunks[k_chunk(page, args.n_kv, t.kv, slot + m * K_LANES, c)];
+        }
         [[unroll]] for (uint n = 0u; n < IN_FLIGHT; n++) {
             uint c = from + n * K_PARTS;
-            if (c < CHUNKS) add_scores(s, raw[n], first, c);
+            if (c < CHUNKS) add_scores(first, c, n);
         }
     }
     [[unroll]] for (uint i = 0u; i < TL; i++)
-        scores[(part / Q_PARTS * TQ + first + i) * PD_SHADER_PAGE + slot] = s[i];
+        [[unroll]] for (uint m = 0u; m < SLOTS; m++)
+            scores[(part / Q_PARTS * TQ + first + i) * PD_SHADER_PAGE + slot + m * K_LANES] = sums[i * SLOTS + m];
 }
 
 // Turns the page's scores into weights relative to the new maximum. All invocations call it.

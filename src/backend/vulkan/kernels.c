@@ -250,8 +250,13 @@ pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attent
     uint32_t n_queries = a.tile_rows * a.heads, q_parts = 1;
     if (n_queries >= 8 && n_queries % 2 == 0 && s->head_dim <= 256) q_parts = 2;
     if (n_queries == 32) q_parts = 4;
+    uint32_t slots = 1;
+    if (d->caps.software_tiles && n_queries == 16) { /* fewer loads per multiplication */
+        q_parts = 4;
+        slots = 2;
+    }
     a.desc = DESC("attention", 7, pd_args_attention, n_queries > 16 ? 256 : 128, s->head_dim,
-                  s->kv_f32, a.tile_rows, a.heads, q_parts, a.merges, s->y_format);
+                  s->kv_f32, a.tile_rows, a.heads, q_parts, a.merges, s->y_format, slots);
     return a;
 }
 
