@@ -338,10 +338,13 @@ const pd_vision_stats *pd_model_get_vision_stats(const pd_model *model);
 
 /* What an image becomes: rows [n_tokens, n_embd_out] in place of tokens' embeddings. Counts as a
  * call on one of the model's sessions. Errors: ARGUMENT (no image encoder, an image without
- * pixels), MEMORY_HOST, MEMORY_DEVICE, DEVICE, NUMERIC. */
+ * pixels), MEMORY_HOST, MEMORY_DEVICE, DEVICE, CANCELLED, NUMERIC. */
 pd_status pd_model_embed_image(pd_model *model, const pd_image *image, float *rows, pd_error *err);
 /* The same from ready pixels: chw [3, image_size, image_size] in [-1, 1]. */
 pd_status pd_model_embed_pixels(pd_model *model, const float *chw, float *rows, pd_error *err);
+/* Asks a running pd_model_embed_* to stop soon with PD_ERR_CANCELLED, and all that follow. From any
+ * thread or signal handler. */
+void pd_model_cancel(pd_model *model);
 /* The pixels that the encoder sees of an image: stretched and normalised, as above. */
 pd_status pd_model_image_pixels(const pd_model *model, const pd_image *image, float *chw,
                                 pd_error *err);

@@ -66,7 +66,8 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
-void cli_interrupt_watch(pd_session *session); /* NULL: none */
+void cli_interrupt_watch(pd_session *session);   /* NULL: none */
+void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
 /* ---- progress.c: a bar on standard error, when that is a terminal --------------------------- */
 

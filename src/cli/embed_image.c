@@ -80,7 +80,10 @@ static pd_status embed(embed_job *job, pd_error *err) {
     PD_TRY(read_pixels(job, v, err));
     const char *dump = cli_text(job->o, OPT_DUMP_PIXELS);
     if (dump) PD_TRY(write_file(dump, job->pixels, pixel_bytes(v), err));
-    PD_TRY(pd_model_embed_pixels(job->model, job->pixels, job->rows, err));
+    cli_interrupt_watch_model(job->model);
+    pd_status status = pd_model_embed_pixels(job->model, job->pixels, job->rows, err);
+    cli_interrupt_watch_model(NULL);
+    PD_TRY(status);
     PD_TRY(write_file(cli_text(job->o, OPT_OUTPUT), job->rows, row_bytes, err));
     const pd_vision_stats *stats = pd_model_get_vision_stats(job->model);
     fprintf(stderr, "%u rows of %u values from %ux%u pixels in %.1f ms\n", v->n_tokens,

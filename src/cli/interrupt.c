@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 
 static _Atomic(pd_session *) watched;
+static _Atomic(pd_model *) watched_model;
 static atomic_bool interrupted;
 
 static void on_signal(int signal_number) {
@@ -17,6 +18,8 @@ static void on_signal(int signal_number) {
     if (atomic_exchange(&interrupted, true)) _exit(pd_status_exit_code(PD_ERR_CANCELLED));
     pd_session *session = atomic_load(&watched);
     if (session) pd_session_cancel(session);
+    pd_model *model = atomic_load(&watched_model);
+    if (model) pd_model_cancel(model);
 }
 
 void cli_interrupt_install(void) {
@@ -33,4 +36,9 @@ bool cli_interrupted(void) {
 void cli_interrupt_watch(pd_session *session) {
     atomic_store(&watched, session);
     if (session && cli_interrupted()) pd_session_cancel(session);
+}
+
+void cli_interrupt_watch_model(pd_model *model) {
+    atomic_store(&watched_model, model);
+    if (model && cli_interrupted()) pd_model_cancel(model);
 }

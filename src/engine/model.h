@@ -20,6 +20,7 @@ struct pd_model {
     pd_vision *vision;   /* NULL: no image encoder */
     pd_model_info info;
     pd_vision_info vision_info;
+    atomic_int cancel; /* of images that are encoded outside of sessions */
     pd_load_stats load;
     uint32_t n_threads; /* as wished for: 0: all processors */
 };

@@ -25,13 +25,13 @@ const pd_vision_stats *pd_model_get_vision_stats(const pd_model *m) {
 
 pd_status pd_model_embed_pixels(pd_model *m, const float *chw, float *rows, pd_error *err) {
     PD_TRY(check_encoder(m, err));
-    return pd_vision_encode(m->vision, chw, NULL, rows, err);
+    return pd_vision_encode(m->vision, chw, &m->cancel, rows, err);
 }
 
 pd_status pd_model_embed_image(pd_model *m, const pd_image *image, float *rows, pd_error *err) {
     PD_TRY(check_image(m, image, err));
     const float *found;
-    PD_TRY(pd_vision_rows(m->vision, image, pd_vision_hash(image), NULL, &found, err));
+    PD_TRY(pd_vision_rows(m->vision, image, pd_vision_hash(image), &m->cancel, &found, err));
     uint64_t bytes = 4ull * m->vision_info.n_tokens * m->vision_info.n_embd_out;
     memcpy(rows, found, bytes);
     return PD_OK;
@@ -46,6 +46,10 @@ pd_status pd_model_image_pixels(const pd_model *m, const pd_image *image, float 
 pd_status pd_model_profile_image(pd_model *m, pd_profile_fn fn, void *ctx, pd_error *err) {
     PD_TRY(check_encoder(m, err));
     return pd_vision_profile(m->vision, fn, ctx, err);
+}
+
+void pd_model_cancel(pd_model *m) {
+    atomic_store(&m->cancel, 1);
 }
 
 uint64_t pd_prompt_count(const pd_model *m, const pd_prompt *prompt) {
