@@ -132,7 +132,8 @@ static pd_status lower_embed(pd_program *p, uint32_t i, pd_error *err) {
         bool copies = op->given != PD_BUF_NONE && s == 0;
         struct pd_args_embed args = {m->n_blocks, slice->first_row, slice->n_rows, copies,
                                      op->scale};
-        pd_vk_slice out = buf_slice(p, op->out), given = copies ? buf_slice(p, op->given) : out;
+        pd_vk_slice out = buf_slice(p, op->out),
+                    given = copies ? buf_slice(p, op->given) : slice->q;
         pd_vk_slice buffers[] = {step_slice(p), out, slice->q, slice->s, slice->h, given};
         /* slices write different rows: `reads` is left out so that they need no barriers between */
         pd_vk_dispatch d = {.groups = {1, 1, 1},
