@@ -211,7 +211,8 @@ static pd_status bind(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet 
                                       {t->weights.handle, 0, t->weights.bytes},
                                       {t->scales.handle, 0, t->scales.bytes},
                                       {t->weights.handle, 0, t->weights.bytes},
-                                      {t->weights.handle, 0, t->weights.bytes}};
+                                      {t->weights.handle, 0, t->weights.bytes},
+                                      {t->out.handle, 0, t->out.bytes}};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                   .dstSet = *set,
                                   .descriptorCount = pipeline->desc.n_buffers,
