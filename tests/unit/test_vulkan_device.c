@@ -127,19 +127,18 @@ static void switches_drop_capabilities(void **state) {
     pd_vk_device *d = open_llvmpipe();
     pd_vk_caps all = d->caps;
     pd_vk_device_close(d);
-    assert_true(all.subgroup && all.fp16 && all.storage16 && all.timestamps);
+    assert_true(all.subgroup && all.fp16 && all.timestamps);
     setenv("PERIDOT_DISABLE", "fp16,subgroup", 1);
     d = open_llvmpipe();
     assert_true(!d->caps.fp16 && !d->caps.subgroup && !d->caps.subgroup_size_control);
-    assert_true(d->caps.storage16 == all.storage16 && d->caps.int_dot == all.int_dot);
+    assert_true(d->caps.int_dot == all.int_dot);
     assert_true(d->info.has_fp16); /* what the device has does not change */
     pd_vk_device_close(d);
-    setenv("PERIDOT_DISABLE", "fp16,storage16,int8dot,subgroup,coopmat,timestamps,software-tiles",
-           1);
+    setenv("PERIDOT_DISABLE", "fp16,int8dot,subgroup,coopmat,timestamps,software-tiles", 1);
     d = open_llvmpipe();
     assert_true(!d->caps.software_tiles && d->caps.is_software);
-    assert_true(!d->caps.fp16 && !d->caps.storage16 && !d->caps.int_dot && !d->caps.subgroup &&
-                !d->caps.coopmat && !d->caps.timestamps);
+    assert_true(!d->caps.fp16 && !d->caps.int_dot && !d->caps.subgroup && !d->caps.coopmat &&
+                !d->caps.timestamps);
     pd_vk_device_close(d);
     setenv("PERIDOT_DISABLE", "fp16,magic", 1);
     pd_error err = {0};
