@@ -1,7 +1,7 @@
 // The best candidate for a draw among values, and how many of them are not finite: of each SPAN
 // neighbouring invocations of a workgroup of WG. Both are powers of two. A candidate is {key, id}, key 0
-// where there is none; ties go to the lower id. BEST_ROOM is WG, or 1 where nothing is reduced: drivers
-// give memory to what is never touched too. SPDX-License-Identifier: MIT
+// where there is none; ties go to the lower id. BEST_ROOM is WG, or 1 where nothing is reduced.
+// SPDX-License-Identifier: MIT
 #include "sampling.h"
 
 struct Best {
