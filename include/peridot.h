@@ -129,7 +129,6 @@ typedef struct pd_device_info {
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
     bool has_subgroup_arithmetic;
     bool has_fp16;         /* shaderFloat16 */
-    bool has_storage16;    /* storageBuffer16BitAccess */
     bool has_int8;         /* shaderInt8 */
     bool has_int_dot;      /* 4x8-bit integer dot product */
     bool has_int_dot_fast; /* ... reported as accelerated */

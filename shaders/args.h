@@ -67,9 +67,10 @@
  * epilogue.glsl. */
 #define PD_E_NONE      0
 #define PD_E_GEGLU     1
-#define PD_E_BIAS      2 /* this one and those that follow add the bias */
-#define PD_E_BIAS_GELU 3
-#define PD_E_BIAS_ADD  4
+#define PD_E_BEST      2 /* stores the best of its workgroup's values too, for draw; matvec only */
+#define PD_E_BIAS      3 /* this one and those that follow add the bias */
+#define PD_E_BIAS_GELU 4
+#define PD_E_BIAS_ADD  5
 
 /* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table; given[r] for rows
  * without a token */
@@ -147,16 +148,13 @@ struct pd_args_gather {
     PD_U32 outs_at;
 };
 
-/* draw: partial results are {id, value, bad, possible candidates} per output and part, and behind
- * all of them, from candidates_at on, of each output [n_parts][k] {key, id}, key 0 where there is
- * none, in room for a k of PD_DRAW_MAX_K */
+/* draw, draw_parts. A part of a row is so many values as a workgroup of the product that makes the row
+ * has outputs, a power of two. It is known by {key, bad << 16 | at}: the key (sampling.h) of its best
+ * allowed value, 0 where it has none; how many of its values are not finite; where the best one is. */
 struct pd_args_draw {
-    PD_U32 n_values;             /* per row */
-    PD_U32 n_parts;              /* workgroups per row */
-    PD_U32 allowed_end;          /* ids at or above are never chosen */
-    PD_U32 hole_first, hole_end; /* nor ids in [hole_first, hole_end) */
+    PD_U32 n_values; /* per row */
+    PD_U32 n_parts;  /* per row */
     PD_U32 draws_at;
-    PD_U32 candidates_at; /* in words of the partial results */
 };
 
 /* repack: rows of stored blocks to planes */

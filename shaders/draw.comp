@@ -1,27 +1,42 @@
-// draw, second half: the best of a row's parts, and the token drawn from the k best of their candidates,
-// by the rules of sampling.h. One workgroup per output. In chained steps it then hands the token out and
-// makes the next step's row. SPDX-License-Identifier: MIT
+// draw: the best id of a row, and the token drawn from its k best, by the rules of sampling.h. One
+// workgroup per output. In chained steps it then hands the token out and makes the next step's row.
+//
+// The row comes with the best of each of its parts (args.h). Where k parts have a best at or above some
+// bound, the k best of the row are at or above it too, and so is the best of every part that one of them is
+// in: only the k parts with the highest bests are looked at again.
+// SPDX-License-Identifier: MIT
 #version 450
 #include "sampling.h"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 512;
+layout(constant_id = 1) const uint PART = 64; // values
 
-layout(std430, binding = 0) readonly buffer Part { uint partial[]; };  // args.h
-layout(std430, binding = 1) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
-layout(std430, binding = 2) buffer State { uint state[]; };            // the step buffer from PD_STEP_STATE
-layout(std430, binding = 3) writeonly buffer Ring { uvec4 ring[]; };   // [PD_RING_STEPS], as results
+layout(std430, binding = 0) readonly buffer Parts { uvec2 parts[]; };  // [outs][n_parts], see args.h
+layout(std430, binding = 1) readonly buffer X { float x[]; };          // [outs][n_values]
+layout(std430, binding = 2) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
+layout(std430, binding = 3) buffer State { uint state[]; };            // the step buffer from PD_STEP_STATE
+layout(std430, binding = 4) writeonly buffer Ring { uvec4 ring[]; };   // [PD_RING_STEPS], as results
 layout(push_constant) uniform Push { pd_args_draw args; };
 
+const uint SPAN = WG, BEST_ROOM = WG;
 #include "best.glsl"
 
-uint k, first_part;
+uint k, first_part, row_at;
+bool among_parts; // what fetch tells of: the parts' bests, or all values of the chosen parts
+shared uint chosen[PD_DRAW_MAX_K];
 
 bool fetch(uint i, out uint key, out uint id) {
-    uint from = args.candidates_at + 2u * (first_part * PD_DRAW_MAX_K + i);
-    key = partial[from];
-    id = partial[from + 1u];
-    return key != 0u;
+    if (among_parts) {
+        uvec2 best = parts[first_part + i];
+        key = best.x;
+        id = i * PART + (best.y & 0xffffu);
+        return key != 0u;
+    }
+    id = chosen[i / PART] * PART + i % PART;
+    uint bits = id < args.n_values ? floatBitsToUint(x[row_at + id]) : 0u;
+    key = pd_draw_key(bits);
+    return id < args.n_values && pd_draw_is_finite(bits) && pd_draw_is_allowed(id);
 }
 
 #include "select.glsl"
@@ -52,50 +67,57 @@ uvec2 reached_before(uint i) {
 // ---- the draw ----
 
 void find_best() {
-    float value = 0.0;
-    uint id = NO_ID, bad = 0u;
+    Best b = Best(0u, 0u, 0u);
     for (uint i = gl_LocalInvocationID.x; i < args.n_parts; i += WG) {
-        uint from = 4u * (first_part + i);
-        float v = uintBitsToFloat(partial[from + 1u]);
-        if (is_better(v, partial[from], value, id)) {
-            value = v;
-            id = partial[from];
-        }
-        bad += partial[from + 2u];
+        uvec2 part = parts[first_part + i];
+        add_candidate(b, part.x, i * PART + (part.y & 0xffffu));
+        b.bad += part.y >> 16;
     }
-    reduce_best(value, id, bad);
+    reduce_best(b);
 }
 
-// The k best of all parts' candidates, best first; returns how many there are.
-uint find_candidates() {
-    uint local = 0u, n = args.n_parts * k;
-    for (uint i = gl_LocalInvocationID.x; i < args.n_parts; i += WG) 
-        local += min(partial[4u * (first_part + i) + 3u], k);
-    atomicAdd(n_found, local);
-    barrier();
-    uint total = n_found;
-    barrier();
-    uvec2 threshold = total > k ? select_threshold(n, k) : uvec2(0u);
+// Those of n candidates that are in; returns how many, which may be more than there is room for.
+uint collect(uint n, uvec2 threshold) {
+    barrier(); // what was found before has been read
     if (gl_LocalInvocationID.x == 0u) n_found = 0u;
     barrier();
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG) {
         uint key, id;
         if (!fetch(i, key, id) || !select_is_in(key, id, threshold)) continue;
         uint to = atomicAdd(n_found, 1u);
+        if (to >= PD_DRAW_MAX_K) continue;
         found_key[to] = key;
         found_id[to] = id;
     }
     barrier();
-    n = n_found;
+    return n_found;
+}
+
+// The k best of the row in any order, and perhaps some that are worse; returns how many are found.
+uint find_candidates() {
+    among_parts = true;
+    uvec2 threshold = select_threshold(args.n_parts, k);
+    uint n = collect(args.n_parts, threshold);
+    for (uint i = gl_LocalInvocationID.x; i < n; i += WG) chosen[i] = found_id[i] / PART;
+    among_parts = false;
+    uint found = collect(n * PART, threshold);
+    if (found <= PD_DRAW_MAX_K) return found;
+    return collect(n * PART, select_threshold(n * PART, k));
+}
+
+// Puts the k best of those found in order; returns how many there are.
+uint sort_candidates() {
+    uint n = find_candidates();
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG) {
         uint key = found_key[i], id = found_id[i], rank = 0u;
         for (uint j = 0u; j < n; j++)
             if (found_key[j] > key || (found_key[j] == key && found_id[j] < id)) rank++;
+        if (rank >= k) continue;
         sorted_key[rank] = key;
         sorted_id[rank] = id;
     }
     barrier();
-    return n;
+    return min(n, k);
 }
 
 void weigh(uint n, float scale) {
@@ -115,7 +137,7 @@ void weigh(uint n, float scale) {
 }
 
 void draw(uint at) {
-    uint n = find_candidates();
+    uint n = sort_candidates();
     if (n == 0u) return;
     weigh(n, uintBitsToFloat(state[at + PD_DRAW_SCALE]));
     uint top_p = state[at + PD_DRAW_TOP_P], min_p = state[at + PD_DRAW_MIN_P];
@@ -150,16 +172,20 @@ void chain(uvec4 result, uint at) {
 void main() {
     uint o = gl_WorkGroupID.y, at = args.draws_at - PD_STEP_STATE + PD_DRAW_WORDS * o;
     first_part = o * args.n_parts;
+    row_at = o * args.n_values;
     k = state[at + PD_DRAW_K];
     if (gl_LocalInvocationID.x == 0u) {
-        n_found = n_kept = 0u;
+        n_kept = 0u;
         drawn_id = PD_DRAW_NO_ID;
     }
     find_best(); // ends with a barrier
     if (k > 1u) draw(at);
     barrier();
     if (gl_LocalInvocationID.x != 0u) return;
-    uvec4 result = uvec4(best_id[0], floatBitsToUint(best_value[0]), best_bad[0], k > 1u ? drawn_id : best_id[0]);
+    bool exists = best_key[0] != 0u;
+    uint best = exists ? best_id[0] : PD_DRAW_NO_ID;
+    uint value = exists ? floatBitsToUint(x[row_at + best]) : 0u;
+    uvec4 result = uvec4(best, value, best_bad[0], k > 1u ? drawn_id : best);
     results[o] = result;
     if (state[PD_STATE_CHAINED] != 0u) chain(result, at);
 }

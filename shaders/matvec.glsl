@@ -30,6 +30,7 @@ layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
 layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
 layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
 layout(std430, binding = 5) readonly buffer Bias { float bias[]; };
+layout(std430, binding = 6) writeonly buffer Parts { uvec2 parts[]; }; // [cols][n_parts], see pd_args_draw
 layout(push_constant) uniform Push { pd_args_matmul args; };
 
 #include "weights.glsl"
@@ -47,7 +48,12 @@ layout(push_constant) uniform Push { pd_args_matmul args; };
 const uint GROUPS = WG / LANES;
 const uint OUTS = IS_GEGLU ? ROWS / 2u : ROWS; // of a row group
 const uint CELLS = ROWS * COLS;
+const uint WG_OUTS = GROUPS * OUTS;
 shared float sums[CELLS * WG]; // [row, col][group][lane]
+
+const uint SPAN = WG / (COLS > 4u ? 8u : COLS > 2u ? 4u : COLS); // invocations that seek a column's best
+const uint BEST_ROOM = EPILOGUE == PD_E_BEST ? WG : 1u;
+#include "best.glsl"
 
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
@@ -94,7 +100,7 @@ void reduce(uint lane) {
     }
 }
 
-// Output o of the workgroup (of GROUPS * OUTS) in column c; its first one is the matrix' first_out-th.
+// Output o of the workgroup (of WG_OUTS) in column c; its first one is the matrix' first_out-th.
 float result(uint first_out, uint o, uint first_col, uint c) {
     uint group = o / OUTS, r = o % OUTS;
     if (first_out + o >= output_count()) return 0.0;
@@ -107,8 +113,8 @@ float result(uint first_out, uint o, uint first_col, uint c) {
 }
 
 void store_values(uint first_out, uint end, uint first_col) {
-    for (uint i = gl_LocalInvocationID.x; i < GROUPS * OUTS * COLS; i += WG) {
-        uint o = i % (GROUPS * OUTS), c = i / (GROUPS * OUTS);
+    for (uint i = gl_LocalInvocationID.x; i < WG_OUTS * COLS; i += WG) {
+        uint o = i % WG_OUTS, c = i / WG_OUTS;
         if (first_col + c < args.n_rows && first_out + o < end)
             y[output_at(first_col + c, first_out + o)] = result(first_out, o, first_col, c);
     }
@@ -116,7 +122,7 @@ void store_values(uint first_out, uint end, uint first_col) {
 
 // Whole blocks, for the next product: 8 invocations with 4 values each.
 void store_blocks(uint first_out, uint end, uint first_col) {
-    const uint QUADS = GROUPS * OUTS / 4u;
+    const uint QUADS = WG_OUTS / 4u;
     for (uint first = 0u; first < QUADS * COLS; first += WG) {
         uint i = first + gl_LocalInvocationID.x, o = 4u * (i % QUADS), c = i / QUADS;
         bool exists = i < QUADS * COLS && first_col + c < args.n_rows && first_out + o < end;
@@ -125,6 +131,17 @@ void store_blocks(uint first_out, uint end, uint first_col) {
             [[unroll]] for (uint e = 0u; e < 4u; e++) v[e] = result(first_out, o + e, first_col, c);
         store4(exists, output_at(first_col + c, first_out + o) / 4u, v);
     }
+}
+
+void store_best(uint first_out, uint first_col) {
+    uint i = gl_LocalInvocationID.x, c = i / SPAN, end = output_count(), first_id = args.out_first + first_out;
+    Best b = Best(0u, 0u, 0u);
+    for (uint o = i % SPAN; o < WG_OUTS; o += SPAN)
+        if (c < COLS && first_out + o < end) add_value(b, result(first_out, o, first_col, c), first_id + o);
+    reduce_best(b);
+    uint n_parts = (args.out_stride + WG_OUTS - 1u) / WG_OUTS;
+    if (i % SPAN == 0u && c < COLS && first_col + c < args.n_rows && first_out < end)
+        parts[(first_col + c) * n_parts + first_id / WG_OUTS] = best_record(i, WG_OUTS);
 }
 
 void main() {
@@ -146,7 +163,8 @@ void main() {
     }
     reduce(lane);
 
-    uint first_out = workgroup_index() * GROUPS * OUTS, end = output_count() + args.n_zeros;
+    uint first_out = workgroup_index() * WG_OUTS, end = output_count() + args.n_zeros;
     if (YTYPE == PD_X_F32) store_values(first_out, end, first_col);
     else store_blocks(first_out, end, first_col);
+    if (EPILOGUE == PD_E_BEST) store_best(first_out, first_col);
 }

@@ -62,6 +62,10 @@ static inline uint32_t pd_mul_high(uint32_t a, uint32_t b) {
 #define PD_DRAW_MAX_K 256 /* candidates that a device draws from */
 #define PD_DRAW_NO_ID 0xffffffffu
 
+/* Ids that may be drawn: those below END but for the image markers, MARKER and the one behind it. */
+#define PD_DRAW_END    262144u
+#define PD_DRAW_MARKER 255999u
+
 /* A draw's settings in the step buffer, eight words per output: engine/draw.h's pd_draw. */
 #define PD_DRAW_WORDS   8
 #define PD_DRAW_K       0 /* 0 or 1: the best */
@@ -77,6 +81,10 @@ PD_FN bool pd_draw_is_finite(PD_U32 bits) {
 
 PD_FN PD_U32 pd_draw_flush(PD_U32 bits) {
     return (bits & 0x7f800000u) == 0u ? 0u : bits;
+}
+
+PD_FN bool pd_draw_is_allowed(PD_U32 id) {
+    return id < PD_DRAW_END && id - PD_DRAW_MARKER > 1u;
 }
 
 /* Orders finite values as integers: a higher value has a higher key, which is never 0. */

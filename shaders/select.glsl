@@ -41,7 +41,7 @@ void select_find(uint left) {
     barrier();
 }
 
-// The lowest (key, inverse) among the k best; there must be at least k candidates, and k > 0.
+// The lowest (key, inverse) among the k > 0 best; 0, which all are above, where there are fewer than k.
 uvec2 select_threshold(uint n, uint k) {
     uvec2 threshold = uvec2(0u);
     uint left = k;
@@ -62,7 +62,7 @@ uvec2 select_threshold(uint n, uint k) {
         left -= select_above;
         if (pass < 4u) threshold.x |= select_found << shift;
         else threshold.y |= select_found << shift;
-        bool all_in = select_bins[select_found] == left;
+        bool all_in = select_bins[select_found] <= left;
         barrier(); // the bins may be written again
         if (all_in) break;
     }

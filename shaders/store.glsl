@@ -7,8 +7,9 @@ layout(std430, binding = STORE_BINDING) writeonly buffer OutI16 { uint out_i16[]
 
 #include "halves.glsl"
 
-shared float store_max[WG];
-shared int store_sum[WG];
+const uint STORE_ROOM = YTYPE == PD_X_I16 ? WG : 1u; // drivers give memory to what is never touched too
+shared float store_max[STORE_ROOM];
+shared int store_sum[STORE_ROOM];
 
 uint packed_bytes(ivec4 v) {
     uvec4 b = uvec4(v) & 0xffu;

@@ -105,8 +105,8 @@ fi
 # ---- sweeps -------------------------------------------------------------------------------------
 
 if [ $long -eq 1 ]; then
-  for switch in fp16 storage16 int8dot subgroup coopmat timestamps conditional last-arrival \
-    fp16,storage16,int8dot,subgroup,coopmat,timestamps,conditional,last-arrival; do
+  for switch in fp16 int8dot subgroup coopmat timestamps conditional last-arrival \
+    fp16,int8dot,subgroup,coopmat,timestamps,conditional,last-arrival; do
     PERIDOT_DISABLE=$switch PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
       run_tests "without-$switch" release -R '^(ops|golden\.(logits|generate))'
   done

@@ -23,12 +23,11 @@ typedef struct feature {
     bool has;
 } feature;
 
-enum { N_FEATURES = 10 };
+enum { N_FEATURES = 9 };
 
 static void list_features(const pd_device_info *d, feature out[N_FEATURES]) {
     const feature all[N_FEATURES] = {{"subgroup_arithmetic", d->has_subgroup_arithmetic},
                                      {"fp16", d->has_fp16},
-                                     {"storage16", d->has_storage16},
                                      {"int8", d->has_int8},
                                      {"int_dot", d->has_int_dot},
                                      {"int_dot_fast", d->has_int_dot_fast},

@@ -1,6 +1,7 @@
 /* Candidates: selection by a heap, filters, and the draw.  SPDX-License-Identifier: MIT */
 #include "engine/draw.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 
@@ -29,9 +30,12 @@ uint32_t pd_draw_random(uint64_t seed, uint64_t counter) {
     return pd_philox_rounds(block, (uint32_t)seed, (uint32_t)(seed >> 32)).a;
 }
 
+static_assert(PD_DRAW_END == PD_TEXT_VOCAB && PD_DRAW_MARKER == PD_TOKEN_START_OF_IMAGE &&
+                  PD_DRAW_MARKER + 1 == PD_TOKEN_END_OF_IMAGE,
+              "ids that are drawn");
+
 bool pd_draw_may(uint32_t id, uint32_t n_vocab) {
-    if (id >= n_vocab || id >= PD_TEXT_VOCAB) return false;
-    return id != PD_TOKEN_START_OF_IMAGE && id != PD_TOKEN_END_OF_IMAGE;
+    return id < n_vocab && pd_draw_is_allowed(id);
 }
 
 /* ---- a heap of candidates ------------------------------------------------------------------- */

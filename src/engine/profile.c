@@ -2,7 +2,8 @@
  *
  * Bytes and multiply-adds are what an operation cannot do without: each weight read once, K and V
  * of every visible position once, its input and output rows once. A prompt's rows share weights and
- * pages.
+ * pages; a draw's logits count as the head's output alone, for a device may know the best of them
+ * by the time they are written.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -33,7 +34,7 @@ static void add_activations(const profile *p, const pd_op *op, pd_profile_op *ou
     pd_op_access a = pd_op_get_access(op);
     const pd_buf_id ids[] = {a.reads[0], a.reads[1], a.writes[0], a.writes[1]};
     for (int i = 0; i < 4; i++) {
-        if (ids[i] == PD_BUF_NONE) continue;
+        if (ids[i] == PD_BUF_NONE || (op->kind == PD_OP_DRAW && ids[i] == op->draw.x)) continue;
         const pd_buf *b = &p->plan->bufs[ids[i]];
         bool all = b->rows_of == PD_ROWS_TOKENS && op->kind != PD_OP_GATHER;
         uint64_t rows = all ? p->step->n_rows : p->step->n_outs;

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +240,60 @@ static void cancelled(pd_model *m) {
     }
 }
 
+/* A thread that cancels when it is told to. */
+typedef struct canceller {
+    pd_session *session;
+    pthread_t thread;
+    sem_t go;
+    tokens got;
+    uint32_t go_at, done_by; /* tokens */
+} canceller;
+
+static void *cancel_when_told(void *ctx) {
+    canceller *c = ctx;
+    while (sem_wait(&c->go) != 0) {
+    }
+    pd_session_cancel(c->session);
+    return NULL;
+}
+
+static bool collect_and_tell(void *ctx, uint32_t id) {
+    canceller *c = ctx;
+    tokens *t = &c->got;
+    t->ids[t->n++] = id;
+    if (t->n - N_PROMPT == c->go_at) assert_int_equal(sem_post(&c->go), 0);
+    if (t->n - N_PROMPT == c->done_by) assert_int_equal(pthread_join(c->thread, NULL), 0);
+    return true;
+}
+
+/* Steps are in flight when another thread cancels, at any moment from token 5 on. */
+static void cancelled_by_another_thread(pd_model *m) {
+    pd_error err;
+    for (int i = 0; i < N_SAMPLERS; i++) {
+        pd_session *one = open_session(m), *many = open_session(m);
+        pd_sampler a = make(&samplers[i]), b = a;
+        canceller c = {.session = many, .got = start(), .go_at = 5, .done_by = 60};
+        tokens want = start();
+        must(pd_session_sync(many, c.got.ids, c.got.n, &err), &err);
+        assert_int_equal(sem_init(&c.go, 0, 0), 0);
+        assert_int_equal(pthread_create(&c.thread, NULL, cancel_when_told, &c), 0);
+        pd_generate_desc desc = {
+            .n_max = N_LONG, .ignore_stop = true, .fn = collect_and_tell, .fn_ctx = &c};
+        assert_int_equal(pd_session_generate(many, &b, &desc, &err), PD_ERR_CANCELLED);
+        uint32_t n = c.got.n - N_PROMPT;
+        assert_true(n >= c.go_at && n <= c.done_by);
+        if (n < c.done_by) assert_int_equal(pthread_join(c.thread, NULL), 0);
+        sem_destroy(&c.go);
+        pd_session_resume(many);
+        must(generate(many, &b, N_LONG - n, true, &c.got, &err), &err);
+        step_by_step(one, &a, N_LONG, true, &want);
+        expect_same(&want, &c.got);
+        expect_same_state(one, many);
+        pd_session_destroy(one);
+        pd_session_destroy(many);
+    }
+}
+
 static void run_cases(void *ctx, const char *device) {
     (void)ctx;
     pd_error err;
@@ -249,6 +305,7 @@ static void run_cases(void *ctx, const char *device) {
     stopped_by_token(m, device);
     stopped_by_context(m);
     cancelled(m);
+    cancelled_by_another_thread(m);
     pd_model_close(m);
 }
 

@@ -1,5 +1,5 @@
 /* Drawing on a device: the very token that pd_draw_token draws on the host, for thousands of rows
- * of logits of many shapes and settings.
+ * of logits of many shapes and settings, given by the host or made by the operation before.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -47,36 +47,46 @@ static uint32_t count_nonfinite(const float *x, uint32_t n) {
     return bad;
 }
 
+/* What a device drew from a row that has a finite value. */
+static void judge_row(const char *device, const float *row, uint32_t n, const pd_draw *draw,
+                      const uint32_t *found) {
+    uint32_t best = pd_draw_token(&(pd_draw){.k = 1}, row, n);
+    uint32_t id = pd_draw_token(draw, row, n);
+    uint32_t bad = count_nonfinite(row, n);
+    if (found[0] == best && found[1] == pd_float_bits(row[best]) && found[2] == bad &&
+        found[3] == id)
+        return;
+    fail_msg("%s, %u values, k %u, scale %g, top_p %u, min_p %u: best %u, %u bad, drawn "
+             "%u; expected best %u, %u bad, drawn %u",
+             device, n, draw->k, (double)draw->scale, draw->top_p, draw->min_p, found[0], found[2],
+             found[3], best, bad, id);
+}
+
+static pd_step step_of(uint32_t rows, const pd_draw *draws) {
+    static const pd_page_table table;
+    static uint32_t out_rows[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) out_rows[i] = i;
+    return (pd_step){.n_rows = rows,
+                     .n_outs = rows,
+                     .n_seqs = 1,
+                     .rows = ops_rows(rows, 1),
+                     .out_rows = out_rows,
+                     .tables = &table,
+                     .draws = draws};
+}
+
 /* Draws from every row on every device; the rows may hold anything that has a finite value. */
 static void compare_rows(draw_plan *d, const float *x, const pd_draw *draws, uint32_t rows) {
     pd_error err;
-    uint32_t out_rows[ROWS], found[4 * ROWS];
-    for (uint32_t i = 0; i < rows; i++) out_rows[i] = i;
-    pd_step step = {.n_rows = rows,
-                    .n_outs = rows,
-                    .n_seqs = 1,
-                    .rows = ops_rows(rows, 1),
-                    .out_rows = out_rows,
-                    .tables = &(pd_page_table){0},
-                    .draws = draws};
+    uint32_t found[4 * ROWS];
+    pd_step step = step_of(rows, draws);
     for (uint32_t i = 0; i < ops_n_devices; i++) {
         const pd_backend_vtable *v = ops_devices[i].backend->v;
         ops_check(v->write(d->program[i], d->x, 0, 4ull * rows * d->n, x, &err), &err);
         ops_check(v->run(d->program[i], &step, &err), &err);
         ops_check(v->read(d->program[i], d->out, 0, 16ull * rows, found, &err), &err);
-        for (uint32_t r = 0; r < rows; r++) {
-            const float *row = x + (size_t)r * d->n;
-            uint32_t best = pd_draw_token(&(pd_draw){.k = 1}, row, d->n);
-            uint32_t id = pd_draw_token(&draws[r], row, d->n);
-            uint32_t bad = count_nonfinite(row, d->n);
-            const uint32_t *f = found + 4 * r;
-            if (f[0] == best && f[1] == pd_float_bits(row[best]) && f[2] == bad && f[3] == id)
-                continue;
-            fail_msg("%s, %u values, k %u, scale %g, top_p %u, min_p %u: best %u, %u bad, drawn "
-                     "%u; expected best %u, %u bad, drawn %u",
-                     ops_devices[i].name, d->n, draws[r].k, (double)draws[r].scale, draws[r].top_p,
-                     draws[r].min_p, f[0], f[2], f[3], best, bad, id);
-        }
+        for (uint32_t r = 0; r < rows; r++)
+            judge_row(ops_devices[i].name, x + (size_t)r * d->n, d->n, &draws[r], found + 4 * r);
     }
 }
 
@@ -171,6 +181,78 @@ static void test_full_vocabulary(void **state) {
     close_plan(&d);
 }
 
+/* ---- behind a product ----------------------------------------------------------------------- */
+
+typedef struct head_case {
+    uint32_t n, k, outs; /* rows and columns of the weights, most outputs */
+    pd_type type;
+} head_case;
+
+/* Small integers, for equal logits in many places; some rows are spoilt. */
+static const pd_tensor *head_weights(const head_case *c) {
+    const pd_tensor *t = ops_tensor(c->type, c->n, c->k, 1.0f);
+    if (c->type != PD_TYPE_F32) return t;
+    float *w = (float *)(uintptr_t)t->data;
+    for (uint32_t i = 0; i < c->n * c->k; i++) w[i] = (float)(ops_random() % 5) - 2;
+    for (uint32_t i = 0; i < c->n / 40; i++) w[ops_random() % c->n * c->k] = NAN;
+    return t;
+}
+
+/* Logits and what was drawn from them, on every device, by those logits. */
+static void run_head(const head_case *c) {
+    pd_error err;
+    pd_plan plan;
+    pd_plan_init(&plan, &(pd_plan_desc){.name = "head",
+                                        .precision = PD_PRECISION_EXACT,
+                                        .max_rows = c->outs,
+                                        .max_outs = c->outs,
+                                        .max_seqs = 1,
+                                        .max_positions = 256});
+    pd_buf_id x = pd_plan_add_buf(&plan, "x", PD_ROWS_OUTPUTS, c->k, PD_BUF_INPUT);
+    pd_buf_id logits = pd_plan_add_buf(&plan, "logits", PD_ROWS_OUTPUTS, c->n, PD_BUF_OUTPUT);
+    pd_buf_id out = pd_plan_add_buf(&plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
+    pd_op_matmul head = {.x = x, .out = logits, .n_weights = 1, .weights = {head_weights(c)}};
+    pd_op_draw draw = {.x = logits, .out = out};
+    pd_plan_add_op(&plan, -1, "head", &(pd_op){.kind = PD_OP_MATMUL, .matmul = head});
+    pd_plan_add_op(&plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
+    ops_check(pd_plan_finish(&plan, &err), &err);
+    float *in = ops_alloc((size_t)c->outs * c->k, sizeof *in);
+    float *row = ops_alloc((size_t)c->outs * c->n, sizeof *row);
+    for (uint32_t d = 0; d < ops_n_devices; d++) {
+        const pd_backend_vtable *v = ops_devices[d].backend->v;
+        pd_program *program;
+        ops_check(v->load(ops_devices[d].backend, &plan, NULL, NULL, &err), &err);
+        ops_check(v->compile(ops_devices[d].backend, &plan, NULL, &program, &err), &err);
+        for (uint32_t run = 0; run < 6; run++) {
+            pd_draw draws[ROWS];
+            uint32_t rows = run % 2 ? 1 + ops_random() % c->outs : c->outs, found[4 * ROWS];
+            for (uint32_t r = 0; r < rows; r++) draws[r] = random_draw();
+            for (uint32_t i = 0; i < rows * c->k; i++) in[i] = (float)(ops_random() % 3) - 1;
+            pd_step step = step_of(rows, draws);
+            ops_check(v->write(program, x, 0, 4ull * rows * c->k, in, &err), &err);
+            ops_check(v->run(program, &step, &err), &err);
+            ops_check(v->read(program, logits, 0, 4ull * rows * c->n, row, &err), &err);
+            ops_check(v->read(program, out, 0, 16ull * rows, found, &err), &err);
+            for (uint32_t r = 0; r < rows; r++)
+                judge_row(ops_devices[d].name, row + (size_t)r * c->n, c->n, &draws[r],
+                          found + 4 * r);
+        }
+        v->destroy(ops_devices[d].backend, program);
+    }
+    pd_plan_free(&plan);
+}
+
+/* Few outputs and many, which take other kernels; ends of parts and slices anywhere. */
+static void test_heads(void **state) {
+    static const head_case cases[] = {
+        {3, 32, 1, PD_TYPE_F32},       {300, 64, 1, PD_TYPE_F32},     {300, 64, 8, PD_TYPE_F32},
+        {4097, 64, 2, PD_TYPE_F32},    {4097, 64, 3, PD_TYPE_F32},    {4097, 64, 9, PD_TYPE_F32},
+        {9000, 256, 1, PD_TYPE_Q4_0},  {9000, 256, 5, PD_TYPE_F32},   {70001, 32, 4, PD_TYPE_Q8_0},
+        {262208, 32, 1, PD_TYPE_Q8_0}, {20000, 1152, 1, PD_TYPE_Q4_0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) run_head(&cases[i]);
+}
+
 /* Many draws from one row follow the weights: chi-squared over its candidates, as in the sampler's
  * test; what a device draws is the same by the tests above, so the host's definition stands for it.
  */
@@ -192,9 +274,9 @@ static void test_distribution(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_rows), cmocka_unit_test(test_every_k),
-        cmocka_unit_test(test_full_vocabulary), cmocka_unit_test(test_distribution),
-        cmocka_unit_test(check_validation_silent)};
+        cmocka_unit_test(test_random_rows),     cmocka_unit_test(test_every_k),
+        cmocka_unit_test(test_full_vocabulary), cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_distribution),    cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     return cmocka_run_group_tests_name("ops.draw", tests, ops_setup, ops_teardown);
 }

@@ -127,19 +127,18 @@ static void switches_drop_capabilities(void **state) {
     pd_vk_device *d = open_llvmpipe();
     pd_vk_caps all = d->caps;
     pd_vk_device_close(d);
-    assert_true(all.subgroup && all.fp16 && all.storage16 && all.timestamps);
+    assert_true(all.subgroup && all.fp16 && all.timestamps);
     setenv("PERIDOT_DISABLE", "fp16,subgroup", 1);
     d = open_llvmpipe();
     assert_true(!d->caps.fp16 && !d->caps.subgroup && !d->caps.subgroup_size_control);
-    assert_true(d->caps.storage16 == all.storage16 && d->caps.int_dot == all.int_dot);
+    assert_true(d->caps.int_dot == all.int_dot);
     assert_true(d->info.has_fp16); /* what the device has does not change */
     pd_vk_device_close(d);
-    setenv("PERIDOT_DISABLE", "fp16,storage16,int8dot,subgroup,coopmat,timestamps,software-tiles",
-           1);
+    setenv("PERIDOT_DISABLE", "fp16,int8dot,subgroup,coopmat,timestamps,software-tiles", 1);
     d = open_llvmpipe();
     assert_true(!d->caps.software_tiles && d->caps.is_software);
-    assert_true(!d->caps.fp16 && !d->caps.storage16 && !d->caps.int_dot && !d->caps.subgroup &&
-                !d->caps.coopmat && !d->caps.timestamps);
+    assert_true(!d->caps.fp16 && !d->caps.int_dot && !d->caps.subgroup && !d->caps.coopmat &&
+                !d->caps.timestamps);
     pd_vk_device_close(d);
     setenv("PERIDOT_DISABLE", "fp16,magic", 1);
     pd_error err = {0};
@@ -235,6 +234,90 @@ static void respects_the_largest_allocation(void **state) {
     pd_vk_device_close(d);
 }
 
+/* A device with three types of memory where there is one: its own that the host can map, its own,
+ * the host's. Some are full. */
+enum { MAPPABLE, OWN, HOST, N_TYPES };
+
+static struct {
+    PFN_vkAllocateMemory allocate;
+    PFN_vkGetBufferMemoryRequirements get_needs;
+    VkResult results[N_TYPES];
+    uint32_t tried[N_TYPES + 1], n_tried;
+} fake;
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_allocate(VkDevice d, const VkMemoryAllocateInfo *info,
+                                                    const VkAllocationCallbacks *allocator,
+                                                    VkDeviceMemory *out) {
+    uint32_t type = info->memoryTypeIndex;
+    VkMemoryAllocateInfo real = *info;
+    real.memoryTypeIndex = 0;
+    assert_true(type < N_TYPES && fake.n_tried < N_TYPES);
+    fake.tried[fake.n_tried++] = type;
+    if (fake.results[type] != VK_SUCCESS) return fake.results[type];
+    return fake.allocate(d, &real, allocator, out);
+}
+
+static VKAPI_ATTR void VKAPI_CALL fake_needs(VkDevice d, VkBuffer b, VkMemoryRequirements *out) {
+    fake.get_needs(d, b, out);
+    out->memoryTypeBits = (1u << N_TYPES) - 1;
+}
+
+static pd_vk_device *open_with_types(void) {
+    const VkMemoryPropertyFlags own = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    const VkMemoryPropertyFlags mapped =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    pd_vk_device *d = open_llvmpipe();
+    fake.allocate = d->vk.vkAllocateMemory;
+    fake.get_needs = d->vk.vkGetBufferMemoryRequirements;
+    d->vk.vkAllocateMemory = fake_allocate;
+    d->vk.vkGetBufferMemoryRequirements = fake_needs;
+    d->memory.memoryTypeCount = N_TYPES;
+    d->memory.memoryTypes[MAPPABLE].propertyFlags = own | mapped;
+    d->memory.memoryTypes[OWN].propertyFlags = own;
+    d->memory.memoryTypes[HOST].propertyFlags = mapped;
+    return d;
+}
+
+/* Creates a buffer where the types answer so, and expects them to be asked in this order. */
+static pd_status ask_types(pd_vk_device *d, pd_vk_use use, const VkResult results[N_TYPES],
+                           const uint32_t *order, uint32_t n) {
+    pd_vk_memory m;
+    pd_vk_buffer b;
+    pd_error err = {0};
+    pd_vk_memory_init(&m, d, 0);
+    memcpy(fake.results, results, sizeof fake.results);
+    fake.n_tried = 0;
+    pd_status status = pd_vk_buffer_create(&m, use, PD_VK_FOR_KV, 1000, "a test", &b, &err);
+    assert_int_equal(fake.n_tried, n);
+    for (uint32_t i = 0; i < n; i++) assert_int_equal(fake.tried[i], order[i]);
+    if (status == PD_ERR_MEMORY_DEVICE) assert_non_null(strstr(err.message, "refused it"));
+    if (status == PD_OK) pd_vk_buffer_destroy(&m, &b);
+    assert_int_equal(pd_vk_memory_total(&m), 0);
+    return status;
+}
+
+static void full_memory_gives_way_to_other_types(void **state) {
+    (void)state;
+    const VkResult full = VK_ERROR_OUT_OF_DEVICE_MEMORY, lost = VK_ERROR_DEVICE_LOST;
+    const uint32_t own_first[] = {OWN, MAPPABLE, HOST}, mapped_first[] = {MAPPABLE, HOST},
+                   host_first[] = {HOST, MAPPABLE};
+    const VkResult none[N_TYPES] = {0}, no_own[] = {0, full, 0}, none_of_its[] = {full, full, 0},
+                   no_host[] = {0, 0, VK_ERROR_OUT_OF_HOST_MEMORY}, breaks[] = {0, lost, 0},
+                   nowhere[] = {full, full, full};
+    pd_vk_device *d = open_with_types();
+    assert_int_equal(ask_types(d, PD_VK_DEVICE, none, own_first, 1), PD_OK);
+    assert_int_equal(ask_types(d, PD_VK_DEVICE, no_own, own_first, 2), PD_OK);
+    assert_int_equal(ask_types(d, PD_VK_DEVICE, none_of_its, own_first, 3), PD_OK);
+    assert_int_equal(ask_types(d, PD_VK_DEVICE, nowhere, own_first, 3), PD_ERR_MEMORY_DEVICE);
+    assert_int_equal(ask_types(d, PD_VK_DEVICE, breaks, own_first, 1), PD_ERR_DEVICE_LOST);
+    assert_int_equal(ask_types(d, PD_VK_STEP, none_of_its, mapped_first, 2), PD_OK);
+    assert_int_equal(ask_types(d, PD_VK_STAGING, no_host, host_first, 2), PD_OK);
+    d->info.kind = PD_DEVICE_GPU_DISCRETE; /* the host's memory is far */
+    assert_int_equal(ask_types(d, PD_VK_DEVICE, none_of_its, own_first, 2), PD_ERR_MEMORY_DEVICE);
+    assert_int_equal(ask_types(d, PD_VK_STEP, none_of_its, mapped_first, 2), PD_OK);
+    pd_vk_device_close(d);
+}
+
 static void arena_aligns_and_fills_blocks(void **state) {
     (void)state;
     pd_vk_device *d = open_llvmpipe();
@@ -316,6 +399,7 @@ int main(void) {
         cmocka_unit_test(allocates_every_use),
         cmocka_unit_test(says_how_much_is_missing),
         cmocka_unit_test(respects_the_largest_allocation),
+        cmocka_unit_test(full_memory_gives_way_to_other_types),
         cmocka_unit_test(arena_aligns_and_fills_blocks),
         cmocka_unit_test(validation_was_silent_and_works),
     };

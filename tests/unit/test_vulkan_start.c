@@ -1,7 +1,7 @@
 /* Opening a model on the software rasteriser llvmpipe builds pipelines while the weights upload:
  * exactly those that the session takes which was announced, and a second start finds every shader
  * compiled. A shader that is broken is told by the session, a cancelled upload leaves nothing
- * behind.
+ * behind. A driver that refuses kernels gets simpler ones.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -171,6 +171,83 @@ static void mistakes_are_told_by_the_session(void **state) {
     empty_folder();
 }
 
+/* ---- a driver that refuses ------------------------------------------------------------------ */
+
+static struct {
+    PFN_vkCreateComputePipelines create;
+    const pd_vk_device *device;
+    bool all;
+    uint32_t n_warnings;
+} refusal;
+
+/* No pipeline as long as kernels read anything but floats. */
+static VKAPI_ATTR VkResult VKAPI_CALL refuse(VkDevice d, VkPipelineCache cache, uint32_t n,
+                                             const VkComputePipelineCreateInfo *info,
+                                             const VkAllocationCallbacks *allocator,
+                                             VkPipeline *out) {
+    const pd_vk_tuning *t = &refusal.device->tuning;
+    bool plain = t->decode_format == PD_X_F32 && t->prefill_format == PD_X_F32 && !t->matrix_units;
+    if (plain && !refusal.all) return refusal.create(d, cache, n, info, allocator, out);
+    *out = VK_NULL_HANDLE;
+    return VK_ERROR_UNKNOWN;
+}
+
+static void count_warnings(void *ctx, pd_log_level level, const char *subsystem, const char *line) {
+    (void)ctx, (void)level, (void)subsystem;
+    refusal.n_warnings += strstr(line, "plain f32 kernels") != NULL;
+}
+
+static pd_model *open_refusing_model(bool all) {
+    pd_model *m = open_model(&(pd_session_desc){.precision = PD_PRECISION_EXACT});
+    pd_vk_device *d = ((pd_vk_backend *)m->backend)->device;
+    d->tuning.decode_format = d->tuning.prefill_format = PD_X_F16;
+    refusal.create = d->vk.vkCreateComputePipelines;
+    refusal.device = d;
+    refusal.all = all;
+    refusal.n_warnings = 0;
+    d->vk.vkCreateComputePipelines = refuse;
+    return m;
+}
+
+static uint32_t answer(pd_model *m, pd_precision precision) {
+    pd_session *s;
+    pd_error err = {0};
+    uint32_t id, ids[3] = {2, 300, 301};
+    pd_session_desc desc = {.precision = precision};
+    expect_ok(pd_session_create(m, &desc, &s, &err), &err);
+    expect_ok(pd_session_sync(s, ids, 3, &err), &err);
+    expect_ok(pd_session_argmax(s, &id, &err), &err);
+    pd_session_destroy(s);
+    return id;
+}
+
+static void refused_kernels_are_done_without(void **state) {
+    (void)state;
+    pd_model *m = open_refusing_model(false);
+    pd_log_set(count_warnings, NULL, PD_LOG_WARN);
+    uint32_t id = answer(m, PD_PRECISION_F16);
+    pd_log_set(NULL, NULL, PD_LOG_WARN);
+    assert_int_equal(refusal.n_warnings, 1);
+    assert_int_equal(refusal.device->tuning.decode_format, PD_X_F32);
+    assert_int_equal(id, answer(m, PD_PRECISION_EXACT));
+    pd_model_close(m);
+}
+
+/* Where the simple ones are refused too, the session says what the driver said. */
+static void a_driver_may_refuse_everything(void **state) {
+    (void)state;
+    pd_session *s;
+    pd_error err = {0};
+    pd_model *m = open_refusing_model(true);
+    pd_log_set(count_warnings, NULL, PD_LOG_WARN);
+    assert_int_equal(pd_session_create(m, &(pd_session_desc){0}, &s, &err), PD_ERR_DEVICE);
+    pd_log_set(NULL, NULL, PD_LOG_WARN);
+    assert_int_equal(refusal.n_warnings, 1);
+    assert_null(s);
+    assert_non_null(strstr(err.message, "does not create pipeline"));
+    pd_model_close(m);
+}
+
 static bool find_software(void) {
     pd_device_info list[16];
     uint32_t n = 0;
@@ -190,6 +267,8 @@ int main(void) {
         cmocka_unit_test(models_close_in_the_middle),
         cmocka_unit_test(uploads_can_be_cancelled),
         cmocka_unit_test(mistakes_are_told_by_the_session),
+        cmocka_unit_test(refused_kernels_are_done_without),
+        cmocka_unit_test(a_driver_may_refuse_everything),
         cmocka_unit_test(check_validation_silent),
     };
     if (!find_software() || !mkdtemp(folder)) {

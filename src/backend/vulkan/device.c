@@ -39,7 +39,6 @@ static void select_extensions(const pd_vk_probe *p, const pd_vk_caps *caps, cons
          VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     want(list, p, caps->coopmat, VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
     want(list, p, caps->coopmat, NEVER_CORE, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    want(list, p, caps->device_fault, NEVER_CORE, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
     want(list, p, caps->conditional, NEVER_CORE, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME);
     want(list, p, caps->memory_budget, NEVER_CORE, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     /* A device on top of another interface (MoltenVK) insists that its user knows. */
@@ -49,7 +48,6 @@ static void select_extensions(const pd_vk_probe *p, const pd_vk_caps *caps, cons
 static void select_features(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_features *f) {
     const pd_vk_features *has = &p->features;
     *f = (pd_vk_features){0};
-    f->storage16.storageBuffer16BitAccess = caps->storage16;
     f->small.shaderFloat16 = caps->fp16;
     f->small.shaderInt8 = has->small.shaderInt8;
     f->storage8.storageBuffer8BitAccess = has->storage8.storageBuffer8BitAccess;
@@ -58,7 +56,6 @@ static void select_features(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_
     f->subgroup_size.computeFullSubgroups = caps->subgroup_size_control;
     f->memory_model.vulkanMemoryModel = caps->coopmat;
     f->coopmat.cooperativeMatrix = caps->coopmat;
-    f->fault.deviceFault = caps->device_fault;
     f->conditional.conditionalRendering = caps->conditional;
     pd_vk_features_chain(p, f);
 }
@@ -74,7 +71,6 @@ static void unchain_unused(pd_vk_features *f, const pd_vk_caps *caps) {
                       ((void *)s == &f->subgroup_size && !caps->subgroup_size_control) ||
                       ((void *)s == &f->memory_model && !caps->coopmat) ||
                       ((void *)s == &f->coopmat && !caps->coopmat) ||
-                      ((void *)s == &f->fault && !caps->device_fault) ||
                       ((void *)s == &f->conditional && !caps->conditional);
         if (unused)
             previous->pNext = s->pNext;

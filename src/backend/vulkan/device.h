@@ -56,7 +56,6 @@ typedef struct pd_vk_coopmat {
 /* What kernels may use on this device: what it has, less the quirks table and PERIDOT_DISABLE. */
 typedef struct pd_vk_caps {
     bool fp16;         /* float16 arithmetic */
-    bool storage16;    /* 16-bit storage buffers */
     bool int_dot;      /* 4x8-bit integer dot product */
     bool int_dot_fast; /* ... in one instruction */
     bool last_arrival; /* a workgroup may finish what others of its dispatch have written */
@@ -65,8 +64,7 @@ typedef struct pd_vk_caps {
     bool coopmat;             /* matrix units; coopmat_shape is what for, in f16 with f32 sums */
     bool coopmat_small_tiles; /* the driver does badly with the large ones */
     bool timestamps;
-    bool device_fault; /* VK_EXT_device_fault */
-    bool conditional;  /* VK_EXT_conditional_rendering: skipping dispatches by a word in a buffer */
+    bool conditional; /* VK_EXT_conditional_rendering: skipping dispatches by a word in a buffer */
     bool memory_budget;
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */

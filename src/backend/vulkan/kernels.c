@@ -84,7 +84,7 @@ static const char *matmul_shader(const pd_vk_product_shape *s) {
 static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t lanes,
                             uint32_t rows, uint32_t cols, uint32_t step) {
     pd_vk_product m = {.is_matvec = true, .tile_m = wg / lanes * rows, .tile_n = cols};
-    m.desc = DESC(matvec_shader(s), 6, pd_args_matmul, wg, s->wtype, lanes, rows, cols, s->epilogue,
+    m.desc = DESC(matvec_shader(s), 7, pd_args_matmul, wg, s->wtype, lanes, rows, cols, s->epilogue,
                   s->x_format, s->y_format, step);
     return m;
 }
@@ -109,6 +109,8 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
             else
                 lanes /= 2;
         }
+    if (s->epilogue == PD_E_BEST) /* fewer parts for draw to look at */
+        while (wg / lanes * rows < 32 && 2 * wg <= widest) wg *= 2;
     uint32_t step = s->wtype <= PD_W_BF16 ? 2 : 4;
     return matvec(s, wg, lanes, rows, s->max_rows, min_u32(s->max_rows, step));
 }
@@ -310,12 +312,13 @@ static uint32_t draw_workgroup(const pd_vk_device *d) {
     return workgroup_size(d, d->caps.software_tiles ? 32 : 512);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_draw_select(const pd_vk_device *d) {
-    return DESC("draw_select", 3, pd_args_draw, draw_workgroup(d));
+pd_vk_pipeline_desc pd_vk_choose_draw_parts(const pd_vk_device *d, uint32_t part) {
+    uint32_t span = d->caps.software_tiles ? 8 : 16;
+    return DESC("draw_parts", 2, pd_args_draw, draw_workgroup(d), part, span);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d) {
-    return DESC("draw", 4, pd_args_draw, draw_workgroup(d));
+pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d, uint32_t part) {
+    return DESC("draw", 5, pd_args_draw, draw_workgroup(d), part);
 }
 
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype) {
@@ -348,6 +351,7 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
     static const uint32_t max_rows[] = {1, PD_VK_MATVEC_MAX_COLS, 32, 512};
     for (uint32_t f = 0; f < N_FORMATS; f++)
         for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++) {
+            if (s.epilogue == PD_E_BEST && max_rows[i] > PD_VK_MATVEC_MAX_COLS) continue;
             s.max_rows = max_rows[i];
             s.x_format = formats[f];
             s.y_format = s.epilogue == PD_E_GEGLU ? formats[f] : PD_X_F32;
@@ -432,12 +436,14 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
         pd_vk_product_shape gate_up = {
             .wtype = wtype, .n_weight_rows = 2 * 10240, .n_blocks = 80, .epilogue = PD_E_GEGLU};
         add_matrix(&l, d, head);
+        head.epilogue = PD_E_BEST;
+        add_matrix(&l, d, head);
         add_matrix(&l, d, gate_up);
         add_once(&l, pd_vk_choose_embed(d, wtype));
         add_once(&l, pd_vk_choose_repack(d, wtype));
     }
     add_once(&l, pd_vk_choose_gather(d));
-    add_once(&l, pd_vk_choose_draw_select(d));
-    add_once(&l, pd_vk_choose_draw(d));
+    add_once(&l, pd_vk_choose_draw_parts(d, 64));
+    add_once(&l, pd_vk_choose_draw(d, 64));
     return l.n;
 }

@@ -66,8 +66,9 @@ pd_vk_pipeline_desc pd_vk_choose_pool_norm(const pd_vk_device *d, uint32_t width
                                            uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim, uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
-pd_vk_pipeline_desc pd_vk_choose_draw_select(const pd_vk_device *d);
-pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d);
+/* For parts of so many values, a power of two of at least 16. */
+pd_vk_pipeline_desc pd_vk_choose_draw_parts(const pd_vk_device *d, uint32_t part);
+pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d, uint32_t part);
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
 
 /* PD_W_* of a stored type. */

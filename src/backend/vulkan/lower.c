@@ -16,9 +16,7 @@
 enum {
     GROUPS_PER_AXIS = 65535,
     MAX_CUTS = 64, /* of one operation */
-    DRAW_VALUES_PER_PART = 4096,
-    FORBIDDEN_FIRST = PD_TOKEN_START_OF_IMAGE,
-    FORBIDDEN_END = PD_TOKEN_END_OF_IMAGE + 1
+    DRAW_PART = 64 /* values, where draw_parts looks for the best ones */
 };
 
 /* ---- buffers -------------------------------------------------------------------------------- */
@@ -132,7 +130,8 @@ static pd_status lower_embed(pd_program *p, uint32_t i, pd_error *err) {
         bool copies = op->given != PD_BUF_NONE && s == 0;
         struct pd_args_embed args = {m->n_blocks, slice->first_row, slice->n_rows, copies,
                                      op->scale};
-        pd_vk_slice out = buf_slice(p, op->out), given = copies ? buf_slice(p, op->given) : out;
+        pd_vk_slice out = buf_slice(p, op->out),
+                    given = copies ? buf_slice(p, op->given) : slice->q;
         pd_vk_slice buffers[] = {step_slice(p), out, slice->q, slice->s, slice->h, given};
         /* slices write different rows: `reads` is left out so that they need no barriers between */
         pd_vk_dispatch d = {.groups = {1, 1, 1},
@@ -259,6 +258,42 @@ static uint32_t count_zeros(const pd_program *p, const pd_op_matmul *op, uint32_
     return is_last && op->epilogue != PD_EPILOGUE_BIAS_ADD ? width - end : 0;
 }
 
+static pd_vk_product choose_kernel(const pd_program *p, const pd_op_matmul *op,
+                                   const pd_vk_matrix *m, const pd_vk_matrix_slice *slice,
+                                   uint32_t epilogue) {
+    pd_vk_product_shape shape = {.wtype = m->wtype,
+                                 .n_weight_rows = slice->n_rows,
+                                 .n_blocks = m->n_blocks,
+                                 .max_rows = buf_rows(p, op->out),
+                                 .epilogue = epilogue,
+                                 .x_format = p->formats[op->x],
+                                 .y_format = p->formats[op->out]};
+    return pd_vk_choose_product(p->backend->device, &shape);
+}
+
+/* Where a draw's logits are a product just made by matvec, its workgroups know the best of theirs:
+ * how many values that is, the same for all. 0: the draw has to look for itself. */
+static uint32_t known_part(const pd_program *p, uint32_t draw) {
+    const pd_op *product = draw > 0 ? &p->ops[draw - 1] : NULL;
+    if (!product || product->kind != PD_OP_MATMUL) return 0;
+    const pd_op_matmul *op = &product->matmul;
+    if (op->out != p->ops[draw].draw.x || op->epilogue != PD_EPILOGUE_NONE || op->n_weights > 1)
+        return 0;
+    const pd_vk_matrix *m = find_matrix(p, op->weights, 1, PD_VK_STACKED);
+    if (!m || m->n_rows != p->bufs[op->out].width) return 0;
+    uint32_t part = 0;
+    for (uint32_t s = 0; s < m->n_slices; s++) {
+        pd_vk_product k = choose_kernel(p, op, m, &m->slices[s], PD_E_BEST);
+        if (s == 0) part = k.tile_m;
+        if (!k.is_matvec || k.tile_m != part || m->slices[s].first_row % part) return 0;
+    }
+    return part;
+}
+
+static bool tells_best(const pd_program *p, uint32_t i) {
+    return i + 1 < p->n_ops && p->ops[i + 1].kind == PD_OP_DRAW && known_part(p, i + 1) > 0;
+}
+
 static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, uint32_t s,
                              uint32_t out_first, pd_error *err) {
     const pd_op_matmul *op = &p->ops[i].matmul;
@@ -279,22 +314,17 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
         if (!b) return raise_unloaded(op->biases[0], err);
         bias = b->slices[0].q;
     }
-    pd_vk_slice buffers[] = {
-        buf_slice(p, op->x), buf_slice(p, op->out), slice->q, slice->s, slice->h, bias};
+    bool best = tells_best(p, i);
+    pd_vk_slice out = buf_slice(p, op->out), parts = best ? partial_slice(p) : out;
+    pd_vk_slice buffers[] = {buf_slice(p, op->x), out, slice->q, slice->s, slice->h, bias, parts};
     pd_vk_dispatch d = {.groups = {1, 1, 1},
                         .count = buf_count(p, op->out),
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows,
                         .reads = {buf_range(p, op->x)},
                         .writes = {buf_range(p, op->out)}};
     if (op->epilogue == PD_EPILOGUE_BIAS_ADD) d.reads[1] = buf_range(p, op->out);
-    pd_vk_product_shape shape = {.wtype = m->wtype,
-                                 .n_weight_rows = slice->n_rows,
-                                 .n_blocks = m->n_blocks,
-                                 .max_rows = max_rows,
-                                 .epilogue = epilogue_of(op),
-                                 .x_format = p->formats[op->x],
-                                 .y_format = p->formats[op->out]};
-    pd_vk_product k = pd_vk_choose_product(p->backend->device, &shape);
+    if (best) d.writes[1] = partial_range(p);
+    pd_vk_product k = choose_kernel(p, op, m, slice, best ? PD_E_BEST : epilogue_of(op));
     d.axis = k.is_matvec ? 2 : 1;
     d.per_group = k.tile_n;
     d.groups[0] = pd_div_up(slice->n_rows + args.n_zeros, k.tile_m);
@@ -510,43 +540,49 @@ static pd_status lower_gather(pd_program *p, uint32_t i, pd_error *err) {
     return emit(p, i, d, desc, &args, buffers, err);
 }
 
-/* Parts of a row, and how their results lie: args.h. */
-static struct pd_args_draw draw_args(const pd_program *p, const pd_op_draw *op) {
-    uint32_t n = p->bufs[op->x].width, n_parts = pd_div_up(n, DRAW_VALUES_PER_PART);
-    return (struct pd_args_draw){.n_values = n,
-                                 .n_parts = n_parts,
-                                 .allowed_end = PD_TEXT_VOCAB,
-                                 .hole_first = FORBIDDEN_FIRST,
-                                 .hole_end = FORBIDDEN_END,
-                                 .draws_at = p->layout.draws_at,
-                                 .candidates_at = 4 * n_parts * buf_rows(p, op->x)};
+static uint32_t draw_part(const pd_program *p, uint32_t i) {
+    uint32_t known = known_part(p, i);
+    return known ? known : DRAW_PART;
 }
 
-static uint64_t draw_partial_bytes(const pd_program *p, const pd_op_draw *op) {
-    struct pd_args_draw args = draw_args(p, op);
-    return 4ull * args.candidates_at + 8ull * args.n_parts * PD_DRAW_MAX_K * buf_rows(p, op->x);
+static uint64_t draw_partial_bytes(const pd_program *p, uint32_t i) {
+    pd_buf_id x = p->ops[i].draw.x;
+    return 8ull * pd_div_up(p->bufs[x].width, draw_part(p, i)) * buf_rows(p, x);
+}
+
+static pd_status emit_draw_parts(pd_program *p, uint32_t i, const struct pd_args_draw *args,
+                                 pd_error *err) {
+    pd_buf_id x = p->ops[i].draw.x;
+    pd_vk_pipeline_desc desc = pd_vk_choose_draw_parts(p->backend->device, DRAW_PART);
+    uint32_t parts_per_group = desc.constants[0] / desc.constants[2];
+    pd_vk_slice buffers[] = {buf_slice(p, x), partial_slice(p)};
+    pd_vk_dispatch d = {.groups = {pd_div_up(args->n_parts, parts_per_group), 1, 1},
+                        .count = PD_VK_COUNT_OUTS,
+                        .axis = 1,
+                        .per_group = 1,
+                        .reads = {buf_range(p, x)},
+                        .writes = {partial_range(p)}};
+    return emit(p, i, d, desc, args, buffers, err);
 }
 
 static pd_status lower_draw(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_draw *op = &p->ops[i].draw;
-    struct pd_args_draw args = draw_args(p, op);
-    pd_vk_slice first[] = {step_slice(p), buf_slice(p, op->x), partial_slice(p)};
-    pd_vk_dispatch d = {.groups = {args.n_parts, 1, 1},
-                        .count = PD_VK_COUNT_OUTS,
-                        .axis = 1,
-                        .per_group = 1,
-                        .reads = {buf_range(p, op->x)},
-                        .writes = {partial_range(p)}};
-    PD_TRY(emit(p, i, d, pd_vk_choose_draw_select(p->backend->device), &args, first, err));
+    uint32_t part = draw_part(p, i), n = p->bufs[op->x].width;
+    struct pd_args_draw args = {
+        .n_values = n, .n_parts = pd_div_up(n, part), .draws_at = p->layout.draws_at};
+    if (!known_part(p, i)) PD_TRY(emit_draw_parts(p, i, &args, err));
     pd_vk_slice out = buf_slice(p, op->out);
     pd_vk_slice state = {p->step.handle, 4 * PD_STEP_STATE,
                          4ull * (p->layout.n_words - PD_STEP_STATE)};
     pd_vk_slice ring = p->ring.handle ? (pd_vk_slice){p->ring.handle, 0, p->ring.bytes} : out;
-    pd_vk_slice second[] = {partial_slice(p), out, state, ring};
-    d.groups[0] = 1;
-    d.reads[0] = partial_range(p);
-    d.writes[0] = buf_range(p, op->out);
-    return emit(p, i, d, pd_vk_choose_draw(p->backend->device), &args, second, err);
+    pd_vk_slice buffers[] = {partial_slice(p), buf_slice(p, op->x), out, state, ring};
+    pd_vk_dispatch d = {.groups = {1, 1, 1},
+                        .count = PD_VK_COUNT_OUTS,
+                        .axis = 1,
+                        .per_group = 1,
+                        .reads = {partial_range(p), buf_range(p, op->x)},
+                        .writes = {buf_range(p, op->out)}};
+    return emit(p, i, d, pd_vk_choose_draw(p->backend->device, part), &args, buffers, err);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -561,7 +597,7 @@ uint64_t pd_vk_partial_bytes(const pd_program *p) {
                 bytes = (uint64_t)p->desc.max_rows * p->desc.kv.n_heads * splits *
                         (p->desc.kv.head_dim + 4) * 4;
         } else if (p->ops[i].kind == PD_OP_DRAW) {
-            bytes = draw_partial_bytes(p, &p->ops[i].draw);
+            bytes = draw_partial_bytes(p, i);
         }
         if (bytes > most) most = bytes;
     }

@@ -39,12 +39,10 @@ typedef struct meter {
     pd_vk_buffer from, to;
 } meter;
 
-/* What a submission consists of: n dispatches, each behind a barrier. */
+/* A kernel and the arguments that change between its timings. */
 typedef struct load {
-    const pd_vk_pipeline *pipeline;
-    VkDescriptorSet set;
+    pd_vk_timed timed;
     struct pd_args_measure args;
-    uint32_t n_groups, n_dispatches;
 } load;
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -100,17 +98,17 @@ static pd_status create_load(meter *m, const char *shader, uint32_t n_buffers, l
                                 .push_bytes = sizeof out->args,
                                 .n_constants = 1,
                                 .constants = {WORKGROUP}};
-    *out = (load){.n_dispatches = 1};
-    PD_TRY(pd_vk_pipeline_get(m->backend->pipelines, &desc, &out->pipeline, err));
+    *out = (load){.timed = {.args = &out->args, .groups = {1, 1}, .n_dispatches = 1}};
+    PD_TRY(pd_vk_pipeline_get(m->backend->pipelines, &desc, &out->timed.pipeline, err));
     VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                                          .descriptorPool = m->pool,
                                          .descriptorSetCount = 1,
-                                         .pSetLayouts = &out->pipeline->set_layout};
-    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->set));
+                                         .pSetLayouts = &out->timed.pipeline->set_layout};
+    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->timed.set));
     VkDescriptorBufferInfo infos[2] = {{m->from.handle, 0, m->from.bytes},
                                        {m->to.handle, 0, m->to.bytes}};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = out->set,
+                                  .dstSet = out->timed.set,
                                   .descriptorCount = n_buffers,
                                   .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                   .pBufferInfo = infos};
@@ -119,47 +117,12 @@ done:
     return status;
 }
 
-static void barrier(const meter *m, VkCommandBuffer cmd) {
-    VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
-                         .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
-    m->backend->device->vk.vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0,
-                                                NULL, 0, NULL);
-}
-
-static void record(meter *m, const load *l, VkCommandBuffer cmd) {
-    const struct VolkDeviceTable *vk = &m->backend->device->vk;
-    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline->handle);
-    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline->layout, 0, 1,
-                                &l->set, 0, NULL);
-    vk->vkCmdPushConstants(cmd, l->pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof l->args,
-                           &l->args);
-    pd_vk_stopwatch_mark(&m->watch, cmd, 0);
-    for (uint32_t i = 0; i < l->n_dispatches; i++) {
-        barrier(m, cmd); /* behind the previous one, of this submission or the last */
-        vk->vkCmdDispatch(cmd, l->n_groups, 1, 1);
-    }
-    pd_vk_stopwatch_mark(&m->watch, cmd, 1);
-}
-
 static pd_status run_once(meter *m, const load *l, uint64_t *ns, pd_error *err) {
-    VkCommandBuffer cmd;
-    PD_TRY(pd_vk_begin_once(m->backend, &cmd, err));
-    record(m, l, cmd);
-    PD_TRY(pd_vk_finish_once(m->backend, cmd, err));
-    return pd_vk_stopwatch_read(&m->watch, ns, err);
+    return pd_vk_time_once(m->backend, &m->watch, &l->timed, ns, err);
 }
 
 static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err) {
-    uint64_t t0 = pd_clock_ns();
-    *best = UINT64_MAX;
-    for (uint32_t i = 0; i < 2 || (i < REPETITIONS && pd_clock_ns() - t0 < BUDGET_NS); i++) {
-        uint64_t ns;
-        PD_TRY(run_once(m, l, &ns, err));
-        if (ns > 0 && ns < *best) *best = ns;
-    }
-    return PD_OK;
+    return pd_vk_time_best(m->backend, &m->watch, &l->timed, REPETITIONS, BUDGET_NS, best, err);
 }
 
 /* ---- figures -------------------------------------------------------------------------------- */
@@ -168,13 +131,12 @@ static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
     load l;
     uint64_t ns;
     PD_TRY(create_load(m, "measure_copy", 2, &l, err));
-    l.n_groups = 1; /* with n = 0: only the dispatch */
-    l.n_dispatches = DISPATCHES;
+    l.timed.n_dispatches = DISPATCHES; /* of one workgroup, with n = 0: only the dispatch */
     PD_TRY(run_best(m, &l, &ns, err));
     out->dispatch_us = (double)ns / 1e3 / DISPATCHES;
-    l.n_groups = (uint32_t)(m->from.bytes / COPY_GRANULE);
-    l.n_dispatches = 1;
-    l.args.n = l.n_groups * (COPY_GRANULE / 16);
+    l.timed.groups[0] = (uint32_t)(m->from.bytes / COPY_GRANULE);
+    l.timed.n_dispatches = 1;
+    l.args.n = l.timed.groups[0] * (COPY_GRANULE / 16);
     PD_TRY(run_best(m, &l, &ns, err));
     out->copy_gb_s = 32.0 * l.args.n / (double)ns;
     return PD_OK;
@@ -186,7 +148,7 @@ static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, doub
     load l;
     uint64_t ns = 0;
     PD_TRY(create_load(m, shader, 1, &l, err));
-    l.n_groups = m->backend->device->caps.is_software ? PEAK_GROUPS_SOFTWARE : PEAK_GROUPS;
+    l.timed.groups[0] = m->backend->device->caps.is_software ? PEAK_GROUPS_SOFTWARE : PEAK_GROUPS;
     l.args = (struct pd_args_measure){.n = FIRST_ROUNDS, .factor = FACTOR};
     PD_TRY(run_once(m, &l, &ns, err));
     while (ns < ENOUGH_NS && l.args.n < MAX_ROUNDS) {
@@ -194,7 +156,7 @@ static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, doub
         PD_TRY(run_once(m, &l, &ns, err));
     }
     PD_TRY(run_best(m, &l, &ns, err));
-    double steps = (double)l.n_groups * WORKGROUP * l.args.n * STEPS_PER_ROUND;
+    double steps = (double)l.timed.groups[0] * WORKGROUP * l.args.n * STEPS_PER_ROUND;
     *gflop_s = steps * flops / (double)ns;
     return PD_OK;
 }

@@ -48,7 +48,6 @@ void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f) {
     f->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     f->base.pNext = NULL;
     void *tail = &f->base;
-    link_next(&tail, &f->storage16, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
     if (knows(p, VK_API_VERSION_1_2, VK_KHR_8BIT_STORAGE_EXTENSION_NAME))
         link_next(&tail, &f->storage8, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES);
     if (knows(p, VK_API_VERSION_1_2, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
@@ -65,8 +64,6 @@ void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f) {
     if (pd_vk_probe_has(p, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
         link_next(&tail, &f->coopmat,
                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
-    if (pd_vk_probe_has(p, VK_EXT_DEVICE_FAULT_EXTENSION_NAME))
-        link_next(&tail, &f->fault, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT);
     if (pd_vk_probe_has(p, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME))
         link_next(&tail, &f->conditional,
                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CONDITIONAL_RENDERING_FEATURES_EXT);
@@ -189,7 +186,6 @@ static void describe_features(const pd_vk_probe *p, pd_device_info *out) {
     out->subgroup_size_max = caps.subgroup_size_max;
     out->has_subgroup_arithmetic = caps.subgroup;
     out->has_fp16 = caps.fp16;
-    out->has_storage16 = caps.storage16;
     out->has_int8 = p->features.small.shaderInt8 != 0;
     out->has_int_dot = caps.int_dot;
     out->has_int_dot_fast = p->int_dot.integerDotProduct4x8BitPackedSignedAccelerated != 0;
@@ -314,7 +310,6 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
     const VkShaderStageFlags compute = VK_SHADER_STAGE_COMPUTE_BIT;
     *out = (pd_vk_caps){
         .fp16 = f->small.shaderFloat16 != 0,
-        .storage16 = f->storage16.storageBuffer16BitAccess != 0,
         .int_dot = f->int_dot.shaderIntegerDotProduct != 0,
         .int_dot_fast = p->int_dot.integerDotProduct4x8BitPackedSignedAccelerated != 0,
         .last_arrival = true,
@@ -325,7 +320,6 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
                                  (p->subgroup_size.requiredSubgroupSizeStages & compute) != 0,
         .coopmat = f->coopmat.cooperativeMatrix != 0 && f->memory_model.vulkanMemoryModel != 0,
         .timestamps = p->timestamp_bits > 0 && properties->limits.timestampPeriod > 0,
-        .device_fault = f->fault.deviceFault != 0,
         .conditional = f->conditional.conditionalRendering != 0,
         .memory_budget = pd_vk_probe_has(p, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
         .is_software = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,

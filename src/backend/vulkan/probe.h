@@ -43,14 +43,12 @@ typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKH
 
 typedef struct pd_vk_features {
     VkPhysicalDeviceFeatures2 base;
-    VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDevice8BitStorageFeatures storage8;
     VkPhysicalDeviceShaderFloat16Int8Features small;
     VkPhysicalDeviceShaderIntegerDotProductFeatures int_dot;
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
-    VkPhysicalDeviceFaultFeaturesEXT fault;
     VkPhysicalDeviceConditionalRenderingFeaturesEXT conditional;
 } pd_vk_features;
 

@@ -17,15 +17,14 @@
 
 enum {
     DROP_FP16 = 1 << 0,
-    DROP_STORAGE16 = 1 << 1,
-    DROP_INT_DOT = 1 << 2,
-    DROP_SUBGROUP = 1 << 3,
-    DROP_COOPMAT = 1 << 4,
-    DROP_TIMESTAMPS = 1 << 5,
-    DROP_SOFTWARE_TILES = 1 << 6, /* a rasteriser then runs what GPUs run */
-    DROP_LAST_ARRIVAL = 1 << 7,
-    DROP_LARGE_COOPMAT = 1 << 8,
-    DROP_CONDITIONAL = 1 << 9,
+    DROP_INT_DOT = 1 << 1,
+    DROP_SUBGROUP = 1 << 2,
+    DROP_COOPMAT = 1 << 3,
+    DROP_TIMESTAMPS = 1 << 4,
+    DROP_SOFTWARE_TILES = 1 << 5, /* a rasteriser then runs what GPUs run */
+    DROP_LAST_ARRIVAL = 1 << 6,
+    DROP_LARGE_COOPMAT = 1 << 7,
+    DROP_CONDITIONAL = 1 << 8,
     /* cooperative matrices are a subgroup's and hold halves */
     DROP_WITH_COOPMAT = DROP_COOPMAT | DROP_SUBGROUP | DROP_FP16
 };
@@ -83,7 +82,6 @@ typedef struct capability_name {
 
 static const capability_name names[] = {
     {"fp16", DROP_FP16},
-    {"storage16", DROP_STORAGE16},
     {"int8dot", DROP_INT_DOT},
     {"subgroup", DROP_SUBGROUP},
     {"coopmat", DROP_COOPMAT},
@@ -96,7 +94,6 @@ enum { N_NAMES = sizeof names / sizeof names[0] };
 
 static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & DROP_FP16) caps->fp16 = false;
-    if (drop & DROP_STORAGE16) caps->storage16 = false;
     if (drop & DROP_INT_DOT) caps->int_dot = false;
     if (drop & DROP_SUBGROUP) caps->subgroup = caps->subgroup_size_control = false;
     if (drop & DROP_WITH_COOPMAT) caps->coopmat = false;

@@ -40,3 +40,47 @@ pd_status pd_vk_stopwatch_read(const pd_vk_stopwatch *w, uint64_t *ns, pd_error 
 done:
     return status;
 }
+
+/* ---- a kernel over and over ----------------------------------------------------------------- */
+
+static void record(const pd_vk_timed *t, pd_vk_stopwatch *w, VkCommandBuffer cmd) {
+    const struct VolkDeviceTable *vk = &w->device->vk;
+    const pd_vk_pipeline *p = t->pipeline;
+    VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                         .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
+    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, p->handle);
+    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &t->set, 0,
+                                NULL);
+    vk->vkCmdPushConstants(cmd, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, p->desc.push_bytes,
+                           t->args);
+    pd_vk_stopwatch_mark(w, cmd, 0);
+    for (uint32_t i = 0; i < t->n_dispatches; i++) {
+        /* behind the previous one, of this submission or the last */
+        vk->vkCmdPipelineBarrier(
+            cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0, NULL, 0, NULL);
+        vk->vkCmdDispatch(cmd, t->groups[0], t->groups[1], 1);
+    }
+    pd_vk_stopwatch_mark(w, cmd, 1);
+}
+
+pd_status pd_vk_time_once(pd_vk_backend *b, pd_vk_stopwatch *w, const pd_vk_timed *t, uint64_t *ns,
+                          pd_error *err) {
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(b, &cmd, err));
+    record(t, w, cmd);
+    PD_TRY(pd_vk_finish_once(b, cmd, err));
+    return pd_vk_stopwatch_read(w, ns, err);
+}
+
+pd_status pd_vk_time_best(pd_vk_backend *b, pd_vk_stopwatch *w, const pd_vk_timed *t, uint32_t n,
+                          uint64_t budget_ns, uint64_t *best, pd_error *err) {
+    uint64_t ns, t0 = pd_clock_ns();
+    *best = UINT64_MAX;
+    for (uint32_t i = 0; i < n && (i < 2 || pd_clock_ns() - t0 < budget_ns); i++) {
+        PD_TRY(pd_vk_time_once(b, w, t, &ns, err));
+        if (ns > 0 && ns < *best) *best = ns;
+    }
+    return PD_OK;
+}

@@ -211,7 +211,8 @@ static pd_status bind(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet 
                                       {t->weights.handle, 0, t->weights.bytes},
                                       {t->scales.handle, 0, t->scales.bytes},
                                       {t->weights.handle, 0, t->weights.bytes},
-                                      {t->weights.handle, 0, t->weights.bytes}};
+                                      {t->weights.handle, 0, t->weights.bytes},
+                                      {t->out.handle, 0, t->out.bytes}};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                   .dstSet = *set,
                                   .descriptorCount = pipeline->desc.n_buffers,
@@ -222,55 +223,16 @@ done:
     return status;
 }
 
-typedef struct run_desc {
-    const pd_vk_pipeline *pipeline;
-    VkDescriptorSet set;
-    struct pd_args_matmul args;
-    uint32_t groups[2], n_dispatches;
-} run_desc;
-
-static void record(tuner *t, VkCommandBuffer cmd, const run_desc *r) {
-    const struct VolkDeviceTable *vk = &t->backend->device->vk;
-    VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-                         .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
-    vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, r->pipeline->handle);
-    vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, r->pipeline->layout, 0, 1,
-                                &r->set, 0, NULL);
-    vk->vkCmdPushConstants(cmd, r->pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof r->args,
-                           &r->args);
-    pd_vk_stopwatch_mark(&t->watch, cmd, 0);
-    for (uint32_t i = 0; i < r->n_dispatches; i++) {
-        vk->vkCmdPipelineBarrier(
-            cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0, NULL, 0, NULL);
-        vk->vkCmdDispatch(cmd, r->groups[0], r->groups[1], 1);
-    }
-    pd_vk_stopwatch_mark(&t->watch, cmd, 1);
-}
-
-static pd_status run_once(tuner *t, const run_desc *r, uint64_t *ns, pd_error *err) {
-    VkCommandBuffer cmd;
-    PD_TRY(pd_vk_begin_once(t->backend, &cmd, err));
-    record(t, cmd, r);
-    PD_TRY(pd_vk_finish_once(t->backend, cmd, err));
-    PD_TRY(pd_vk_stopwatch_read(&t->watch, ns, err));
-    *ns /= r->n_dispatches;
-    return PD_OK;
-}
-
-static pd_status time_run(tuner *t, run_desc *r, uint64_t warm_up_ns, uint64_t *best,
+/* Of one dispatch, once the clocks have risen. */
+static pd_status time_run(tuner *t, pd_vk_timed *r, uint64_t warm_up_ns, uint64_t *best,
                           pd_error *err) {
     uint64_t ns, t0 = pd_clock_ns();
-    do PD_TRY(run_once(t, r, &ns, err));
+    do PD_TRY(pd_vk_time_once(t->backend, &t->watch, r, &ns, err));
     while (pd_clock_ns() - t0 < warm_up_ns);
     uint64_t wanted = ENOUGH_NS / (ns + 1) + 1;
     r->n_dispatches = wanted < MAX_DISPATCHES ? (uint32_t)wanted : MAX_DISPATCHES;
-    *best = UINT64_MAX;
-    for (int i = 0; i < REPETITIONS; i++) {
-        PD_TRY(run_once(t, r, &ns, err));
-        if (ns > 0 && ns < *best) *best = ns;
-    }
+    PD_TRY(pd_vk_time_best(t->backend, &t->watch, r, REPETITIONS, UINT64_MAX, best, err));
+    if (*best < UINT64_MAX) *best /= r->n_dispatches;
     return PD_OK;
 }
 
@@ -284,13 +246,14 @@ static pd_vk_product product_of_candidate(tuner *t, const candidate *c) {
 static pd_status time_candidate(tuner *t, candidate *c, uint64_t warm_up_ns, pd_error *err) {
     pd_vk_product k = product_of_candidate(t, c);
     const pd_vk_product_shape *s = &c->shape;
-    run_desc r = {.args = {.n_weight_rows = s->n_weight_rows,
-                           .n_blocks = s->n_blocks,
-                           .n_rows = s->max_rows,
-                           .out_stride = s->n_weight_rows},
-                  .groups = {pd_div_up(s->n_weight_rows, k.tile_m),
-                             k.is_matvec ? 1 : pd_div_up(s->max_rows, k.tile_n)},
-                  .n_dispatches = 1};
+    struct pd_args_matmul args = {.n_weight_rows = s->n_weight_rows,
+                                  .n_blocks = s->n_blocks,
+                                  .n_rows = s->max_rows,
+                                  .out_stride = s->n_weight_rows};
+    pd_vk_timed r = {.args = &args,
+                     .groups = {pd_div_up(s->n_weight_rows, k.tile_m),
+                                k.is_matvec ? 1 : pd_div_up(s->max_rows, k.tile_n)},
+                     .n_dispatches = 1};
     bool right;
     uint64_t ns;
     c->ns = UINT64_MAX;
