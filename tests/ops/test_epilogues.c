@@ -219,7 +219,7 @@ static void test_without(void **state) {
 
 typedef struct chain_case {
     uint32_t width, n_ff, n_rows;
-    pd_type type;
+    pd_type up, down;
 } chain_case;
 
 /* x = layernorm(h), ff = gelu(W1 x + b1), h += W2 ff + b2 at `f16`: x and ff are halves on devices
@@ -247,8 +247,8 @@ static void run_chain(const chain_case *k) {
                             .weight = ops_tensor(PD_TYPE_F32, 0, k->width, 1.0f),
                             .bias = ops_tensor(PD_TYPE_F32, 0, k->width, 0.5f),
                             .eps = 1e-6f};
-    epilogue_case up = {PD_EPILOGUE_BIAS_GELU, k->width, n, 1, {k->type}, {k->n_ff}, 0, false};
-    epilogue_case down = {PD_EPILOGUE_BIAS_ADD, k->n_ff, n, 1, {k->type}, {k->width}, 0, false};
+    epilogue_case up = {PD_EPILOGUE_BIAS_GELU, k->width, n, 1, {k->up}, {k->n_ff}, 0, false};
+    epilogue_case down = {PD_EPILOGUE_BIAS_ADD, k->n_ff, n, 1, {k->down}, {k->width}, 0, false};
     uint32_t width;
     pd_op_matmul w1 = make_weights(&up, &width), w2 = make_weights(&down, &width);
     w1.x = x;
@@ -271,7 +271,7 @@ static void run_chain(const chain_case *k) {
                   .n_runs = 1,
                   .max_nmse = nmse,
                   .max_worst = 10 * sqrt(nmse)};
-    snprintf(c.text, sizeof c.text, "%s, width %u, %u between, %u rows", pd_type_name(k->type),
+    snprintf(c.text, sizeof c.text, "%s, width %u, %u between, %u rows", pd_type_name(k->up),
              k->width, k->n_ff, n);
     ops_compare(&c);
 }
@@ -281,9 +281,10 @@ static void test_chain(void **state) {
     static const uint32_t rows[] = {4, 9, 33, 70, 12};
     static const uint32_t shapes[][2] = {{72, 100}, {36, 204}, {100, 36}, {144, 432}, {72, 4}};
     for (uint32_t i = 0; i < 10; i++)
-        run_chain(
-            &(chain_case){shapes[i % 5][0], shapes[i % 5][1], rows[(i + i / 5) % 5], PD_TYPE_F16});
-    for (uint32_t i = 0; i < 4; i++) run_chain(&(chain_case){96, 288, rows[i], PD_TYPE_Q8_0});
+        run_chain(&(chain_case){shapes[i % 5][0], shapes[i % 5][1], rows[(i + i / 5) % 5],
+                                PD_TYPE_F16, PD_TYPE_F32});
+    for (uint32_t i = 0; i < 4; i++)
+        run_chain(&(chain_case){96, 288, rows[i], PD_TYPE_Q8_0, PD_TYPE_Q4_0});
     ops_conclude();
 }
 
