@@ -65,12 +65,14 @@ void store_v(uint page, uint head, uint slot, uint element, vec2 v) {
     }
 }
 
-// Zeros behind a head of 4 dimensions too few for its last chunk.
+// Zeros behind a head of 4 dimensions too few for its last chunk; by one invocation, since the smallest
+// head has no more.
 void store_padding(bool is_v, uint page, uint head, uint slot) {
-    if (HEAD_DIM % CHUNK == 0u || gl_LocalInvocationID.x >= 2u) return;
-    uint element = HEAD_DIM + 2u * gl_LocalInvocationID.x;
-    if (is_v) store_v(page, head, slot, element, vec2(0.0));
-    else store_k(page, head, slot, element, vec2(0.0));
+    if (HEAD_DIM % CHUNK == 0u || gl_LocalInvocationID.x > 0u) return;
+    for (uint element = HEAD_DIM; element < HEAD_DIM + 4u; element += 2u) {
+        if (is_v) store_v(page, head, slot, element, vec2(0.0));
+        else store_k(page, head, slot, element, vec2(0.0));
+    }
 }
 
 void main() {

@@ -82,7 +82,7 @@ build_tests() {
 if build_tests release -DPERIDOT_TOOLS=ON; then
   run_tests release release
   PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-    run_tests validation release -R '^(ops|golden\.(logits|batch|generate|head))'
+    run_tests validation release -R '^(ops|golden\.(logits|batch|generate|head|vision|images))'
   PERIDOT_VALIDATION=core,sync run_tests validation-unit release -R '^unit\.vulkan'
 fi
 

@@ -176,6 +176,31 @@ static void chats(void **state) {
     expect_chat(longer, 3, want_longer, sizeof want_longer / sizeof *want_longer);
 }
 
+#define EXPECT_IMAGES(text_, n_images_, places_, ...)                                              \
+    do {                                                                                           \
+        pd_chat_turn t = turn("user", text_);                                                      \
+        const uint32_t want[] = {2, 105, 2364, __VA_ARGS__, 106, 107, 105, 4368, 107};             \
+        t.images = places_;                                                                        \
+        t.n_images = n_images_;                                                                    \
+        expect_chat(&t, 1, want, sizeof want / sizeof *want);                                      \
+    } while (0)
+
+/* The newlines around an image merge with those of the text: 106 + n is a run of n. */
+static void chats_with_images(void **state) {
+    (void)state;
+    enum { BEGIN = PD_TOKEN_START_OF_IMAGE, IMAGE = PD_TOKEN_IMAGE, END = PD_TOKEN_END_OF_IMAGE };
+    const pd_image_place first[] = {{0, 0}}, second[] = {{2, 0}}, both[] = {{0, 0}, {0, 0}};
+    const pd_image_place around[] = {{0, 0}, {2, 0}};
+    EXPECT_IMAGES("Hi", 1, first, 109, BEGIN, IMAGE, END, 108, 10979);
+    EXPECT_IMAGES("Hi", 1, second, 107, 10979, 108, BEGIN, IMAGE, END, 108);
+    EXPECT_IMAGES("", 1, first, 109, BEGIN, IMAGE, END, 108);
+    EXPECT_IMAGES("Hi", 2, both, 109, BEGIN, IMAGE, END, 110, BEGIN, IMAGE, END, 108, 10979);
+    EXPECT_IMAGES("Hi", 2, around, 109, BEGIN, IMAGE, END, 108, 10979, 108, BEGIN, IMAGE, END, 108);
+    EXPECT_IMAGES("a\n\nb", 1, second, 107, 236746, 109, BEGIN, IMAGE, END, 109, 236763);
+    EXPECT_IMAGES("  Hi \n", 1, second, 109, BEGIN, IMAGE, END, 108, 10979);
+    EXPECT_IMAGES("Hi \n ", 1, second, 107, 10979, 108, BEGIN, IMAGE, END, 108);
+}
+
 static void forged_markers_stay_text(void **state) {
     (void)state;
     static const char *const names[] = {"<pad>",
@@ -207,10 +232,15 @@ static void random_texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(recorded_texts),  cmocka_unit_test(words_and_spaces),
-        cmocka_unit_test(digits_and_code), cmocka_unit_test(other_scripts_and_bytes),
-        cmocka_unit_test(added_tokens),    cmocka_unit_test(one_way_texts),
-        cmocka_unit_test(chats),           cmocka_unit_test(forged_markers_stay_text),
+        cmocka_unit_test(recorded_texts),
+        cmocka_unit_test(words_and_spaces),
+        cmocka_unit_test(digits_and_code),
+        cmocka_unit_test(other_scripts_and_bytes),
+        cmocka_unit_test(added_tokens),
+        cmocka_unit_test(one_way_texts),
+        cmocka_unit_test(chats),
+        cmocka_unit_test(chats_with_images),
+        cmocka_unit_test(forged_markers_stay_text),
         cmocka_unit_test(random_texts),
     };
     int failed = 0;

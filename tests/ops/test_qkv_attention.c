@@ -36,6 +36,8 @@ typedef struct scenario {
 /* What all steps of a scenario share. */
 typedef struct setting {
     const scenario *s;
+    bool plain; /* as image encoders have it: neither norms nor rotation, one layer, and an output
+                   with zeros behind its heads up to a multiple of 32 */
     bool f32, only_local;
     uint32_t n_seqs, max_rows, max_positions, n_pages; /* table length */
     uint32_t first_page, n_global, n_local;            /* pages of the two pools */
@@ -143,6 +145,23 @@ static const scenario scenarios[] = {
      {{{0, 130880, 130, 0, 0}}, {{0, 131010, 1, 0, 0}}, {{0, 131011, 9, 0, 0}}}},
 };
 
+/* All rows see all, as patches do; and in parts, of which the second sees the first. */
+static const scenario image_scenarios[] = {
+    {"9 patches", 2, 2, 36, 0, 0, 0, {{{0, 0, 9, 0, 9}}}},
+    {"64 patches", 3, 3, 72, 0, 0, 0, {{{0, 0, 64, 0, 64}}}},
+    {"65 patches", 2, 2, 72, 0, 0, 0, {{{0, 0, 65, 0, 65}}}},
+    {"300 patches", 2, 2, 72, 0, 0, 0, {{{0, 0, 300, 0, 300}}}},
+    {"300 patches", 3, 3, 36, 0, 0, 0, {{{0, 0, 300, 0, 300}}}},
+    {"heads of 4", 3, 3, 4, 0, 0, 0, {{{0, 0, 65, 0, 65}}}},
+    {"heads of 8", 5, 5, 8, 0, 0, 0, {{{0, 0, 9, 0, 9}}, {{0, 9, 60, 9, 60}}}},
+    {"heads of 40", 1, 1, 40, 0, 0, 0, {{{0, 0, 64, 0, 64}}, {{0, 64, 1, 0, 0}}}},
+    {"heads of 80", 2, 2, 80, 0, 0, 0, {{{0, 0, 65, 0, 65}}}},
+    {"heads of 128", 2, 2, 128, 0, 0, 0, {{{0, 0, 100, 0, 100}}}},
+    {"shared heads of 36", 4, 2, 36, 0, 0, 0, {{{0, 0, 70, 0, 70}}}},
+};
+/* What the released models have; kept in f32 alone, for the time it takes. */
+static const scenario large_image = {"4096 patches", 1, 1, 72, 0, 0, 0, {{{0, 0, 4096, 0, 4096}}}};
+
 /* ---- tables --------------------------------------------------------------------------------- */
 
 static void shuffle(uint32_t *ids, uint32_t n) {
@@ -193,6 +212,14 @@ static uint32_t segment_rows(const segment *s, pd_step_row *rows) {
     return s->n;
 }
 
+/* What the attention's output holds before it is written. */
+static ops_input not_numbers(const setting *g, uint32_t n_rows) {
+    uint64_t n = pd_round_up(g->out_width, 32) * n_rows;
+    float *x = ops_alloc(n, sizeof *x);
+    for (uint64_t i = 0; i < n; i++) x[i] = NAN;
+    return (ops_input){g->outs[1], x, n * 4};
+}
+
 static ops_run run_of_step(const setting *g, const segment *segments) {
     pd_step_row *rows = ops_alloc(g->max_rows, sizeof *rows);
     pd_page_table *tables = ops_alloc(g->n_seqs, sizeof *tables);
@@ -214,6 +241,7 @@ static ops_run run_of_step(const setting *g, const segment *segments) {
                    .n_inputs = 1,
                    .n_outputs = g->n_outs};
     memcpy(run.outputs, g->outs, sizeof run.outputs);
+    if (g->plain) run.inputs[run.n_inputs++] = not_numbers(g, n);
     return run;
 }
 
@@ -258,7 +286,7 @@ static void measure(setting *g) {
     g->n_local = used + 1;
     g->global_ids = assign_pages(g, g->n_global);
     g->local_ids = assign_pages(g, g->n_local);
-    g->only_local = s->first_pos > 0;
+    g->only_local = s->first_pos > 0 || g->plain;
     g->qkv_width = (s->n_heads + 2 * s->n_kv_heads) * s->head_dim;
     g->out_width = s->n_heads * s->head_dim;
 }
@@ -267,8 +295,9 @@ static void add_layer(setting *g, pd_plan *plan, int32_t layer) {
     const scenario *s = g->s;
     pd_buf_id q =
         pd_plan_add_buf(plan, layer ? "q1" : "q0", PD_ROWS_TOKENS, g->out_width, PD_BUF_OUTPUT);
-    pd_buf_id out =
-        pd_plan_add_buf(plan, layer ? "out1" : "out0", PD_ROWS_TOKENS, g->out_width, PD_BUF_OUTPUT);
+    uint32_t width = g->plain ? (uint32_t)pd_round_up(g->out_width, 32) : g->out_width;
+    pd_buf_id out = pd_plan_add_buf(plan, layer ? "out1" : "out0", PD_ROWS_TOKENS, width,
+                                    g->plain ? PD_BUF_INPUT : PD_BUF_OUTPUT);
     pd_op_qkv_rope_store store = {.qkv = g->qkv,
                                   .out = q,
                                   .eps = 1e-6f,
@@ -278,6 +307,7 @@ static void add_layer(setting *g, pd_plan *plan, int32_t layer) {
                                   .angle_scale = layer ? 0.125f : 1.0f,
                                   .q_scale = 2.0f / sqrtf((float)s->head_dim),
                                   .kv_layer = (uint32_t)layer};
+    if (g->plain) store.q_weight = store.k_weight = NULL;
     pd_plan_add_op(plan, layer, "store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
     pd_op_attention attention = {
         .q = q, .out = out, .window = layer ? 0 : s->window, .kv_layer = (uint32_t)layer};
@@ -287,9 +317,9 @@ static void add_layer(setting *g, pd_plan *plan, int32_t layer) {
     g->outs[g->n_outs++] = out;
 }
 
-static void run_scenario(const scenario *s, bool f32) {
+static void run_scenario(const scenario *s, bool f32, bool plain) {
     static const bool layer_is_global[] = {false, true};
-    setting g = {.s = s, .f32 = f32};
+    setting g = {.s = s, .plain = plain, .f32 = f32};
     measure(&g);
     pd_kv_shape shape = {.n_layers = g.only_local ? 1 : 2,
                          .n_heads = s->n_heads,
@@ -317,7 +347,9 @@ static void run_scenario(const scenario *s, bool f32) {
     }
     pd_kv_store_desc kv = {
         .shape = shape, .n_global_pages = g.n_global, .n_local_pages = g.n_local};
-    ops_case c = {.family = f32 ? "attention, f32 pages" : "attention, f16 pages",
+    ops_case c = {.family = plain ? f32 ? "patches, f32 pages" : "patches, f16 pages"
+                            : f32 ? "attention, f32 pages"
+                                  : "attention, f16 pages",
                   .plan = &plan,
                   .kv = &kv,
                   .runs = runs,
@@ -329,10 +361,28 @@ static void run_scenario(const scenario *s, bool f32) {
     ops_compare(&c);
 }
 
+static void run_image_scenarios(bool f32) {
+    for (size_t i = 0; i < sizeof image_scenarios / sizeof *image_scenarios; i++)
+        run_scenario(&image_scenarios[i], f32, true);
+}
+
+static void test_image_f32_pages(void **state) {
+    (void)state;
+    run_image_scenarios(true);
+    run_scenario(&large_image, true, true);
+    ops_conclude();
+}
+
+static void test_image_f16_pages(void **state) {
+    (void)state;
+    run_image_scenarios(false);
+    ops_conclude();
+}
+
 static void test_f32_pages(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        run_scenario(&scenarios[i], true);
+        run_scenario(&scenarios[i], true, false);
     }
     ops_conclude();
 }
@@ -340,15 +390,16 @@ static void test_f32_pages(void **state) {
 static void test_f16_pages(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        run_scenario(&scenarios[i], false);
+        run_scenario(&scenarios[i], false, false);
     }
     ops_conclude();
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32_pages),
-                                       cmocka_unit_test(test_f16_pages),
-                                       cmocka_unit_test(check_validation_silent)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f32_pages), cmocka_unit_test(test_f16_pages),
+        cmocka_unit_test(test_image_f32_pages), cmocka_unit_test(test_image_f16_pages),
+        cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     return cmocka_run_group_tests_name("ops.qkv_attention", tests, ops_setup, ops_teardown);
 }
