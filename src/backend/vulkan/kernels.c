@@ -253,7 +253,8 @@ pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attent
     if (n_queries >= 8 && n_queries % 2 == 0 && s->head_dim <= 256) q_parts = 2;
     if (n_queries == 32) q_parts = 4;
     uint32_t slots = 1;
-    if (d->caps.software_tiles && n_queries == 16) { /* fewer loads per multiplication */
+    /* fewer loads per multiplication; four parts of head_dim / 4 of the 128 invocations each */
+    if (d->caps.software_tiles && n_queries == 16 && s->head_dim <= 128) {
         q_parts = 4;
         slots = 2;
     }
