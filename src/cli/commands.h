@@ -20,6 +20,8 @@ pd_status cli_detokenize(const cli_options *o, pd_error *err);
 pd_status cli_logits(const cli_options *o, pd_error *err);
 pd_status cli_embed_image(const cli_options *o, pd_error *err);
 pd_status cli_synth(const cli_options *o, pd_error *err);
+pd_status cli_quantize(const cli_options *o, pd_error *err);
+pd_status cli_verify(const cli_options *o, pd_error *err);
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 
@@ -81,6 +83,12 @@ void cli_progress_begin(cli_progress *p, const char *label);
 /* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
 void cli_progress_end(cli_progress *p); /* wipes the bar */
+
+/* ---- disk.c ---------------------------------------------------------------------------------- */
+
+/* Errors: IO when the folder of `path` has less room than n_bytes. Writing for minutes only to find
+ * the disk full helps nobody. */
+pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err);
 
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
 

@@ -12,8 +12,9 @@ enum { HELP_COLUMN = 34, HELP_WIDTH = 98 };
 
 static const struct {
     const char *needs, *summary;
+    uint32_t n_args;
 } commands[CLI_COMMAND_COUNT] = {
-#define COMMAND_ROW(id, name, needs, summary) {needs, summary},
+#define COMMAND_ROW(id, name, n_args, needs, summary) {needs, summary, n_args},
     CLI_COMMAND_LIST(COMMAND_ROW)
 #undef COMMAND_ROW
 };
@@ -127,6 +128,11 @@ void cli_completion_bash(void) {
     }
     printf("    esac\n  fi\n"
            "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+           "  [ \"$COMP_CWORD\" -eq 1 ] && return\n"
+           "  case \"$command\" in");
+    for (uint32_t c = 0, n = 0; c < CLI_COMMAND_COUNT; c++)
+        if (commands[c].n_args) printf("%s%s", n++ ? "|" : " ", cli_command_name((cli_command)c));
+    printf(") COMPREPLY+=($(compgen -f -- \"$word\"));; esac\n"
            "}\n"
            "complete -F _peridot peridot\n");
 }

@@ -5,25 +5,30 @@
 #ifndef PD_CLI_OPTION_TABLE_H
 #define PD_CLI_OPTION_TABLE_H
 
-/* X(id, name, what must be given, summary) */
+/* X(id, name, how many arguments without a flag, what must be given, summary) */
 #define CLI_COMMAND_LIST(X)                                                                        \
-    X(RUN, "run", "-m MODEL.gguf -p TEXT", "answer one prompt")                                    \
-    X(BENCH, "bench", "-m MODEL.gguf", "measure prompt and generation speed")                      \
-    X(DEVICES, "devices", "", "list the devices that --device can name")                           \
-    X(INSPECT, "inspect", "-m MODEL.gguf", "show what a GGUF file holds, and its plan")            \
-    X(TOKENIZE, "tokenize", "-m MODEL.gguf -p TEXT", "turn text into token ids")                   \
-    X(DETOKENIZE, "detokenize", "-m MODEL.gguf --tokens IDS", "turn token ids into text")          \
-    X(LOGITS, "logits", "-m MODEL.gguf --tokens IDS -o OUT.f32",                                   \
+    X(RUN, "run", 0, "-m MODEL.gguf -p TEXT", "answer one prompt")                                 \
+    X(BENCH, "bench", 0, "-m MODEL.gguf", "measure prompt and generation speed")                   \
+    X(DEVICES, "devices", 0, "", "list the devices that --device can name")                        \
+    X(INSPECT, "inspect", 2, "MODEL.gguf [OTHER.gguf]",                                            \
+      "show what a GGUF file holds, and its plan; or how two differ")                              \
+    X(VERIFY, "verify", 1, "FILE.gguf", "read every value of a GGUF file and say what is wrong")   \
+    X(QUANTIZE, "quantize", 4, "IN.gguf OUT.gguf TYPE [THREADS]",                                  \
+      "write a model with its matrices in another type")                                           \
+    X(TOKENIZE, "tokenize", 0, "-m MODEL.gguf -p TEXT", "turn text into token ids")                \
+    X(DETOKENIZE, "detokenize", 0, "-m MODEL.gguf --tokens IDS", "turn token ids into text")       \
+    X(LOGITS, "logits", 0, "-m MODEL.gguf --tokens IDS -o OUT.f32",                                \
       "write the logits of every position to a file")                                              \
-    X(EMBED_IMAGE, "embed-image", "-m MODEL.gguf --image FILE -o OUT.f32",                         \
+    X(EMBED_IMAGE, "embed-image", 0, "-m MODEL.gguf --image FILE -o OUT.f32",                      \
       "write the rows that an image becomes to a file")                                            \
-    X(SYNTH, "synth", "-o OUT.gguf", "write a model of any size with random weights")
+    X(SYNTH, "synth", 0, "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
 #define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(EMBED_IMAGE))
 #define FOR_IMAGES     (FOR(RUN) | FOR(LOGITS) | FOR(EMBED_IMAGE))
-#define FOR_MODEL      (FOR_COMPUTE | FOR(INSPECT) | FOR(TOKENIZE) | FOR(DETOKENIZE))
+#define FOR_MODEL                                                                                  \
+    (FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
 #define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
 
@@ -87,7 +92,8 @@
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
       "list the devices and stop")                                                                 \
-    X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N", FOR_COMPUTE,         \
+    X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                     \
+      FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE),                                    \
       "CPU threads (default: one per processor)")                                                  \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_COMPUTE, "use no more device memory than this (default: what the device has)")    \
@@ -144,10 +150,18 @@
       "positions the model claims to handle (default: the preset's)")                              \
     X(TOKENIZER, FILE, "--tokenizer", NULL, NULL, 0, 0, NULL, "FILE", FOR(SYNTH),                  \
       "take the vocabulary from a tokenizer.json (default: a made-up one)")                        \
+    X(EMBEDDING, CHOICE, "--embedding", "--token-embedding-type", NULL, 0, 0, NULL, CLI_TYPE_NAMES, \
+      FOR(QUANTIZE),                                                                               \
+      "stored type of the embedding and the output matrix (default: q6_k, or q8_0 where rows are " \
+      "no multiples of 256 or TYPE is q8_0, or TYPE if that is f32, f16 or bf16)")                 \
+    X(PURE, FLAG, "--pure", NULL, NULL, 0, 0, NULL, NULL, FOR(QUANTIZE),                           \
+      "TYPE for the embedding and the output matrix as well")                                      \
+    X(DRY_RUN, FLAG, "--dry-run", NULL, NULL, 0, 0, NULL, NULL, FOR(QUANTIZE),                     \
+      "print the types and sizes, write nothing")                                                  \
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(TOKENIZE), "print JSON")                                   \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE), "print JSON")                                   \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
     X(LOG_FILE, FILE, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,         \

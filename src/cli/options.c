@@ -2,8 +2,9 @@
  *
  * Order: defaults, then environment, then flags; a later flag replaces an earlier one, except that
  * lists grow (which is why no list has an environment variable). "--name value" and "--name=value"
- * mean the same. A value that is itself the exact spelling of a flag is taken for a forgotten
- * value; --name=--flag says that it was meant.
+ * mean the same. What has no flag in front is an argument where the command takes any. A value that
+ * is itself the exact spelling of a flag is taken for a forgotten value; --name=--flag says that it
+ * was meant.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,9 +24,15 @@ static const cli_option options[OPT_COUNT] = {
 };
 
 static const char *const command_names[CLI_COMMAND_COUNT] = {
-#define COMMAND_NAME(id, name, needs, summary) name,
+#define COMMAND_NAME(id, name, n_args, needs, summary) name,
     CLI_COMMAND_LIST(COMMAND_NAME)
 #undef COMMAND_NAME
+};
+
+static const uint32_t command_args[CLI_COMMAND_COUNT] = {
+#define COMMAND_ARGS(id, name, n_args, needs, summary) n_args,
+    CLI_COMMAND_LIST(COMMAND_ARGS)
+#undef COMMAND_ARGS
 };
 
 const cli_option *cli_option_get(cli_option_id id) {
@@ -152,7 +159,9 @@ static pd_status set_from_environment(cli_options *o, cli_option_id id, pd_error
             return PD_RAISE(err, PD_ERR_ARGUMENT, "%s must be 1 or 0, but is \"%s\"", opt->env,
                             text);
     }
-    return set_value(o, id, opt->env, text, err);
+    PD_TRY(set_value(o, id, opt->env, text, err));
+    o->values[id].from_env = true;
+    return PD_OK;
 }
 
 /* ---- flags ---------------------------------------------------------------------------------- */
@@ -198,7 +207,18 @@ static pd_status raise_unknown(cli_command command, const char *flag, size_t n, 
     return pd_error_hint(err, status, "peridot %s --help lists the flags", name);
 }
 
-static pd_status raise_positional(cli_command command, const char *text, pd_error *err) {
+static pd_status take_argument(cli_options *o, const char *text, pd_error *err) {
+    cli_command command = o->command;
+    if (o->n_args < command_args[command]) {
+        o->args[o->n_args++] = text;
+        return PD_OK;
+    }
+    if (command_args[command] > 0) {
+        pd_status status =
+            PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one argument too many: %s takes at most %u",
+                     text, command_names[command], command_args[command]);
+        return pd_error_hint(err, status, "peridot %s --help says which", command_names[command]);
+    }
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is not a flag", text);
     if (1u << command & FOR_MODEL)
         return pd_error_hint(err, status, "a model is given with -m FILE%s",
@@ -209,7 +229,7 @@ static pd_status raise_positional(cli_command command, const char *text, pd_erro
 /* Handles argv[*i], and the argument behind it when that is its value. */
 static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_error *err) {
     const char *flag = argv[*i];
-    if (flag[0] != '-') return raise_positional(o->command, flag, err);
+    if (flag[0] != '-') return take_argument(o, flag, err);
     const char *equals = strchr(flag, '=');
     size_t n = equals ? (size_t)(equals - flag) : strlen(flag);
     cli_option_id id = find_flag(1u << o->command, flag, n);
@@ -222,6 +242,7 @@ static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_er
                             equals + 1);
         return set_value(o, id, source, NULL, err);
     }
+    o->values[id].from_env = false;
     if (equals) return set_value(o, id, source, equals + 1, err);
     if (*i + 1 >= argc)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "%s needs a value (%s)", source, options[id].value);

@@ -18,7 +18,7 @@
 #include "cli/option_table.h"
 
 typedef enum cli_command {
-#define CLI_COMMAND_ENUM(id, name, needs, summary) CLI_##id,
+#define CLI_COMMAND_ENUM(id, name, n_args, needs, summary) CLI_##id,
     CLI_COMMAND_LIST(CLI_COMMAND_ENUM)
 #undef CLI_COMMAND_ENUM
         CLI_COMMAND_COUNT
@@ -52,8 +52,11 @@ typedef struct cli_option {
     const char *help;
 } cli_option;
 
+enum { CLI_MAX_ARGS = 4 };
+
 typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */
+    bool from_env;    /* and not on the command line */
     const char *text; /* as given, or the default; NULL when neither is there */
     int64_t integer;
     double real;
@@ -62,6 +65,8 @@ typedef struct cli_value {
 typedef struct cli_options {
     cli_command command;
     cli_value values[OPT_COUNT];
+    const char *args[CLI_MAX_ARGS]; /* without a flag in front, in their order */
+    uint32_t n_args;
     bool wants_help;
     pd_arena arena; /* of joined list texts */
 } cli_options;

@@ -7,8 +7,6 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "cli/synth.h"
 
@@ -39,23 +37,6 @@ static pd_status prepare(const cli_options *o, synth_job *job, pd_error *err) {
     for (uint32_t i = 0; i < job->tensors.n; i++)
         job->total_bytes += synth_tensor_bytes(&job->tensors.items[i]);
     return PD_OK;
-}
-
-/* Writing for minutes only to find the disk full helps nobody. */
-static pd_status check_disk(const synth_job *job, pd_error *err) {
-    char folder[4096];
-    const char *slash = strrchr(job->path, '/');
-    int n = slash ? (int)(slash - job->path) + 1 : 1;
-    if ((size_t)n >= sizeof folder || strncmp(job->path, "/dev/", 5) == 0) return PD_OK;
-    snprintf(folder, sizeof folder, "%.*s", n, slash ? job->path : ".");
-    struct statvfs fs;
-    if (statvfs(folder, &fs) != 0) return PD_OK; /* opening the file will say more */
-    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (free_bytes >= job->total_bytes) return PD_OK;
-    char needed[32], left[32];
-    return PD_RAISE(err, PD_ERR_IO, "cannot write \"%s\": it needs %s, but the disk has %s left",
-                    job->path, cli_bytes_text(job->total_bytes, needed),
-                    cli_bytes_text(free_bytes, left));
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -121,7 +102,7 @@ pd_status cli_synth(const cli_options *o, pd_error *err) {
     synth_job job = {0};
     cli_interrupt_install();
     pd_status status = prepare(o, &job, err);
-    if (status == PD_OK) status = check_disk(&job, err);
+    if (status == PD_OK) status = cli_check_disk(job.path, job.total_bytes, err);
     if (status == PD_OK) status = write_file(&job, err);
     if (status == PD_OK) print_summary(&job);
     synth_list_free(&job.tensors);

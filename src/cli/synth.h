@@ -34,10 +34,7 @@ synth_tensor *synth_add_matrix(synth_list *l, pd_type type, uint64_t rows, uint6
 synth_tensor *synth_add_vector(synth_list *l, uint64_t n, float mean, float std, const char *name,
                                ...) __attribute__((format(printf, 5, 6)));
 
-/* `type`, or what llama.cpp's quantiser takes instead when its blocks do not divide a row. */
-pd_type synth_fitting_type(pd_type type, uint64_t cols);
 uint64_t synth_tensor_bytes(const synth_tensor *t);
-uint32_t synth_file_type(pd_type type); /* general.file_type, by llama.cpp's numbers */
 
 /* ---- synth_fill.c ---------------------------------------------------------------------------- */
 

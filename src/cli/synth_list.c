@@ -31,7 +31,7 @@ synth_tensor *synth_add_matrix(synth_list *l, pd_type type, uint64_t rows, uint6
     va_start(args, name);
     synth_tensor *t = add_tensor(l, 2, rows, cols, name, args);
     va_end(args);
-    t->type = synth_fitting_type(type, cols);
+    t->type = pd_type_fitting(type, cols);
     t->std = 1.0f / sqrtf((float)cols);
     return t;
 }
@@ -48,32 +48,7 @@ synth_tensor *synth_add_vector(synth_list *l, uint64_t n, float mean, float std,
     return t;
 }
 
-pd_type synth_fitting_type(pd_type type, uint64_t cols) {
-    if (cols % pd_type_get(type)->block_values == 0) return type;
-    pd_type smaller = type == PD_TYPE_Q4_K   ? PD_TYPE_Q5_0
-                      : type == PD_TYPE_Q5_K ? PD_TYPE_Q5_1
-                                             : PD_TYPE_Q8_0;
-    return cols % 32 == 0 ? smaller : PD_TYPE_F16;
-}
-
 uint64_t synth_tensor_bytes(const synth_tensor *t) {
     uint64_t n_values = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
     return pd_type_row_bytes(pd_type_get(t->type), n_values);
-}
-
-uint32_t synth_file_type(pd_type type) {
-    switch (type) {
-    case PD_TYPE_F32: return 0;
-    case PD_TYPE_F16: return 1;
-    case PD_TYPE_Q4_0: return 2;
-    case PD_TYPE_Q4_1: return 3;
-    case PD_TYPE_Q8_0: return 7;
-    case PD_TYPE_Q5_0: return 8;
-    case PD_TYPE_Q5_1: return 9;
-    case PD_TYPE_Q4_K: return 14;
-    case PD_TYPE_Q5_K: return 16;
-    case PD_TYPE_Q6_K: return 18;
-    case PD_TYPE_BF16: return 32;
-    }
-    return 0;
 }

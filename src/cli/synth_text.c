@@ -38,16 +38,9 @@ static void apply_overrides(const cli_options *o, synth_shape *shape) {
     if (cli_given(o, OPT_SYNTH_CTX)) shape->n_ctx = cli_u32(o, OPT_SYNTH_CTX);
 }
 
-/* The embedding is also the output matrix, which the quantiser gives Q6_K with any quantised type
- * but Q8_0. */
-static pd_type default_embd_type(pd_type type) {
-    bool same = pd_type_get(type)->block_values == 1 || type == PD_TYPE_Q8_0;
-    return same ? type : PD_TYPE_Q6_K;
-}
-
 static pd_status read_types(const cli_options *o, synth_text *t, pd_error *err) {
     t->type = cli_given(o, OPT_TYPE) ? pd_type_find(cli_text(o, OPT_TYPE))->type : PD_TYPE_Q4_0;
-    t->embd_type = default_embd_type(t->type);
+    t->embd_type = pd_type_embedding(t->type);
     if (cli_given(o, OPT_QAT)) {
         if (t->type != PD_TYPE_Q4_0)
             return PD_RAISE(err, PD_ERR_ARGUMENT, "--qat goes with --type q4_0 only, not %s",
@@ -56,7 +49,7 @@ static pd_status read_types(const cli_options *o, synth_text *t, pd_error *err) 
     }
     if (!cli_given(o, OPT_EMBD_TYPE)) return PD_OK;
     t->embd_type = pd_type_find(cli_text(o, OPT_EMBD_TYPE))->type;
-    if (synth_fitting_type(t->embd_type, t->shape.n_embd) == t->embd_type) return PD_OK;
+    if (pd_type_fitting(t->embd_type, t->shape.n_embd) == t->embd_type) return PD_OK;
     return PD_RAISE(
         err, PD_ERR_ARGUMENT, "--embd-type %s has blocks of %u values, but a row has %u",
         cli_text(o, OPT_EMBD_TYPE), pd_type_get(t->embd_type)->block_values, t->shape.n_embd);
@@ -88,7 +81,7 @@ void synth_text_write_values(const synth_text *t, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "general.architecture", "gemma3");
     pd_gguf_write_string(w, "general.name", name);
     pd_gguf_write_string(w, "general.description", "random weights, made by peridot synth");
-    pd_gguf_write_u32(w, "general.file_type", synth_file_type(t->type));
+    pd_gguf_write_u32(w, "general.file_type", pd_type_file_number(t->type));
     pd_gguf_write_u32(w, "gemma3.context_length", s->n_ctx);
     pd_gguf_write_u32(w, "gemma3.embedding_length", s->n_embd);
     pd_gguf_write_u32(w, "gemma3.block_count", s->n_layers);

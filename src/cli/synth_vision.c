@@ -56,7 +56,7 @@ void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "general.type", "mmproj");
     pd_gguf_write_string(w, "general.name", name);
     pd_gguf_write_string(w, "general.description", "random weights, made by peridot synth");
-    pd_gguf_write_u32(w, "general.file_type", synth_file_type(v->type));
+    pd_gguf_write_u32(w, "general.file_type", pd_type_file_number(v->type));
     pd_gguf_write_bool(w, "clip.has_vision_encoder", true);
     pd_gguf_write_string(w, "clip.projector_type", "gemma3");
     pd_gguf_write_bool(w, "clip.use_gelu", true);

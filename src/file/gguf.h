@@ -94,6 +94,11 @@ pd_string pd_gguf_string_next(const pd_gguf_value *array, uint64_t *cursor);
 /* Tells the system that a tensor's bytes in the mapping are no longer needed. */
 void pd_gguf_forget(const pd_gguf *g, const pd_tensor *t);
 
+/* The files themselves, for what must read every byte of them: 0 is the one that was opened. */
+uint32_t pd_gguf_part_count(const pd_gguf *g);
+const pd_mapping *pd_gguf_part_mapping(const pd_gguf *g, uint32_t part);
+const char *pd_gguf_part_name(const pd_gguf *g, uint32_t part); /* without its folders */
+
 /* ---- writer -------------------------------------------------------------------------------- */
 
 typedef struct pd_gguf_writer pd_gguf_writer;
@@ -109,10 +114,13 @@ void pd_gguf_write_string(pd_gguf_writer *w, const char *key, const char *v);
 void pd_gguf_write_strings(pd_gguf_writer *w, const char *key, const pd_string *v, uint64_t n);
 void pd_gguf_write_f32s(pd_gguf_writer *w, const char *key, const float *v, uint64_t n);
 void pd_gguf_write_i32s(pd_gguf_writer *w, const char *key, const int32_t *v, uint64_t n);
+void pd_gguf_write_value(pd_gguf_writer *w, const pd_gguf_value *v); /* as another file has it */
 void pd_gguf_write_tensor(pd_gguf_writer *w, const char *name, pd_type type, uint32_t n_dims,
                           const uint64_t *ne);
 void pd_gguf_begin_data(pd_gguf_writer *w);
 void pd_gguf_write_data(pd_gguf_writer *w, const void *data, uint64_t n);
+/* True when commit is going to fail whatever comes: what is left to do is in vain. */
+bool pd_gguf_writer_failed(const pd_gguf_writer *w);
 pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err);
 void pd_gguf_writer_abort(pd_gguf_writer *w);
 

@@ -256,6 +256,18 @@ const pd_tensor *pd_gguf_tensor_at(const pd_gguf *g, uint64_t i) {
     return i < g->n_tensors ? &g->tensors[i] : NULL;
 }
 
+uint32_t pd_gguf_part_count(const pd_gguf *g) {
+    return g->n_parts;
+}
+
+const pd_mapping *pd_gguf_part_mapping(const pd_gguf *g, uint32_t part) {
+    return &g->parts[part].mapping;
+}
+
+const char *pd_gguf_part_name(const pd_gguf *g, uint32_t part) {
+    return g->parts[part].label;
+}
+
 void pd_gguf_forget(const pd_gguf *g, const pd_tensor *t) {
     pd_mapping_forget(&g->parts[t->part].mapping, t->offset, t->n_bytes);
 }

@@ -72,14 +72,19 @@ static void put_string(pd_bytes *b, const char *s, uint64_t n) {
 /* ---- values -------------------------------------------------------------------------------- */
 
 /* Key and type of the next value; false: nothing may be written. */
-static bool begin_value(pd_gguf_writer *w, const char *key, pd_gguf_kind kind) {
+static bool begin_value_n(pd_gguf_writer *w, const char *key, uint64_t n, pd_gguf_kind kind) {
     if (w->n_tensors > 0 || w->in_data)
-        FAIL(w, PD_ERR_INTERNAL, "the key %s was written behind the tensors", key);
+        FAIL(w, PD_ERR_INTERNAL, "the key %.*s was written behind the tensors",
+             (int)(n < 100 ? n : 100), key);
     if (w->status != PD_OK) return false;
-    put_string(&w->values, key, strlen(key));
+    put_string(&w->values, key, n);
     put_u32(&w->values, kind);
     w->n_values++;
     return true;
+}
+
+static bool begin_value(pd_gguf_writer *w, const char *key, pd_gguf_kind kind) {
+    return begin_value_n(w, key, strlen(key), kind);
 }
 
 static bool begin_array(pd_gguf_writer *w, const char *key, pd_gguf_kind item_kind, uint64_t n) {
@@ -119,6 +124,15 @@ void pd_gguf_write_f32s(pd_gguf_writer *w, const char *key, const float *v, uint
 void pd_gguf_write_i32s(pd_gguf_writer *w, const char *key, const int32_t *v, uint64_t n) {
     if (!begin_array(w, key, PD_GGUF_I32, n)) return;
     for (uint64_t i = 0; i < n; i++) put_u32(&w->values, (uint32_t)v[i]);
+}
+
+void pd_gguf_write_value(pd_gguf_writer *w, const pd_gguf_value *v) {
+    if (!begin_value_n(w, v->key.data, v->key.n, v->kind)) return;
+    if (v->kind == PD_GGUF_ARRAY) {
+        put_u32(&w->values, v->item_kind);
+        put_u64(&w->values, v->count);
+    }
+    pd_bytes_write(&w->values, v->data, (size_t)v->n_bytes);
 }
 
 /* ---- directory ----------------------------------------------------------------------------- */
@@ -229,9 +243,13 @@ static void writer_free(pd_gguf_writer *w) {
     pd_free(w);
 }
 
+bool pd_gguf_writer_failed(const pd_gguf_writer *w) {
+    return w->status != PD_OK || w->file.failed;
+}
+
 pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err) {
     if (!w->in_data) pd_gguf_begin_data(w); /* a file without tensors */
-    if (w->current < w->n_tensors)
+    if (w->current < w->n_tensors && !w->file.failed)
         FAIL(w, PD_ERR_INTERNAL,
              "%" PRIu64 " bytes of the tensor %s were written, expected %" PRIu64, w->written,
              declared_at(w, w->current)->name, declared_at(w, w->current)->n_bytes);

@@ -61,6 +61,38 @@ const pd_type_info *pd_type_list(uint32_t *n) {
     return type_table;
 }
 
+/* ---- the rules of llama.cpp's quantiser ----------------------------------------------------- */
+
+pd_type pd_type_fitting(pd_type type, uint64_t cols) {
+    if (cols % pd_type_get((uint32_t)type)->block_values == 0) return type;
+    pd_type smaller = type == PD_TYPE_Q4_K   ? PD_TYPE_Q5_0
+                      : type == PD_TYPE_Q5_K ? PD_TYPE_Q5_1
+                                             : PD_TYPE_Q8_0;
+    return cols % 32 == 0 ? smaller : PD_TYPE_F16;
+}
+
+pd_type pd_type_embedding(pd_type type) {
+    bool same = pd_type_get((uint32_t)type)->block_values == 1 || type == PD_TYPE_Q8_0;
+    return same ? type : PD_TYPE_Q6_K;
+}
+
+uint32_t pd_type_file_number(pd_type type) {
+    switch (type) {
+    case PD_TYPE_F32: return 0;
+    case PD_TYPE_F16: return 1;
+    case PD_TYPE_Q4_0: return 2;
+    case PD_TYPE_Q4_1: return 3;
+    case PD_TYPE_Q8_0: return 7;
+    case PD_TYPE_Q5_0: return 8;
+    case PD_TYPE_Q5_1: return 9;
+    case PD_TYPE_Q4_K: return 14;
+    case PD_TYPE_Q5_K: return 16;
+    case PD_TYPE_Q6_K: return 18;
+    case PD_TYPE_BF16: return 32;
+    }
+    return 0;
+}
+
 /* ---- 16-bit floats ------------------------------------------------------------------------- */
 
 static float f32_of_bits(uint32_t bits) {

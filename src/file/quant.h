@@ -41,6 +41,13 @@ const char *pd_type_name(uint32_t gguf_type);
 /* All handled types, in order of id; *n of them. */
 const pd_type_info *pd_type_list(uint32_t *n);
 
+/* llama.cpp's quantiser: `type`, or what it takes instead where the blocks do not divide a row. */
+pd_type pd_type_fitting(pd_type type, uint64_t cols);
+/* And what it gives an embedding that is also the output matrix when the layers get `type`. */
+pd_type pd_type_embedding(pd_type type);
+/* general.file_type of a file whose layers have `type`, by llama.cpp's numbers. */
+uint32_t pd_type_file_number(pd_type type);
+
 static inline uint64_t pd_type_row_bytes(const pd_type_info *t, uint64_t n_values) {
     return n_values / t->block_values * t->block_bytes;
 }
