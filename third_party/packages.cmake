@@ -6,6 +6,9 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 add_library(peridot_xxhash ALIAS PkgConfig::XXHASH)
 
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+add_library(peridot_crypto ALIAS OpenSSL::Crypto)
+
 find_package(cJSON REQUIRED)
 add_library(peridot_cjson INTERFACE)
 target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})

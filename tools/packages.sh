@@ -4,7 +4,8 @@
 # What building Peridot needs; third_party/README.md says why each. With mesa-vulkan-drivers comes
 # llvmpipe, so that Vulkan works on machines without a GPU.
 build_packages="cmake ninja-build gcc g++ pkg-config libc6-dev libvulkan-dev libvulkan-volk-dev
-  glslang-dev glslang-tools spirv-tools libcjson-dev libxxhash-dev libstb-dev mesa-vulkan-drivers"
+  glslang-dev glslang-tools spirv-tools libcjson-dev libxxhash-dev libssl-dev libstb-dev
+  mesa-vulkan-drivers"
 
 say() {
   printf '\n== %s\n' "$*"

@@ -46,6 +46,10 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
+/* The files of a command that takes them with -m or without a flag: at least one, at most as many
+ * as its arguments and one more. The environment's model counts when there is no other. */
+pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err);
+
 typedef enum cli_open_what {
     CLI_OPEN_ALL,    /* with the image encoder when the options have an --image */
     CLI_OPEN_VOCAB,  /* the vocabulary alone */

@@ -1,6 +1,7 @@
 /* `peridot inspect`: what a GGUF file holds, how much memory it will take, and the operations that
  * a prompt step and a generation step consist of. Needs no device. Any GGUF file can be listed;
- * sizes need a Gemma 3 text model, plans that or an image encoder.
+ * sizes need a Gemma 3 text model, plans that or an image encoder. With a second file: how the two
+ * differ (inspect_compare.c).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -96,9 +97,9 @@ static void print_limited(pd_string s, uint64_t most) {
     if (s.n > most) printf("... (%" PRIu64 " bytes)", s.n);
 }
 
-static void print_value(const pd_gguf_value *v) {
+void inspect_print_value(const char *before, const pd_gguf_value *v) {
     enum { KEY_COLUMNS = 44, TEXT_BYTES = 100 };
-    printf("  ");
+    printf("%s", before);
     print_limited(v->key, TEXT_BYTES);
     int padding = KEY_COLUMNS - (v->key.n < KEY_COLUMNS ? (int)v->key.n : KEY_COLUMNS);
     printf("%*s %-6s ", padding, "", inspect_kind_name(v->kind));
@@ -178,7 +179,8 @@ static void print_text(const inspection *in) {
     if (in->is_model) print_model(in);
     if (in->is_vision) inspect_print_vision(in);
     printf("\nmetadata (%" PRIu64 ")\n", pd_gguf_value_count(g));
-    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) print_value(pd_gguf_value_at(g, i));
+    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++)
+        inspect_print_value("  ", pd_gguf_value_at(g, i));
     printf("\ntensors (%" PRIu64 "; shapes with the contiguous dimension last)\n",
            pd_gguf_tensor_count(g));
     for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) print_tensor(pd_gguf_tensor_at(g, i));
@@ -258,12 +260,16 @@ static void release(inspection *in) {
 }
 
 pd_status cli_inspect(const cli_options *o, pd_error *err) {
-    const char *path = cli_text(o, OPT_MODEL);
-    if (!path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--model FILE is missing");
-    if (cli_given(o, OPT_PLAN) && cli_given(o, OPT_JSON))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--plan and --json cannot be used together");
+    const char *paths[3];
+    uint32_t n_paths;
+    PD_TRY(cli_model_paths(o, paths, &n_paths, err));
+    if (n_paths > 2) return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one file too many", paths[2]);
+    if (cli_given(o, OPT_PLAN) && (cli_given(o, OPT_JSON) || n_paths > 1))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--plan and %s cannot be used together",
+                        n_paths > 1 ? "a second file" : "--json");
+    if (n_paths > 1) return inspect_compare(o, paths[0], paths[1], err);
     inspection in = {0};
-    pd_status status = pd_gguf_open(path, &in.file, err);
+    pd_status status = pd_gguf_open(paths[0], &in.file, err);
     if (status == PD_OK)
         status = is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
                                            : bind_text(&in, cli_head(o), err);

@@ -42,6 +42,16 @@ pd_string inspect_string(const pd_gguf_value *v);
 pd_status inspect_bind_vision(inspection *in, pd_error *err);
 void inspect_print_vision(const inspection *in);
 
+/* One line: `before`, key, kind and value. */
+void inspect_print_value(const char *before, const pd_gguf_value *v);
+/* NULL (no item) for bytes that are not UTF-8. */
+struct cJSON *inspect_value_json(const pd_gguf_value *v);
+struct cJSON *inspect_string_json(pd_string s);
+
+/* inspect_compare.c: prints how file b differs from file a. Errors: those of pd_gguf_open,
+ * CANCELLED, MEMORY_HOST. */
+pd_status inspect_compare(const cli_options *o, const char *a, const char *b, pd_error *err);
+
 /* inspect_json.c */
 pd_status inspect_print_json(const inspection *in, pd_error *err);
 

@@ -9,8 +9,7 @@
 
 #include "cli/inspect.h"
 
-/* NULL (no item) for bytes that are not UTF-8. */
-static cJSON *string_json(pd_string s) {
+cJSON *inspect_string_json(pd_string s) {
     for (uint64_t i = 0; i < s.n;) {
         size_t n = s.data[i] ? pd_utf8_length((const uint8_t *)s.data + i, s.n - i) : 0;
         if (n == 0) return NULL;
@@ -23,8 +22,8 @@ static cJSON *string_json(pd_string s) {
     return j;
 }
 
-static cJSON *value_json(const pd_gguf_value *v) {
-    if (v->kind == PD_GGUF_STRING) return string_json(inspect_string(v));
+cJSON *inspect_value_json(const pd_gguf_value *v) {
+    if (v->kind == PD_GGUF_STRING) return inspect_string_json(inspect_string(v));
     if (v->kind == PD_GGUF_BOOL) return cJSON_CreateBool(inspect_number(v) != 0);
     if (v->kind != PD_GGUF_ARRAY) {
         double number = inspect_number(v);
@@ -40,7 +39,7 @@ static void add_metadata(cJSON *root, const pd_gguf *g) {
     cJSON *metadata = cJSON_AddObjectToObject(root, "metadata");
     for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
         const pd_gguf_value *v = pd_gguf_value_at(g, i);
-        cJSON *key = string_json(v->key), *value = key ? value_json(v) : NULL;
+        cJSON *key = inspect_string_json(v->key), *value = key ? inspect_value_json(v) : NULL;
         if (value) cJSON_AddItemToObject(metadata, key->valuestring, value);
         cJSON_Delete(key);
     }
@@ -53,7 +52,7 @@ static void add_tensors(cJSON *root, const pd_gguf *g) {
         pd_string name = {t->name, 0};
         while (t->name[name.n]) name.n++;
         cJSON *j = cJSON_CreateObject();
-        cJSON_AddItemToObject(j, "name", string_json(name));
+        cJSON_AddItemToObject(j, "name", inspect_string_json(name));
         cJSON_AddStringToObject(j, "type", pd_type_name(t->type));
         cJSON *shape = cJSON_AddArrayToObject(j, "shape"); /* the contiguous dimension last */
         for (uint32_t d = t->n_dims; d-- > 0;)

@@ -15,15 +15,25 @@ static pd_session_desc expected_session(const cli_options *o) {
         .all_logits = logits};
 }
 
+static pd_status raise_no_model(pd_error *err) {
+    pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "--model FILE is missing");
+    return pd_error_hint(err, status,
+                         "name a Gemma 3 GGUF file, or make one to try: peridot synth -o "
+                         "tiny.gguf");
+}
+
+pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err) {
+    const cli_value *model = &o->values[OPT_MODEL];
+    *n = 0;
+    if (model->given && (!model->from_env || o->n_args == 0)) paths[(*n)++] = model->text;
+    for (uint32_t i = 0; i < o->n_args; i++) paths[(*n)++] = o->args[i];
+    return *n > 0 ? PD_OK : raise_no_model(err);
+}
+
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {
     *out = NULL;
     const char *path = cli_text(o, OPT_MODEL);
-    if (!path) {
-        pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "--model FILE is missing");
-        return pd_error_hint(err, status,
-                             "name a Gemma 3 GGUF file, or make one to try: peridot synth -o "
-                             "tiny.gguf");
-    }
+    if (!path) return raise_no_model(err);
     char *mmproj = NULL;
     bool sees =
         what == CLI_OPEN_VISION ||

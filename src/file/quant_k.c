@@ -29,10 +29,12 @@ enum { Q4_K_BYTES = 144, Q5_K_BYTES = 176, Q6_K_BYTES = 210 };
 enum { SCALES_AT = 4, Q4_AT = 16, Q5_HIGH_AT = 16, Q5_AT = 48 };
 enum { Q6_HIGH_AT = 128, Q6_SCALES_AT = 192, Q6_D_AT = 208 };
 
-/* Round half to even, into lo..hi; NaN becomes lo. */
+/* Round half to even, into lo..hi; NaN becomes lo. Sums with 1.5 * 2^23 are rounded to whole
+ * numbers, which compilers vectorise, while rintf is a call where the processor may lack the
+ * instruction. */
 static inline int nearest(float x, int lo, int hi) {
-    float r = rintf(x);
-    return r > (float)lo ? r < (float)hi ? (int)r : hi : lo;
+    float inside = x > (float)lo ? x < (float)hi ? x : (float)hi : (float)lo;
+    return (int)(inside + 0x1.8p23f - 0x1.8p23f);
 }
 
 /* ---- 6-bit scales -------------------------------------------------------------------------- */
