@@ -32,9 +32,14 @@ enum { Q6_HIGH_AT = 128, Q6_SCALES_AT = 192, Q6_D_AT = 208 };
 /* Round half to even, into lo..hi; NaN becomes lo. Sums with 1.5 * 2^23 are rounded to whole
  * numbers, which compilers vectorise, while rintf is a call where the processor may lack the
  * instruction. */
+static inline float round_within(float x, float lo, float hi) {
+    float inside = x > lo ? x : lo;
+    inside = inside < hi ? inside : hi;
+    return inside + 0x1.8p23f - 0x1.8p23f;
+}
+
 static inline int nearest(float x, int lo, int hi) {
-    float inside = x > (float)lo ? x < (float)hi ? x : (float)hi : (float)lo;
-    return (int)(inside + 0x1.8p23f - 0x1.8p23f);
+    return (int)round_within(x, (float)lo, (float)hi);
 }
 
 /* ---- 6-bit scales -------------------------------------------------------------------------- */
@@ -97,30 +102,46 @@ typedef struct affine {
     float scale, min;
 } affine;
 
-static float squared_error(const float *x, const float *weight, const uint8_t *q, affine a) {
-    float error = 0;
+/* Weights rms + |x| of a sub-block's values, and what of the sums below levels do not change. */
+typedef struct weights {
+    float at[SUB], sum, sum_x;
+} weights;
+
+static weights weigh(const float *x) {
+    weights w = {.sum = 0};
+    float sum = 0;
+    for (int l = 0; l < SUB; l++) sum += x[l] * x[l];
+    float rms = sqrtf(sum / SUB);
+    for (int l = 0; l < SUB; l++) w.at[l] = rms + fabsf(x[l]);
     for (int l = 0; l < SUB; l++) {
-        float diff = a.scale * (float)q[l] + a.min - x[l];
-        error += weight[l] * diff * diff;
+        w.sum += w.at[l];
+        w.sum_x += w.at[l] * x[l];
     }
+    return w;
+}
+
+static float squared_error(const float *x, const weights *w, const float *q, affine a) {
+    float terms[SUB], error = 0;
+    for (int l = 0; l < SUB; l++) {
+        float diff = a.scale * q[l] + a.min - x[l];
+        terms[l] = w->at[l] * (diff * diff);
+    }
+    for (int l = 0; l < SUB; l++) error += terms[l];
     return error;
 }
 
 /* Weighted least squares of x over the levels q; false when they do not determine a line. */
-static bool fit_affine(const float *x, const float *weight, const uint8_t *q, affine *out) {
-    float w = 0, wx = 0, wq = 0, wqq = 0, wqx = 0;
+static bool fit_affine(const float *x, const weights *w, const float *q, affine *out) {
+    float wq = 0, wqq = 0, wqx = 0;
     for (int l = 0; l < SUB; l++) {
-        float level = (float)q[l];
-        w += weight[l];
-        wx += weight[l] * x[l];
-        wq += weight[l] * level;
-        wqq += weight[l] * level * level;
-        wqx += weight[l] * level * x[l];
+        wq += w->at[l] * q[l];
+        wqq += w->at[l] * q[l] * q[l];
+        wqx += w->at[l] * q[l] * x[l];
     }
-    float det = w * wqq - wq * wq;
+    float det = w->sum * wqq - wq * wq;
     if (!(det > 0)) return false;
-    out->scale = (w * wqx - wx * wq) / det;
-    out->min = (wqq * wx - wq * wqx) / det;
+    out->scale = (w->sum * wqx - w->sum_x * wq) / det;
+    out->min = (wqq * w->sum_x - wq * wqx) / det;
     if (out->min > 0) { /* the format subtracts minima only */
         out->min = 0;
         out->scale = wqx / wqq;
@@ -128,38 +149,39 @@ static bool fit_affine(const float *x, const float *weight, const uint8_t *q, af
     return true;
 }
 
-static void quantise_levels(const float *x, float inverse, float min, int max_level, uint8_t *q) {
-    for (int l = 0; l < SUB; l++) q[l] = (uint8_t)nearest(inverse * (x[l] - min), 0, max_level);
+static void quantise_levels(const float *x, float inverse, float min, float top, float *q) {
+    for (int l = 0; l < SUB; l++) q[l] = round_within(inverse * (x[l] - min), 0, top);
 }
 
-/* Scale and minimum of one sub-block; weights rms + |x|. */
-static affine search_affine(const float *x, const ladder *steps) {
-    float weight[SUB], sum = 0, min = x[0], max = x[0];
-    uint8_t q[SUB];
+/* Scale and minimum of one sub-block, and the levels that go with them. */
+static affine search_affine(const float *x, const ladder *steps, uint8_t *q) {
+    float min = x[0], max = x[0], top = (float)steps->max_level;
+    float levels[SUB], chosen[SUB];
     for (int l = 0; l < SUB; l++) {
-        sum += x[l] * x[l];
         if (x[l] < min) min = x[l];
         if (x[l] > max) max = x[l];
     }
-    float rms = sqrtf(sum / SUB);
-    for (int l = 0; l < SUB; l++) weight[l] = rms + fabsf(x[l]);
     if (min > 0) min = 0;
+    memset(q, 0, SUB);
     if (max <= min) return (affine){0, min};
-    float top = (float)steps->max_level;
-    affine best = {(max - min) / top, min};
-    quantise_levels(x, top / (max - min), min, steps->max_level, q);
-    float best_error = squared_error(x, weight, q, best);
+    weights w = weigh(x);
+    float inverse = top / (max - min);
+    affine best = {1 / inverse, min};
+    quantise_levels(x, inverse, min, top, chosen);
+    float best_error = squared_error(x, &w, chosen, best);
     for (int k = 0; k <= steps->n_steps; k++) {
         affine trial;
-        float inverse = (steps->first + 0.1f * (float)k + top) / (max - min);
-        quantise_levels(x, inverse, min, steps->max_level, q);
-        if (!fit_affine(x, weight, q, &trial)) continue;
-        float error = squared_error(x, weight, q, trial);
+        inverse = (steps->first + 0.1f * (float)k + top) / (max - min);
+        quantise_levels(x, inverse, min, top, levels);
+        if (!fit_affine(x, &w, levels, &trial)) continue;
+        float error = squared_error(x, &w, levels, trial);
         if (error < best_error) {
             best_error = error;
             best = trial;
+            memcpy(chosen, levels, sizeof chosen);
         }
     }
+    for (int l = 0; l < SUB; l++) q[l] = (uint8_t)chosen[l];
     return best;
 }
 
@@ -169,7 +191,7 @@ static void encode_super(const float *src, const ladder *steps, uint8_t *block, 
     uint8_t scale[N_SUB], min[N_SUB];
     float max_scale = 0, max_min = 0;
     for (int s = 0; s < N_SUB; s++) {
-        fit[s] = search_affine(src + s * SUB, steps);
+        fit[s] = search_affine(src + s * SUB, steps, q + s * SUB);
         max_scale = fmaxf(max_scale, fit[s].scale);
         max_min = fmaxf(max_min, -fit[s].min);
     }
@@ -185,9 +207,10 @@ static void encode_super(const float *src, const ladder *steps, uint8_t *block, 
     float d = load_f16(block), dmin = load_f16(block + 2);
     for (int s = 0; s < N_SUB; s++) { /* levels again, with the scales as they are stored */
         float ds = d * (float)scale[s], dm = dmin * (float)min[s];
+        if (!(ds > 0)) continue; /* keeps the search's levels */
         for (int l = 0; l < SUB; l++) {
             float x = src[s * SUB + l];
-            q[s * SUB + l] = ds > 0 ? (uint8_t)nearest((x + dm) / ds, 0, steps->max_level) : 0;
+            q[s * SUB + l] = (uint8_t)nearest((x + dm) / ds, 0, steps->max_level);
         }
     }
 }
@@ -243,37 +266,47 @@ void decode_q6_k(const uint8_t *src, uint64_t n_blocks, float *dst) {
     }
 }
 
-/* Levels for one trial scale, and the sums of the weighted least squares with weights x^2. */
-static void levels_q6(const float *x, float inverse, int8_t *level, float *wlx, float *wll) {
-    *wlx = *wll = 0;
+/* A sub-block: its values, and their weights x^2 alone and times x. */
+typedef struct sub_block6 {
+    const float *x;
+    float w[SUB6], wx[SUB6];
+} sub_block6;
+
+/* Levels for one trial scale, and the sums of the weighted least squares. */
+static void levels_q6(const sub_block6 *b, float inverse, float *level, float *wlx, float *wll) {
+    float sum_lx = 0, sum_ll = 0;
+    for (int i = 0; i < SUB6; i++) level[i] = round_within(inverse * b->x[i], -32, 31);
     for (int i = 0; i < SUB6; i++) {
-        int l = nearest(inverse * x[i], -32, 31);
-        float w = x[i] * x[i];
-        level[i] = (int8_t)l;
-        *wlx += w * x[i] * (float)l;
-        *wll += w * (float)l * (float)l;
+        sum_lx += b->wx[i] * level[i];
+        sum_ll += b->w[i] * level[i] * level[i];
     }
+    *wlx = sum_lx;
+    *wll = sum_ll;
 }
 
 /* Scale of one sub-block, and the levels (-32..31) that go with it. */
 static float search_q6(const float *x, int8_t *level) {
-    float extreme = 0, wlx, wll;
-    int8_t trial[SUB6];
-    for (int i = 0; i < SUB6; i++)
+    float extreme = 0, wlx, wll, trial[SUB6], chosen[SUB6];
+    sub_block6 b = {.x = x};
+    for (int i = 0; i < SUB6; i++) {
+        b.w[i] = x[i] * x[i];
+        b.wx[i] = b.w[i] * x[i];
         if (fabsf(x[i]) > fabsf(extreme)) extreme = x[i];
+    }
     memset(level, -32, SUB6);
     if (fabsf(extreme) < 1e-15f) return 0;
-    levels_q6(x, -32.0f / extreme, level, &wlx, &wll);
+    levels_q6(&b, -32.0f / extreme, chosen, &wlx, &wll);
     float scale = wll != 0 ? wlx / wll : 0, best = scale * wlx;
     for (int is = -9; is <= 9; is++) {
         if (is == 0) continue;
-        levels_q6(x, -(32.0f + 0.1f * (float)is) / extreme, trial, &wlx, &wll);
+        levels_q6(&b, -(32.0f + 0.1f * (float)is) / extreme, trial, &wlx, &wll);
         if (wll > 0 && wlx * wlx > best * wll) {
-            memcpy(level, trial, SUB6);
+            memcpy(chosen, trial, sizeof chosen);
             scale = wlx / wll;
             best = scale * wlx;
         }
     }
+    for (int i = 0; i < SUB6; i++) level[i] = (int8_t)chosen[i];
     return scale;
 }
 
