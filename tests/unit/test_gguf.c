@@ -169,6 +169,37 @@ static void test_round_trip(void **state) {
     pd_gguf_close(NULL);
 }
 
+/* A file written from what another one holds is that file. */
+static void test_copied_values(void **state) {
+    (void)state;
+    const float values[5] = {1, 2, 3, 4, 5};
+    uint8_t blocks[54] = {0};
+    write_sample(in_folder("sample.gguf"), values, blocks);
+    pd_gguf *g, *copy;
+    pd_gguf_writer *w;
+    assert_int_equal(pd_gguf_open(in_folder("sample.gguf"), &g, NULL), PD_OK);
+    assert_int_equal(pd_gguf_part_count(g), 1);
+    assert_string_equal(pd_gguf_part_name(g, 0), "sample.gguf");
+    assert_int_equal(pd_gguf_writer_open(in_folder("copy.gguf"), &w, NULL), PD_OK);
+    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++)
+        pd_gguf_write_value(w, pd_gguf_value_at(g, i));
+    for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
+        const pd_tensor *t = pd_gguf_tensor_at(g, i);
+        pd_gguf_write_tensor(w, t->name, t->type, t->n_dims, t->ne);
+    }
+    pd_gguf_begin_data(w);
+    for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++)
+        pd_gguf_write_data(w, pd_gguf_tensor_at(g, i)->data, pd_gguf_tensor_at(g, i)->n_bytes);
+    assert_false(pd_gguf_writer_failed(w));
+    assert_int_equal(pd_gguf_writer_commit(w, NULL), PD_OK);
+    assert_int_equal(pd_gguf_open(in_folder("copy.gguf"), &copy, NULL), PD_OK);
+    const pd_mapping *a = pd_gguf_part_mapping(g, 0), *b = pd_gguf_part_mapping(copy, 0);
+    assert_int_equal(a->size, b->size);
+    assert_memory_equal(a->data, b->data, a->size);
+    pd_gguf_close(g);
+    pd_gguf_close(copy);
+}
+
 static void test_values(void **state) {
     (void)state;
     const float values[5] = {0};
@@ -534,6 +565,7 @@ static void test_golden_files_open(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_copied_values),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_number_kinds),
         cmocka_unit_test(test_writer_refuses),
