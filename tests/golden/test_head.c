@@ -41,43 +41,6 @@ typedef struct file_change {
     bool untied;       /* and output.weight, a copy of it in the old type */
 } file_change;
 
-static void copy_value(pd_gguf_writer *w, const pd_gguf *g, const pd_gguf_value *v) {
-    char key[128];
-    snprintf(key, sizeof key, "%.*s", (int)v->key.n, v->key.data);
-    uint32_t u = 0;
-    float f = 0;
-    bool b = false;
-    if (v->kind == PD_GGUF_STRING) {
-        pd_string s;
-        assert_true(pd_gguf_get_string(g, key, &s));
-        char *text = calloc(1, s.n + 1);
-        memcpy(text, s.data, s.n);
-        pd_gguf_write_string(w, key, text);
-        free(text);
-    } else if (v->kind == PD_GGUF_ARRAY && v->item_kind == PD_GGUF_STRING) {
-        pd_string *list = calloc(v->count, sizeof *list);
-        uint64_t cursor = 0;
-        for (uint64_t i = 0; i < v->count; i++) list[i] = pd_gguf_string_next(v, &cursor);
-        pd_gguf_write_strings(w, key, list, v->count);
-        free(list);
-    } else if (v->kind == PD_GGUF_ARRAY) {
-        void *copy = calloc(v->count, 4);
-        memcpy(copy, v->data, v->count * 4);
-        if (v->item_kind == PD_GGUF_F32) pd_gguf_write_f32s(w, key, copy, v->count);
-        if (v->item_kind == PD_GGUF_I32) pd_gguf_write_i32s(w, key, copy, v->count);
-        free(copy);
-    } else if (v->kind == PD_GGUF_BOOL) {
-        assert_true(pd_gguf_get_bool(g, key, &b));
-        pd_gguf_write_bool(w, key, b);
-    } else if (v->kind == PD_GGUF_F32) {
-        assert_true(pd_gguf_get_f32(g, key, &f));
-        pd_gguf_write_f32(w, key, f);
-    } else {
-        assert_true(pd_gguf_get_u32(g, key, &u));
-        pd_gguf_write_u32(w, key, u);
-    }
-}
-
 static bool is_embedding(const pd_tensor *t) {
     return !strcmp(t->name, "token_embd.weight");
 }
@@ -100,7 +63,8 @@ static void change_file(const char *from, const char *to, file_change change) {
     must(pd_gguf_open(from, &g, &err), &err);
     must(pd_gguf_writer_open(to, &w, &err), &err);
     const pd_tensor *embd = pd_gguf_find_tensor(g, "token_embd.weight");
-    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) copy_value(w, g, pd_gguf_value_at(g, i));
+    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++)
+        pd_gguf_write_value(w, pd_gguf_value_at(g, i));
     for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
         const pd_tensor *t = pd_gguf_tensor_at(g, i);
         pd_gguf_write_tensor(w, t->name, is_embedding(t) ? change.embd_type : t->type, t->n_dims,
