@@ -27,8 +27,7 @@
 #define FOR_ALL        0xffffffffu
 #define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(EMBED_IMAGE))
 #define FOR_IMAGES     (FOR(RUN) | FOR(LOGITS) | FOR(EMBED_IMAGE))
-#define FOR_MODEL                                                                                  \
-    (FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
+#define FOR_MODEL      (FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
 #define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
 
@@ -92,7 +91,7 @@
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
       "list the devices and stop")                                                                 \
-    X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                     \
+    X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
       FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE),                                    \
       "CPU threads (default: one per processor)")                                                  \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
@@ -150,8 +149,8 @@
       "positions the model claims to handle (default: the preset's)")                              \
     X(TOKENIZER, FILE, "--tokenizer", NULL, NULL, 0, 0, NULL, "FILE", FOR(SYNTH),                  \
       "take the vocabulary from a tokenizer.json (default: a made-up one)")                        \
-    X(EMBEDDING, CHOICE, "--embedding", "--token-embedding-type", NULL, 0, 0, NULL, CLI_TYPE_NAMES, \
-      FOR(QUANTIZE),                                                                               \
+    X(EMBEDDING, CHOICE, "--embedding", "--token-embedding-type", NULL, 0, 0, NULL,                \
+      CLI_TYPE_NAMES, FOR(QUANTIZE),                                                               \
       "stored type of the embedding and the output matrix (default: q6_k, or q8_0 where rows are " \
       "no multiples of 256 or TYPE is q8_0, or TYPE if that is f32, f16 or bf16)")                 \
     X(PURE, FLAG, "--pure", NULL, NULL, 0, 0, NULL, NULL, FOR(QUANTIZE),                           \
@@ -161,7 +160,7 @@
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE), "print JSON")                                   \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE), "print JSON")                     \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
     X(LOG_FILE, FILE, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,         \
