@@ -30,7 +30,7 @@ static pd_status open_json(const char *path, pd_gguf **out, pd_error *err) {
     snprintf(temp, sizeof temp, "/tmp/peridot-bench-%ld.gguf", (long)getpid());
     pd_status status = pd_gguf_writer_open(temp, &w, err);
     if (status == PD_OK) {
-        pd_hf_tokenizer_write(&t, w);
+        pd_hf_tokenizer_write(&t, PD_TOKEN_END_OF_TURN, w);
         pd_gguf_begin_data(w);
         status = pd_gguf_writer_commit(w, err);
         if (status == PD_OK) status = pd_gguf_open(temp, out, err);

@@ -20,6 +20,7 @@ pd_status cli_detokenize(const cli_options *o, pd_error *err);
 pd_status cli_logits(const cli_options *o, pd_error *err);
 pd_status cli_embed_image(const cli_options *o, pd_error *err);
 pd_status cli_synth(const cli_options *o, pd_error *err);
+pd_status cli_convert(const cli_options *o, pd_error *err);
 pd_status cli_quantize(const cli_options *o, pd_error *err);
 pd_status cli_verify(const cli_options *o, pd_error *err);
 

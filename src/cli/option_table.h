@@ -15,6 +15,8 @@
     X(VERIFY, "verify", 1, "FILE.gguf", "read every value of a GGUF file and say what is wrong")   \
     X(QUANTIZE, "quantize", 4, "IN.gguf OUT.gguf TYPE [THREADS]",                                  \
       "write a model with its matrices in another type")                                           \
+    X(CONVERT, "convert", 1, "DIR -o OUT.gguf",                                                    \
+      "turn a checkpoint with safetensors files into GGUF files")                                  \
     X(TOKENIZE, "tokenize", 0, "-m MODEL.gguf -p TEXT", "turn text into token ids")                \
     X(DETOKENIZE, "detokenize", 0, "-m MODEL.gguf --tokens IDS", "turn token ids into text")       \
     X(LOGITS, "logits", 0, "-m MODEL.gguf --tokens IDS -o OUT.f32",                                \
@@ -92,7 +94,7 @@
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
-      FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE),                                    \
+      FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                     \
       "CPU threads (default: one per processor)")                                                  \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_COMPUTE, "use no more device memory than this (default: what the device has)")    \
@@ -125,15 +127,25 @@
     X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
       "format of the results")                                                                     \
     X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE",                                    \
-      FOR(LOGITS) | FOR(SYNTH) | FOR(EMBED_IMAGE),                                                 \
+      FOR(LOGITS) | FOR(SYNTH) | FOR(CONVERT) | FOR(EMBED_IMAGE),                                  \
       "file to write; it appears when complete or not at all")                                     \
     X(PLAN, FLAG, "--plan", NULL, NULL, 0, 0, NULL, NULL, FOR(INSPECT),                            \
       "print the operations of a prompt step and of a generation step, or of an image")            \
     X(PRESET, CHOICE, "--preset", NULL, NULL, 0, 0, "tiny", "tiny|270m|1b|4b|12b|27b", FOR(SYNTH), \
       "shape of the model")                                                                        \
+    X(SYNTH_HF, FLAG, "--hf", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                            \
+      "a checkpoint folder for convert instead: safetensors in bf16, config.json, tokenizer.json") \
     X(SYNTH_MMPROJ, FLAG, "--mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                    \
       "the preset's image encoder instead of its text model")                                      \
-    X(TYPE, CHOICE, "--type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH),                  \
+    X(CONVERT_MMPROJ, FILE, "--mmproj", NULL, NULL, 0, 0, NULL, "FILE", FOR(CONVERT),              \
+      "where the image encoder goes (default: mmproj-NAME beside the model)")                      \
+    X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(CONVERT),                  \
+      "leave the image encoder out")                                                               \
+    X(MMPROJ_TYPE, CHOICE, "--mmproj-type", NULL, NULL, 0, 0, "f16", "f16|bf16|f32|q8_0",          \
+      FOR(CONVERT), "stored type of the image encoder's matrices")                                 \
+    X(LORA, FILE, "--lora", NULL, NULL, 0, 0, NULL, "DIR", FOR(CONVERT),                           \
+      "merge this adapter in: adapter_model.safetensors and adapter_config.json")                  \
+    X(TYPE, CHOICE, "--type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH) | FOR(CONVERT),   \
       "stored type of the layers' matrices (default: q4_0; with --mmproj f16)")                    \
     X(EMBD_TYPE, CHOICE, "--embd-type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH),        \
       "stored type of the embedding (default: as llama.cpp's quantiser chooses it)")               \
@@ -150,7 +162,7 @@
     X(TOKENIZER, FILE, "--tokenizer", NULL, NULL, 0, 0, NULL, "FILE", FOR(SYNTH),                  \
       "take the vocabulary from a tokenizer.json (default: a made-up one)")                        \
     X(EMBEDDING, CHOICE, "--embedding", "--token-embedding-type", NULL, 0, 0, NULL,                \
-      CLI_TYPE_NAMES, FOR(QUANTIZE),                                                               \
+      CLI_TYPE_NAMES, FOR(QUANTIZE) | FOR(CONVERT),                                                \
       "stored type of the embedding and the output matrix (default: q6_k, or q8_0 where rows are " \
       "no multiples of 256 or TYPE is q8_0, or TYPE if that is f32, f16 or bf16)")                 \
     X(PURE, FLAG, "--pure", NULL, NULL, 0, 0, NULL, NULL, FOR(QUANTIZE),                           \

@@ -101,6 +101,7 @@ static void print_summary(const synth_job *job) {
 pd_status cli_synth(const cli_options *o, pd_error *err) {
     synth_job job = {0};
     cli_interrupt_install();
+    if (cli_given(o, OPT_SYNTH_HF)) return synth_hf(o, err);
     pd_status status = prepare(o, &job, err);
     if (status == PD_OK) status = cli_check_disk(job.path, job.total_bytes, err);
     if (status == PD_OK) status = write_file(&job, err);

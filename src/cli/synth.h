@@ -72,9 +72,28 @@ typedef struct synth_vision {
     pd_type type;
 } synth_vision;
 
+/* The encoder that a preset's model has; false: it has none. */
+bool synth_vision_of(const synth_shape *text, synth_vision *out);
 pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *err);
 pd_status synth_vision_list(const synth_vision *v, synth_list *out, pd_error *err);
 void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w);
+
+/* ---- synth_hf.c, synth_hf_text.c: a checkpoint in Hugging Face's layout ----------------------- */
+
+/* `synth --hf`: a folder with config.json, safetensors files and the tokenizer's files. */
+pd_status synth_hf(const cli_options *o, pd_error *err);
+
+typedef struct synth_hf_model {
+    const char *folder;
+    synth_text text;
+    synth_vision vision;
+    bool has_vision; /* and then config.json is nested and names only what is no default */
+    uint32_t n_rows; /* of the embedding */
+    pd_arena arena;
+} synth_hf_model;
+
+/* config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json. */
+pd_status synth_hf_write_texts(synth_hf_model *m, pd_error *err);
 
 /* ---- synth_vocab.c --------------------------------------------------------------------------- */
 

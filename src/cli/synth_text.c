@@ -97,7 +97,7 @@ void synth_text_write_values(const synth_text *t, pd_gguf_writer *w) {
         pd_gguf_write_string(w, "gemma3.rope.scaling.type", "linear");
         pd_gguf_write_f32(w, "gemma3.rope.scaling.factor", s->rope_factor);
     }
-    pd_hf_tokenizer_write(&t->vocab, w);
+    pd_hf_tokenizer_write(&t->vocab, PD_TOKEN_END_OF_TURN, w);
     pd_gguf_write_string(w, "tokenizer.chat_template", chat_template);
 }
 

@@ -28,17 +28,20 @@ static pd_status refuse_text_options(const cli_options *o, pd_error *err) {
     return PD_OK;
 }
 
+bool synth_vision_of(const synth_shape *text, synth_vision *out) {
+    *out = strcmp(text->name, "tiny") == 0 ? tiny_tower : tower;
+    out->name = text->name;
+    out->n_embd_out = text->n_embd;
+    return strcmp(text->name, "270m") != 0 && strcmp(text->name, "1b") != 0;
+}
+
 pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *err) {
     const synth_shape *text = synth_preset(o);
-    bool tiny = strcmp(text->name, "tiny") == 0;
     PD_TRY(refuse_text_options(o, err));
-    if (strcmp(text->name, "270m") == 0 || strcmp(text->name, "1b") == 0)
+    if (!synth_vision_of(text, out))
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "--preset %s has no image encoder; 4b, 12b, 27b and tiny have one",
                         text->name);
-    *out = tiny ? tiny_tower : tower;
-    out->name = text->name;
-    out->n_embd_out = text->n_embd;
     if (cli_given(o, OPT_TYPE)) out->type = pd_type_find(cli_text(o, OPT_TYPE))->type;
     if (cli_given(o, OPT_LAYERS)) out->n_layers = cli_u32(o, OPT_LAYERS);
     if (out->n_layers <= PD_MAX_VISION_LAYERS) return PD_OK;

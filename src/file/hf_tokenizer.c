@@ -53,8 +53,7 @@ static pd_status read_vocab(const cJSON *vocab, pd_hf_tokenizer *t, pd_error *er
     return PD_OK;
 }
 
-/* U+2581 to spaces, in place. */
-static void write_spaces(pd_string *s) {
+void pd_hf_tokenizer_write_spaces(pd_string *s) {
     char *text = (char *)(uintptr_t)s->data; /* our own copy */
     uint64_t n = 0;
     for (uint64_t i = 0; i < s->n;) {
@@ -74,7 +73,7 @@ static void mark_added(pd_hf_tokenizer *t, const cJSON *item) {
                    (s->n > 7 && memcmp(s->data, "<unused", 7) == 0);
     t->types[i] = control ? TYPE_CONTROL : TYPE_USER;
     t->scores[i] = -1000;
-    if (!control) write_spaces(s);
+    if (!control) pd_hf_tokenizer_write_spaces(s);
 }
 
 static pd_status convert(const cJSON *root, const char *path, pd_hf_tokenizer *t, pd_error *err) {
@@ -155,14 +154,14 @@ pd_status pd_hf_tokenizer_resize(pd_hf_tokenizer *t, uint32_t n, pd_error *err) 
     return n > old.n ? pad(t, &old, err) : PD_OK;
 }
 
-void pd_hf_tokenizer_write(const pd_hf_tokenizer *t, pd_gguf_writer *w) {
+void pd_hf_tokenizer_write(const pd_hf_tokenizer *t, uint32_t eos, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "tokenizer.ggml.model", "llama");
     pd_gguf_write_string(w, "tokenizer.ggml.pre", "default");
     pd_gguf_write_strings(w, "tokenizer.ggml.tokens", t->tokens, t->n);
     pd_gguf_write_f32s(w, "tokenizer.ggml.scores", t->scores, t->n);
     pd_gguf_write_i32s(w, "tokenizer.ggml.token_type", t->types, t->n);
     pd_gguf_write_u32(w, "tokenizer.ggml.bos_token_id", PD_TOKEN_BOS);
-    pd_gguf_write_u32(w, "tokenizer.ggml.eos_token_id", PD_TOKEN_END_OF_TURN);
+    pd_gguf_write_u32(w, "tokenizer.ggml.eos_token_id", eos);
     pd_gguf_write_u32(w, "tokenizer.ggml.unknown_token_id", PD_TOKEN_UNK);
     pd_gguf_write_u32(w, "tokenizer.ggml.padding_token_id", PD_TOKEN_PAD);
     pd_gguf_write_bool(w, "tokenizer.ggml.add_bos_token", true);

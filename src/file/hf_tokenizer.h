@@ -1,4 +1,4 @@
-/* A Hugging Face tokenizer.json as the token list of a GGUF.
+/* A Hugging Face tokenizer.json, or a SentencePiece tokenizer.model, as the token list of a GGUF.
  *
  * The three arrays are what converters write under tokenizer.ggml.{tokens,scores,token_type} for
  * Gemma 3:
@@ -32,6 +32,8 @@ typedef struct pd_hf_tokenizer {
  * (JSON of another kind than a BPE tokenizer), MEMORY_HOST. The file is 33 MB and parsing takes
  * some ten times that much memory for its time. */
 pd_status pd_hf_tokenizer_read(const char *path, pd_hf_tokenizer *out, pd_error *err);
+/* The same from a tokenizer.model (sp_model.c), with the scores that it holds. */
+pd_status pd_sp_model_read(const char *path, pd_hf_tokenizer *out, pd_error *err);
 void pd_hf_tokenizer_free(pd_hf_tokenizer *t);
 
 /* Makes the list n tokens long. Longer: padding is added, id 262144 being <image_soft_token>.
@@ -42,6 +44,9 @@ pd_status pd_hf_tokenizer_resize(pd_hf_tokenizer *t, uint32_t n, pd_error *err);
 
 /* Writes the list and the keys around it: tokenizer.ggml.model, pre, tokens, scores, token_type,
  * {bos,eos,unknown,padding}_token_id, add_bos_token, add_eos_token, add_space_prefix. */
-void pd_hf_tokenizer_write(const pd_hf_tokenizer *t, pd_gguf_writer *w);
+void pd_hf_tokenizer_write(const pd_hf_tokenizer *t, uint32_t eos, pd_gguf_writer *w);
+
+/* U+2581 to spaces, in place, as runs of spaces are written. `s` must be t's own. */
+void pd_hf_tokenizer_write_spaces(pd_string *s);
 
 #endif

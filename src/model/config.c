@@ -211,7 +211,7 @@ static void derive_names(const pd_gguf *g, pd_config *c) {
     pd_key_name(g, c->name, sizeof c->name);
 }
 
-static void derive_scales(pd_config *c) {
+void pd_config_derive_scales(pd_config *c) {
     double per_head = (double)c->n_embd / c->n_heads;
     c->embd_scale = (float)sqrt((double)c->n_embd);
     c->attn_scale = (float)(1 / sqrt(c->n_layers == LAYERS_27B ? per_head : (double)c->head_dim));
@@ -225,7 +225,7 @@ pd_status pd_config_read(const pd_gguf *g, pd_config *out, pd_error *err) {
     PD_TRY(read_rope(g, out, err));
     PD_TRY(read_window(g, out, err));
     PD_TRY(read_vocab(g, out, err));
-    derive_scales(out);
+    pd_config_derive_scales(out);
     derive_names(g, out);
     return PD_OK;
 }

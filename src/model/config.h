@@ -32,4 +32,7 @@ typedef struct pd_config {
  * sentence names the key, what was expected and what was found). */
 pd_status pd_config_read(const pd_gguf *g, pd_config *out, pd_error *err);
 
+/* embd_scale and attn_scale from the shape, by the rules above: no key holds them. */
+void pd_config_derive_scales(pd_config *c);
+
 #endif
