@@ -68,7 +68,7 @@ static inline pd_gguf *gguf_of_tokens(const pd_hf_tokenizer *t) {
     temp_path(path, "vocab.gguf");
     if (pd_gguf_writer_open(path, &w, &err) != PD_OK) fail_msg("%s", err.message);
     pd_gguf_write_string(w, "general.architecture", "gemma3");
-    pd_hf_tokenizer_write(t, w);
+    pd_hf_tokenizer_write(t, PD_TOKEN_END_OF_TURN, w);
     pd_gguf_begin_data(w);
     if (pd_gguf_writer_commit(w, &err) != PD_OK) fail_msg("%s", err.message);
     pd_gguf *g = open_gguf(path);
