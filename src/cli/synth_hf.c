@@ -60,10 +60,7 @@ static pd_status read_model(const cli_options *o, synth_hf_model *m, pd_error *e
     m->has_vision = synth_vision_of(&m->text.shape, &m->vision);
     m->n_rows = m->text.shape.n_vocab;
     if (!m->has_vision) return PD_OK;
-    if (m->n_rows > REAL_TOKENS) {
-        PD_TRY(pd_hf_tokenizer_resize(&m->text.vocab, REAL_TOKENS, err));
-        m->n_rows = REAL_TOKENS;
-    }
+    if (m->n_rows > REAL_TOKENS) m->n_rows = m->text.vocab.n = REAL_TOKENS; /* without padding */
     m->n_rows += SPARE_ROWS;
     return PD_OK;
 }
