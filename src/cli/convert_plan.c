@@ -114,9 +114,13 @@ static pd_status choose_type(const convert_job *job, const convert_file *file,
 static pd_status plan_tensor(convert_job *job, convert_file *file, uint32_t i, pd_error *err) {
     convert_tensor *t = &file->tensors[i];
     const pd_hf_weight *w = &file->weights.items[i];
-    if (!t->from)
-        return PD_RAISE(err, PD_ERR_MODEL, "the checkpoint has no tensor \"%s\" (%s)", w->hf_name,
-                        w->name);
+    if (!t->from) {
+        pd_status status = PD_RAISE(err, PD_ERR_MODEL, "the checkpoint has no tensor \"%s\" (%s)",
+                                    w->hf_name, w->name);
+        return file == &job->vision
+                   ? pd_error_hint(err, status, "--no-mmproj converts the text model alone")
+                   : status;
+    }
     PD_TRY(check_shape(w, t->from, err));
     PD_TRY(choose_type(job, file, w, &t->type, err));
     if (job->lora) PD_TRY(convert_lora_find(job->lora, w, &t->delta, err));

@@ -146,7 +146,7 @@
     X(LORA, FILE, "--lora", NULL, NULL, 0, 0, NULL, "DIR", FOR(CONVERT),                           \
       "merge this adapter in: adapter_model.safetensors and adapter_config.json")                  \
     X(TYPE, CHOICE, "--type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH) | FOR(CONVERT),   \
-      "stored type of the layers' matrices (default: q4_0; with --mmproj f16)")                    \
+      "stored type of the layers' matrices (default: q4_0; of synth --mmproj f16)")                \
     X(EMBD_TYPE, CHOICE, "--embd-type", NULL, NULL, 0, 0, NULL, CLI_TYPE_NAMES, FOR(SYNTH),        \
       "stored type of the embedding (default: as llama.cpp's quantiser chooses it)")               \
     X(QAT, FLAG, "--qat", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                                \

@@ -55,6 +55,22 @@ static pd_status raise_memory(pd_error *err) {
     return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a checkpoint's directory");
 }
 
+/* Names go into messages, and from there to terminals. */
+static bool is_printable(const char *s) {
+    size_t left = strlen(s);
+    while (left > 0) {
+        size_t n = pd_utf8_length((const uint8_t *)s, left);
+        if (n == 0 || (n == 1 && ((uint8_t)*s < 0x20 || *s == 0x7f))) return false;
+        s += n;
+        left -= n;
+    }
+    return true;
+}
+
+static pd_status raise_name(const char *file, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" holds a name that is not printable text", file);
+}
+
 /* ---- one entry of a header ------------------------------------------------------------------ */
 
 /* A whole number below 2^53, which a double holds exactly. */
@@ -68,7 +84,7 @@ static bool get_whole(const cJSON *item, uint64_t *out) {
 static pd_status read_dtype(const cJSON *entry, const part *p, pd_safetensor *t, uint32_t *bits,
                             pd_error *err) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(entry, "dtype");
-    if (!cJSON_IsString(item))
+    if (!cJSON_IsString(item) || !is_printable(item->valuestring))
         return PD_RAISE(err, PD_ERR_FORMAT, "\"%s\": the tensor \"%.80s\" has no dtype", p->label,
                         t->name);
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
@@ -136,6 +152,7 @@ static pd_status add_entry(pd_safetensors *s, uint32_t i_part, uint64_t data_at,
                            pd_error *err) {
     const part *p = &s->parts[i_part];
     uint32_t bits = 0;
+    if (!is_printable(entry->string)) return raise_name(p->label, err);
     if (s->n_tensors == s->room) {
         uint32_t room = s->room ? 2 * s->room : 1024;
         pd_safetensor *more = room > MAX_TENSORS ? NULL : pd_alloc(room, sizeof *more);
@@ -261,13 +278,14 @@ static bool part_is_open(const pd_safetensors *s, const char *label) {
 /* A file's name out of an index must stay in the index's folder. */
 static bool is_plain_name(const cJSON *item) {
     const char *name = cJSON_IsString(item) ? item->valuestring : "";
-    return name[0] != '\0' && name[0] != '.' && !strpbrk(name, "/\\:");
+    return name[0] != '\0' && name[0] != '.' && !strpbrk(name, "/\\:") && is_printable(name);
 }
 
 static pd_status open_listed(pd_safetensors *s, const char *index, const cJSON *map,
                              pd_error *err) {
     size_t folder = pd_path_name_at(index);
     for (const cJSON *item = map->child; item; item = item->next) {
+        if (!is_printable(item->string)) return raise_name(index, err);
         if (!is_plain_name(item))
             return PD_RAISE(err, PD_ERR_FORMAT,
                             "\"%s\" names no file beside it for the tensor \"%.80s\"", index,

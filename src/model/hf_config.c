@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/keys.h"
 
 enum {
     MAX_FILE = 1 << 24,
@@ -34,6 +35,13 @@ enum {
 static const cJSON *field(const cJSON *object, const char *name) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsNull(item) ? NULL : item;
+}
+
+/* A text field made fit for messages; `absent` where there is none. */
+static const char *printable(const cJSON *item, const char *absent, char out[40]) {
+    if (!cJSON_IsString(item)) return absent;
+    pd_key_printable((pd_string){item->valuestring, strlen(item->valuestring)}, out, 40);
+    return out;
 }
 
 /* A whole number in [min, max]; `absent` where there is none. */
@@ -70,9 +78,10 @@ static pd_status expect_text(const cJSON *object, const char *name, const char *
                              pd_error *err) {
     const cJSON *item = field(object, name);
     if (!item || (cJSON_IsString(item) && strcmp(item->valuestring, expected) == 0)) return PD_OK;
+    char found[40];
     return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                    "%s in config.json is \"%.40s\", Peridot handles \"%s\" here", name,
-                    cJSON_IsString(item) ? item->valuestring : "no text", expected);
+                    "%s in config.json is \"%s\", Peridot handles \"%s\" here", name,
+                    printable(item, "no text", found), expected);
 }
 
 static pd_status expect_unset(const cJSON *object, const char *name, pd_error *err) {
@@ -121,13 +130,14 @@ static pd_status read_one_rope(const cJSON *o, float absent, float *base, float 
                                pd_error *err) {
     const cJSON *type = field(o, "rope_type");
     if (!type) type = field(o, "type");
-    const char *name = cJSON_IsString(type) ? type->valuestring : "default";
+    char found[40];
+    const char *name = printable(type, "default", found);
     PD_TRY(get_float(o, "rope_theta", 1, 1e12, absent, base, err));
     *factor = 1;
     if (strcmp(name, "default") == 0) return PD_OK;
     if (strcmp(name, "linear") == 0) return get_float(o, "factor", 1e-3, 1e6, 1, factor, err);
     return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                    "rope_type in config.json is \"%.40s\", Peridot handles \"linear\" and "
+                    "rope_type in config.json is \"%s\", Peridot handles \"linear\" and "
                     "\"default\"",
                     name);
 }
@@ -161,11 +171,12 @@ static pd_status read_rope(const cJSON *o, pd_hf_config *c, pd_error *err) {
 static pd_status read_layer_types(const cJSON *types, pd_config *c, pd_error *err) {
     uint32_t i = 0;
     for (const cJSON *item = types->child; item; item = item->next, i++) {
-        const char *name = cJSON_IsString(item) ? item->valuestring : "no text";
+        char found[40];
+        const char *name = printable(item, "no text", found);
         bool global = strcmp(name, "full_attention") == 0;
         if (!global && strcmp(name, "sliding_attention") != 0)
             return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                            "layer_types in config.json holds \"%.40s\", Peridot handles "
+                            "layer_types in config.json holds \"%s\", Peridot handles "
                             "\"full_attention\" and \"sliding_attention\"",
                             name);
         if (i < c->n_layers) c->layer_is_global[i] = global;
@@ -296,10 +307,11 @@ static pd_status read_json(const char *folder, const char *name, cJSON **out, pd
 
 static pd_status check_family(const cJSON *root, pd_error *err) {
     const cJSON *type = field(root, "model_type");
-    const char *name = cJSON_IsString(type) ? type->valuestring : "absent";
+    char found[40];
+    const char *name = printable(type, "absent", found);
     if (strcmp(name, "gemma3") == 0 || strcmp(name, "gemma3_text") == 0) return PD_OK;
     return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                    "model_type in config.json is \"%.40s\"; Peridot handles Gemma 3 (\"gemma3\", "
+                    "model_type in config.json is \"%s\"; Peridot handles Gemma 3 (\"gemma3\", "
                     "\"gemma3_text\")",
                     name);
 }

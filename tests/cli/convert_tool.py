@@ -274,6 +274,12 @@ def check_vocab(folder, meta):
         tokens[i] = piece
     types = [6 if re.fullmatch("<0x[0-9A-F]{2}>", t) else 1 for t in tokens]
     scores = [0.0 if i < 494 else 494.0 - i for i in range(len(tokens))]
+    config = json.load(open(os.path.join(folder, "config.json")))
+    n_vocab = config.get("text_config", config).get("vocab_size", len(tokens))
+    for i in range(len(tokens), n_vocab):
+        tokens.append("[PAD%d]" % i)
+        types.append(5)
+        scores.append(-1000.0)
     for added in root["added_tokens"]:
         i = added["id"]
         if i >= len(tokens):

@@ -41,6 +41,12 @@ ok "$PERIDOT" convert hf -o q4_0b.gguf --type q4_0 --no-mmproj
 ok python3 "$tool" check hf q4_0b.gguf Q4_0 Q8_0 # rows of 128 are too short for q6_k
 [ -e mmproj-q4_0b.gguf ] && fail "--no-mmproj wrote an image encoder"
 
+# quantize takes the same way from bf16 on
+ok "$PERIDOT" quantize bf16.gguf two-steps.gguf q4_0
+cmp -s q4_0b.gguf two-steps.gguf || fail "convert --type q4_0 is not bf16 and quantize q4_0"
+ok "$PERIDOT" verify q4_0b.gguf
+ok "$PERIDOT" verify mmproj-q4_0.gguf
+
 # ---- the files compute --------------------------------------------------------------------------
 logits f32.gguf f32.logits
 logits bf16.gguf bf16.logits
@@ -60,6 +66,22 @@ mv newF32/* named/hf
 ok "$PERIDOT" convert named/hf -o new.gguf --type f32 --mmproj-type f32
 cmp -s f32.gguf new.gguf || fail "newer names and fields, F32: another text file"
 cmp -s mmproj-f32.gguf mmproj-new.gguf || fail "newer names, F32: another image encoder"
+mkdir untied # the output matrix is the same, but stands by itself
+cp named/hf/* untied
+sed -i 's/^{/{"tie_word_embeddings": false, /' untied/config.json
+ok "$PERIDOT" convert untied -o untied.gguf --type f32 --no-mmproj
+logits untied.gguf untied.logits
+cmp -s f32.logits untied.logits || fail "lm_head.weight gave other logits than the embedding"
+[ "$(wc -c <untied.gguf)" -gt $(($(wc -c <f32.gguf) + 4 * 128 * 1024)) ] ||
+  fail "lm_head.weight is not in the file"
+cp -r hf padded # as tools save it that write every field: padding rows stay, as unused tokens
+sed -i 's/"text_config": {/"text_config": {"vocab_size": 1088, /' padded/config.json
+ok "$PERIDOT" convert padded -o padded.gguf --type bf16 --no-mmproj
+ok python3 "$tool" check padded padded.gguf BF16 BF16
+sed -i 's/"vocab_size": 1088/"vocab_size": 1089/' padded/config.json
+refused "is [1088, 128], expected [1089, 128]" "$PERIDOT" convert padded -o x.gguf
+sed -i 's/"vocab_size": 1089/"vocab_size": 1000/' padded/config.json
+refused "the tokenizer has 1024 tokens" "$PERIDOT" convert padded -o x.gguf
 ok "$PERIDOT" convert newF16 -o newF16.gguf --type q8_0 --no-mmproj
 rm named/hf/tokenizer.json
 ok python3 "$tool" sp-model hf named/hf/tokenizer.model

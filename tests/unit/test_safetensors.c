@@ -151,6 +151,8 @@ static void lying_headers_are_refused(void **state) {
         {ENTRY("Q9", "[2]", "[0, 8]"), "unknown dtype \"Q9\"", 8, PD_ERR_UNSUPPORTED},
         {ENTRY("F32", "[2]", "[0, 8]"), "goes on for 4 bytes", 12, PD_ERR_FORMAT},
         {ENTRY("F32", "[2]", "[4, 12]"), "begins at byte 4", 12, PD_ERR_FORMAT},
+        {"{\"\\u001b[2J\": 3}", "not printable", 0, PD_ERR_FORMAT},
+        {"{\"\xff\": 3}", "not printable", 0, PD_ERR_FORMAT},
         {"{\"w\": 3}", "has no dtype", 0, PD_ERR_FORMAT},
         {"{\"w\": {\"shape\": [], \"data_offsets\": [0, 4]}}", "has no dtype", 4, PD_ERR_FORMAT},
         {"[]", "not a JSON object", 0, PD_ERR_FORMAT},
