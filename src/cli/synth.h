@@ -78,7 +78,8 @@ pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *e
 pd_status synth_vision_list(const synth_vision *v, synth_list *out, pd_error *err);
 void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w);
 
-/* ---- synth_hf.c, synth_hf_text.c: a checkpoint in Hugging Face's layout ----------------------- */
+/* ---- synth_hf.c, synth_hf_text.c: a checkpoint in Hugging Face's layout -----------------------
+ */
 
 /* `synth --hf`: a folder with config.json, safetensors files and the tokenizer's files. */
 pd_status synth_hf(const cli_options *o, pd_error *err);
