@@ -254,8 +254,8 @@ typedef struct pd_load_stats {
 /* Opens a Gemma 3 GGUF (for split files: the first part) and places its weights on a device, those
  * of its image encoder too. Errors: IO, FORMAT, UNSUPPORTED (another architecture or type, a head
  * whose rows the wanted type cannot hold), MODEL (tensor missing or of the wrong shape, an image
- * encoder for another model), NO_DEVICE, MEMORY_DEVICE (says how
- * much is missing), MEMORY_HOST, CANCELLED. */
+ * encoder for another model), NO_DEVICE, MEMORY_DEVICE (says how much is missing), MEMORY_HOST,
+ * CANCELLED. */
 pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out, pd_error *err);
 void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
 

@@ -62,7 +62,8 @@ static inline uint32_t pd_mul_high(uint32_t a, uint32_t b) {
 #define PD_DRAW_MAX_K 256 /* candidates that a device draws from */
 #define PD_DRAW_NO_ID 0xffffffffu
 
-/* Ids that may be drawn: those below END but for the image markers, MARKER and the one behind it. */
+/* Ids that may be drawn: those below END but for the image markers, MARKER and the one behind it.
+ */
 #define PD_DRAW_END    262144u
 #define PD_DRAW_MARKER 255999u
 

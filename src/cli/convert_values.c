@@ -9,8 +9,7 @@
 
 enum {
     QUANTIZATION_VERSION = 2, /* ggml's GGML_QNT_VERSION: the layouts of quant.c */
-    ASSUMED_PATTERN = 6,      /* of global layers, where no key says it */
-    ASSUMED_POOL = 4
+    ASSUMED_PATTERN = 6       /* of global layers, where no key says it */
 };
 
 static void write_general(const convert_job *job, const convert_file *file,
@@ -70,21 +69,6 @@ void convert_write_text_values(const convert_job *job, pd_gguf_writer *w) {
 }
 
 void convert_write_vision_values(const convert_job *job, pd_gguf_writer *w) {
-    const pd_vision_config *v = &job->config.vision;
     write_general(job, &job->vision, "clip", "mmproj", w);
-    pd_gguf_write_bool(w, "clip.has_vision_encoder", true);
-    pd_gguf_write_string(w, "clip.projector_type", "gemma3");
-    pd_gguf_write_bool(w, "clip.use_gelu", true);
-    pd_gguf_write_u32(w, "clip.vision.image_size", v->image_size);
-    pd_gguf_write_u32(w, "clip.vision.patch_size", v->patch_size);
-    pd_gguf_write_u32(w, "clip.vision.embedding_length", v->n_embd);
-    pd_gguf_write_u32(w, "clip.vision.feed_forward_length", v->n_ff);
-    pd_gguf_write_u32(w, "clip.vision.block_count", v->n_layers);
-    pd_gguf_write_u32(w, "clip.vision.projection_dim", v->n_embd_out);
-    pd_gguf_write_u32(w, "clip.vision.attention.head_count", v->n_heads);
-    pd_gguf_write_f32(w, "clip.vision.attention.layer_norm_epsilon", v->norm_eps);
-    pd_gguf_write_f32s(w, "clip.vision.image_mean", v->mean, PD_IMAGE_CHANNELS);
-    pd_gguf_write_f32s(w, "clip.vision.image_std", v->std, PD_IMAGE_CHANNELS);
-    if (v->pool != ASSUMED_POOL)
-        pd_gguf_write_u32(w, "clip.vision.projector.scale_factor", v->pool);
+    pd_vision_config_write(&job->config.vision, w);
 }

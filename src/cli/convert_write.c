@@ -10,9 +10,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdatomic.h>
 
 #include "cli/convert.h"
@@ -34,19 +32,6 @@ typedef struct pipeline {
 
 /* ---- one chunk ------------------------------------------------------------------------------ */
 
-/* Scales are f16: what is above its range has no place in any type but the two with the exponents
- * of f32. */
-static float limit_of(pd_type type) {
-    return type == PD_TYPE_F32 ? FLT_MAX : type == PD_TYPE_BF16 ? 0x1.fefffep127f : 0x1.ffdffep15f;
-}
-
-static bool all_fit(const float *x, uint64_t n, pd_type type) {
-    float limit = limit_of(type);
-    unsigned n_outside = 0;
-    for (uint64_t i = 0; i < n; i++) n_outside += !(fabsf(x[i]) <= limit);
-    return n_outside == 0;
-}
-
 static void convert_chunk(pipeline *p, uint32_t chunk) {
     const convert_tensor *t = p->next.tensor;
     const pd_hf_weight *w = t->weight;
@@ -58,7 +43,7 @@ static void convert_chunk(pipeline *p, uint32_t chunk) {
     if (t->delta) convert_lora_add(p->job->lora, first, n, x);
     if (w->role == PD_HF_NORM)
         for (uint64_t i = 0; i < n; i++) x[i] += 1;
-    if (!all_fit(x, n, t->type)) atomic_store(&p->bad, true);
+    if (!pass_fits(x, n, t->type)) atomic_store(&p->bad, true);
     uint8_t *into = p->buffers[p->number % 2];
     pd_encode(t->type, x, n, into + pd_type_row_bytes(pd_type_get((uint32_t)t->type), at));
 }

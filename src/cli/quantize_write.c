@@ -9,9 +9,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdatomic.h>
 
 #include "cli/quantize.h"
@@ -34,26 +32,13 @@ typedef struct pipeline {
 
 /* ---- one chunk ------------------------------------------------------------------------------ */
 
-/* The largest magnitude that does not become infinite. Scales are f16: what is above its range has
- * no place in any type but the two with the exponents of f32. */
-static float limit_of(pd_type type) {
-    return type == PD_TYPE_F32 ? FLT_MAX : type == PD_TYPE_BF16 ? 0x1.fefffep127f : 0x1.ffdffep15f;
-}
-
-static bool all_fit(const float *x, uint64_t n, pd_type type) {
-    float limit = limit_of(type);
-    unsigned n_outside = 0;
-    for (uint64_t i = 0; i < n; i++) n_outside += !(fabsf(x[i]) <= limit);
-    return n_outside == 0;
-}
-
 static void convert_chunk(pipeline *p, uint32_t chunk) {
     const quantize_tensor *t = p->next.tensor;
     float x[PASS_CHUNK];
     uint64_t at = (uint64_t)chunk * PASS_CHUNK;
     uint64_t n = p->next.n - at < PASS_CHUNK ? p->next.n - at : PASS_CHUNK;
     pd_decode(t->from->type, pass_bytes(t->from, p->next.first + at), n, x);
-    if (!all_fit(x, n, t->type)) {
+    if (!pass_fits(x, n, t->type)) {
         uint64_t first = p->next.first + at, known = atomic_load(&p->bad);
         while (first < known && !atomic_compare_exchange_weak(&p->bad, &known, first)) {
         }

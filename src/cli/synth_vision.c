@@ -17,6 +17,8 @@ static const synth_vision tiny_tower = {"", 224, 14, 2, 288, 432, 4, 0, PD_TYPE_
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
+enum { POOL = 4 }; /* patches on a side of what is averaged into a row */
+
 static pd_status refuse_text_options(const cli_options *o, pd_error *err) {
     static const cli_option_id of_text[] = {OPT_EMBD_TYPE, OPT_QAT, OPT_VOCAB, OPT_SYNTH_CTX,
                                             OPT_TOKENIZER};
@@ -52,7 +54,17 @@ pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *e
 /* ---- settings and tensors -------------------------------------------------------------------- */
 
 void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w) {
-    static const float half[PD_IMAGE_CHANNELS] = {0.5f, 0.5f, 0.5f};
+    const pd_vision_config config = {.image_size = v->image_size,
+                                     .patch_size = v->patch_size,
+                                     .n_embd = v->n_embd,
+                                     .n_ff = v->n_ff,
+                                     .n_heads = v->n_heads,
+                                     .n_layers = v->n_layers,
+                                     .pool = POOL,
+                                     .n_embd_out = v->n_embd_out,
+                                     .norm_eps = 1e-6f,
+                                     .mean = {0.5f, 0.5f, 0.5f},
+                                     .std = {0.5f, 0.5f, 0.5f}};
     char name[64];
     snprintf(name, sizeof name, "synthetic siglip for gemma 3 %s", v->name);
     pd_gguf_write_string(w, "general.architecture", "clip");
@@ -60,19 +72,7 @@ void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "general.name", name);
     pd_gguf_write_string(w, "general.description", "random weights, made by peridot synth");
     pd_gguf_write_u32(w, "general.file_type", pd_type_file_number(v->type));
-    pd_gguf_write_bool(w, "clip.has_vision_encoder", true);
-    pd_gguf_write_string(w, "clip.projector_type", "gemma3");
-    pd_gguf_write_bool(w, "clip.use_gelu", true);
-    pd_gguf_write_u32(w, "clip.vision.image_size", v->image_size);
-    pd_gguf_write_u32(w, "clip.vision.patch_size", v->patch_size);
-    pd_gguf_write_u32(w, "clip.vision.embedding_length", v->n_embd);
-    pd_gguf_write_u32(w, "clip.vision.feed_forward_length", v->n_ff);
-    pd_gguf_write_u32(w, "clip.vision.block_count", v->n_layers);
-    pd_gguf_write_u32(w, "clip.vision.projection_dim", v->n_embd_out);
-    pd_gguf_write_u32(w, "clip.vision.attention.head_count", v->n_heads);
-    pd_gguf_write_f32(w, "clip.vision.attention.layer_norm_epsilon", 1e-6f);
-    pd_gguf_write_f32s(w, "clip.vision.image_mean", half, PD_IMAGE_CHANNELS);
-    pd_gguf_write_f32s(w, "clip.vision.image_std", half, PD_IMAGE_CHANNELS);
+    pd_vision_config_write(&config, w);
 }
 
 static void add_linear(synth_list *l, const synth_vision *v, uint64_t rows, uint64_t cols,

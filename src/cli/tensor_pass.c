@@ -1,5 +1,21 @@
-/* Giving back the pages of a mapping behind a reader.  SPDX-License-Identifier: MIT */
+/* See tensor_pass.h.  SPDX-License-Identifier: MIT */
 #include "cli/tensor_pass.h"
+
+#include <float.h>
+#include <math.h>
+
+/* The largest magnitude that does not become infinite. Scales are f16: what is above its range has
+ * no place in any type but the two with the exponents of f32. */
+static float limit_of(pd_type type) {
+    return type == PD_TYPE_F32 ? FLT_MAX : type == PD_TYPE_BF16 ? 0x1.fefffep127f : 0x1.ffdffep15f;
+}
+
+bool pass_fits(const float *x, uint64_t n, pd_type type) {
+    float limit = limit_of(type);
+    unsigned n_outside = 0;
+    for (uint64_t i = 0; i < n; i++) n_outside += !(fabsf(x[i]) <= limit);
+    return n_outside == 0;
+}
 
 /* At least the page size of every system: whole pages only are given back, and the next call begins
  * where this one could not go on. */

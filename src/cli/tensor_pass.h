@@ -27,6 +27,9 @@ static inline uint32_t pass_chunks(uint64_t n_values) {
     return (uint32_t)((n_values + PASS_CHUNK - 1) / PASS_CHUNK);
 }
 
+/* Whether a type can hold the values: none is a NaN, and none becomes infinite in it. */
+bool pass_fits(const float *x, uint64_t n, pd_type type);
+
 /* Gives back what lies behind a reader that moves forward through one file. */
 typedef struct pass_trail {
     const pd_gguf *file;

@@ -221,7 +221,7 @@ static cached_rows *find_place(pd_vision *v, uint64_t hash) {
 pd_status pd_vision_pixels(const pd_vision *v, const pd_image *image, float *chw, pd_error *err) {
     pd_image resized = {0};
     PD_TRY(pd_image_resize(image, v->config.image_size, v->config.image_size, &resized, err));
-    pd_image_pack(&resized, chw);
+    pd_image_pack(&resized, v->config.mean, v->config.std, chw);
     pd_image_free(&resized);
     return PD_OK;
 }

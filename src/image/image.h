@@ -20,7 +20,8 @@
 pd_status pd_image_resize(const pd_image *in, uint32_t width, uint32_t height, pd_image *out,
                           pd_error *err);
 
-/* chw [3][height][width] = (pixel * (1 / 255) - 0.5) / 0.5, rounded as the reference rounds. */
-void pd_image_pack(const pd_image *in, float *chw);
+/* chw [3][height][width] = (pixel * (1 / 255) - mean) / std, per colour, rounded as the reference
+ * rounds. */
+void pd_image_pack(const pd_image *in, const float mean[3], const float std[3], float *chw);
 
 #endif

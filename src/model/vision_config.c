@@ -1,4 +1,4 @@
-/* Reads and checks the settings of an image encoder.
+/* Reads, checks and writes the settings of an image encoder.
  *
  * Keys: llama.cpp's clip-impl.h. The side of the averaged square has a key only in files that
  * differ from the released models; without it, it is 4. What the rest of Peridot relies on is
@@ -176,6 +176,23 @@ pd_status pd_vision_config_read(const pd_gguf *g, pd_vision_config *out, pd_erro
     PD_TRY(read_colours(g, VISION "image_std", 1e-3f, 1, 0.5f, out->std, err));
     pd_key_name(g, out->name, sizeof out->name);
     return PD_OK;
+}
+
+void pd_vision_config_write(const pd_vision_config *c, pd_gguf_writer *w) {
+    pd_gguf_write_bool(w, "clip.has_vision_encoder", true);
+    pd_gguf_write_string(w, "clip.projector_type", "gemma3");
+    pd_gguf_write_bool(w, "clip.use_gelu", true);
+    pd_gguf_write_u32(w, VISION "image_size", c->image_size);
+    pd_gguf_write_u32(w, VISION "patch_size", c->patch_size);
+    pd_gguf_write_u32(w, VISION "embedding_length", c->n_embd);
+    pd_gguf_write_u32(w, VISION "feed_forward_length", c->n_ff);
+    pd_gguf_write_u32(w, VISION "block_count", c->n_layers);
+    pd_gguf_write_u32(w, VISION "projection_dim", c->n_embd_out);
+    pd_gguf_write_u32(w, VISION "attention.head_count", c->n_heads);
+    pd_gguf_write_f32(w, VISION "attention.layer_norm_epsilon", c->norm_eps);
+    pd_gguf_write_f32s(w, VISION "image_mean", c->mean, PD_IMAGE_CHANNELS);
+    pd_gguf_write_f32s(w, VISION "image_std", c->std, PD_IMAGE_CHANNELS);
+    if (c->pool != DEFAULT_POOL) pd_gguf_write_u32(w, VISION "projector.scale_factor", c->pool);
 }
 
 pd_status pd_vision_check_text(const pd_vision_config *config, uint32_t text_n_embd,

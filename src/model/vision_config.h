@@ -37,6 +37,10 @@ typedef struct pd_vision_config {
  * sentence names the key, what was expected and what was found). */
 pd_status pd_vision_config_read(const pd_gguf *g, pd_vision_config *out, pd_error *err);
 
+/* Writes these settings as pd_vision_config_read finds them; the general.* keys are the caller's.
+ */
+void pd_vision_config_write(const pd_vision_config *config, pd_gguf_writer *w);
+
 /* Does this encoder belong to a text model of that width? Errors: MODEL, with both widths. */
 pd_status pd_vision_check_text(const pd_vision_config *config, uint32_t text_n_embd, pd_error *err);
 

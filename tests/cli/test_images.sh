@@ -39,6 +39,27 @@ grep -Eq '^16 rows of 128 values from 224x224 pixels in [0-9.]+ ms$' "$work/err"
 close_to "$work/a.f32" "$golden/image.embed.f32" 1e-5
 close_to "$work/p.f32" "$golden/image.pixels.f32" 1e-6
 # shellcheck disable=SC2086
+# An encoder whose file asks for another mean gets it: (x - 0.25) / 0.5 is (x - 0.5) / 0.5 + 0.5.
+if command -v python3 >/dev/null; then
+  python3 - "$mmproj" "$work/other.gguf" <<'EOF'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+key = b"clip.vision.image_mean"
+at = data.index(key) + len(key)
+assert struct.unpack_from("<IIQ3f", data, at) == (9, 6, 3, 0.5, 0.5, 0.5)
+data = data[: at + 16] + struct.pack("<3f", 0.25, 0.25, 0.25) + data[at + 28 :]
+open(sys.argv[2], "wb").write(data)
+EOF
+  expect_ok embed-image -m "$model" --mmproj "$work/other.gguf" --device cpu --image "$png" \
+    -o "$work/o.f32" --dump-pixels "$work/o.pixels"
+  python3 - "$work/p.f32" "$work/o.pixels" <<'EOF' || fail "the encoder's own mean was not used"
+import array, sys
+a, b = array.array("f"), array.array("f")
+a.frombytes(open(sys.argv[1], "rb").read())
+b.frombytes(open(sys.argv[2], "rb").read())
+sys.exit(not (len(a) == len(b) > 0 and all(abs(y - x - 0.5) < 1e-6 for x, y in zip(a, b))))
+EOF
+fi
 expect_ok $embed --pixels "$work/p.f32" -o "$work/b.f32" --dump-pixels "$work/q.f32"
 cmp -s "$work/a.f32" "$work/b.f32" || fail "embed-image: pixels that were dumped give other rows"
 cmp -s "$work/p.f32" "$work/q.f32" || fail "embed-image: pixels that were read come out as others"

@@ -459,6 +459,8 @@ static void test_resize_vectors(void **state) {
     assert_null(out.rgb);
 }
 
+static const float half[3] = {0.5f, 0.5f, 0.5f}; /* Gemma 3's mean and deviation */
+
 static void test_golden_pixels(void **state) {
     (void)state;
     pd_image image, square;
@@ -469,7 +471,7 @@ static void test_golden_pixels(void **state) {
     must(pd_image_read(GOLDEN "image.png", NULL, &image, &err), &err);
     must(pd_image_resize(&image, 224, 224, &square, &err), &err);
     float *chw = malloc(bytes);
-    pd_image_pack(&square, chw);
+    pd_image_pack(&square, half, half, chw);
     for (size_t i = 0; i < bytes / sizeof(float); i++)
         if (memcmp(chw + i, expected + i, sizeof(float)) != 0)
             fail_msg("pixel value %zu is %.9g, not %.9g", i, (double)chw[i], (double)expected[i]);
@@ -479,9 +481,11 @@ static void test_golden_pixels(void **state) {
     pd_image_free(&square);
 }
 
-/* Both ways of writing the formula, for every value, and the layout. */
+/* Both ways of writing the formula, for every value; the layout; statistics of each colour's own.
+ */
 static void test_pack(void **state) {
     (void)state;
+    const float mean[3] = {0, 0.25f, 0.5f}, std[3] = {1, 0.5f, 0.25f};
     uint8_t rgb[256 * 3];
     float chw[3 * 256];
     for (uint32_t i = 0; i < 256; i++) {
@@ -489,11 +493,17 @@ static void test_pack(void **state) {
         rgb[3 * i + 1] = (uint8_t)(255 - i);
         rgb[3 * i + 2] = 0;
     }
-    pd_image_pack(&(pd_image){64, 4, rgb}, chw);
+    pd_image_pack(&(pd_image){64, 4, rgb}, half, half, chw);
     for (int i = 0; i < 256; i++) {
         assert_true(chw[i] == (float)i / 127.5f - 1);
         assert_true(chw[256 + i] == (float)(255 - i) / 127.5f - 1);
         assert_true(chw[512 + i] == -1);
+    }
+    pd_image_pack(&(pd_image){64, 4, rgb}, mean, std, chw);
+    for (int i = 0; i < 256; i++) {
+        assert_true(chw[i] == (float)(i * (1.0 / 255.0)));
+        assert_true(chw[256 + i] == ((float)((255 - i) * (1.0 / 255.0)) - 0.25f) / 0.5f);
+        assert_true(chw[512 + i] == -2);
     }
 }
 

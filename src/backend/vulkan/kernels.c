@@ -249,17 +249,16 @@ pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attent
         a.n_splits = max_u32(1, min_u32(d->caps.is_software ? n_pages / 2 : n_pages, MAX_SPLITS));
     }
     a.merges = a.n_splits > 1 && d->caps.last_arrival;
-    uint32_t n_queries = a.tile_rows * a.heads, q_parts = 1;
-    if (n_queries >= 8 && n_queries % 2 == 0 && s->head_dim <= 256) q_parts = 2;
-    if (n_queries == 32) q_parts = 4;
-    uint32_t slots = 1;
-    /* fewer loads per multiplication; four parts of head_dim / 4 of the 128 invocations each */
-    if (d->caps.software_tiles && n_queries == 16 && s->head_dim <= 128) {
-        q_parts = 4;
+    uint32_t n_queries = a.tile_rows * a.heads, wg = n_queries > 16 ? 256 : 128;
+    uint32_t most_parts = wg / (s->head_dim / 4); /* each has all dimensions of V */
+    uint32_t q_parts = n_queries >= 8 && n_queries % 2 == 0 && most_parts >= 2 ? 2 : 1, slots = 1;
+    if (n_queries == 32 && most_parts >= 4) q_parts = 4;
+    if (d->caps.software_tiles && n_queries == 16 && most_parts >= 4) {
+        q_parts = 4; /* fewer loads per multiplication */
         slots = 2;
     }
-    a.desc = DESC("attention", 7, pd_args_attention, n_queries > 16 ? 256 : 128, s->head_dim,
-                  s->kv_f32, a.tile_rows, a.heads, q_parts, a.merges, s->y_format, slots);
+    a.desc = DESC("attention", 7, pd_args_attention, wg, s->head_dim, s->kv_f32, a.tile_rows,
+                  a.heads, q_parts, a.merges, s->y_format, slots);
     return a;
 }
 

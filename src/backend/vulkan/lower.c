@@ -2,7 +2,8 @@
  *
  * One function per operation. A dispatch names the ranges of the scratch buffer that it reads and
  * writes, from which record.c finds the barriers; weights never change, and the KV pages of a layer
- * are ordered by the query buffer between their store and their attention.
+ * are ordered by the query buffer between their store and their attention. Where layers share pages
+ * (images), a store comes behind the attention of the layer before by way of the residual stream.
  *
  * SPDX-License-Identifier: MIT
  */
