@@ -32,6 +32,10 @@ static uint64_t pixel_bytes(const pd_vision_info *v) {
     return 3ull * v->image_size * v->image_size * sizeof(float);
 }
 
+static uint64_t row_bytes(const pd_vision_info *v) {
+    return (uint64_t)v->n_tokens * v->n_embd_out * sizeof(float);
+}
+
 static pd_status read_pixels(embed_job *job, const pd_vision_info *v, pd_error *err) {
     const char *path = cli_text(job->o, OPT_PIXELS);
     if (!path) return pd_model_image_pixels(job->model, &job->images.images[0], job->pixels, err);
@@ -70,11 +74,9 @@ static pd_status profile(embed_job *job, pd_error *err) {
     return PD_OK;
 }
 
-static pd_status embed(embed_job *job, pd_error *err) {
-    const pd_vision_info *v = pd_model_get_vision(job->model);
-    uint64_t row_bytes = (uint64_t)v->n_tokens * v->n_embd_out * sizeof *job->rows;
+static pd_status compute(embed_job *job, const pd_vision_info *v, pd_error *err) {
     job->pixels = pd_alloc(1, pixel_bytes(v));
-    job->rows = pd_alloc(1, row_bytes);
+    job->rows = pd_alloc(1, row_bytes(v));
     if (!job->pixels || !job->rows)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an image");
     PD_TRY(read_pixels(job, v, err));
@@ -83,8 +85,21 @@ static pd_status embed(embed_job *job, pd_error *err) {
     cli_interrupt_watch_model(job->model);
     pd_status status = pd_model_embed_pixels(job->model, job->pixels, job->rows, err);
     cli_interrupt_watch_model(NULL);
-    PD_TRY(status);
-    PD_TRY(write_file(cli_text(job->o, OPT_OUTPUT), job->rows, row_bytes, err));
+    return status;
+}
+
+/* The output is opened first: a path that cannot be written is told before the long work. */
+static pd_status embed(embed_job *job, pd_error *err) {
+    const pd_vision_info *v = pd_model_get_vision(job->model);
+    pd_file_writer out;
+    PD_TRY(pd_file_writer_open(cli_text(job->o, OPT_OUTPUT), &out, err));
+    pd_status status = compute(job, v, err);
+    if (status != PD_OK) {
+        pd_file_writer_abort(&out);
+        return status;
+    }
+    pd_file_writer_write(&out, job->rows, row_bytes(v));
+    PD_TRY(pd_file_writer_commit(&out, err));
     const pd_vision_stats *stats = pd_model_get_vision_stats(job->model);
     fprintf(stderr, "%u rows of %u values from %ux%u pixels in %.1f ms\n", v->n_tokens,
             v->n_embd_out, v->image_size, v->image_size, (double)stats->encode_ns / 1e6);
