@@ -202,7 +202,7 @@ typedef struct pd_session_desc {
     uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
     uint32_t n_chunk; /* prompt tokens per step; default 512 */
     pd_precision precision;
-    bool all_logits; /* keep the logits of every position of a step, not only of the last one */
+    bool all_logits; /* for pd_session_score and pd_session_log_probs: logits of every position */
 } pd_session_desc;
 
 typedef struct pd_model_desc {
@@ -482,7 +482,8 @@ typedef struct pd_session_stats {
     uint64_t scratch_bytes;        /* device memory of activations and step buffers */
     uint64_t device_peak_bytes;    /* most device memory this process has held, weights included */
     uint64_t logits_hash;          /* XXH3 of the last full logits read back; 0 if none were */
-    pd_step_counts prompt_step;    /* of n_chunk tokens; all zero with chunks of one */
+    pd_step_counts prompt_step;    /* of n_chunk tokens, with all_logits up to the head; all zero
+                                      with chunks of one */
     pd_step_counts decode_step;
 } pd_session_stats;
 
@@ -551,13 +552,21 @@ typedef struct pd_generate_desc {
 pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
                               const pd_generate_desc *desc, pd_error *err);
 
-/* Called once per computed chunk with the logits of its rows, [n_rows, n_vocab], in order. */
+/* Called with the logits of some rows, [n_rows, n_vocab], in order. */
 typedef pd_status (*pd_logits_fn)(void *ctx, uint32_t first_pos, uint32_t n_rows,
                                   const float *logits, pd_error *err);
-/* Like sync_prompt from an empty timeline, handing out the logits of every position, rows of images
- * included. Needs all_logits. */
-pd_status pd_session_score(pd_session *session, const pd_prompt *prompt, pd_logits_fn fn, void *ctx,
-                           pd_error *err);
+/* Like sync_prompt, handing out the logits of the positions from `first` on, which are computed
+ * anew; rows of images are among them. Errors: as sync_prompt; ARGUMENT (a session without
+ * all_logits, no position from `first` on); what fn returns. */
+pd_status pd_session_score(pd_session *session, const pd_prompt *prompt, uint32_t first,
+                           pd_logits_fn fn, void *ctx, pd_error *err);
+
+/* How probable a text is: log_probs[i] = ln P(ids[first + i + 1] | ids[0 .. first + i]) for
+ * i < n_ids - 1 - first, over all n_vocab ids; best[i] is the id that pd_session_argmax would have
+ * given in its place (NULL: not wanted). The sums are made on the device. Positions before `first`
+ * that are computed already stay. Errors: as pd_session_score. */
+pd_status pd_session_log_probs(pd_session *session, const uint32_t *ids, size_t n_ids,
+                               uint32_t first, float *log_probs, uint32_t *best, pd_error *err);
 
 /* Asks a running call to stop soon with PD_ERR_CANCELLED. From any thread or signal handler; stays
  * set until pd_session_resume. */

@@ -148,6 +148,11 @@ struct pd_args_gather {
     PD_U32 outs_at;
 };
 
+struct pd_args_log_prob {
+    PD_U32 n_values; /* per row */
+    PD_U32 outs_at;
+};
+
 /* draw, draw_parts. A part of a row is so many values as a workgroup of the product that makes the
  * row has outputs, a power of two. It is known by {key, bad << 16 | at}: the key (sampling.h) of
  * its best allowed value, 0 where it has none; how many of its values are not finite; where the

@@ -58,7 +58,7 @@ static pd_status score(logits_job *job, size_t n_prompt, pd_error *err) {
     PD_TRY(open_session(job, true, &session, err));
     cli_interrupt_watch(session);
     pd_prompt prompt = prompt_of(job, n_prompt);
-    pd_status status = pd_session_score(session, &prompt, write_rows, job, err);
+    pd_status status = pd_session_score(session, &prompt, 0, write_rows, job, err);
     cli_interrupt_watch(NULL);
     pd_session_destroy(session);
     return status;

@@ -111,7 +111,7 @@ static pd_status load_weights(pd_model *m, const pd_session_desc *first, load_pr
                               pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
-    pd_plan plan, expected[2];
+    pd_plan plan, expected[PD_SESSION_MAX_PLANS];
     uint32_t n_expected;
     pd_session_plans(m, first, expected, &n_expected);
     m->backend->v->expect(m->backend, expected, n_expected);

@@ -40,6 +40,8 @@ pd_op_access pd_op_get_access(const pd_op *op) {
     case PD_OP_POOL_NORM:
         return access_of(op->pool_norm.x, PD_BUF_NONE, op->pool_norm.out, PD_BUF_NONE);
     case PD_OP_DRAW: return access_of(op->draw.x, PD_BUF_NONE, op->draw.out, PD_BUF_NONE);
+    case PD_OP_LOG_PROB:
+        return access_of(op->log_prob.x, PD_BUF_NONE, op->log_prob.out, PD_BUF_NONE);
     case PD_OP_KIND_COUNT: break;
     }
     return access_of(PD_BUF_NONE, PD_BUF_NONE, PD_BUF_NONE, PD_BUF_NONE);

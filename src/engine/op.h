@@ -24,6 +24,7 @@
  *   draw             out[o] = {id of the highest value, its bits, how many are not finite, drawn
  * id} of x[o]; drawn as the step says (engine/draw.h), else the highest; ids that are never text
  * are left out
+ *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids
  *
  * Buffers that products read may be wider than the values in them (plan.h): an operation that
  * writes one sets what is left of each row to zero.
@@ -51,7 +52,8 @@ enum { PD_BUF_NONE = 0xffff };
     X(ATTENTION, "attention")                                                                      \
     X(GATHER, "gather")                                                                            \
     X(POOL_NORM, "pool_norm")                                                                      \
-    X(DRAW, "draw")
+    X(DRAW, "draw")                                                                                \
+    X(LOG_PROB, "log_prob")
 
 typedef enum pd_op_kind {
 #define PD_OP_ENUM(name, text) PD_OP_##name,
@@ -133,6 +135,11 @@ typedef struct pd_op_draw {
     pd_buf_id out; /* [outs, 4] u32: best id, its value's bits, non-finite values, drawn id */
 } pd_op_draw;
 
+typedef struct pd_op_log_prob {
+    pd_buf_id x;   /* [outs, n_vocab] */
+    pd_buf_id out; /* [outs, 1] */
+} pd_op_log_prob;
+
 typedef struct pd_op {
     pd_op_kind kind;
     int32_t layer; /* -1: outside the layers */
@@ -147,6 +154,7 @@ typedef struct pd_op {
         pd_op_gather gather;
         pd_op_pool_norm pool_norm;
         pd_op_draw draw;
+        pd_op_log_prob log_prob;
     };
 } pd_op;
 

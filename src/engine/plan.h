@@ -75,7 +75,8 @@ void pd_plan_print(const pd_plan *p, pd_bytes *out);            /* one line per 
 typedef struct pd_text_plan_desc {
     const char *name;  /* "prefill", "decode" */
     uint32_t max_rows; /* tokens per step */
-    uint32_t max_outs; /* rows with logits; equal to max_rows: all of them, in order */
+    uint32_t max_outs; /* rows with logits; equal to max_rows: all of them, in order; 0: none, the
+                          plan ends with the final norm of all rows (pd_plan_hidden) */
     uint32_t max_seqs;
     uint32_t max_positions;
     pd_precision precision; /* exact: f32 everywhere, others: f16 KV pages */
@@ -87,6 +88,11 @@ typedef struct pd_text_plan_desc {
 /* Gemma 3's forward pass. Outputs: "logits" [outs, n_vocab] and "best" [outs, 4]. */
 pd_status pd_plan_text(const pd_config *config, const pd_weights *weights,
                        const pd_text_plan_desc *desc, pd_plan *out, pd_error *err);
+/* The head alone, for the final norms that a plan without outputs leaves. Input: "x" [outs, H].
+ * Outputs: "logits" and "best" as above, and "log_prob" [outs, 1]: of the token that the output's
+ * row names, which is the one that follows in the text. */
+pd_status pd_plan_head(const pd_config *config, const pd_weights *weights, uint32_t max_outs,
+                       pd_precision precision, pd_plan *out, pd_error *err);
 /* SigLIP and Gemma 3's projector, for one image. Rows are patches; row r of the step is token r at
  * position r and sees all of them. Input: "patches" [grid * grid, round_up(3 * patch * patch, 32)],
  * normalised pixels in the order (channel, y, x), zeros behind them. Output: "image" [n_tokens, H].
@@ -94,7 +100,7 @@ pd_status pd_plan_text(const pd_config *config, const pd_weights *weights,
 pd_status pd_plan_vision(const pd_vision_config *config, const pd_vision_weights *weights,
                          pd_precision precision, pd_plan *out, pd_error *err);
 
-/* [outs, H]: the final norm of the output rows. */
+/* [outs, H]: the final norm of the output rows; of a plan without outputs [rows, H]. */
 pd_buf_id pd_plan_hidden(const pd_plan *p);
 
 #endif

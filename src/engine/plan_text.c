@@ -31,13 +31,12 @@ typedef struct text_bufs {
     pd_buf_id branch; /* [rows, H] what a branch adds to the residual, before its norm */
     pd_buf_id ff;     /* [rows, F] gelu(gate) * up */
     pd_buf_id x_out;  /* [outs, H] final norm of the output rows */
-    pd_buf_id logits; /* [outs, n_vocab] */
-    pd_buf_id best;   /* [outs, 4] */
 } text_bufs;
 
 static text_bufs add_bufs(pd_plan *p, const pd_config *c, const pd_text_plan_desc *desc) {
-    bool all_rows_are_outputs = desc->max_outs == desc->max_rows;
-    pd_buf_role hidden = desc->keeps_hidden ? PD_BUF_OUTPUT : PD_BUF_SCRATCH;
+    bool all_rows_are_outputs = desc->max_outs == desc->max_rows || desc->max_outs == 0;
+    bool keeps = desc->keeps_hidden || desc->max_outs == 0;
+    pd_buf_role hidden = keeps ? PD_BUF_OUTPUT : PD_BUF_SCRATCH;
     uint32_t q_width = c->n_heads * c->head_dim, kv_width = c->n_kv_heads * c->head_dim;
     text_bufs b = {
         .h = pd_plan_add_buf(p, "h", PD_ROWS_TOKENS, c->n_embd, PD_BUF_SCRATCH),
@@ -48,8 +47,6 @@ static text_bufs add_bufs(pd_plan *p, const pd_config *c, const pd_text_plan_des
         .attn = pd_plan_add_buf(p, "attn", PD_ROWS_TOKENS, q_width, PD_BUF_SCRATCH),
         .branch = pd_plan_add_buf(p, "branch", PD_ROWS_TOKENS, c->n_embd, PD_BUF_SCRATCH),
         .ff = pd_plan_add_buf(p, "ff", PD_ROWS_TOKENS, c->n_ff, PD_BUF_SCRATCH),
-        .logits = pd_plan_add_buf(p, "logits", PD_ROWS_OUTPUTS, c->n_vocab, PD_BUF_OUTPUT),
-        .best = pd_plan_add_buf(p, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT),
     };
     b.given = desc->takes_given
                   ? pd_plan_add_buf(p, "given", PD_ROWS_TOKENS, c->n_embd, PD_BUF_INPUT)
@@ -126,14 +123,21 @@ static void add_layer(pd_plan *p, uint32_t i, const text_bufs *b, const pd_confi
     add_residual_norm(p, layer, "ffn_norm", b, l->post_ffn_norm, next_norm, c->norm_eps);
 }
 
-static void add_head(pd_plan *p, const text_bufs *b, const pd_weights *w) {
-    if (b->x_out != b->x) {
-        pd_op_gather gather = {.x = b->x, .out = b->x_out};
-        pd_plan_add_op(p, -1, "outputs", &(pd_op){.kind = PD_OP_GATHER, .gather = gather});
-    }
-    add_matmul(p, -1, "logits", b->x_out, b->logits, w->output);
-    pd_op_draw draw = {.x = b->logits, .out = b->best};
+static void add_gather(pd_plan *p, const text_bufs *b) {
+    if (b->x_out == b->x) return;
+    pd_op_gather gather = {.x = b->x, .out = b->x_out};
+    pd_plan_add_op(p, -1, "outputs", &(pd_op){.kind = PD_OP_GATHER, .gather = gather});
+}
+
+/* Returns the logits. */
+static pd_buf_id add_head(pd_plan *p, pd_buf_id x_out, uint32_t n_vocab, const pd_tensor *output) {
+    pd_op_draw draw = {
+        .x = pd_plan_add_buf(p, "logits", PD_ROWS_OUTPUTS, n_vocab, PD_BUF_OUTPUT),
+        .out = pd_plan_add_buf(p, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT),
+    };
+    add_matmul(p, -1, "logits", x_out, draw.x, output);
     pd_plan_add_op(p, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
+    return draw.x;
 }
 
 static pd_plan_desc plan_desc(const pd_config *c, const pd_text_plan_desc *desc) {
@@ -168,7 +172,26 @@ pd_status pd_plan_text(const pd_config *c, const pd_weights *w, const pd_text_pl
                         .eps = c->norm_eps};
     pd_plan_add_op(out, -1, "first_norm", &(pd_op){.kind = PD_OP_NORM, .norm = first});
     for (uint32_t i = 0; i < c->n_layers; i++) add_layer(out, i, &b, c, w);
-    add_head(out, &b, w);
+    if (desc->max_outs > 0) {
+        add_gather(out, &b);
+        add_head(out, b.x_out, c->n_vocab, w->output);
+    }
+    return pd_plan_finish(out, err);
+}
+
+pd_status pd_plan_head(const pd_config *c, const pd_weights *w, uint32_t max_outs,
+                       pd_precision precision, pd_plan *out, pd_error *err) {
+    pd_plan_init(out, &(pd_plan_desc){.name = "head",
+                                      .max_rows = max_outs,
+                                      .max_outs = max_outs,
+                                      .max_seqs = 1,
+                                      .precision = precision});
+    pd_buf_id x = pd_plan_add_buf(out, "x", PD_ROWS_OUTPUTS, c->n_embd, PD_BUF_INPUT);
+    pd_op_log_prob log_prob = {
+        .x = add_head(out, x, c->n_vocab, w->output),
+        .out = pd_plan_add_buf(out, "log_prob", PD_ROWS_OUTPUTS, 1, PD_BUF_OUTPUT),
+    };
+    pd_plan_add_op(out, -1, "log_prob", &(pd_op){.kind = PD_OP_LOG_PROB, .log_prob = log_prob});
     return pd_plan_finish(out, err);
 }
 

@@ -2,13 +2,16 @@
  *
  * A session holds one KV sequence and two compiled plans: `prefill` for chunks of up to n_chunk
  * rows and `decode` for a single row. sync keeps the longest computed prefix and runs the rest
- * through them. The last row of each step has logits; all of them when all_logits was asked for.
+ * through them. The last row of each step has logits. Logits of all positions (all_logits) would
+ * fill the memory long before n_chunk rows of 262144: prefill then ends with the rows that the head
+ * multiplies, and `head` makes logits of some of them at a time (score.c).
  * Rows of images come from the model's image encoder just before the chunk that holds them.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/session.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -37,7 +40,7 @@ static pd_status check_desc(pd_session *s, const pd_session_desc *desc, pd_error
     s->max_outs = 1;
     if (s->desc.all_logits) {
         uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)c->n_vocab * 4));
-        s->desc.n_chunk = s->max_outs = min_u32(s->desc.n_chunk, fit ? fit : 1);
+        s->max_outs = fit ? fit : 1;
     }
     if (image_rows && s->desc.n_chunk <= image_rows) s->desc.n_chunk = image_rows + 1;
     s->desc.n_chunk = min_u32(s->desc.n_chunk, s->desc.n_ctx);
@@ -69,43 +72,68 @@ static pd_status create_kv(pd_session *s, pd_error *err) {
     return s->model->backend->v->kv_create(s->model->backend, &store, &s->store, err);
 }
 
-static pd_text_plan_desc stage_desc(const pd_session *s, const char *name, uint32_t max_rows) {
-    return (pd_text_plan_desc){.name = name,
-                               .max_rows = max_rows,
-                               .max_outs = min_u32(max_rows, s->max_outs),
-                               .max_seqs = 1,
-                               .max_positions = s->desc.n_ctx,
-                               .precision = s->desc.precision,
-                               .keeps_hidden = max_rows == 1 && s->model->head.requantised,
-                               .takes_given = max_rows > 1 && s->model->vision};
+/* ---- stages --------------------------------------------------------------------------------- */
+
+typedef enum stage_kind { STAGE_DECODE, STAGE_PREFILL, STAGE_HEAD, STAGE_COUNT } stage_kind;
+static_assert((int)STAGE_COUNT == PD_SESSION_MAX_PLANS, "a plan per stage");
+
+static bool has_stage(const pd_session *s, stage_kind kind) {
+    if (kind == STAGE_PREFILL) return s->desc.n_chunk > 1 || s->desc.all_logits;
+    return kind == STAGE_DECODE || s->desc.all_logits;
 }
 
-static pd_status compile_stage(pd_session *s, pd_stage *stage, const char *name, uint32_t max_rows,
-                               pd_error *err) {
-    pd_text_plan_desc d = stage_desc(s, name, max_rows);
+static pd_status make_plan(const pd_session *s, stage_kind kind, pd_plan *out, pd_error *err) {
+    const pd_model *m = s->model;
+    bool is_prefill = kind == STAGE_PREFILL;
+    if (kind == STAGE_HEAD)
+        return pd_plan_head(&m->config, m->weights, s->max_outs, s->desc.precision, out, err);
+    pd_text_plan_desc d = {.name = is_prefill ? "prefill" : "decode",
+                           .max_rows = is_prefill ? s->desc.n_chunk : 1,
+                           .max_outs = is_prefill && s->desc.all_logits ? 0 : 1,
+                           .max_seqs = 1,
+                           .max_positions = s->desc.n_ctx,
+                           .precision = s->desc.precision,
+                           .keeps_hidden = !is_prefill && m->head.requantised,
+                           .takes_given = is_prefill && m->vision};
+    return pd_plan_text(&m->config, m->weights, &d, out, err);
+}
+
+static pd_status compile_stage(pd_session *s, stage_kind kind, pd_stage *stage, pd_error *err) {
+    if (!has_stage(s, kind)) return PD_OK;
     pd_backend *b = s->model->backend;
-    PD_TRY(pd_plan_text(&s->model->config, s->model->weights, &d, &stage->plan, err));
+    PD_TRY(make_plan(s, kind, &stage->plan, err));
     stage->logits = pd_plan_find_buf(&stage->plan, "logits");
     stage->best = pd_plan_find_buf(&stage->plan, "best");
+    stage->log_prob = pd_plan_find_buf(&stage->plan, "log_prob");
     stage->hidden = pd_plan_hidden(&stage->plan);
     stage->given = pd_plan_find_buf(&stage->plan, "given");
-    return b->v->compile(b, &stage->plan, s->store, &stage->program, err);
+    pd_kv_store *store = kind == STAGE_HEAD ? NULL : s->store;
+    return b->v->compile(b, &stage->plan, store, &stage->program, err);
+}
+
+static pd_status compile_stages(pd_session *s, pd_error *err) {
+    uint64_t t0 = pd_clock_ns();
+    PD_TRY(compile_stage(s, STAGE_DECODE, &s->decode, err));
+    PD_TRY(compile_stage(s, STAGE_PREFILL, &s->prefill, err));
+    PD_TRY(compile_stage(s, STAGE_HEAD, &s->head, err));
+    s->stats.compile_ns = pd_clock_ns() - t0;
+    return PD_OK;
 }
 
 void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out, uint32_t *n) {
     pd_session s = {.model = model};
     *n = 0;
     if (check_desc(&s, desc, NULL) != PD_OK) return;
-    for (uint32_t i = 0; i < 2; i++) {
-        pd_text_plan_desc d = stage_desc(&s, i ? "prefill" : "decode", i ? s.desc.n_chunk : 1);
-        if (i > 0 && s.desc.n_chunk == 1) return;
-        pd_status status = pd_plan_text(&model->config, model->weights, &d, &out[*n], NULL);
-        if (status == PD_OK)
+    for (int kind = 0; kind < STAGE_COUNT; kind++) {
+        if (!has_stage(&s, (stage_kind)kind)) continue;
+        if (make_plan(&s, (stage_kind)kind, &out[*n], NULL) == PD_OK)
             ++*n;
         else
             pd_plan_free(&out[*n]);
     }
 }
+
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     uint32_t image_rows = pd_model_image_rows(s->model);
@@ -115,22 +143,22 @@ static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     s->out_rows = pd_alloc(s->desc.n_chunk, sizeof *s->out_rows);
     s->best = pd_alloc(s->desc.n_chunk, sizeof *s->best);
     s->logits = pd_alloc((size_t)s->max_outs * s->model->config.n_vocab, sizeof *s->logits);
-    if (!s->rows || !s->out_rows || !s->best || !s->logits)
+    s->head_rows = pd_alloc(s->max_outs, sizeof *s->head_rows);
+    s->hidden = pd_alloc((size_t)s->max_outs * s->model->config.n_embd, sizeof *s->hidden);
+    if (!s->rows || !s->out_rows || !s->best || !s->logits || !s->head_rows || !s->hidden)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions",
                         s->desc.n_ctx);
     return PD_OK;
 }
 
-/* What the two programs will need besides, with some room for partial results and host copies. */
+/* What the programs will need besides, with some room for partial results and host copies. */
 static uint64_t estimate_scratch(const pd_session *s) {
     enum { ROOM_BYTES = 4 << 20 };
     uint64_t bytes = ROOM_BYTES;
-    const uint32_t max_rows[2] = {1, s->desc.n_chunk};
-    for (int i = 0; i < 2; i++) {
-        pd_text_plan_desc d = stage_desc(s, "estimate", max_rows[i]);
+    for (int kind = 0; kind < STAGE_COUNT; kind++) {
         pd_plan plan;
-        if (pd_plan_text(&s->model->config, s->model->weights, &d, &plan, NULL) == PD_OK)
-            bytes += plan.scratch_bytes;
+        if (!has_stage(s, (stage_kind)kind)) continue;
+        if (make_plan(s, (stage_kind)kind, &plan, NULL) == PD_OK) bytes += plan.scratch_bytes;
         pd_plan_free(&plan);
     }
     return bytes;
@@ -156,13 +184,9 @@ static void hint_context(const pd_session *s, pd_error *err) {
 
 static pd_status create_parts(pd_session *s, const pd_session_desc *desc, pd_error *err) {
     PD_TRY(check_desc(s, desc, err));
-    uint64_t t0 = pd_clock_ns();
     PD_TRY(create_host_buffers(s, err));
     PD_TRY(create_kv(s, err));
-    PD_TRY(compile_stage(s, &s->decode, "decode", 1, err));
-    if (s->desc.n_chunk > 1) PD_TRY(compile_stage(s, &s->prefill, "prefill", s->desc.n_chunk, err));
-    s->stats.compile_ns = pd_clock_ns() - t0;
-    return PD_OK;
+    return compile_stages(s, err);
 }
 
 pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
@@ -193,6 +217,7 @@ void pd_session_destroy(pd_session *s) {
     if (!s) return;
     free_stage(s, &s->prefill);
     free_stage(s, &s->decode);
+    free_stage(s, &s->head);
     if (s->store) s->model->backend->v->kv_destroy(s->model->backend, s->store);
     pd_kv_destroy(s->kv);
     if (s->free_scratch) s->free_scratch(s->sampler_scratch);
@@ -202,6 +227,8 @@ void pd_session_destroy(pd_session *s) {
     pd_free(s->out_rows);
     pd_free(s->best);
     pd_free(s->logits);
+    pd_free(s->head_rows);
+    pd_free(s->hidden);
     pd_free(s);
 }
 
@@ -214,13 +241,13 @@ pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const
     return pd_raise_nonfinite(s->model->backend, stage->program, step, "the logits", where, err);
 }
 
-/* Reads what draw found for every output and checks that all logits were finite. */
-static pd_status read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
-                           pd_error *err) {
+pd_status pd_session_read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
+                               bool *finite, pd_error *err) {
     PD_TRY(s->model->backend->v->read(stage->program, stage->best, 0,
                                       step->n_outs * sizeof *s->best, s->best, err));
+    *finite = true;
     for (uint32_t i = 0; i < step->n_outs; i++) {
-        if (s->best[i][2] != 0) return pd_session_raise_nonfinite(s, stage, step, err);
+        *finite = *finite && s->best[i][2] == 0;
         s->last_best = s->best[i][0];
     }
     s->last = stage;
@@ -257,47 +284,36 @@ static pd_status run_step(pd_session *s, const pd_stage *stage, const pd_step *s
     s->last = s->last_stage = NULL;
     s->logits_read = s->outputs_stale = false;
     uint64_t t0 = pd_clock_ns();
+    bool finite = true;
     PD_TRY(s->model->backend->v->run(stage->program, step, err));
-    PD_TRY(read_best(s, stage, step, err));
+    if (step->n_outs > 0) PD_TRY(pd_session_read_best(s, stage, step, &finite, err));
+    if (!finite) return pd_session_raise_nonfinite(s, stage, step, err);
     *(step->n_rows == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += pd_clock_ns() - t0;
     s->last_step = *step;
     s->last_stage = stage;
     return PD_OK;
 }
 
-/* Hands out the logits of the step's outputs, the first of which is that of position `first`. */
-static pd_status hand_out(pd_session *s, uint32_t first, uint32_t n, pd_logits_fn fn, void *ctx,
-                          pd_error *err) {
-    uint64_t bytes = 4ull * n * s->model->config.n_vocab;
-    PD_TRY(s->model->backend->v->read(s->last->program, s->last->logits, 0, bytes, s->logits, err));
-    return fn(ctx, first, n, s->logits, err);
-}
-
 /* Computes positions [first, first + n) of the timeline. Every chunk ends with the logits of its
- * last row, so that a NaN is noticed in the chunk that made it. With all_logits and more rows than
- * outputs (images), the step is repeated for the outputs that are left; what it stores is the same.
- */
-static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_logits_fn fn, void *ctx,
+ * last row, so that a NaN is noticed in the chunk that made it. */
+static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
                            pd_error *err) {
     PD_TRY(give_images(s, first, n, err));
     PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
     make_rows(s, first, n);
-    const pd_stage *stage = n == 1 && s->rows[0].token != PD_TOKEN_GIVEN ? &s->decode : &s->prefill;
+    bool all_logits = s->desc.all_logits;
+    bool decodes = n == 1 && s->rows[0].token != PD_TOKEN_GIVEN && !all_logits;
     pd_page_table table = pd_kv_table(s->kv, 0);
-    uint32_t done = s->desc.all_logits ? 0 : n - 1;
-    for (uint32_t n_outs; done < n; done += n_outs) {
-        n_outs = min_u32(s->max_outs, n - done);
-        for (uint32_t i = 0; i < n_outs; i++) s->out_rows[i] = done + i;
-        pd_step step = {.n_rows = n,
-                        .n_outs = n_outs,
-                        .n_seqs = 1,
-                        .rows = s->rows,
-                        .out_rows = s->out_rows,
-                        .tables = &table,
-                        .cancel = &s->cancel};
-        PD_TRY(run_step(s, stage, &step, err));
-        if (fn) PD_TRY(hand_out(s, first + done, n_outs, fn, ctx, err));
-    }
+    s->out_rows[0] = n - 1;
+    pd_step step = {.n_rows = n,
+                    .n_outs = all_logits ? 0 : 1,
+                    .n_seqs = 1,
+                    .rows = s->rows,
+                    .out_rows = s->out_rows,
+                    .tables = &table,
+                    .cancel = &s->cancel};
+    PD_TRY(run_step(s, decodes ? &s->decode : &s->prefill, &step, err));
+    if (all_logits) PD_TRY(pd_session_run_head(s, &step, score, err));
     pd_kv_commit(s->kv, 0, n);
     *(n == 1 ? &s->stats.n_decode : &s->stats.n_prompt) += n;
     return PD_OK;
@@ -306,7 +322,19 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, pd_logits_
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
     uint32_t n = pd_kv_length(s->kv, 0);
     if (n < s->desc.n_ctx) pd_timeline_append(&s->timeline, n, id);
-    return run_chunk(s, n, 1, NULL, NULL, err);
+    return run_chunk(s, n, 1, NULL, err);
+}
+
+static uint32_t truncate_to(pd_session *s, uint32_t n) {
+    uint32_t length = pd_kv_length(s->kv, 0), kept = pd_kv_truncate(s->kv, 0, n);
+    if (kept != length) s->last = NULL; /* its logits belong to a position that is gone */
+    return kept;
+}
+
+/* An image is computed as a whole. */
+static uint32_t before_image(const pd_timeline *t, uint32_t pos) {
+    const pd_placed_image *image = pos < t->n ? pd_timeline_image_at(t, pos) : NULL;
+    return image ? image->first : pos;
 }
 
 /* How much of `wanted` is computed already and can stay; the last position only if its logits are
@@ -316,24 +344,18 @@ static uint32_t keep_prefix(pd_session *s) {
     uint32_t n = pd_timeline_common(&s->timeline, length, &s->wanted);
     bool complete = n == s->wanted.n && n == length && s->last && s->last_n_rows;
     if (complete) return n;
-    if (n == s->wanted.n) {
-        const pd_placed_image *last = pd_timeline_image_at(&s->wanted, n - 1);
-        n = last ? last->first : n - 1;
-    }
-    uint32_t kept = pd_kv_truncate(s->kv, 0, n);
-    if (kept != length) s->last = NULL; /* its logits belong to a position that is gone */
-    return kept;
+    return truncate_to(s, n == s->wanted.n ? before_image(&s->wanted, n - 1) : n);
 }
 
 /* From the end of what is computed to the end of the timeline. */
-static pd_status run_rest(pd_session *s, pd_logits_fn fn, void *ctx, pd_error *err) {
+static pd_status run_rest(pd_session *s, const pd_score *score, pd_error *err) {
     uint32_t first = pd_kv_length(s->kv, 0);
     for (uint32_t n; first < s->timeline.n; first += n) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first,
                             s->timeline.n);
         n = pd_timeline_chunk(&s->timeline, first, s->desc.n_chunk);
-        PD_TRY(run_chunk(s, first, n, fn, ctx, err));
+        PD_TRY(run_chunk(s, first, n, score, err));
     }
     return PD_OK;
 }
@@ -354,22 +376,27 @@ pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_erro
     PD_TRY(fill_wanted(s, prompt, err));
     s->stats.n_reused += keep_prefix(s);
     take_wanted(s);
-    return run_rest(s, NULL, NULL, err);
+    return run_rest(s, NULL, err);
 }
 
 pd_status pd_session_sync(pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
     return pd_session_sync_prompt(s, &(pd_prompt){.ids = ids, .n_ids = n_ids}, err);
 }
 
-pd_status pd_session_score(pd_session *s, const pd_prompt *prompt, pd_logits_fn fn, void *ctx,
-                           pd_error *err) {
+pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd_score *score,
+                                pd_error *err) {
     if (!s->desc.all_logits)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "scoring needs a session with all_logits");
     PD_TRY(fill_wanted(s, prompt, err));
-    pd_kv_truncate(s->kv, 0, 0);
+    if (score->first >= s->wanted.n)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "scores were asked for from position %u, but there are %u", score->first,
+                        s->wanted.n);
+    uint32_t n = pd_timeline_common(&s->timeline, pd_kv_length(s->kv, 0), &s->wanted);
+    s->stats.n_reused += truncate_to(s, before_image(&s->wanted, min_u32(n, score->first)));
     s->last = NULL;
     take_wanted(s);
-    return run_rest(s, fn, ctx, err);
+    return run_rest(s, score, err);
 }
 
 /* ---- results -------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 typedef struct pd_stage {
     pd_plan plan;
     pd_program *program;
-    pd_buf_id logits, best, hidden;
+    pd_buf_id logits, best, hidden, log_prob;
     pd_buf_id given; /* rows of images; PD_BUF_NONE: the plan takes none */
 } pd_stage;
 
@@ -20,14 +20,17 @@ struct pd_session {
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    pd_timeline timeline; /* as far as it is computed, then what is still to be */
-    pd_timeline wanted;   /* what the timeline is about to become */
-    pd_step_row *rows;    /* [n_chunk] of the step being made */
-    uint32_t *out_rows;   /* [n_chunk] */
+    pd_stage head;          /* with all_logits: prefill ends before it */
+    pd_timeline timeline;   /* as far as it is computed, then what is still to be */
+    pd_timeline wanted;     /* what the timeline is about to become */
+    pd_step_row *rows;      /* [n_chunk] of the step being made */
+    uint32_t *out_rows;     /* [n_chunk] */
+    pd_step_row *head_rows; /* [max_outs] */
     /* [n_chunk] what draw found: best id, value, non-finite values, drawn id */
     uint32_t (*best)[4];
     uint32_t max_outs; /* rows with logits at once */
     float *logits;     /* [max_outs, n_vocab]: of the last position, or of some with all_logits */
+    float *hidden;     /* [max_outs, H] on their way from prefill to head */
     pd_step last_step; /* for profiles; its tables are made anew */
     const pd_stage *last_stage;
     const pd_stage *last; /* whose outputs hold the last position; NULL: none */
@@ -41,12 +44,36 @@ struct pd_session {
     void (*free_scratch)(void *);
 };
 
-/* The plans of the session that `desc` would make, into out[2], *n of them (pd_plan_free); none
- * when it would be refused. */
+enum { PD_SESSION_MAX_PLANS = 3 };
+/* The plans of the session that `desc` would make, into out[PD_SESSION_MAX_PLANS], *n of them
+ * (pd_plan_free); none when it would be refused. */
 void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out, uint32_t *n);
 
 /* Computes one token more. */
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err);
+
+/* Who gets the outputs of positions as they are computed. */
+typedef struct pd_score {
+    uint32_t first;  /* positions before it are not asked for */
+    pd_logits_fn fn; /* gets logits, or NULL */
+    void *fn_ctx;
+    float *log_probs; /* [positions - 1 - first] of the token that follows each, or NULL */
+    uint32_t *best;   /* [positions - 1 - first], or NULL */
+} pd_score;
+
+/* As pd_session_sync_prompt, with the outputs of the positions from score->first on, which are
+ * computed anew. */
+pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd_score *score,
+                                pd_error *err);
+
+/* With all_logits: the head over rows of the prefill step that has just run, those that are asked
+ * for and the last one; score may be NULL. score.c */
+pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
+                              pd_error *err);
+
+/* Reads what draw found for every output of the step, which becomes the last one. */
+pd_status pd_session_read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
+                               bool *finite, pd_error *err);
 
 /* The step made a NaN or an infinity: runs it again one operation at a time to say where. */
 pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const pd_step *step,

@@ -110,7 +110,7 @@ static void score(pd_model *m, const golden *g, const char *device, uint32_t n_c
     pd_session_desc desc = {
         .n_ctx = MAX_TOKENS, .n_chunk = n_chunk, .precision = precision, .all_logits = true};
     must(pd_session_create(m, &desc, &s, &err), &err);
-    must(pd_session_score(s, &(pd_prompt){.ids = g->tokens, .n_ids = g->n_tokens}, compare_chunk,
+    must(pd_session_score(s, &(pd_prompt){.ids = g->tokens, .n_ids = g->n_tokens}, 0, compare_chunk,
                           &c, &err),
          &err);
     static const char *const names[] = {

@@ -187,7 +187,7 @@ static void score(pd_model *m, const golden *g, const char *device, uint32_t n_c
     uint32_t n_image = pd_model_get_vision(m)->n_tokens;
     pd_session *s = open_session(m, N_CTX, n_chunk, precision, true);
     assert_in_range(pd_session_n_chunk(s), n_image, n_chunk > N_CTX ? N_CTX : n_image + 1);
-    must(pd_session_score(s, &g->prompt, compare_chunk, &c, &err), &err);
+    must(pd_session_score(s, &g->prompt, 0, compare_chunk, &c, &err), &err);
     assert_int_equal(c.n_rows, g->n_rows);
     assert_int_equal(pd_session_count(s), g->n_rows);
     snprintf(how, sizeof how, "chunk %u", n_chunk);

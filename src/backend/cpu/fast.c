@@ -226,7 +226,8 @@ static void qkv_rope_store(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, p->step->n_rows, 4, rows, &(fast_job){p, op});
 }
 
-/* ---- draw ----------------------------------------------------------------------------------- */
+/* ---- draw, log_prob
+ * ----------------------------------------------------------------------------------- */
 
 /* Largest value among ids [begin, end) and the lowest id that has it, when it beats *value. */
 static void best_of(const pd_cpu_kernels *k, const float *x, uint32_t begin, uint32_t end,
@@ -266,6 +267,32 @@ static void draw(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->draw.out), 1, draw_rows, &(fast_job){p, op});
 }
 
+static void log_prob_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const fast_job *job = ctx;
+    const pd_program *p = job->p;
+    const pd_op_log_prob *o = &job->op->log_prob;
+    const pd_cpu_kernels *k = p->cpu->kernels;
+    uint32_t n = p->bufs[o->x].width;
+    float piece[512];
+    (void)thread;
+    for (uint32_t i = begin; i < end; i++) {
+        const float *x = pd_cpu_row(p, o->x, i);
+        float max = k->max(x, n);
+        double sum = 0;
+        for (uint32_t at = 0, m; at < n; at += m) {
+            m = n - at < 512 ? n - at : 512;
+            memcpy(piece, x + at, m * sizeof *piece);
+            sum += (double)k->exp_sum(piece, m, max);
+        }
+        uint32_t target = p->step->rows[p->step->out_rows[i]].token;
+        *pd_cpu_row(p, o->out, i) = (float)((double)x[target] - (double)max - log(sum));
+    }
+}
+
+static void log_prob(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, p->step->n_outs, 1, log_prob_rows, &(fast_job){p, op});
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
@@ -278,6 +305,7 @@ const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_GATHER] = gather,
     [PD_OP_POOL_NORM] = pool_norm,
     [PD_OP_DRAW] = draw,
+    [PD_OP_LOG_PROB] = log_prob,
 };
 
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p) {

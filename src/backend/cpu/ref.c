@@ -186,7 +186,8 @@ static void matmul(pd_program *p, const pd_op *op) {
     }
 }
 
-/* ---- gather, draw ------------------------------------------------------------------------- */
+/* ---- gather, draw, log_prob
+ * ------------------------------------------------------------------------- */
 
 static void gather(pd_program *p, const pd_op *op) {
     const pd_op_gather *o = &op->gather;
@@ -217,6 +218,19 @@ static void draw(pd_program *p, const pd_op *op) {
     }
 }
 
+static void log_prob(pd_program *p, const pd_op *op) {
+    const pd_op_log_prob *o = &op->log_prob;
+    uint32_t n = p->bufs[o->x].width;
+    for (uint32_t i = 0; i < p->step->n_outs; i++) {
+        const float *x = pd_cpu_row(p, o->x, i);
+        double max = -INFINITY, sum = 0;
+        for (uint32_t id = 0; id < n; id++) max = fmax(max, (double)x[id]);
+        for (uint32_t id = 0; id < n; id++) sum += exp((double)x[id] - max);
+        uint32_t target = p->step->rows[p->step->out_rows[i]].token;
+        *pd_cpu_row(p, o->out, i) = (float)((double)x[target] - max - log(sum));
+    }
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
@@ -229,6 +243,7 @@ const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_GATHER] = gather,
     [PD_OP_POOL_NORM] = pool_norm,
     [PD_OP_DRAW] = draw,
+    [PD_OP_LOG_PROB] = log_prob,
 };
 
 /* A row in double, two decoded rows, the scores of one query, or the sums of one head. */

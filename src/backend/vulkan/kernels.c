@@ -321,6 +321,10 @@ pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d, uint32_t part) {
     return DESC("draw", 5, pd_args_draw, draw_workgroup(d), part);
 }
 
+pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_device *d) {
+    return DESC("log_prob", 3, pd_args_log_prob, draw_workgroup(d));
+}
+
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype) {
     (void)d;
     return DESC("repack", 4, pd_args_repack, 64, wtype);
@@ -445,5 +449,6 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
     add_once(&l, pd_vk_choose_gather(d));
     add_once(&l, pd_vk_choose_draw_parts(d, 64));
     add_once(&l, pd_vk_choose_draw(d, 64));
+    add_once(&l, pd_vk_choose_log_prob(d));
     return l.n;
 }

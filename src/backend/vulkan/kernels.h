@@ -69,6 +69,7 @@ pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
 /* For parts of so many values, a power of two of at least 16. */
 pd_vk_pipeline_desc pd_vk_choose_draw_parts(const pd_vk_device *d, uint32_t part);
 pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d, uint32_t part);
+pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
 
 /* PD_W_* of a stored type. */

@@ -586,6 +586,19 @@ static pd_status lower_draw(pd_program *p, uint32_t i, pd_error *err) {
     return emit(p, i, d, pd_vk_choose_draw(p->backend->device, part), &args, buffers, err);
 }
 
+static pd_status lower_log_prob(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_log_prob *op = &p->ops[i].log_prob;
+    struct pd_args_log_prob args = {p->bufs[op->x].width, p->layout.outs_at};
+    pd_vk_slice buffers[] = {step_slice(p), buf_slice(p, op->x), buf_slice(p, op->out)};
+    pd_vk_dispatch d = {.groups = {1, 1, 1},
+                        .count = PD_VK_COUNT_OUTS,
+                        .axis = 0,
+                        .per_group = 1,
+                        .reads = {buf_range(p, op->x)},
+                        .writes = {buf_range(p, op->out)}};
+    return emit(p, i, d, pd_vk_choose_log_prob(p->backend->device), &args, buffers, err);
+}
+
 /* ---- all of them ---------------------------------------------------------------------------- */
 
 uint64_t pd_vk_partial_bytes(const pd_program *p) {
@@ -617,7 +630,7 @@ pd_status pd_vk_lower(pd_program *p, pd_error *err) {
         [PD_OP_LAYERNORM] = lower_layernorm, [PD_OP_MATMUL] = lower_matmul,
         [PD_OP_QKV_ROPE_STORE] = lower_rope, [PD_OP_ATTENTION] = lower_attention,
         [PD_OP_GATHER] = lower_gather,       [PD_OP_POOL_NORM] = lower_pool_norm,
-        [PD_OP_DRAW] = lower_draw,
+        [PD_OP_DRAW] = lower_draw,           [PD_OP_LOG_PROB] = lower_log_prob,
     };
     for (uint32_t i = 0; i < p->n_ops; i++) PD_TRY(lower[p->ops[i].kind](p, i, err));
     return PD_OK;
