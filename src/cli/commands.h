@@ -23,6 +23,7 @@ pd_status cli_synth(const cli_options *o, pd_error *err);
 pd_status cli_convert(const cli_options *o, pd_error *err);
 pd_status cli_quantize(const cli_options *o, pd_error *err);
 pd_status cli_verify(const cli_options *o, pd_error *err);
+pd_status cli_score(const cli_options *o, pd_error *err);
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 
@@ -59,7 +60,14 @@ typedef enum cli_open_what {
 
 /* Opens --model with a progress bar, on the device the options name. */
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err);
+/* A second model beside --model, with the other options as they are. What is NULL is as for it. */
+typedef struct cli_other_model {
+    const char *path, *device;
+} cli_other_model;
+pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
+                               pd_error *err);
 pd_precision cli_precision(const cli_options *o, pd_precision fallback);
+pd_precision cli_precision_of(const char *name);
 const char *cli_precision_name(pd_precision p);
 pd_head_type cli_head(const cli_options *o);
 /* Measures what --head did at the session's last positions and prints a line of it, or why nothing

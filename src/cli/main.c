@@ -20,6 +20,7 @@ static const command_fn command_fns[CLI_COMMAND_COUNT] = {
     [CLI_LOGITS] = cli_logits,     [CLI_EMBED_IMAGE] = cli_embed_image,
     [CLI_SYNTH] = cli_synth,       [CLI_QUANTIZE] = cli_quantize,
     [CLI_VERIFY] = cli_verify,     [CLI_CONVERT] = cli_convert,
+    [CLI_SCORE] = cli_score,
 };
 
 static void print_version(void) {

@@ -8,11 +8,12 @@
 /* The session that the command will make, as far as the options tell. */
 static pd_session_desc expected_session(const cli_options *o) {
     bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
+    bool scores = o->command == CLI_SCORE;
     const char *n_chunk = cli_text(o, o->command == CLI_BENCH ? OPT_BENCH_UBATCH : OPT_BATCH);
     return (pd_session_desc){
         .n_chunk = n_chunk ? (uint32_t)strtoul(n_chunk, NULL, 10) : 0, /* of several the first */
         .precision = cli_precision(o, logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16),
-        .all_logits = logits};
+        .all_logits = logits || scores};
 }
 
 static pd_status raise_no_model(pd_error *err) {
@@ -30,6 +31,26 @@ pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n,
     return *n > 0 ? PD_OK : raise_no_model(err);
 }
 
+static pd_model_desc model_desc(const cli_options *o, const char *device) {
+    return (pd_model_desc){.device = device,
+                           .n_threads = cli_u32(o, OPT_THREADS),
+                           .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
+                           .head = cli_head(o),
+                           .session = expected_session(o)};
+}
+
+static pd_status open_with_progress(const char *path, pd_model_desc *desc, pd_model **out,
+                                    pd_error *err) {
+    cli_progress progress;
+    cli_interrupt_install();
+    cli_progress_begin(&progress, "loading");
+    desc->progress = cli_progress_update;
+    desc->progress_ctx = &progress;
+    pd_status status = pd_model_open(path, desc, out, err);
+    cli_progress_end(&progress);
+    return status;
+}
+
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {
     *out = NULL;
     const char *path = cli_text(o, OPT_MODEL);
@@ -39,30 +60,29 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
         what == CLI_OPEN_VISION ||
         (what == CLI_OPEN_ALL && (o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given));
     if (sees) PD_TRY(cli_find_mmproj(o, &mmproj, err));
-    cli_interrupt_install();
-    cli_progress progress;
-    cli_progress_begin(&progress, "loading");
-    pd_model_desc desc = {.device = cli_text(o, OPT_DEVICE),
-                          .n_threads = cli_u32(o, OPT_THREADS),
-                          .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
-                          .vocab_only = what == CLI_OPEN_VOCAB,
-                          .vision_only = what == CLI_OPEN_VISION,
-                          .mmproj = mmproj,
-                          .head = cli_head(o),
-                          .session = expected_session(o),
-                          .progress = cli_progress_update,
-                          .progress_ctx = &progress};
-    pd_status status = pd_model_open(path, &desc, out, err);
-    cli_progress_end(&progress);
+    pd_model_desc desc = model_desc(o, cli_text(o, OPT_DEVICE));
+    desc.vocab_only = what == CLI_OPEN_VOCAB;
+    desc.vision_only = what == CLI_OPEN_VISION;
+    desc.mmproj = mmproj;
+    pd_status status = open_with_progress(path, &desc, out, err);
     pd_free(mmproj);
     return status;
 }
 
+pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
+                               pd_error *err) {
+    pd_model_desc desc = model_desc(o, other->device ? other->device : cli_text(o, OPT_DEVICE));
+    return open_with_progress(other->path ? other->path : cli_text(o, OPT_MODEL), &desc, out, err);
+}
+
 pd_precision cli_precision(const cli_options *o, pd_precision fallback) {
     const char *text = cli_text(o, OPT_PRECISION);
-    if (!text) return fallback;
-    if (strcmp(text, "exact") == 0) return PD_PRECISION_EXACT;
-    return strcmp(text, "q8") == 0 ? PD_PRECISION_Q8 : PD_PRECISION_F16;
+    return text ? cli_precision_of(text) : fallback;
+}
+
+pd_precision cli_precision_of(const char *name) {
+    if (strcmp(name, "exact") == 0) return PD_PRECISION_EXACT;
+    return strcmp(name, "q8") == 0 ? PD_PRECISION_Q8 : PD_PRECISION_F16;
 }
 
 const char *cli_precision_name(pd_precision p) {

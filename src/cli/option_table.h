@@ -21,16 +21,18 @@
     X(DETOKENIZE, "detokenize", 0, "-m MODEL.gguf --tokens IDS", "turn token ids into text")       \
     X(LOGITS, "logits", 0, "-m MODEL.gguf --tokens IDS -o OUT.f32",                                \
       "write the logits of every position to a file")                                              \
+    X(SCORE, "score", 0, "-m MODEL.gguf -f TEXT",                                                  \
+      "perplexity of a text, or how far a model is from another")                                  \
     X(EMBED_IMAGE, "embed-image", 0, "-m MODEL.gguf --image FILE -o OUT.f32",                      \
       "write the rows that an image becomes to a file")                                            \
     X(SYNTH, "synth", 0, "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
-#define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(EMBED_IMAGE))
+#define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
 #define FOR_IMAGES     (FOR(RUN) | FOR(LOGITS) | FOR(EMBED_IMAGE))
 #define FOR_MODEL      (FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
-#define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE))
+#define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE) | FOR(SCORE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
 
 /* X(id, kind, name, alias, environment, min, max, default, value, commands, help) */
@@ -72,7 +74,8 @@
       "control tokens spelled in the text become tokens (run: with --raw)")                        \
     X(SHOW_SPECIAL, FLAG, "--show-special", NULL, NULL, 0, 0, NULL, NULL,                          \
       FOR(RUN) | FOR(DETOKENIZE), "print control tokens instead of hiding them")                   \
-    X(TOKENS, STRING, "--tokens", NULL, NULL, 0, 0, NULL, "IDS", FOR(LOGITS) | FOR(DETOKENIZE),    \
+    X(TOKENS, STRING, "--tokens", NULL, NULL, 0, 0, NULL, "IDS",                                   \
+      FOR(LOGITS) | FOR(DETOKENIZE) | FOR(SCORE),                                                  \
       "token ids with commas or spaces between; @FILE reads them from a file")                     \
     X(TEMP, REAL, "--temp", NULL, "PERIDOT_TEMP", 0, 1000, "1.0", "T", FOR(RUN),                   \
       "temperature; 0: always the most probable token")                                            \
@@ -87,7 +90,7 @@
     X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
       "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
-      FOR(RUN) | FOR(LOGITS), "prompt tokens computed at once")                                    \
+      FOR(RUN) | FOR(LOGITS) | FOR(SCORE), "prompt tokens computed at once")                       \
     X(DEVICE, STRING, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME", FOR_COMPUTE,       \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
@@ -101,10 +104,25 @@
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
       FOR_COMPUTE, "how close to the exact result (default: f16; logits and embed-image: exact)")  \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
-      FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(INSPECT),                                          \
+      FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT),                             \
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
+    X(SCORE_CTX, INT, "--ctx-size", "-c", NULL, 8, 16777216, "512", "N", FOR(SCORE), \
+      "tokens of a window; the windows of a text lie one behind the other")                        \
+    X(STRIDE, INT, "--stride", "--ppl-stride", NULL, 2, 16777216, NULL, "S", FOR(SCORE),           \
+      "windows of N + S/2 tokens every S tokens, of which the last S are scored (default: the "    \
+      "second half of each window is)")                                                            \
+    X(WHOLE, FLAG, "--whole", NULL, NULL, 0, 0, NULL, NULL, FOR(SCORE),                            \
+      "score every token of a window but the first")                                               \
+    X(WINDOWS, INT, "--windows", "--chunks", NULL, 1, 0x7fffffff, NULL, "N", FOR(SCORE),           \
+      "score no more than the first N windows")                                                    \
+    X(AGAINST, FILE, "--against", NULL, NULL, 0, 0, NULL, "FILE", FOR(SCORE),                      \
+      "a reference model: KL divergence of MODEL's probabilities from its own")                    \
+    X(AGAINST_DEVICE, STRING, "--against-device", NULL, NULL, 0, 0, NULL, "NAME", FOR(SCORE),      \
+      "where the reference runs (default: --device); without --against the same model")            \
+    X(AGAINST_PRECISION, CHOICE, "--against-precision", NULL, NULL, 0, 0, NULL, "exact|f16|q8",    \
+      FOR(SCORE), "the reference's (default: --precision); without --against the same model")      \
     X(BENCH_PROMPT, LIST, "--n-prompt", "-p", NULL, 0, 0, "512", "N,..", FOR(BENCH),               \
       "prompt lengths: comma lists and ranges a-b, a-b+step, a-b*factor; 0: none")                 \
     X(BENCH_GEN, LIST, "--n-gen", "-n", NULL, 0, 0, "128", "N,..", FOR(BENCH),                     \
@@ -129,6 +147,8 @@
     X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE",                                    \
       FOR(LOGITS) | FOR(SYNTH) | FOR(CONVERT) | FOR(EMBED_IMAGE),                                  \
       "file to write; it appears when complete or not at all")                                     \
+    X(SCORE_OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(SCORE),                  \
+      "write each scored token with its log-probability, as lines of JSON")                        \
     X(PLAN, FLAG, "--plan", NULL, NULL, 0, 0, NULL, NULL, FOR(INSPECT),                            \
       "print the operations of a prompt step and of a generation step, or of an image")            \
     X(PRESET, CHOICE, "--preset", NULL, NULL, 0, 0, "tiny", "tiny|270m|1b|4b|12b|27b", FOR(SYNTH), \
@@ -172,7 +192,7 @@
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE), "print JSON")                     \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE), "print JSON")        \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
     X(LOG_FILE, FILE, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,         \

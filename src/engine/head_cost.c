@@ -2,94 +2,32 @@
  *
  *     p = softmax(E x)   E: the head as the file stores it, x: final hidden state of a position
  *     q = softmax(l)     l: the logits that the device computed with the new head from the same x
- *     KL(p || q) = sum_i p_i (a_i - l_i) - log sum_i exp a_i + log sum_i exp l_i,   a = E x
  *
  * The decode program computes the last positions again, one at a time, and leaves x and l to read.
- * E's rows are decoded once for all positions; products are in f32 as on the CPU backend, all sums
- * of exponentials in double over a running maximum. Each thread sums its own rows; what they found
- * is merged at the end, so nothing of the size of the vocabulary is kept but l.
+ * E's rows are decoded once for all positions; products are in f32 as on the CPU backend. Each
+ * thread adds up its own rows (divergence.h); what they found is merged at the end, so nothing of
+ * the size of the vocabulary is kept but l.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
 #include "base/thread.h"
+#include "engine/divergence.h"
 #include "engine/draw.h"
 #include "engine/session.h"
 
 enum { MAX_POSITIONS = 8, GRAIN_ROWS = 64, BATCH_ROWS = 8192, LANES = 16 };
 
-/* Sums of one position over some of the ids; best ids are the lowest where values are equal. */
-typedef struct tally {
-    double max_a, sum_a; /* sum of exp(a - max_a) */
-    double difference;   /* sum of exp(a - max_a) (a - l) */
-    double max_l, sum_l;
-    uint32_t best_a, best_l;
-} tally;
-
 typedef struct cost_job {
     const pd_tensor *head; /* as stored */
     uint32_t width, n_vocab, n;
-    float *hidden;     /* [n, width] */
-    float *logits;     /* [n, n_vocab] */
-    float *rows;       /* [n_threads, width] the decoded row of each thread */
-    tally *tallies;    /* [n_threads, n] */
-    uint32_t first_id; /* of the batch */
+    float *hidden;       /* [n, width] */
+    float *logits;       /* [n, n_vocab] */
+    float *rows;         /* [n_threads, width] the decoded row of each thread */
+    pd_divergence *sums; /* [n_threads, n] */
+    uint32_t first_id;   /* of the batch */
 } cost_job;
-
-/* ---- sums ----------------------------------------------------------------------------------- */
-
-static const tally empty_tally = {.max_a = -INFINITY, .max_l = -INFINITY};
-
-static void raise_a(tally *t, double max, uint32_t best) {
-    double scale = exp(t->max_a - max);
-    t->sum_a *= scale;
-    t->difference *= scale;
-    t->max_a = max;
-    t->best_a = best;
-}
-
-static void raise_l(tally *t, double max, uint32_t best) {
-    t->sum_l *= exp(t->max_l - max);
-    t->max_l = max;
-    t->best_l = best;
-}
-
-static void tally_add(tally *t, uint32_t id, double a, double l) {
-    if (a > t->max_a) raise_a(t, a, id);
-    if (l > t->max_l) raise_l(t, l, id);
-    double e = exp(a - t->max_a);
-    t->sum_a += e;
-    t->difference += e * (a - l);
-    t->sum_l += exp(l - t->max_l);
-}
-
-static bool is_before(double value, uint32_t id, double other, uint32_t other_id) {
-    return value > other || (value == other && id < other_id);
-}
-
-static void tally_merge(tally *t, tally from) {
-    if (from.sum_a == 0) return; /* a thread without rows */
-    if (t->sum_a == 0) {
-        *t = from;
-        return;
-    }
-    if (is_before(from.max_a, from.best_a, t->max_a, t->best_a))
-        raise_a(t, from.max_a, from.best_a);
-    else
-        raise_a(&from, t->max_a, t->best_a);
-    if (is_before(from.max_l, from.best_l, t->max_l, t->best_l))
-        raise_l(t, from.max_l, from.best_l);
-    else
-        raise_l(&from, t->max_l, t->best_l);
-    t->sum_a += from.sum_a;
-    t->difference += from.difference;
-    t->sum_l += from.sum_l;
-}
-
-static double tally_kl(const tally *t) {
-    return t->difference / t->sum_a - (t->max_a + log(t->sum_a)) + (t->max_l + log(t->sum_l));
-}
 
 /* ---- the stored head ------------------------------------------------------------------------ */
 
@@ -106,21 +44,21 @@ static void compare_ids(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     const cost_job *job = ctx;
     uint64_t row_bytes = job->head->n_bytes / job->n_vocab;
     float *row = job->rows + (size_t)thread * job->width;
-    tally *tallies = job->tallies + (size_t)thread * job->n;
+    pd_divergence *sums = job->sums + (size_t)thread * job->n;
     for (uint32_t id = job->first_id + begin; id < job->first_id + end; id++) {
         if (!pd_draw_may(id, job->n_vocab)) continue;
         pd_decode(job->head->type, job->head->data + id * row_bytes, job->width, row);
         for (uint32_t i = 0; i < job->n; i++) {
             float a = dot(row, job->hidden + (size_t)i * job->width, job->width);
             float l = job->logits[(size_t)i * job->n_vocab + id];
-            tally_add(&tallies[i], id, (double)a, (double)l);
+            pd_divergence_add(&sums[i], id, (double)a, (double)l);
         }
     }
 }
 
 static pd_status compare_all(pd_session *s, cost_job *job, pd_pool *pool, pd_error *err) {
-    uint32_t n_tallies = pd_pool_n_threads(pool) * job->n;
-    for (uint32_t i = 0; i < n_tallies; i++) job->tallies[i] = empty_tally;
+    uint32_t n_sums = pd_pool_n_threads(pool) * job->n;
+    for (uint32_t i = 0; i < n_sums; i++) job->sums[i] = pd_divergence_none();
     for (uint32_t n; job->first_id < job->n_vocab; job->first_id += n) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped while the heads were compared");
@@ -128,21 +66,21 @@ static pd_status compare_all(pd_session *s, cost_job *job, pd_pool *pool, pd_err
         if (n > BATCH_ROWS) n = BATCH_ROWS;
         pd_pool_run(pool, n, GRAIN_ROWS, compare_ids, job);
     }
-    for (uint32_t i = job->n; i < n_tallies; i++)
-        tally_merge(&job->tallies[i % job->n], job->tallies[i]);
+    for (uint32_t i = job->n; i < n_sums; i++)
+        pd_divergence_merge(&job->sums[i % job->n], job->sums[i]);
     return PD_OK;
 }
 
 static pd_status summarise(const cost_job *job, pd_head_cost *out, pd_error *err) {
     *out = (pd_head_cost){.n_positions = job->n};
     for (uint32_t i = 0; i < job->n; i++) {
-        const tally *t = &job->tallies[i];
-        double kl = tally_kl(t);
+        const pd_divergence *d = &job->sums[i];
+        double kl = pd_divergence_kl(d);
         if (!isfinite(kl))
             return PD_RAISE(err, PD_ERR_NUMERIC,
                             "the stored or the requantised head gave a NaN or an infinity");
         if (kl < 0) kl = 0; /* rounding */
-        out->n_same += t->best_a == t->best_l;
+        out->n_same += d->best_a == d->best_b;
         out->kl_mean += kl / job->n;
         if (kl > out->kl_max) out->kl_max = kl;
     }
@@ -187,8 +125,8 @@ static pd_status measure(pd_session *s, cost_job *job, uint32_t first, pd_pool *
     job->hidden = pd_alloc((size_t)job->n * job->width, sizeof *job->hidden);
     job->logits = pd_alloc((size_t)job->n * job->n_vocab, sizeof *job->logits);
     job->rows = pd_alloc((size_t)n_threads * job->width, sizeof *job->rows);
-    job->tallies = pd_alloc((size_t)n_threads * job->n, sizeof *job->tallies);
-    if (!job->hidden || !job->logits || !job->rows || !job->tallies)
+    job->sums = pd_alloc((size_t)n_threads * job->n, sizeof *job->sums);
+    if (!job->hidden || !job->logits || !job->rows || !job->sums)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to compare the heads");
     PD_TRY(compute_positions(s, job, first, err));
     PD_TRY(compare_all(s, job, pool, err));
@@ -219,6 +157,6 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
     pd_free(job.hidden);
     pd_free(job.logits);
     pd_free(job.rows);
-    pd_free(job.tallies);
+    pd_free(job.sums);
     return status;
 }
