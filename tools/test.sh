@@ -9,7 +9,8 @@
 #                since the drivers have some
 #
 # Usage: tools/test.sh [--long]     --long adds sweeps: many more random texts for the tokenizer,
-# every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers.
+# AMD's compiler for an older chip, every PERIDOT_DISABLE switch, and the golden models on Vulkan
+# under the sanitizers.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ cd "$(dirname "$0")/.."
 
 long=0
 case ${1-} in
---long) long=1 ;;
+--long) long=1 && export PERIDOT_TEST_LONG=1 ;;
 '') ;;
 *) die "usage: tools/test.sh [--long]" ;;
 esac
