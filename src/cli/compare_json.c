@@ -1,8 +1,8 @@
 /* `peridot inspect A B --json`: what differs, as one JSON object.  SPDX-License-Identifier: MIT */
-#include <cjson/cJSON.h>
 #include <math.h>
 
 #include "cli/compare.h"
+#include "cli/json.h"
 
 /* Adds {"key": {"a": ..., "b": ...}}; a side that lacks it has no member. */
 static void add_setting(cJSON *settings, const pd_gguf_value *a, const pd_gguf_value *b) {
@@ -66,10 +66,5 @@ pd_status compare_print_json(const comparison *c, pd_error *err) {
         differ = true;
     }
     cJSON_AddBoolToObject(root, "equal", !differ);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    puts(text);
-    cJSON_free(text);
-    return PD_OK;
+    return cli_print_json(root, err);
 }

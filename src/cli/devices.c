@@ -4,19 +4,7 @@
  */
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
-#include "cli/commands.h"
-
-/* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
-static pd_status print_json(cJSON *root, pd_error *err) {
-    char *text = root ? cJSON_Print(root) : NULL;
-    if (text) puts(text);
-    cJSON_free(text);
-    cJSON_Delete(root);
-    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    return PD_OK;
-}
+#include "cli/json.h"
 
 typedef struct feature {
     const char *name;
@@ -163,7 +151,7 @@ static pd_status devices_json(const pd_device_info *list, const measurement *mea
     for (uint32_t i = 0; i < n; i++)
         cJSON_AddItemToArray(devices, device_json(&list[i], &measured[i]));
     if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
-    return print_json(root, err);
+    return cli_print_json(root, err);
 }
 
 /* All but the reference, which is the same processor. A device that fails does not stop the others.

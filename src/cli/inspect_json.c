@@ -4,10 +4,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <cjson/cJSON.h>
 #include <math.h>
 
 #include "cli/inspect.h"
+#include "cli/json.h"
 
 cJSON *inspect_string_json(pd_string s) {
     for (uint64_t i = 0; i < s.n;) {
@@ -126,10 +126,5 @@ pd_status inspect_print_json(const inspection *in, pd_error *err) {
     add_metadata(root, in->file);
     add_types(root, in->file);
     add_tensors(root, in->file);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    puts(text);
-    cJSON_free(text);
-    return PD_OK;
+    return cli_print_json(root, err);
 }

@@ -108,7 +108,7 @@
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
-    X(SCORE_CTX, INT, "--ctx-size", "-c", NULL, 8, 16777216, "512", "N", FOR(SCORE), \
+    X(SCORE_CTX, INT, "--ctx-size", "-c", NULL, 8, 16777216, "512", "N", FOR(SCORE),               \
       "tokens of a window; the windows of a text lie one behind the other")                        \
     X(STRIDE, INT, "--stride", "--ppl-stride", NULL, 2, 16777216, NULL, "S", FOR(SCORE),           \
       "windows of N + S/2 tokens every S tokens, of which the last S are scored (default: the "    \

@@ -5,12 +5,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/json.h"
 #include "cli/score.h"
 
 /* ---- statistics ----------------------------------------------------------------------------- */
@@ -162,34 +162,17 @@ pd_status score_print_json(const score_job *job, pd_error *err) {
         add_side(root, "reference", &job->reference, &s.reference_nll);
         add_comparison(root, &s);
     }
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    puts(text);
-    cJSON_free(text);
-    return PD_OK;
+    return cli_print_json(root, err);
 }
 
 /* ---- token by token ------------------------------------------------------------------------- */
-
-/* The token's text; what is part of a character shows as U+FFFD. */
-static cJSON *token_text(const pd_model *model, uint32_t id) {
-    char text[2 * PD_DETOKENIZE_MAX_BYTES + 1];
-    pd_detokenizer d;
-    pd_detokenizer_init(&d);
-    d.show_special = true;
-    size_t n = pd_detokenize(model, &d, id, text);
-    n += pd_detokenizer_flush(&d, text + n);
-    text[n] = '\0';
-    return cJSON_CreateString(text);
-}
 
 static cJSON *item_json(const score_job *job, const score_item *item) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddNumberToObject(j, "window", item->window);
     cJSON_AddNumberToObject(j, "position", item->position);
     cJSON_AddNumberToObject(j, "id", item->id);
-    cJSON_AddItemToObject(j, "text", token_text(job->side.model, item->id));
+    cJSON_AddItemToObject(j, "text", cli_token_json(job->side.model, item->id));
     cJSON_AddNumberToObject(j, "log_prob", (double)item->log_prob);
     cJSON_AddNumberToObject(j, "best", item->best);
     if (job->has_reference) {

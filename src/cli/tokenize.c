@@ -2,10 +2,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <cjson/cJSON.h>
 #include <unistd.h>
 
-#include "cli/commands.h"
+#include "cli/json.h"
 
 static void print_ids(const uint32_t *ids, size_t n) {
     for (size_t i = 0; i < n; i++) printf(i ? " %u" : "%u", ids[i]);
@@ -13,21 +12,14 @@ static void print_ids(const uint32_t *ids, size_t n) {
 }
 
 /* {"n_tokens": 2, "ids": [2, 9259], "texts": ["<bos>", "Hello"]}; written piece by piece, since a
- * text may be of any length. A text that is part of a character shows as U+FFFD. */
+ * text may be of any length. */
 static pd_status print_ids_json(const pd_model *model, const uint32_t *ids, size_t n,
                                 pd_error *err) {
     printf("{\"n_tokens\": %zu, \"ids\": [", n);
     for (size_t i = 0; i < n; i++) printf(i ? ", %u" : "%u", ids[i]);
     printf("], \"texts\": [");
     for (size_t i = 0; i < n; i++) {
-        char text[2 * PD_DETOKENIZE_MAX_BYTES + 1];
-        pd_detokenizer d;
-        pd_detokenizer_init(&d);
-        d.show_special = true;
-        size_t n_bytes = pd_detokenize(model, &d, ids[i], text);
-        n_bytes += pd_detokenizer_flush(&d, text + n_bytes);
-        text[n_bytes] = '\0';
-        cJSON *string = cJSON_CreateString(text);
+        cJSON *string = cli_token_json(model, ids[i]);
         char *quoted = string ? cJSON_PrintUnformatted(string) : NULL;
         if (quoted) printf(i ? ", %s" : "%s", quoted);
         cJSON_free(quoted);

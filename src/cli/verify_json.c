@@ -1,7 +1,7 @@
 /* `peridot verify --json`.  SPDX-License-Identifier: MIT */
-#include <cjson/cJSON.h>
 #include <math.h>
 
+#include "cli/json.h"
 #include "cli/verify.h"
 
 static void add_parts(cJSON *root, const verification *v) {
@@ -43,10 +43,5 @@ pd_status verify_print_json(const verification *v, pd_error *err) {
     for (uint64_t i = 0; i < pd_gguf_tensor_count(v->file); i++)
         cJSON_AddItemToArray(
             tensors, tensor_json(pd_gguf_tensor_at(v->file, i), &v->stats[i], &v->findings[i]));
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    puts(text);
-    cJSON_free(text);
-    return PD_OK;
+    return cli_print_json(root, err);
 }

@@ -1,0 +1,22 @@
+/* See json.h.  SPDX-License-Identifier: MIT */
+#include "cli/json.h"
+
+pd_status cli_print_json(cJSON *root, pd_error *err) {
+    char *text = root ? cJSON_Print(root) : NULL;
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
+    return PD_OK;
+}
+
+cJSON *cli_token_json(const pd_model *model, uint32_t id) {
+    char text[2 * PD_DETOKENIZE_MAX_BYTES + 1];
+    pd_detokenizer d;
+    pd_detokenizer_init(&d);
+    d.show_special = true;
+    size_t n = pd_detokenize(model, &d, id, text);
+    n += pd_detokenizer_flush(&d, text + n);
+    text[n] = '\0';
+    return cJSON_CreateString(text);
+}

@@ -1,0 +1,16 @@
+/* What commands with JSON share.  SPDX-License-Identifier: MIT */
+#ifndef PD_CLI_JSON_H
+#define PD_CLI_JSON_H
+
+#include <cjson/cJSON.h>
+
+#include "cli/commands.h"
+
+/* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
+pd_status cli_print_json(cJSON *root, pd_error *err);
+
+/* A token's text as a string, control tokens as they are written; what is part of a character shows
+ * as U+FFFD. */
+cJSON *cli_token_json(const pd_model *model, uint32_t id);
+
+#endif
