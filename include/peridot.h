@@ -18,6 +18,8 @@
  * explicit byte count. A pointer handed out belongs to the object it came from unless said
  * otherwise.
  *
+ * Beside it peridot_measure.h: for programs that measure devices, models and where time goes.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef PERIDOT_H
@@ -148,29 +150,6 @@ typedef struct pd_device_info {
 pd_status pd_device_list(pd_device_info *out, uint32_t cap, uint32_t *count,
                          const char **vulkan_note, pd_error *err);
 
-/* What a device does per nanosecond when nothing else is asked of it: the measure of a profile. */
-typedef enum pd_peak {
-    PD_PEAK_F32,  /* 32-bit fused multiply-add */
-    PD_PEAK_F16,  /* the same with pairs of 16-bit floats */
-    PD_PEAK_INT8, /* 4x8-bit integer dot product, accumulated */
-    PD_PEAK_COUNT
-} pd_peak;
-const char *pd_peak_name(pd_peak peak); /* "f32 FMA", ... */
-
-typedef struct pd_device_speed {
-    double copy_gb_s; /* bytes read and bytes written, between buffers larger than most caches */
-    double gflop_s[PD_PEAK_COUNT]; /* additions and multiplications; 0: the device cannot */
-    pd_peak best;                  /* the largest of them: the matrix peak */
-    double dispatch_us;            /* an empty dispatch and the barrier behind it (the CPU: an empty
-                                      loop over all threads) */
-} pd_device_speed;
-
-/* Opens the device, measures it, best of several repetitions of each, and closes it. Less than a
- * second on a GPU; a second more where its kernels have not been chosen yet. n_threads: as in
- * pd_model_desc. Errors: NO_DEVICE, MEMORY_DEVICE, DEVICE. */
-pd_status pd_device_measure(const char *device, uint32_t n_threads, pd_device_speed *out,
-                            pd_error *err);
-
 /* ---------------------------------------------------------------------------------------------
  * Models
  * ------------------------------------------------------------------------------------------- */
@@ -202,7 +181,7 @@ typedef struct pd_session_desc {
     uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
     uint32_t n_chunk; /* prompt tokens per step; default 512 */
     pd_precision precision;
-    bool all_logits; /* for pd_session_score and pd_session_log_probs: logits of every position */
+    bool all_logits; /* for pd_session_score and pd_session_log_probs (peridot_measure.h) */
 } pd_session_desc;
 
 typedef struct pd_model_desc {
@@ -262,10 +241,6 @@ void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
 const pd_model_info *pd_model_get_info(const pd_model *model);
 const pd_load_stats *pd_model_get_load_stats(const pd_model *model);
 const pd_device_info *pd_model_get_device(const pd_model *model); /* NULL when vocab_only */
-/* As pd_device_measure, on the model's device and in what memory it has left; counts as a call on
- * one of the model's sessions. Errors: ARGUMENT (vocab_only) besides. */
-pd_status pd_model_measure(pd_model *model, pd_device_speed *out, pd_error *err);
-
 /* ---------------------------------------------------------------------------------------------
  * Images
  * ------------------------------------------------------------------------------------------- */
@@ -552,68 +527,12 @@ typedef struct pd_generate_desc {
 pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
                               const pd_generate_desc *desc, pd_error *err);
 
-/* Called with the logits of some rows, [n_rows, n_vocab], in order. */
-typedef pd_status (*pd_logits_fn)(void *ctx, uint32_t first_pos, uint32_t n_rows,
-                                  const float *logits, pd_error *err);
-/* Like sync_prompt, handing out the logits of the positions from `first` on, which are computed
- * anew; rows of images are among them. Errors: as sync_prompt; ARGUMENT (a session without
- * all_logits, no position from `first` on); what fn returns. */
-pd_status pd_session_score(pd_session *session, const pd_prompt *prompt, uint32_t first,
-                           pd_logits_fn fn, void *ctx, pd_error *err);
-
-/* How probable a text is: log_probs[i] = ln P(ids[first + i + 1] | ids[0 .. first + i]) for
- * i < n_ids - 1 - first, over all n_vocab ids; best[i] is the id that pd_session_argmax would have
- * given in its place (NULL: not wanted). The sums are made on the device. Positions before `first`
- * that are computed already stay. Errors: as pd_session_score. */
-pd_status pd_session_log_probs(pd_session *session, const uint32_t *ids, size_t n_ids,
-                               uint32_t first, float *log_probs, uint32_t *best, pd_error *err);
-
 /* Asks a running call to stop soon with PD_ERR_CANCELLED. From any thread or signal handler; stays
  * set until pd_session_resume. */
 void pd_session_cancel(pd_session *session);
 void pd_session_resume(pd_session *session);
 
 const pd_session_stats *pd_session_get_stats(pd_session *session);
-
-/* One operation of a step. */
-typedef struct pd_profile_op {
-    const char *name; /* "l03.gate_up"; valid during the call */
-    const char *kind; /* "gate_up": the same in every layer */
-    int32_t layer;    /* -1: outside the layers */
-    uint32_t n_rows;  /* tokens, or outputs */
-    uint64_t ns;      /* device time, one operation at a time: overlap is not seen */
-    uint64_t bytes;   /* that it cannot help reading or writing: each weight once, K and V of every
-                         visible position once, activations as 4-byte values */
-    double flops;     /* multiplications and additions of its matrix products and attention */
-} pd_profile_op;
-/* Return false to stop. */
-typedef bool (*pd_profile_fn)(void *ctx, const pd_profile_op *op);
-
-/* Runs the session's last step again, operation by operation, and tells where its time goes, in the
- * order of the plan. The timeline stays as it is. Slow. Errors: ARGUMENT (nothing was computed
- * yet), DEVICE. */
-pd_status pd_session_profile(pd_session *session, pd_profile_fn fn, void *ctx, pd_error *err);
-
-/* The same for the image that was encoded last. Errors: ARGUMENT (none was), DEVICE. */
-pd_status pd_model_profile_image(pd_model *model, pd_profile_fn fn, void *ctx, pd_error *err);
-
-/* What requantising the head did to the next token's probabilities at the last positions. */
-typedef struct pd_head_cost {
-    uint32_t n_positions; /* at most 8 */
-    uint32_t n_same;      /* of them: the most probable token is the same */
-    double kl_mean;       /* KL(p || q) in nats: p with the head as the file stores it, */
-    double kl_max;        /* q as the device computed it; the mean and the worst position */
-} pd_head_cost;
-
-/* Computes the timeline's last positions (up to 8, fewer where the window is gone) once more, one
- * at a time, and compares the device's logits with those of the stored head on the same final
- * hidden states, in f32 on the CPU. Tokens that are never drawn are left out. The changed embedding
- * of a tied head is thereby in p and q alike: the figure is the head's cost alone. The device's
- * arithmetic is part of q.
- * The timeline stays as it is; keys and values of these positions may change in their last bits.
- * Errors: ARGUMENT (the head was kept, or nothing was computed yet), MEMORY_HOST, CANCELLED,
- * DEVICE, NUMERIC. */
-pd_status pd_session_head_cost(pd_session *session, pd_head_cost *out, pd_error *err);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@
 
 #include "engine/plan.h"
 #include "engine/step.h"
+#include "peridot_measure.h"
 
 typedef struct pd_backend pd_backend;   /* an opened device and the weights on it */
 typedef struct pd_kv_store pd_kv_store; /* memory of the KV pages */

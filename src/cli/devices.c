@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/json.h"
+#include "peridot_measure.h"
 
 typedef struct feature {
     const char *name;

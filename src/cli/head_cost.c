@@ -1,5 +1,6 @@
 /* The line that tells what --head did.  SPDX-License-Identifier: MIT */
 #include "cli/commands.h"
+#include "peridot_measure.h"
 
 pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const pd_model *model,
                               pd_error *err) {

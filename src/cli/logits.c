@@ -12,6 +12,7 @@
  */
 #include "base/file.h"
 #include "cli/images.h"
+#include "peridot_measure.h"
 
 typedef struct logits_job {
     const cli_options *o;

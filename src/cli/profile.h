@@ -4,6 +4,7 @@
 #define PD_CLI_PROFILE_H
 
 #include "cli/commands.h"
+#include "peridot_measure.h"
 
 enum { CLI_MAX_KINDS = 32 };
 

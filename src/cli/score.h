@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/thread.h"
 #include "cli/commands.h"
+#include "peridot_measure.h"
 
 /* The text is read in windows of so many tokens, each from an empty context and beginning with
  * <bos>. A position is scored by what it says of the token behind it. */

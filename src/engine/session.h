@@ -5,6 +5,7 @@
 #include "engine/kv.h"
 #include "engine/model.h"
 #include "engine/timeline.h"
+#include "peridot_measure.h"
 
 /* A compiled plan and where its outputs are. */
 typedef struct pd_stage {

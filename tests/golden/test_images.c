@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "peridot_measure.h"
 #include "support_images.h"
 
 static pd_session *open_session(pd_model *m) {

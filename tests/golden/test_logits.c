@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "file/gguf.h"
+#include "peridot_measure.h"
 #include "support_golden.h"
 #include "support_validation.h"
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "peridot_measure.h"
 #include "support_images.h"
 
 /* ---- rows ----------------------------------------------------------------------------------- */
