@@ -13,7 +13,7 @@ static bool take_op(void *ctx, const pd_profile_op *op) {
     taking *t = ctx;
     cli_profile_add(t->profile, op);
     if (t->trace) bench_trace_add(t->trace, op);
-    return true;
+    return !cli_interrupted();
 }
 
 pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *row, pd_error *err) {
@@ -22,7 +22,9 @@ pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *r
     row->profile = (cli_profile){0};
     taking t = {&row->profile, c->trace};
     if (c->trace) bench_trace_begin(c->trace, name);
-    return pd_session_profile(session, take_op, &t, err);
+    PD_TRY(pd_session_profile(session, take_op, &t, err));
+    if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    return PD_OK;
 }
 
 void bench_print_profile(const bench_context *c, const bench_row *row) {
