@@ -9,6 +9,9 @@ add_library(peridot_xxhash ALIAS PkgConfig::XXHASH)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 add_library(peridot_crypto ALIAS OpenSSL::Crypto)
 
+find_package(CURL 7.85 REQUIRED COMPONENTS HTTPS)
+add_library(peridot_curl ALIAS CURL::libcurl)
+
 find_package(cJSON REQUIRED)
 add_library(peridot_cjson INTERFACE)
 target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})

@@ -24,6 +24,7 @@ pd_status cli_convert(const cli_options *o, pd_error *err);
 pd_status cli_quantize(const cli_options *o, pd_error *err);
 pd_status cli_verify(const cli_options *o, pd_error *err);
 pd_status cli_score(const cli_options *o, pd_error *err);
+pd_status cli_fetch(const cli_options *o, pd_error *err);
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 
@@ -89,6 +90,7 @@ void cli_interrupt_watch_model(pd_model *model); /* for images without a session
 typedef struct cli_progress {
     const char *label; /* "loading" */
     uint64_t start_ns, shown_ns;
+    uint64_t start_bytes; /* done before the beginning: no part of the speed */
     bool active, drawn;
 } cli_progress;
 
@@ -96,6 +98,12 @@ void cli_progress_begin(cli_progress *p, const char *label);
 /* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
 void cli_progress_end(cli_progress *p); /* wipes the bar */
+
+/* ---- fetch.c: models from the Hugging Face hub ---------------------------------------------- */
+
+/* Where --hf-repo is given: fetches what is not in the cache yet, and sets --model and, when there
+ * is an image encoder, --mmproj, as if they had been given. */
+pd_status cli_fetch_model(cli_options *o, pd_error *err);
 
 /* ---- disk.c ---------------------------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@ static const command_fn command_fns[CLI_COMMAND_COUNT] = {
     [CLI_LOGITS] = cli_logits,     [CLI_EMBED_IMAGE] = cli_embed_image,
     [CLI_SYNTH] = cli_synth,       [CLI_QUANTIZE] = cli_quantize,
     [CLI_VERIFY] = cli_verify,     [CLI_CONVERT] = cli_convert,
-    [CLI_SCORE] = cli_score,
+    [CLI_SCORE] = cli_score,       [CLI_FETCH] = cli_fetch,
 };
 
 static void print_version(void) {
@@ -41,6 +41,8 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
     } else if (status == PD_OK) {
         status = cli_log_begin(&o, err);
         command_fn fn = cli_given(&o, OPT_LIST_DEVICES) ? cli_devices : command_fns[command];
+        if (status == PD_OK && fn != cli_devices && cli_given(&o, OPT_HF_REPO))
+            status = cli_fetch_model(&o, err);
         if (status == PD_OK) status = fn(&o, err);
         cli_log_end();
     }

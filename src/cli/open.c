@@ -19,8 +19,8 @@ static pd_session_desc expected_session(const cli_options *o) {
 static pd_status raise_no_model(pd_error *err) {
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "--model FILE is missing");
     return pd_error_hint(err, status,
-                         "name a Gemma 3 GGUF file, or make one to try: peridot synth -o "
-                         "tiny.gguf");
+                         "name a Gemma 3 GGUF file, fetch one with -hf USER/REPO, or make one to "
+                         "try: peridot synth -o tiny.gguf");
 }
 
 pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err) {

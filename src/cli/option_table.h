@@ -25,6 +25,7 @@
       "perplexity of a text, or how far a model is from another")                                  \
     X(EMBED_IMAGE, "embed-image", 0, "-m MODEL.gguf --image FILE -o OUT.f32",                      \
       "write the rows that an image becomes to a file")                                            \
+    X(FETCH, "fetch", 1, "USER/REPO[:TYPE]", "download a model from the Hugging Face hub")         \
     X(SYNTH, "synth", 0, "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
@@ -39,6 +40,9 @@
 #define CLI_OPTION_LIST(X)                                                                         \
     X(MODEL, FILE, "--model", "-m", "PERIDOT_MODEL", 0, 0, NULL, "FILE", FOR_MODEL,                \
       "the model, a GGUF file (of a split one, its first part)")                                   \
+    X(HF_REPO, STRING, "--hf-repo", "-hf", NULL, 0, 0, NULL, "USER/REPO", FOR_MODEL,               \
+      "the model from the Hugging Face hub, fetched unless it is there; also USER/REPO:TYPE, see " \
+      "fetch")                                                                                     \
     X(PROMPT, STRING, "--prompt", "-p", NULL, 0, 0, NULL, "TEXT", FOR_TEXT,                        \
       "the text; without -p and -f it is read from standard input")                                \
     X(FILE, FILE, "--file", "-f", NULL, 0, 0, NULL, "FILE", FOR_TEXT,                              \
@@ -149,6 +153,16 @@
       "file to write; it appears when complete or not at all")                                     \
     X(SCORE_OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(SCORE),                  \
       "write each scored token with its log-probability, as lines of JSON")                        \
+    X(FETCH_OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "DIR", FOR(FETCH),                   \
+      "folder for the files (default: one in the cache folder)")                                   \
+    X(FETCH_FILE, STRING, "--file", NULL, NULL, 0, 0, NULL, "NAME", FOR(FETCH),                    \
+      "exactly this file of the repository, with its other parts if it is split")                  \
+    X(REVISION, STRING, "--revision", NULL, NULL, 0, 0, "main", "REV", FOR(FETCH),                 \
+      "branch, tag or commit")                                                                     \
+    X(OFFLINE, FLAG, "--offline", NULL, "PERIDOT_OFFLINE", 0, 0, NULL, NULL,                       \
+      FOR(FETCH) | FOR_MODEL, "use what was fetched before, and no network")                       \
+    X(RETRIES, INT, "--retries", NULL, NULL, 0, 100, "5", "N", FOR(FETCH),                         \
+      "attempts after one that broke off and brought nothing new")                                 \
     X(PLAN, FLAG, "--plan", NULL, NULL, 0, 0, NULL, NULL, FOR(INSPECT),                            \
       "print the operations of a prompt step and of a generation step, or of an image")            \
     X(PRESET, CHOICE, "--preset", NULL, NULL, 0, 0, "tiny", "tiny|270m|1b|4b|12b|27b", FOR(SYNTH), \
@@ -159,7 +173,7 @@
       "the preset's image encoder instead of its text model")                                      \
     X(CONVERT_MMPROJ, FILE, "--mmproj", NULL, NULL, 0, 0, NULL, "FILE", FOR(CONVERT),              \
       "where the image encoder goes (default: mmproj-NAME beside the model)")                      \
-    X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(CONVERT),                  \
+    X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(CONVERT) | FOR(FETCH),     \
       "leave the image encoder out")                                                               \
     X(MMPROJ_TYPE, CHOICE, "--mmproj-type", NULL, NULL, 0, 0, "f16", "f16|bf16|f32|q8_0",          \
       FOR(CONVERT), "stored type of the image encoder's matrices")                                 \
@@ -192,7 +206,8 @@
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE), "print JSON")        \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) | FOR(FETCH),         \
+      "print JSON")                                                                                \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
     X(LOG_FILE, FILE, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,         \
