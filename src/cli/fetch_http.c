@@ -146,6 +146,13 @@ static pd_status raise_unreachable(const fetch_http *h, fetch_request *r, pd_err
     return pd_error_hint(err, status, "is there a network? --offline uses what was fetched before");
 }
 
+/* A proxy that wants a password, say. */
+static bool refused_by_proxy(const fetch_http *h) {
+    long code = 0;
+    curl_easy_getinfo(h->curl, CURLINFO_HTTP_CONNECTCODE, &code);
+    return code / 100 == 4;
+}
+
 static pd_status raise_failure(const fetch_http *h, fetch_request *r, CURLcode code,
                                pd_error *err) {
     switch (code) {
@@ -167,10 +174,11 @@ static pd_status raise_failure(const fetch_http *h, fetch_request *r, CURLcode c
         return PD_RAISE(err, PD_ERR_FORMAT, "%s leads to a place that is not followed: %s",
                         h->place->endpoint, h->detail);
     case CURLE_OPERATION_TIMEDOUT:
+        if (!h->answered) return raise_unreachable(h, r, err);
         r->transient = true;
         return PD_RAISE(err, PD_ERR_IO, "the connection to %s went silent", h->place->endpoint);
     default:
-        r->transient = true;
+        r->transient = !refused_by_proxy(h);
         return PD_RAISE(err, PD_ERR_IO, "the connection to %s broke off: %s", h->place->endpoint,
                         h->detail);
     }
@@ -225,6 +233,13 @@ pd_status fetch_http_pause(unsigned attempt, const char *why, pd_error *err) {
 
 /* ---- the handle ----------------------------------------------------------------------------- */
 
+/* Certificates to trust instead of the system's, named as for curl and for OpenSSL. */
+static bool set_certificates(fetch_http *h) {
+    const char *file = getenv("CURL_CA_BUNDLE");
+    if (!file || !file[0]) file = getenv("SSL_CERT_FILE");
+    return !file || !file[0] || curl_easy_setopt(h->curl, CURLOPT_CAINFO, file) == CURLE_OK;
+}
+
 static bool set_up(fetch_http *h) {
     bool safe = strncmp(h->place->endpoint, "https:", 6) == 0;
     const char *protocols = safe ? "https" : "http,https";
@@ -270,7 +285,7 @@ pd_status fetch_http_create(const fetch_place *place, fetch_http **out, pd_error
     sigaction(SIGPIPE, &ignore, &h->old_pipe);
     h->place = place;
     h->curl = curl_easy_init();
-    if (h->curl && set_token(h) && set_up(h)) {
+    if (h->curl && set_token(h) && set_certificates(h) && set_up(h)) {
         *out = h;
         return PD_OK;
     }

@@ -4,7 +4,8 @@
 usage: fetch_server.py ROOT
 
 ROOT/repos/USER/NAME/REVISION/...  the repositories
-ROOT/ports                         written at the start: the hub's port and the CDN's
+ROOT/cert.pem                      certificate and key of a hub that speaks TLS; may be absent
+ROOT/ports                         written at the start: ports of the hub, the CDN, the TLS hub or 0
 ROOT/log                           a line for each request: server, path, Range, Authorization
 ROOT/control/KNOB                  files that switch things on while it runs:
 
@@ -29,6 +30,7 @@ import hashlib
 import http.server
 import json
 import os
+import ssl
 import sys
 import threading
 import time
@@ -228,17 +230,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def serve(name):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    context = None
+
+    def finish_request(self, request, client_address):
+        """In the connection's thread: a handshake that fails ends this connection alone."""
+        try:
+            if self.context:
+                request = self.context.wrap_socket(request, server_side=True)
+        except OSError:
+            return
+        super().finish_request(request, client_address)
+
+
+def serve(name, certificate=None):
+    server = Server(("127.0.0.1", 0), Handler)
     server.name = name
+    if certificate:
+        server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.context.load_cert_chain(certificate)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
 
-hub, cdn = serve("hub"), serve("cdn")
+hub, cdn, tls = serve("hub"), serve("cdn"), None
+if os.path.exists(os.path.join(root, "cert.pem")):
+    tls = serve("tls", os.path.join(root, "cert.pem"))
+    tls.cdn_port = cdn.server_address[1]
 hub.cdn_port = cdn.server_address[1]
 with open(os.path.join(root, "ports.tmp"), "w") as f:
-    f.write("%d %d\n" % (hub.server_address[1], hub.cdn_port))
+    f.write("%d %d %d\n" % (hub.server_address[1], hub.cdn_port, tls.server_address[1] if tls else 0))
 os.rename(os.path.join(root, "ports.tmp"), os.path.join(root, "ports"))
 sys.stdin.read()  # until the test is over

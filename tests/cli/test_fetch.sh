@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is not installed"
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
-unset HF_TOKEN HF_TOKEN_PATH HF_HOME HF_ENDPOINT XDG_CACHE_HOME
+unset HF_TOKEN HF_TOKEN_PATH HF_HOME HF_ENDPOINT XDG_CACHE_HOME CURL_CA_BUNDLE SSL_CERT_FILE
 export HOME=$work/home PERIDOT_CACHE_DIR=$work/cache
 hub=$work/hub control=$work/hub/control
 mkdir -p "$HOME" "$control"
@@ -41,12 +41,18 @@ ok_repo=$hub/repos/user/tiny/main
 mkdir -p "$ok_repo"
 cp "$golden/small-q4_0.gguf" "$ok_repo/tiny-q4_0.gguf"
 
+if command -v openssl >/dev/null; then
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$work/key.pem" -out "$work/trusted.pem" 2>"$work/openssl.err" ||
+    fail "no certificate: $(cat "$work/openssl.err")"
+  cat "$work/trusted.pem" "$work/key.pem" >"$hub/cert.pem"
+fi
 python3 "$server" "$hub" < <(exec sleep 900) 2>"$work/server.err" &
 server_pid=$!
 trap 'kill "$server_pid" 2>/dev/null; rm -rf "$work"' EXIT
 for _ in $(seq 100); do [ -s "$hub/ports" ] && break; sleep 0.1; done
 [ -s "$hub/ports" ] || { fail "the server did not start: $(cat "$work/server.err")"; finish; }
-read -r port _ <"$hub/ports"
+read -r port _ tls_port <"$hub/ports"
 export HF_ENDPOINT=http://127.0.0.1:$port/
 
 # ---- helpers ------------------------------------------------------------------------------------
@@ -309,6 +315,21 @@ for to in file:///etc/passwd ftp://127.0.0.1/x "gopher://127.0.0.1:$port/x" "$HF
   knob redirect "$to" # the last one leads to itself
   expect_error 4 'not followed' fetch user/one:q8_0
 done
+
+if [ "$tls_port" -ne 0 ]; then
+  reset
+  safe=https://127.0.0.1:$tls_port
+  HF_ENDPOINT=$safe expect_error 3 'no safe connection' fetch user/one:q8_0
+  export SSL_CERT_FILE=$work/trusted.pem
+  HF_ENDPOINT=$safe expect_ok fetch user/one:q8_0 --no-mmproj
+  fetched "$one" one-Q8_0.gguf
+  knob cdn # over http
+  HF_ENDPOINT=$safe expect_error 4 'not followed' fetch user/one:f16 --no-mmproj
+  [ "$(lines cdn)" -eq 0 ] || fail "https led to http: $(cat "$hub/log")"
+  unset SSL_CERT_FILE
+else
+  echo "openssl is not installed: nothing is tested over TLS"
+fi
 
 # ---- without a network --------------------------------------------------------------------------
 reset
