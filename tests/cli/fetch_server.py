@@ -36,7 +36,7 @@ import threading
 import time
 import urllib.parse
 
-root = sys.argv[1]
+root, parent = sys.argv[1], os.getppid()
 lock = threading.Lock()
 
 
@@ -262,4 +262,5 @@ hub.cdn_port = cdn.server_address[1]
 with open(os.path.join(root, "ports.tmp"), "w") as f:
     f.write("%d %d %d\n" % (hub.server_address[1], hub.cdn_port, tls.server_address[1] if tls else 0))
 os.rename(os.path.join(root, "ports.tmp"), os.path.join(root, "ports"))
-sys.stdin.read()  # until the test is over
+while os.getppid() == parent:  # until the test is over
+    time.sleep(0.2)

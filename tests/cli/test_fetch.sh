@@ -47,7 +47,7 @@ if command -v openssl >/dev/null; then
     fail "no certificate: $(cat "$work/openssl.err")"
   cat "$work/trusted.pem" "$work/key.pem" >"$hub/cert.pem"
 fi
-python3 "$server" "$hub" < <(exec sleep 900) 2>"$work/server.err" &
+python3 "$server" "$hub" </dev/null >"$work/server.err" 2>&1 &
 server_pid=$!
 trap 'kill "$server_pid" 2>/dev/null; rm -rf "$work"' EXIT
 for _ in $(seq 100); do [ -s "$hub/ports" ] && break; sleep 0.1; done
