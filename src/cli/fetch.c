@@ -11,13 +11,12 @@
  */
 #include "cli/fetch.h"
 
-#include <cjson/cJSON.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/folder.h"
 #include "base/log.h"
+#include "cli/json.h"
 
 typedef struct fetch_job {
     fetch_place place;
@@ -76,8 +75,6 @@ static pd_status get_missing(fetch_job *job, fetch_run *run, pd_error *err) {
         fetch_file *f = &job->list.files[i];
         if (!f->wanted || f->have) continue;
         uint64_t start_ns = pd_clock_ns();
-        cli_progress_begin(&run->progress, "fetching");
-        run->progress.start_bytes = run->done;
         pd_status status = fetch_part_get(run, f, err);
         cli_progress_end(&run->progress);
         PD_TRY(status);
@@ -157,12 +154,7 @@ static pd_status print_json(fetch_job *job, pd_error *err) {
         cJSON_AddStringToObject(item, strlen(f->id) == 64 ? "sha256" : "git_sha1", f->id);
         cJSON_AddItemToArray(files, item);
     }
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    puts(text);
-    cJSON_free(text);
-    return PD_OK;
+    return cli_print_json(root, err);
 }
 
 /* An image encoder in another folder than the model is not found by itself. */

@@ -16,8 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "cli/fetch.h"
 
 /* ---- digests -------------------------------------------------------------------------------- */
@@ -114,7 +112,6 @@ static pd_status raise_write(const part *p, pd_error *err) {
 static pd_status begin_anew(part *p, pd_error *err) {
     if (ftruncate(p->fd, 0) != 0) return raise_write(p, err);
     p->run->done -= p->at;
-    if (p->run->progress.start_bytes > p->run->done) p->run->progress.start_bytes = p->run->done;
     p->at = 0;
     fetch_sum_reset(p->sum);
     return PD_OK;
@@ -141,11 +138,15 @@ static pd_status begin_answer(part *p, const fetch_answer *a, pd_error *err) {
             PD_RAISE(err, PD_ERR_IO, "%s changed on the server since it was listed", p->file->path);
         return pd_error_hint(err, status, "run the command again");
     }
-    if (a->status != 206) return p->at ? begin_anew(p, err) : PD_OK;
-    if (a->ranged && a->range_at == p->at) return PD_OK;
-    return PD_RAISE(err, PD_ERR_FORMAT,
-                    "%s was asked for %s from byte %" PRIu64 " and sent it from another",
-                    p->run->place->endpoint, p->file->path, p->at);
+    if (a->status == 206 && !(a->ranged && a->range_at == p->at))
+        return PD_RAISE(err, PD_ERR_FORMAT,
+                        "%s was asked for %s from byte %" PRIu64 " and sent it from another",
+                        p->run->place->endpoint, p->file->path, p->at);
+    if (a->status != 206 && p->at) PD_TRY(begin_anew(p, err));
+    /* only now: its speed is that of the transfer, without what went before */
+    cli_progress_begin(&p->run->progress, "fetching");
+    p->run->progress.start_bytes = p->run->done;
+    return PD_OK;
 }
 
 static pd_status take_piece(void *ctx, const fetch_answer *answer, const void *data, size_t n,
@@ -198,8 +199,6 @@ static pd_status get_all(part *p, pd_error *err) {
         if (!again || attempt++ == p->run->n_retries) return status;
         cli_progress_end(&p->run->progress);
         PD_TRY(fetch_http_pause(attempt, err ? err->message : "", err));
-        cli_progress_begin(&p->run->progress, "fetching");
-        p->run->progress.start_bytes = p->run->done;
     }
     return PD_OK;
 }
