@@ -63,22 +63,23 @@ static pd_status use_stored_instead(fetch_job *job, pd_status status, pd_error *
 
 /* ---- transfers ------------------------------------------------------------------------------ */
 
-static void report_file(const fetch_file *f, uint64_t start_ns) {
+/* n_bytes came now, what the file has besides came earlier. */
+static void report_file(const fetch_file *f, uint64_t n_bytes, uint64_t start_ns) {
     char size[32], speed[32];
     double seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
     fprintf(stderr, "%s: %s in %.1f s, %s/s\n", f->path, cli_bytes_text(f->size, size), seconds,
-            cli_bytes_text((uint64_t)((double)f->size / seconds), speed));
+            cli_bytes_text((uint64_t)((double)n_bytes / seconds), speed));
 }
 
 static pd_status get_missing(fetch_job *job, fetch_run *run, pd_error *err) {
     for (size_t i = 0; i < job->list.n; i++) {
         fetch_file *f = &job->list.files[i];
         if (!f->wanted || f->have) continue;
-        uint64_t start_ns = pd_clock_ns();
+        uint64_t start_ns = pd_clock_ns(), before = run->done;
         pd_status status = fetch_part_get(run, f, err);
         cli_progress_end(&run->progress);
         PD_TRY(status);
-        report_file(f, start_ns);
+        report_file(f, run->done - before, start_ns);
         if (run->commit[0]) memcpy(job->list.commit, run->commit, sizeof run->commit);
         PD_TRY(fetch_store_write(&job->store, &job->place, &job->list, err));
     }
