@@ -26,7 +26,7 @@ esac
 # ---- what the tests need ------------------------------------------------------------------------
 
 mkdir -p build
-test_packages="libcmocka-dev vulkan-validationlayers python3-pil jq git clang libclang-rt-dev llvm"
+test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages
