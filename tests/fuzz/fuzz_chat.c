@@ -32,7 +32,7 @@ static void add_turn(chat *c, const uint8_t *role, size_t n_role, const uint8_t 
                         .n_bytes = n,
                         .images = c->places[c->n]};
     for (size_t i = 0; i < n && t->n_images < MAX_PLACES; i++) {
-        pd_image_place place = {.at = i, .n_crops = n % 3};
+        pd_image_place place = {.at = i, .n_crops = (uint32_t)(n % 3)};
         if (text[i] == '@') c->places[c->n][t->n_images++] = place;
     }
     c->n++;

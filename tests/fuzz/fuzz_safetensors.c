@@ -13,12 +13,15 @@
 
 enum { MAX_DATA = 16 << 20 };
 
+/* That of "BF16" is none. */
 static uint64_t greatest_number(const uint8_t *text, size_t n) {
     uint64_t most = 0, value = 0;
+    bool in_word = false;
     for (size_t i = 0; i < n; i++) {
         bool digit = isdigit(text[i]);
+        in_word = isalpha(text[i]) || (in_word && digit);
         value = digit && value <= MAX_DATA ? value * 10 + (uint64_t)(text[i] - '0') : 0;
-        if (value > most && value <= MAX_DATA) most = value;
+        if (value > most && value <= MAX_DATA && !in_word) most = value;
     }
     return most;
 }
