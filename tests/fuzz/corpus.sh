@@ -6,7 +6,7 @@ set -eu
 golden=$PERIDOT_TEST_DATA/golden
 out=${1:?usage: corpus.sh OUT}
 rm -rf "$out"
-for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments; do
+for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora; do
   mkdir -p "$out/$entry"
 done
 work=$(mktemp -d)
@@ -66,3 +66,5 @@ printf 'logits\n--tokens\n2,<image>,7 300\n-m\nx.gguf\n--decode-after=1\n-o\ny\n
 printf 'bench\n-p\n1-5,8-64*2\n-n\n16\n-r\n3\n--device\ncpu\n--precision=f16\n' >"$out/arguments/bench"
 printf 'quantize\na.gguf\nb.gguf\nq4_0\n2\n--pure\n' >"$out/arguments/quantize"
 printf 'run\n-p\nhi\n--temp\n0.7\n--top-k\n64\n-s\n1\n-n\n5\n--raw\n' >"$out/arguments/run"
+echo '{"peft_type": "LORA", "r": 2, "lora_alpha": 6, "use_dora": false, "use_rslora": true,
+"modules_to_save": null, "alpha_pattern": {}, "rank_pattern": {}, "bias": "none"}' >"$out/lora/small"
