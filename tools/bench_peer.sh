@@ -56,7 +56,7 @@ build_program() {
         -DPERIDOT_TESTS=OFF -DPERIDOT_TOOLS=OFF \
         -DCMAKE_PROJECT_peridot_INCLUDE="$root/tools/bench_peer/peer.cmake" \
         -DPERIDOT_PEER_INCLUDE="$build/include" > /dev/null
-    cmake --build "$build" --target bench_peer > "$build/build.log" || {
+    cmake --build "$build" --target bench_peer check_peer peridot-cli > "$build/build.log" || {
         cat "$build/build.log" >&2
         return 1
     }

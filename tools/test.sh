@@ -4,8 +4,8 @@
 #   release      every test, Vulkan on llvmpipe where there is no GPU
 #   validation   the Vulkan tests again under the Khronos validation layer (core and sync checks)
 #   no-vulkan    a build without Vulkan: unit and command line tests
-#   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, golden and command
-#                line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
+#   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
+#                command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
 #                since the drivers have some
 #
 # Usage: tools/test.sh [--long]     --long adds sweeps: many more random texts for the tokenizer,
@@ -26,7 +26,7 @@ esac
 # ---- what the tests need ------------------------------------------------------------------------
 
 mkdir -p build
-test_packages="libcmocka-dev vulkan-validationlayers python3-pil jq git clang libclang-rt-dev llvm"
+test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages
@@ -98,7 +98,7 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   export UBSAN_OPTIONS=print_stacktrace=1
   VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
-    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|golden|cli)\.' -E 'vulkan|radv'
+    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E 'vulkan|radv'
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
 fi

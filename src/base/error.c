@@ -2,7 +2,8 @@
  *
  * The table of statuses is PD_STATUS_LIST in peridot.h; this file only expands it. Raising an
  * error never allocates and never fails: a message that does not fit is cut at the end of the
- * buffer, on a character's boundary.
+ * buffer, on a character's boundary. Names out of files and words from users stand in messages:
+ * control characters in them, which a terminal would obey, become '?'.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -54,6 +55,8 @@ static void format_cut(char *out, size_t size, const char *format, va_list args)
         if (end > 0 && ((unsigned char)out[end - 1] & 0x80) != 0) end--;
         out[end] = '\0';
     }
+    for (; *out; out++)
+        if ((unsigned char)*out < 0x20 || *out == 0x7f) *out = '?';
 }
 
 /* The part from "src/" on: messages must not depend on where the tree was built. */

@@ -20,18 +20,25 @@ void pd_mapping_close(pd_mapping *m);
 /* Tells the system that the pages of [offset, offset + n) will not be read again soon. */
 void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n);
 
-/* A file that appears under its name only when complete: written beside it, renamed on commit,
- * removed on abort. Exactly one of commit and abort ends it. Paths that are not regular files
- * (/dev/stdout, a pipe) are written directly. */
+/* A file that appears under its name only when complete: written without a name, or beside it,
+ * renamed on commit, gone after abort, and where the system can do that also after a kill. Exactly
+ * one of commit and abort ends it. Paths that are not regular files (/dev/stdout, a pipe) are
+ * written directly. */
 typedef struct pd_file_writer {
     FILE *stream;
-    char *path, *temp_path; /* temp_path is NULL when written directly */
+    char *path, *temp_path; /* temp_path is NULL while the file has no name */
+    bool is_direct;
     bool failed;
     int failure; /* errno of the first write that failed */
 } pd_file_writer;
 
 pd_status pd_file_writer_open(const char *path, pd_file_writer *w, pd_error *err);
+/* What open does where there are no files without a name. */
+pd_status pd_file_writer_open_named(const char *path, pd_file_writer *w, pd_error *err);
 void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n); /* failure is sticky */
+/* Everything that takes long or may not fit: after it a commit only gives the name. For files that
+ * are to appear together. May be left out; repeated, it syncs again. */
+pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err);
 pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
 void pd_file_writer_abort(pd_file_writer *w);
 

@@ -1,6 +1,13 @@
 /* Writing a file so that it appears complete or not at all.
  *
- *     PATH.tmp-PID-N   written and synced, then renamed over PATH; unlinked on abort
+ *     open      a file without a name (O_TMPFILE) in the target's folder
+ *     finish    written out and synced
+ *     commit    linked as PATH.tmp-PID-N, renamed over PATH at once
+ *
+ * A process that is killed while it writes leaves nothing behind: the system drops a file that has
+ * no name. Linking cannot replace a file, hence the name in between. Where the file system has no
+ * such files, or /proc, by which they are linked, is not there, the temporary name is there from
+ * the beginning, and abort unlinks it.
  *
  * The temporary file lies in the target's own folder (a rename cannot cross file systems) and takes
  * over the mode of the file it replaces. A symbolic link is followed, so that the file behind it is
@@ -9,6 +16,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "base/file.h"
 
 #include <errno.h>
@@ -22,6 +30,39 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 
+/* ---- temporary files ------------------------------------------------------------------------ */
+
+/* "." for a plain name; NULL: no memory */
+static char *folder_of(const char *path) {
+    const char *last = strrchr(path, '/');
+    char *folder = pd_strdup(last ? path : ".");
+    if (folder && last) folder[last == path ? 1 : last - path] = '\0';
+    return folder;
+}
+
+static const char *link_of(int fd, char out[32]) {
+    snprintf(out, 32, "/proc/self/fd/%d", fd);
+    return out;
+}
+
+/* -1: not here */
+static int open_unnamed(const char *path) {
+    int fd = -1;
+#ifdef O_TMPFILE
+    char link[32];
+    char *folder = folder_of(path);
+    if (folder) fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    pd_free(folder);
+    if (fd >= 0 && access(link_of(fd, link), F_OK) != 0) {
+        close(fd);
+        fd = -1;
+    }
+#else
+    (void)path;
+#endif
+    return fd;
+}
+
 static char *temp_name(const char *path, unsigned attempt) {
     pd_bytes name = {0};
     pd_bytes_printf(&name, "%s.tmp-%ld-%u", path, (long)getpid(), attempt);
@@ -30,19 +71,34 @@ static char *temp_name(const char *path, unsigned attempt) {
     return NULL;
 }
 
-static int open_temp(pd_file_writer *w) {
+/* A new file under a temporary name, or with fd >= 0 that file under one. Returns its descriptor,
+ * or -1 with errno and without a name. */
+static int name_temp(pd_file_writer *w, int fd) {
+    char link[32];
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
-        pd_free(w->temp_path);
-        w->temp_path = temp_name(w->path, attempt);
-        if (!w->temp_path) {
+        char *name = temp_name(w->path, attempt);
+        if (!name) {
             errno = ENOMEM;
             return -1;
         }
-        int fd = open(w->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST) return fd;
+        int result = fd;
+        if (fd < 0)
+            result = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        else if (linkat(AT_FDCWD, link_of(fd, link), AT_FDCWD, name, AT_SYMLINK_FOLLOW) != 0)
+            result = -1;
+        if (result >= 0) {
+            w->temp_path = name;
+            return result;
+        }
+        int error = errno;
+        pd_free(name);
+        errno = error;
+        if (error != EEXIST) break;
     }
     return -1;
 }
+
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static void writer_release(pd_file_writer *w) {
     if (w->stream) fclose(w->stream);
@@ -53,10 +109,7 @@ static void writer_release(pd_file_writer *w) {
 }
 
 static pd_status raise_write(pd_file_writer *w, int error, pd_error *err) {
-    pd_status status =
-        PD_RAISE(err, PD_ERR_IO, "cannot write \"%s\": %s", w->path, strerror(error));
-    writer_release(w);
-    return status;
+    return PD_RAISE(err, PD_ERR_IO, "cannot write \"%s\": %s", w->path, strerror(error));
 }
 
 static char *follow_links(const char *path) {
@@ -64,28 +117,38 @@ static char *follow_links(const char *path) {
     return pd_strdup(realpath(path, resolved) ? resolved : path);
 }
 
-pd_status pd_file_writer_open(const char *path, pd_file_writer *w, pd_error *err) {
+static void open_stream(pd_file_writer *w, bool named, const struct stat *replaced) {
+    int fd = named ? -1 : open_unnamed(w->path);
+    if (fd < 0) fd = name_temp(w, -1);
+    if (fd < 0) return;
+    if (replaced) (void)!fchmod(fd, replaced->st_mode & 0777);
+    w->stream = fdopen(fd, "wb");
+    if (!w->stream) close(fd);
+}
+
+static pd_status open_writer(const char *path, bool named, pd_file_writer *w, pd_error *err) {
     *w = (pd_file_writer){0};
     struct stat st;
     bool exists = stat(path, &st) == 0;
-    bool direct = strncmp(path, "/dev/", 5) == 0 || (exists && !S_ISREG(st.st_mode));
-    w->path = direct ? pd_strdup(path) : follow_links(path);
+    w->is_direct = strncmp(path, "/dev/", 5) == 0 || (exists && !S_ISREG(st.st_mode));
+    w->path = w->is_direct ? pd_strdup(path) : follow_links(path);
     if (!w->path) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to open a file");
-    if (direct) {
+    if (w->is_direct)
         w->stream = fopen(path, "wbe");
-    } else {
-        int fd = open_temp(w);
-        if (fd >= 0 && exists) (void)!fchmod(fd, st.st_mode & 0777);
-        if (fd >= 0) w->stream = fdopen(fd, "wb");
-        if (fd >= 0 && !w->stream) close(fd);
-    }
+    else
+        open_stream(w, named, exists ? &st : NULL);
     if (w->stream) return PD_OK;
-    int error = errno;
-    if (!direct && error != EEXIST && access(w->temp_path ? w->temp_path : "", F_OK) != 0) {
-        pd_free(w->temp_path); /* it was never made: nothing to unlink */
-        w->temp_path = NULL;
-    }
-    return raise_write(w, error, err);
+    pd_status status = raise_write(w, errno, err);
+    writer_release(w);
+    return status;
+}
+
+pd_status pd_file_writer_open(const char *path, pd_file_writer *w, pd_error *err) {
+    return open_writer(path, false, w, err);
+}
+
+pd_status pd_file_writer_open_named(const char *path, pd_file_writer *w, pd_error *err) {
+    return open_writer(path, true, w, err);
 }
 
 void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n) {
@@ -95,12 +158,21 @@ void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n) {
     w->failure = errno;
 }
 
+/* ---- ending --------------------------------------------------------------------------------- */
+
+pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err) {
+    if (!w->failed &&
+        (fflush(w->stream) != 0 || (!w->is_direct && fsync(fileno(w->stream)) != 0))) {
+        w->failed = true;
+        w->failure = errno;
+    }
+    return w->failed ? raise_write(w, w->failure ? w->failure : EIO, err) : PD_OK;
+}
+
 /* The new name survives a power cut only when its folder is synced as well. */
 static void sync_folder(const char *path) {
-    char *folder = pd_strdup(path);
-    char *last = folder ? strrchr(folder, '/') : NULL;
-    if (last) last[last == folder] = '\0';
-    int fd = folder ? open(last ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    char *folder = folder_of(path);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         (void)!fsync(fd);
         close(fd);
@@ -108,22 +180,26 @@ static void sync_folder(const char *path) {
     pd_free(folder);
 }
 
-pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err) {
-    bool good = !w->failed && fflush(w->stream) == 0;
-    if (good && w->temp_path) good = fsync(fileno(w->stream)) == 0;
-    int error = w->failed ? w->failure : errno;
+static pd_status give_name(pd_file_writer *w, pd_error *err) {
+    bool good = w->is_direct || w->temp_path || name_temp(w, fileno(w->stream)) >= 0;
+    int error = errno;
     bool closed = fclose(w->stream) == 0;
     if (good && !closed) error = errno;
     w->stream = NULL;
-    if (!good || !closed) return raise_write(w, error ? error : EIO, err);
-    if (w->temp_path) {
-        if (rename(w->temp_path, w->path) != 0) return raise_write(w, errno, err);
-        sync_folder(w->path);
-        pd_free(w->temp_path);
-        w->temp_path = NULL;
-    }
-    writer_release(w);
+    if (!good || !closed) return raise_write(w, error, err);
+    if (w->is_direct) return PD_OK;
+    if (rename(w->temp_path, w->path) != 0) return raise_write(w, errno, err);
+    pd_free(w->temp_path);
+    w->temp_path = NULL;
+    sync_folder(w->path);
     return PD_OK;
+}
+
+pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err) {
+    pd_status status = pd_file_writer_finish(w, err);
+    if (status == PD_OK) status = give_name(w, err);
+    writer_release(w);
+    return status;
 }
 
 void pd_file_writer_abort(pd_file_writer *w) {

@@ -2,8 +2,8 @@
  * safetensors, tokenizer files) as GGUF files: the text model and, where the checkpoint has one,
  * the image encoder. Optionally a LoRA adapter is merged in.
  *
- * The checkpoint is mapped and streamed through: memory does not grow with it. Each file appears
- * when it is complete or not at all.
+ * The checkpoint is mapped and streamed through: memory does not grow with it. The files appear
+ * when both are complete or not at all.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -90,32 +90,51 @@ static pd_status fill_file(const convert_job *job, const convert_file *file, pd_
     return convert_write_data(job, file, w, err);
 }
 
-static pd_status write_file(const convert_job *job, const convert_file *file, pd_error *err) {
-    pd_gguf_writer *w = NULL;
+typedef struct output {
+    const convert_file *file;
+    pd_gguf_writer *writer; /* NULL: committed, or never opened */
+    double seconds;
+} output;
+
+static pd_status write_file(const convert_job *job, output *out, pd_error *err) {
     uint64_t start_ns = pd_clock_ns();
-    PD_TRY(cli_check_disk(file->path, file->out_bytes, err));
-    PD_TRY(pd_gguf_writer_open(file->path, &w, err));
-    pd_status status = fill_file(job, file, w, err);
-    if (status != PD_OK) {
-        pd_gguf_writer_abort(w);
-        return status;
-    }
-    PD_TRY(pd_gguf_writer_commit(w, err));
-    double seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
-    char in[32], out[32], speed[32];
+    PD_TRY(cli_check_disk(out->file->path, out->file->out_bytes, err));
+    PD_TRY(pd_gguf_writer_open(out->file->path, &out->writer, err));
+    PD_TRY(fill_file(job, out->file, out->writer, err));
+    PD_TRY(pd_gguf_writer_finish(out->writer, err));
+    out->seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
+    return PD_OK;
+}
+
+static void print_summary(const output *out) {
+    const convert_file *file = out->file;
+    char in[32], to[32], speed[32];
     fprintf(stderr, "%s: %s, %" PRIu32 " tensors, %s -> %s in %.1f s, %s/s\n", file->path,
             pd_type_name((uint32_t)file->type), file->weights.n, cli_bytes_text(file->in_bytes, in),
-            cli_bytes_text(file->out_bytes, out), seconds,
-            cli_bytes_text((uint64_t)((double)file->in_bytes / seconds), speed));
-    return PD_OK;
+            cli_bytes_text(file->out_bytes, to), out->seconds,
+            cli_bytes_text((uint64_t)((double)file->in_bytes / out->seconds), speed));
+}
+
+/* Both files are complete before either gets its name. */
+static pd_status write_files(const convert_job *job, pd_error *err) {
+    output outputs[2] = {{.file = &job->text}, {.file = &job->vision}};
+    unsigned n = job->has_vision ? 2 : 1;
+    pd_status status = PD_OK;
+    for (unsigned i = 0; i < n && status == PD_OK; i++) status = write_file(job, &outputs[i], err);
+    for (unsigned i = 0; i < n && status == PD_OK; i++) {
+        status = pd_gguf_writer_commit(outputs[i].writer, err);
+        outputs[i].writer = NULL;
+        if (status == PD_OK) print_summary(&outputs[i]);
+    }
+    for (unsigned i = 0; i < n; i++) pd_gguf_writer_abort(outputs[i].writer);
+    return status;
 }
 
 pd_status cli_convert(const cli_options *o, pd_error *err) {
     convert_job job = {0};
     cli_interrupt_install();
     pd_status status = read_job(o, &job, err);
-    if (status == PD_OK) status = write_file(&job, &job.text, err);
-    if (status == PD_OK && job.has_vision) status = write_file(&job, &job.vision, err);
+    if (status == PD_OK) status = write_files(&job, err);
     job_free(&job);
     return status;
 }

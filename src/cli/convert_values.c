@@ -12,11 +12,30 @@ enum {
     ASSUMED_PATTERN = 6       /* of global layers, where no key says it */
 };
 
+/* How many values the file has, in two digits or more: "270M", "3.9B". */
+static void write_size_label(const convert_file *file, pd_gguf_writer *w) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < file->weights.n; i++) n += file->tensors[i].n_values;
+    double unit = n >= 1000000000 ? 1e9 : n >= 1000000 ? 1e6 : 1e3;
+    double scaled = (double)n / unit;
+    char label[32];
+    snprintf(label, sizeof label, "%.*f%c",
+             scaled < 0.5   ? 2
+             : scaled < 9.5 ? 1
+                            : 0,
+             scaled,
+             n >= 1000000000 ? 'B'
+             : n >= 1000000  ? 'M'
+                             : 'K');
+    pd_gguf_write_string(w, "general.size_label", label);
+}
+
 static void write_general(const convert_job *job, const convert_file *file,
                           const char *architecture, const char *type, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "general.architecture", architecture);
     pd_gguf_write_string(w, "general.type", type);
     pd_gguf_write_string(w, "general.name", job->name);
+    write_size_label(file, w);
     pd_gguf_write_u32(w, "general.file_type", pd_type_file_number(file->type));
     pd_gguf_write_u32(w, "general.quantization_version", QUANTIZATION_VERSION);
 }

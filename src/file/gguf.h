@@ -121,6 +121,8 @@ void pd_gguf_begin_data(pd_gguf_writer *w);
 void pd_gguf_write_data(pd_gguf_writer *w, const void *data, uint64_t n);
 /* True when commit is going to fail whatever comes: what is left to do is in vain. */
 bool pd_gguf_writer_failed(const pd_gguf_writer *w);
+/* As pd_file_writer_finish: commit or abort still follow. */
+pd_status pd_gguf_writer_finish(pd_gguf_writer *w, pd_error *err);
 pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err);
 void pd_gguf_writer_abort(pd_gguf_writer *w);
 

@@ -247,18 +247,23 @@ bool pd_gguf_writer_failed(const pd_gguf_writer *w) {
     return w->status != PD_OK || w->file.failed;
 }
 
-pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err) {
+pd_status pd_gguf_writer_finish(pd_gguf_writer *w, pd_error *err) {
     if (!w->in_data) pd_gguf_begin_data(w); /* a file without tensors */
     if (w->current < w->n_tensors && !w->file.failed)
         FAIL(w, PD_ERR_INTERNAL,
              "%" PRIu64 " bytes of the tensor %s were written, expected %" PRIu64, w->written,
              declared_at(w, w->current)->name, declared_at(w, w->current)->n_bytes);
-    pd_status status = w->status;
-    if (status != PD_OK) {
-        if (err) *err = w->error;
-        pd_file_writer_abort(&w->file);
-    } else {
+    if (w->status == PD_OK) return pd_file_writer_finish(&w->file, err);
+    if (err) *err = w->error;
+    return w->status;
+}
+
+pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err) {
+    pd_status status = pd_gguf_writer_finish(w, err);
+    if (status == PD_OK) {
         status = pd_file_writer_commit(&w->file, err);
+    } else {
+        pd_file_writer_abort(&w->file);
     }
     writer_free(w);
     return status;

@@ -11,7 +11,7 @@ every tensor by the layouts' definitions, and checkpoints in other forms. Standa
     check-lora HF LORA GGUF          W + alpha / r * B A, in an F32 file
 
 SPDX-License-Identifier: MIT"""
-import array, json, os, re, struct, sys
+import array, json, math, os, re, struct, sys
 
 SIZES = {"BF16": 2, "F16": 2, "F32": 4}
 TYPES = {0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 8: ("Q8_0", 32, 34),
@@ -224,7 +224,15 @@ def check_tensors(folder, path, kind, embedding, vision):
             assert any(data), name
             continue
         assert data == stored(x, type_name), "%s differs" % name
+    expect(meta, {"general.size_label": size_label(sum(math.prod(ne) for _, ne, _ in found.values()))})
     return meta
+
+
+def size_label(n):
+    digits, unit = next((n / 10**e, unit) for e, unit in ((9, "B"), (6, "M"), (3, "K"))
+                        if n >= 10**e or unit == "K")
+    whole = str(round(digits)).lstrip("0")
+    return "%.*f%s" % (max(2 - len(whole), 0), digits, unit)
 
 
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "BF16": 32}

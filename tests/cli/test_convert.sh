@@ -131,6 +131,7 @@ refused "the checkpoint has no tensor" "$PERIDOT" convert bad -o x.gguf
 cp hf/config.json bad
 rm bad/model-00002-of-00003.safetensors
 refused "model-00002-of-00003.safetensors" "$PERIDOT" convert bad -o x.gguf
+refused "No such file" "$PERIDOT" convert hf -o x.gguf --mmproj nowhere/y.gguf # both or none
 for file in *.gguf; do
   case $file in x.gguf | mmproj-x.gguf | y.gguf) fail "a refused conversion left $file" ;; esac
 done

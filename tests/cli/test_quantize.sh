@@ -54,6 +54,26 @@ expect_text "file type" '[14,2]' "$("$PERIDOT" inspect "$work/q4_k.gguf" --json 
 expect_ok quantize "$work/same.gguf" "$work/again.gguf" f32
 cmp "$work/same.gguf" "$work/again.gguf" || fail "a file of the wanted type was not copied as it is"
 
+# A split model becomes one file, the very one that the whole gives, and a missing part is told.
+if command -v python3 >/dev/null; then
+  ok_split() { python3 "$(dirname "$0")/split_gguf.py" "$@" || fail "split_gguf.py $*"; }
+  ok_split "$work/f32.gguf" "$work/split" 3
+  for type in q4_0 f32; do
+    expect_ok quantize "$work/f32.gguf" "$work/whole.gguf" $type
+    expect_ok quantize "$work/split-00001-of-00003.gguf" "$work/joined.gguf" $type
+    cmp "$work/whole.gguf" "$work/joined.gguf" || fail "a split model as $type is not the whole one"
+  done
+  expect_ok inspect "$work/split-00001-of-00003.gguf" --json
+  expect_text "tensors of a split model" 28 "$(jq '[.types[].tensors] | add' "$work/out")"
+  mkdir "$work/parts"
+  cp "$work"/split-0000[13]-of-00003.gguf "$work/parts"
+  expect_error 3 'split-00002-of-00003.gguf' quantize "$work/parts/split-00001-of-00003.gguf" \
+    "$work/folder/out.gguf" q4_0
+  expect_error 2 'part 2 of 3' quantize "$work/split-00002-of-00003.gguf" "$work/folder/out.gguf" q4_0
+  expect_nothing_in "$work/folder"
+  rm -r "$work/parts" "$work"/split-* "$work/whole.gguf" "$work/joined.gguf"
+fi
+
 # f16 to f32 and back loses nothing; quantising twice is warned of, and twice the same is a copy.
 expect_ok quantize "$work/f16.gguf" "$work/wide.gguf" f32
 expect_ok quantize "$work/wide.gguf" "$work/back.gguf" f16

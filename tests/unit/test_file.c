@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,10 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -108,16 +112,94 @@ static void test_read_all(void **state) {
     unlink(in_folder("text"));
 }
 
-static void test_writer_commits(void **state) {
-    (void)state;
+typedef pd_status open_fn(const char *path, pd_file_writer *w, pd_error *err);
+
+static void check_writer(open_fn *open_writer) {
     pd_file_writer w;
-    assert_int_equal(pd_file_writer_open(in_folder("out"), &w, NULL), PD_OK);
+    struct stat st;
+    umask(027);
+    assert_int_equal(open_writer(in_folder("out"), &w, NULL), PD_OK);
     pd_file_writer_write(&w, "one ", 4);
     pd_file_writer_write(&w, "two", 3);
+    assert_int_equal(pd_file_writer_finish(&w, NULL), PD_OK);
     assert_int_not_equal(access(in_folder("out"), F_OK), 0); /* not before commit */
     assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
     expect_content("out", "one two");
+    assert_int_equal(stat(in_folder("out"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(st.st_nlink, 1);
+    assert_int_equal(open_writer(in_folder("out"), &w, NULL), PD_OK); /* over the old one */
+    pd_file_writer_write(&w, "three", 5);
+    assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
+    expect_content("out", "three");
+    assert_int_equal(open_writer(in_folder("out"), &w, NULL), PD_OK);
+    pd_file_writer_write(&w, "four", 4);
+    assert_int_equal(pd_file_writer_finish(&w, NULL), PD_OK);
+    pd_file_writer_abort(&w);
+    expect_content("out", "three");
     assert_int_equal(count_entries(), 1);
+    unlink(in_folder("out"));
+}
+
+static void test_writer_commits(void **state) {
+    (void)state;
+    check_writer(pd_file_writer_open);
+    check_writer(pd_file_writer_open_named);
+}
+
+/* A plain name, its folder being the current one. */
+static void test_writer_relative(void **state) {
+    (void)state;
+    pd_file_writer w;
+    char before[4096];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(pd_file_writer_open("out", &w, NULL), PD_OK);
+    pd_file_writer_write(&w, "here", 4);
+    assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
+    assert_int_equal(chdir(before), 0);
+    expect_content("out", "here");
+    unlink(in_folder("out"));
+}
+
+/* Somebody else's file has the first temporary name. */
+static void test_writer_name_taken(void **state) {
+    (void)state;
+    pd_file_writer w;
+    char taken[64];
+    snprintf(taken, sizeof taken, "out.tmp-%ld-0", (long)getpid());
+    put(taken, "other");
+    for (int named = 0; named < 2; named++) {
+        open_fn *open_writer = named ? pd_file_writer_open_named : pd_file_writer_open;
+        assert_int_equal(open_writer(in_folder("out"), &w, NULL), PD_OK);
+        pd_file_writer_write(&w, "new", 3);
+        assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
+        expect_content("out", "new");
+        expect_content(taken, "other");
+    }
+    unlink(in_folder("out"));
+    unlink(in_folder(taken));
+}
+
+/* Nothing is left of a process that was killed while it wrote, where the system can do that. */
+static void test_writer_killed(void **state) {
+    (void)state;
+    int probe = open(folder, O_TMPFILE | O_WRONLY, 0600);
+    if (probe < 0) skip();
+    close(probe);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pd_file_writer w;
+        if (pd_file_writer_open(in_folder("out"), &w, NULL) != PD_OK) _exit(1);
+        pd_file_writer_write(&w, "lost", 4);
+        if (pd_file_writer_finish(&w, NULL) != PD_OK) _exit(1);
+        raise(SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(count_entries(), 0);
 }
 
 static void test_writer_aborts(void **state) {
@@ -214,6 +296,9 @@ int main(void) {
         cmocka_unit_test(test_mapping),
         cmocka_unit_test(test_read_all),
         cmocka_unit_test(test_writer_commits),
+        cmocka_unit_test(test_writer_relative),
+        cmocka_unit_test(test_writer_name_taken),
+        cmocka_unit_test(test_writer_killed),
         cmocka_unit_test(test_writer_aborts),
         cmocka_unit_test(test_writer_follows_links),
         cmocka_unit_test(test_writer_failures),

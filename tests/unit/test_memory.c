@@ -120,6 +120,8 @@ static void test_errors(void **state) {
     assert_int_equal(PD_RAISE(NULL, PD_ERR_IO, "nobody listens"), PD_ERR_IO);
     PD_RAISE(&err, PD_ERR_IO, "%600s", "x"); /* cut, and terminated */
     assert_int_equal(strlen(err.message), sizeof err.message - 1);
+    PD_RAISE(&err, PD_ERR_IO, "no \"%s\"", "a\nb\x1b[2J\x7f\xc3\xa9"); /* not for terminals */
+    assert_string_equal(err.message, "no \"a?b?[2J?\xc3\xa9\"");
 }
 
 static void test_long_error_is_cut_between_characters(void **state) {

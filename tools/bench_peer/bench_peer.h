@@ -1,5 +1,6 @@
-/* Peridot and llama.cpp side by side: what the parts of bench_peer share.
+/* Peridot and llama.cpp side by side: what the parts of bench_peer and check_peer share.
  *
+ *     check.c    the program check_peer; all others but peer.c are of bench_peer
  *     main.c     flags, opening both, the order of the tests
  *     measure.c  one test: rounds of one run each, the clock, the statistics
  *     peer.c     llama.cpp, from shared libraries opened at run time
@@ -17,8 +18,8 @@
 typedef struct peer peer;
 
 typedef struct peer_desc {
-    const char *libs_dir; /* holds the libraries, or the packages' folders that hold them */
-    const char *model_path;
+    const char *libs_dir;     /* holds the libraries, or the packages' folders that hold them */
+    const char *model_path;   /* NULL: none, for peer_quantize alone */
     const char *vulkan_index; /* the only device it may see, as the loader counts; NULL: its own
                                  choice, which never is a software driver */
     uint32_t n_threads;
@@ -49,7 +50,12 @@ pd_status peer_rewind(peer *p, const uint32_t *ids, uint32_t n, pd_error *err);
 /* Appends ids[0..n) in batches, or one by one, and waits for the logits of the last of each. */
 pd_status peer_append(peer *p, const uint32_t *ids, uint32_t n, bool one_by_one, pd_error *err);
 const float *peer_logits(peer *p); /* of the last token, [n_vocab]; NULL: there are none */
-void peer_rest(peer *p);           /* its threads stop looking for work until the next append */
+/* Ids of a text, <bos> first where the file asks for it. Errors: ARGUMENT (more than n_max). */
+pd_status peer_tokenize(peer *p, const char *text, bool parse_special, uint32_t *ids,
+                        uint32_t n_max, uint32_t *n, pd_error *err);
+/* llama-quantize's work, with its defaults. type: "q4_0" or "q8_0". */
+pd_status peer_quantize(peer *p, const char *in, const char *out, const char *type, pd_error *err);
+void peer_rest(peer *p); /* its threads stop looking for work until the next append */
 
 /* ---- one test ------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* llama.cpp behind six functions, from shared libraries that are opened at run time.
+/* llama.cpp behind a few functions, from shared libraries that are opened at run time.
  *
  * Only its headers are needed to compile this, and only for the types: every function is looked up
  * by name in the library that --peer-libs has, so one program serves builds with and without
@@ -49,10 +49,13 @@
     X(llama_model_free)                                                                            \
     X(llama_model_get_vocab)                                                                       \
     X(llama_model_load_from_file)                                                                  \
+    X(llama_model_quantize)                                                                        \
+    X(llama_model_quantize_default_params)                                                         \
     X(llama_state_seq_get_data)                                                                    \
     X(llama_state_seq_get_size)                                                                    \
     X(llama_state_seq_set_data)                                                                    \
     X(llama_synchronize)                                                                           \
+    X(llama_tokenize)                                                                              \
     X(llama_vocab_n_tokens)
 
 typedef struct functions {
@@ -244,7 +247,7 @@ pd_status peer_open(const peer_desc *desc, peer **out, pd_error *err) {
     PD_GO(load_functions(p, path, err));
     read_release(p);
     PD_GO(open_devices(p, desc->vulkan_index, err));
-    PD_GO(load_model(p, desc->model_path, err));
+    if (desc->model_path) PD_GO(load_model(p, desc->model_path, err));
     *out = p;
     return PD_OK;
 done:
@@ -345,4 +348,28 @@ const float *peer_logits(peer *p) {
 
 void peer_rest(peer *p) {
     if (p->f.threadpool_pause) p->f.threadpool_pause(p->pool);
+}
+
+/* ---- beside running ------------------------------------------------------------------------- */
+
+pd_status peer_tokenize(peer *p, const char *text, bool parse_special, uint32_t *ids,
+                        uint32_t n_max, uint32_t *n, pd_error *err) {
+    const struct llama_vocab *vocab = p->f.llama_model_get_vocab(p->model);
+    int32_t most = n_max < BATCH_TOKENS ? (int32_t)n_max : BATCH_TOKENS;
+    int32_t count = p->f.llama_tokenize(vocab, text, (int32_t)strlen(text), p->tokens, most, true,
+                                        parse_special);
+    if (count < 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a text has %d tokens, more than %d", -count, most);
+    *n = (uint32_t)count;
+    for (uint32_t i = 0; i < *n; i++) ids[i] = (uint32_t)p->tokens[i];
+    return PD_OK;
+}
+
+pd_status peer_quantize(peer *p, const char *in, const char *out, const char *type, pd_error *err) {
+    struct llama_model_quantize_params params = p->f.llama_model_quantize_default_params();
+    params.nthread = (int32_t)p->n_threads;
+    params.ftype = strcmp(type, "q4_0") == 0 ? LLAMA_FTYPE_MOSTLY_Q4_0 : LLAMA_FTYPE_MOSTLY_Q8_0;
+    uint32_t result = p->f.llama_model_quantize(in, out, &params);
+    if (result == 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_IO, "llama_model_quantize returned %u: %s", result, p->complaint);
 }

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Writes the seeds of the fuzzing entries: OUT/<entry>/..., from the golden files and what `synth`
+# makes, cut to what is parsed. Needs $PERIDOT and $PERIDOT_TEST_DATA.  SPDX-License-Identifier: MIT
+set -eu
+: "${PERIDOT:?names the peridot program}" "${PERIDOT_TEST_DATA:?names tests/data}"
+golden=$PERIDOT_TEST_DATA/golden
+out=${1:?usage: corpus.sh OUT}
+rm -rf "$out"
+for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora; do
+  mkdir -p "$out/$entry"
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Up to the tensors' data: metadata and directory.
+for name in small-q4_0 small-f16 small-q8_0-scaled; do
+  head -c 24000 "$golden/$name.gguf" >"$out/gguf/$name"
+done
+head -c 66000 "$golden/rule-27b-q4_0.gguf" >"$out/gguf/rule-27b"
+head -c 8000 "$golden/mm-mmproj.gguf" >"$out/mmproj/golden"
+"$PERIDOT" synth --preset tiny --layers 1 --vocab 600 -o "$work/tiny.gguf" >"$work/log" 2>&1 || cat "$work/log"
+head -c 32000 "$work/tiny.gguf" >"$out/gguf/tiny"
+"$PERIDOT" synth --preset tiny --mmproj --layers 1 -o "$work/mmproj.gguf" >"$work/log" 2>&1 || cat "$work/log"
+head -c 8000 "$work/mmproj.gguf" >"$out/mmproj/tiny"
+
+"$PERIDOT" synth --hf --preset tiny --layers 1 --vocab 600 -o "$work/hf" >"$work/log" 2>&1 || cat "$work/log"
+"$PERIDOT" synth --hf --preset 270m --layers 1 --vocab 600 -o "$work/flat" >"$work/log" 2>&1 || cat "$work/log"
+for file in "$work"/hf/*.safetensors; do
+  size=$(od -An -t u8 -N 8 "$file")
+  tail -c +9 "$file" | head -c "$size" | head -c 6000 >"$out/safetensors/$(basename "$file")"
+done
+echo '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
+"b":{"dtype":"I64","shape":[],"data_offsets":[24,32]},"c":{"dtype":"F16","shape":[0,5],"data_offsets":[32,32]}}' \
+  >"$out/safetensors/three"
+cp "$work/hf/model.safetensors.index.json" "$out/index/synth"
+echo '{"metadata":{"total_size":8},"weight_map":{"one":"a.safetensors","two":"b.safetensors"}}' \
+  >"$out/index/two"
+
+cp "$work/flat/config.json" "$out/hf_config/flat"
+{ cat "$work/hf/config.json"; printf '\0'; cat "$work/hf/preprocessor_config.json"; } \
+  >"$out/hf_config/nested"
+cat >"$out/hf_config/newer" <<'END'
+{"model_type": "gemma3_text", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32, "query_pre_attn_scalar": 32,
+"layer_types": ["sliding_attention", "full_attention"], "vocab_size": 600, "rope_parameters": {
+"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0},
+"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}, "eos_token_id": [1, 106]}
+END
+
+cp "$work/hf/tokenizer.json" "$out/hf_tokenizer/synth"
+cat >"$out/hf_tokenizer/small" <<'END'
+{"added_tokens": [{"id": 0, "content": "<pad>", "special": true}, {"id": 3, "content": "▁▁",
+"special": false}, {"id": 262144, "content": "<image_soft_token>", "special": true}], "model": {
+"type": "BPE", "byte_fallback": true, "vocab": {"<pad>": 0, "<0x41>": 1, "a": 2, "▁▁": 3, "▁b": 4}}}
+END
+# pieces { piece: "<pad>" type: CONTROL }, { piece: "<0x41>" score: 0 type: BYTE }, { piece: "ab" }
+printf '\012\011\012\005<pad>\030\003\012\017\012\006<0x41>\025\0\0\0\0\030\006\012\011\012\002ab\025\0\0\200\277\022\002\030\002' \
+  >"$out/sp_model/three"
+
+cp "$PERIDOT_TEST_DATA"/images/* "$out/image"
+printf 'Hello world!\n\n\t  na\303\257ve <b>bold</b> > </b> 3.14 <eos><start_of_turn>' >"$out/text/mixed"
+printf '\346\227\245\346\234\254 \360\237\246\231 e\314\201 \377\342\226\201x\n' >"$out/text/scripts"
+printf '3\0Be brief.\0000\0 What is @ this?\n\0001\0A dog.\0000\0<start_of_turn>@@' >"$out/chat/turns"
+printf '0\0Hi' >"$out/chat/one"
+printf 'logits\n--tokens\n2,<image>,7 300\n-m\nx.gguf\n--decode-after=1\n-o\ny\n' >"$out/arguments/ids"
+printf 'bench\n-p\n1-5,8-64*2\n-n\n16\n-r\n3\n--device\ncpu\n--precision=f16\n' >"$out/arguments/bench"
+printf 'quantize\na.gguf\nb.gguf\nq4_0\n2\n--pure\n' >"$out/arguments/quantize"
+printf 'run\n-p\nhi\n--temp\n0.7\n--top-k\n64\n-s\n1\n-n\n5\n--raw\n' >"$out/arguments/run"
+echo '{"peft_type": "LORA", "r": 2, "lora_alpha": 6, "use_dora": false, "use_rslora": true,
+"modules_to_save": null, "alpha_pattern": {}, "rank_pattern": {}, "bias": "none"}' >"$out/lora/small"
