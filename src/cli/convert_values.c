@@ -30,6 +30,12 @@ static void write_size_label(const convert_file *file, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "general.size_label", label);
 }
 
+static void write_sampling(const pd_hf_sampling *s, pd_gguf_writer *w) {
+    if (s->top_k) pd_gguf_write_i32(w, "general.sampling.top_k", (int32_t)s->top_k);
+    if (s->top_p > 0) pd_gguf_write_f32(w, "general.sampling.top_p", s->top_p);
+    if (s->temp > 0) pd_gguf_write_f32(w, "general.sampling.temp", s->temp);
+}
+
 static void write_general(const convert_job *job, const convert_file *file,
                           const char *architecture, const char *type, pd_gguf_writer *w) {
     pd_gguf_write_string(w, "general.architecture", architecture);
@@ -67,6 +73,7 @@ static void write_window(const pd_hf_config *hf, pd_gguf_writer *w) {
 void convert_write_text_values(const convert_job *job, pd_gguf_writer *w) {
     const pd_config *c = &job->config.text;
     write_general(job, &job->text, "gemma3", "model", w);
+    write_sampling(&job->config.sampling, w);
     pd_gguf_write_u32(w, "gemma3.context_length", c->n_ctx_train);
     pd_gguf_write_u32(w, "gemma3.embedding_length", c->n_embd);
     pd_gguf_write_u32(w, "gemma3.block_count", c->n_layers);

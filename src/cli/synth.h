@@ -93,7 +93,8 @@ typedef struct synth_hf_model {
     pd_arena arena;
 } synth_hf_model;
 
-/* config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json. */
+/* config.json, generation_config.json, preprocessor_config.json, tokenizer.json,
+ * tokenizer_config.json. */
 pd_status synth_hf_write_texts(synth_hf_model *m, pd_error *err);
 
 /* ---- synth_vocab.c --------------------------------------------------------------------------- */

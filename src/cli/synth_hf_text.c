@@ -76,6 +76,11 @@ static pd_status write_settings(synth_hf_model *m, pd_error *err) {
     }
     pd_status status = write_text(m, "config.json", &b, err);
     pd_bytes_free(&b);
+    if (status != PD_OK) return status;
+    pd_bytes_printf(&b, "{\"bos_token_id\": 2, \"do_sample\": true, \"eos_token_id\": [1, 106], "
+                        "\"pad_token_id\": 0, \"top_k\": 64, \"top_p\": 0.95}\n");
+    status = write_text(m, "generation_config.json", &b, err);
+    pd_bytes_free(&b);
     if (status != PD_OK || !m->has_vision) return status;
     pd_bytes_printf(&b, "{\"image_processor_type\": \"Gemma3ImageProcessor\", \"image_mean\": [0.5,"
                         " 0.5, 0.5], \"image_std\": [0.5, 0.5, 0.5], \"rescale_factor\": "

@@ -108,6 +108,7 @@ typedef struct pd_gguf_writer pd_gguf_writer;
  * before commit. Failures are kept and reported by commit. */
 pd_status pd_gguf_writer_open(const char *path, pd_gguf_writer **out, pd_error *err);
 void pd_gguf_write_u32(pd_gguf_writer *w, const char *key, uint32_t v);
+void pd_gguf_write_i32(pd_gguf_writer *w, const char *key, int32_t v);
 void pd_gguf_write_f32(pd_gguf_writer *w, const char *key, float v);
 void pd_gguf_write_bool(pd_gguf_writer *w, const char *key, bool v);
 void pd_gguf_write_string(pd_gguf_writer *w, const char *key, const char *v);

@@ -98,6 +98,10 @@ void pd_gguf_write_u32(pd_gguf_writer *w, const char *key, uint32_t v) {
     if (begin_value(w, key, PD_GGUF_U32)) put_u32(&w->values, v);
 }
 
+void pd_gguf_write_i32(pd_gguf_writer *w, const char *key, int32_t v) {
+    if (begin_value(w, key, PD_GGUF_I32)) put_u32(&w->values, (uint32_t)v);
+}
+
 void pd_gguf_write_f32(pd_gguf_writer *w, const char *key, float v) {
     if (begin_value(w, key, PD_GGUF_F32)) put_f32(&w->values, v);
 }

@@ -285,6 +285,18 @@ static void read_colours(const cJSON *o, const char *name, float out[3]) {
     }
 }
 
+static double positive(const cJSON *object, const char *name, double max) {
+    const cJSON *item = field(object, name);
+    bool good = cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble <= max;
+    return good ? item->valuedouble : 0;
+}
+
+static void read_sampling(const cJSON *root, pd_hf_sampling *out) {
+    out->top_k = (uint32_t)positive(root, "top_k", INT32_MAX);
+    out->top_p = (float)positive(root, "top_p", 1);
+    out->temp = (float)positive(root, "temperature", 1000);
+}
+
 /* ---- the files ------------------------------------------------------------------------------ */
 
 static pd_status read_json(const char *folder, const char *name, cJSON **out, pd_error *err) {
@@ -332,15 +344,24 @@ static pd_status read_root(const cJSON *root, pd_hf_config *c, pd_error *err) {
     return read_pool(root, &c->vision, err);
 }
 
+/* NULL where there is none. */
+static pd_status read_optional(const char *folder, const char *name, cJSON **out, pd_error *err) {
+    pd_status status = read_json(folder, name, out, err);
+    return status == PD_ERR_IO ? PD_OK : status;
+}
+
 pd_status pd_hf_config_read(const char *folder, pd_hf_config *out, pd_error *err) {
-    cJSON *root, *preprocessor = NULL;
+    cJSON *root, *generation, *preprocessor;
     *out = (pd_hf_config){0};
     PD_TRY(read_json(folder, "config.json", &root, err));
     pd_status status = read_root(root, out, err);
     cJSON_Delete(root);
-    if (status != PD_OK || !out->has_vision) return status;
-    status = read_json(folder, "preprocessor_config.json", &preprocessor, err);
-    if (status != PD_OK && status != PD_ERR_IO) return status;
+    if (status != PD_OK) return status;
+    PD_TRY(read_optional(folder, "generation_config.json", &generation, err));
+    read_sampling(generation, &out->sampling);
+    cJSON_Delete(generation);
+    if (!out->has_vision) return PD_OK;
+    PD_TRY(read_optional(folder, "preprocessor_config.json", &preprocessor, err));
     read_colours(preprocessor, "image_mean", out->vision.mean);
     read_colours(preprocessor, "image_std", out->vision.std);
     cJSON_Delete(preprocessor);

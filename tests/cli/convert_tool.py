@@ -252,6 +252,7 @@ def check_text(folder, path, kind, embedding):
     text = config.get("text_config", config)
     expect(meta, {
         "general.architecture": "gemma3", "general.file_type": FILE_TYPES[kind],
+        "general.sampling.top_k": 64, "general.sampling.top_p": 0.95, "general.sampling.temp": None,
         "gemma3.embedding_length": text["hidden_size"],
         "gemma3.block_count": text["num_hidden_layers"],
         "gemma3.feed_forward_length": text["intermediate_size"],

@@ -58,7 +58,7 @@ ok "$PERIDOT" embed-image -m bf16.gguf --image "$golden/image.png" -o image.f32 
 # ---- other forms of the same checkpoint ---------------------------------------------------------
 for dtype in F32 F16; do
   mkdir "new$dtype"
-  cp hf/tokenizer.json hf/tokenizer_config.json hf/preprocessor_config.json "new$dtype"
+  cp hf/tokenizer.json hf/tokenizer_config.json hf/preprocessor_config.json hf/generation_config.json "new$dtype"
   ok python3 "$tool" rename hf "new$dtype" "$dtype"
 done
 mkdir -p named/hf # general.name is the folder's

@@ -67,6 +67,8 @@ static const char config[] =
 static const char preprocessor[] =
     "{\"image_mean\": [0.5, 0.5, 0.5], \"image_std\": [0.5, 0.5, 0.5], \"rescale_factor\": "
     "0.00392156862745098}";
+static const char generation[] =
+    "{\"eos_token_id\": [1, 106], \"top_k\": 64, \"top_p\": 0.95, \"temperature\": 1.0}";
 static const char tokenizer[] =
     "{\"added_tokens\": [{\"id\": 0, \"content\": \"<pad>\", \"special\": true}, {\"id\": 3,"
     " \"content\": \"\xE2\x96\x81\xE2\x96\x81\", \"special\": false}], \"model\": {\"type\": "
@@ -100,6 +102,7 @@ static int make_folder(void **state) {
     put("index.json", weight_map, strlen(weight_map));
     put("config.json", config, strlen(config));
     put("preprocessor_config.json", preprocessor, strlen(preprocessor));
+    put("generation_config.json", generation, strlen(generation));
     return 0;
 }
 
@@ -229,6 +232,7 @@ static void test_config(void **state) {
     (void)state;
     damage("config.json", load_config, config, strlen(config));
     damage("preprocessor_config.json", load_config, preprocessor, strlen(preprocessor));
+    damage("generation_config.json", load_config, generation, strlen(generation));
 }
 
 static void test_tokenizer(void **state) {

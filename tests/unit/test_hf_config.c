@@ -41,6 +41,7 @@ static int remove_folder(void **state) {
     (void)state;
     unlink(path_of("config.json"));
     unlink(path_of("preprocessor_config.json"));
+    unlink(path_of("generation_config.json"));
     return rmdir(folder);
 }
 
@@ -160,6 +161,21 @@ static void the_colours_range_is_read(void **state) {
     unlink(path_of("preprocessor_config.json"));
 }
 
+static void the_samplers_settings_are_read(void **state) {
+    (void)state;
+    pd_hf_config c = read_good("{\"model_type\": \"gemma3_text\"}");
+    assert_true(c.sampling.top_k == 0 && c.sampling.top_p == 0 && c.sampling.temp == 0);
+    write_file("generation_config.json",
+               "{\"top_k\": 64, \"top_p\": 0.95, \"temperature\": 1.5, \"eos_token_id\": [1]}");
+    c = read_good("{\"model_type\": \"gemma3_text\"}");
+    assert_true(c.sampling.top_k == 64 && c.sampling.top_p == 0.95f && c.sampling.temp == 1.5f);
+    write_file("generation_config.json",
+               "{\"top_k\": -1, \"top_p\": \"0.9\", \"temperature\": 1e9}");
+    c = read_good("{\"model_type\": \"gemma3_text\"}");
+    assert_true(c.sampling.top_k == 0 && c.sampling.top_p == 0 && c.sampling.temp == 0);
+    unlink(path_of("generation_config.json"));
+}
+
 static void what_cannot_be_done_is_refused(void **state) {
     (void)state;
     static const struct {
@@ -267,6 +283,7 @@ int main(void) {
         cmocka_unit_test(the_complete_file_of_the_1b),
         cmocka_unit_test(newer_fields_mean_the_same),
         cmocka_unit_test(the_colours_range_is_read),
+        cmocka_unit_test(the_samplers_settings_are_read),
         cmocka_unit_test(what_cannot_be_done_is_refused),
         cmocka_unit_test(prefixes_are_cut_off),
         cmocka_unit_test(the_lists_are_complete),
