@@ -11,6 +11,7 @@ static pd_session_desc expected_session(const cli_options *o) {
     bool scores = o->command == CLI_SCORE;
     const char *n_chunk = cli_text(o, o->command == CLI_BENCH ? OPT_BENCH_UBATCH : OPT_BATCH);
     return (pd_session_desc){
+        .n_ctx = scores ? cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2 : 0,
         .n_chunk = n_chunk ? (uint32_t)strtoul(n_chunk, NULL, 10) : 0, /* of several the first */
         .precision = cli_precision(o, logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16),
         .all_logits = logits || scores};
