@@ -4,8 +4,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <string.h>
-
 #include "base/clock.h"
 #include "engine/session.h"
 
@@ -62,18 +60,25 @@ static pd_status hand_out(pd_session *s, const pd_score *score, uint32_t pos, ui
                    err);
 }
 
-pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
-                              pd_error *err) {
+static pd_status run_head(pd_session *s, const pd_step *body, const pd_score *score,
+                          pd_error *err) {
     uint32_t pos = body->rows[0].pos, n = body->n_rows, row = n - 1;
     if (score && score->first < pos + n) row = score->first > pos ? score->first - pos : 0;
-    uint64_t t0 = pd_clock_ns();
     for (uint32_t m; row < n; row += m) {
         m = n - row < s->max_outs ? n - row : s->max_outs;
         PD_TRY(run_rows(s, body, row, m, err));
         if (score && pos + row >= score->first) PD_TRY(hand_out(s, score, pos + row, m, err));
     }
-    s->stats.prompt_ns += pd_clock_ns() - t0;
     return PD_OK;
+}
+
+pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
+                              pd_error *err) {
+    uint64_t t0 = pd_clock_ns();
+    pd_status status = run_head(s, body, score, err);
+    if (status != PD_OK) s->last = NULL; /* what some of the rows left is not the timeline's end */
+    s->stats.prompt_ns += pd_clock_ns() - t0;
+    return status;
 }
 
 pd_status pd_session_score(pd_session *s, const pd_prompt *prompt, uint32_t first, pd_logits_fn fn,

@@ -250,7 +250,7 @@ pd_status pd_session_read_best(pd_session *s, const pd_stage *stage, const pd_st
         *finite = *finite && s->best[i][2] == 0;
         s->last_best = s->best[i][0];
     }
-    s->last = stage;
+    s->last = *finite ? stage : NULL;
     s->last_n_rows = step->n_outs;
     return PD_OK;
 }

@@ -72,7 +72,8 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
 pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
                               pd_error *err);
 
-/* Reads what draw found for every output of the step, which becomes the last one. */
+/* Reads what draw found for every output of the step, which becomes the last one if all logits are
+ * finite. */
 pd_status pd_session_read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
                                bool *finite, pd_error *err);
 

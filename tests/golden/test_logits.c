@@ -186,6 +186,65 @@ static void cancel_is_clean(pd_model *m, const golden *g) {
     pd_session_destroy(s);
 }
 
+/* ln softmax of a row of logits at an id, in double. */
+static double log_prob(const float *logits, uint32_t n, uint32_t id) {
+    double max = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < n; i++) max = fmax(max, (double)logits[i]);
+    for (uint32_t i = 0; i < n; i++) sum += exp((double)logits[i] - max);
+    return (double)logits[id] - max - log(sum);
+}
+
+/* Logits are some 10 and right to 1e-3 of that; in part computed before, from any first position.
+ */
+static void log_probs(pd_model *m, const golden *g) {
+    pd_error err;
+    pd_session *s;
+    float found[MAX_TOKENS];
+    uint32_t best[MAX_TOKENS];
+    pd_session_desc desc = {
+        .n_ctx = MAX_TOKENS, .n_chunk = 7, .precision = PD_PRECISION_EXACT, .all_logits = true};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    static const uint32_t firsts[] = {0, 10, 3};
+    for (uint32_t k = 0; k < 3; k++) {
+        uint32_t first = firsts[k];
+        must(pd_session_log_probs(s, g->tokens, g->n_tokens, first, found, best, &err), &err);
+        for (uint32_t i = first; i + 1 < g->n_tokens; i++) {
+            const float *row = g->logits + (size_t)i * g->n_vocab;
+            double expected = log_prob(row, g->n_vocab, g->tokens[i + 1]);
+            assert_true(fabs((double)found[i - first] - expected) <= 1e-2);
+            assert_int_equal(best[i - first], g->greedy[i]);
+        }
+    }
+    assert_int_equal(
+        pd_session_log_probs(s, g->tokens, g->n_tokens, g->n_tokens, found, best, &err),
+        PD_ERR_ARGUMENT);
+    pd_session_destroy(s);
+}
+
+static pd_status stop_behind_8(void *ctx, uint32_t first, uint32_t n, const float *logits,
+                               pd_error *err) {
+    (void)ctx, (void)n, (void)logits, (void)err;
+    return first >= 8 ? PD_ERR_CANCELLED : PD_OK;
+}
+
+/* What the chunk that was given up has left is not taken for the end of what is computed. */
+static void stopped_score_is_clean(pd_model *m, const golden *g) {
+    pd_error err;
+    pd_session *s;
+    uint32_t id;
+    pd_prompt prompt = {.ids = g->tokens, .n_ids = g->n_tokens};
+    pd_session_desc desc = {
+        .n_ctx = MAX_TOKENS, .n_chunk = 8, .precision = PD_PRECISION_EXACT, .all_logits = true};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    assert_int_equal(pd_session_score(s, &prompt, 0, stop_behind_8, NULL, &err), PD_ERR_CANCELLED);
+    assert_int_equal(pd_session_count(s), 8);
+    assert_int_equal(pd_session_argmax(s, &id, &err), PD_ERR_ARGUMENT);
+    must(pd_session_sync(s, g->tokens, 8, &err), &err);
+    must(pd_session_argmax(s, &id, &err), &err);
+    assert_int_equal(id, g->greedy[7]);
+    pd_session_destroy(s);
+}
+
 /* ---- devices -------------------------------------------------------------------------------- */
 
 static void run_case(void *ctx, const char *device) {
@@ -203,6 +262,8 @@ static void run_case(void *ctx, const char *device) {
     decode_after_prefill(m, g, device);
     rewind_and_return(m, g);
     cancel_is_clean(m, g);
+    log_probs(m, g);
+    stopped_score_is_clean(m, g);
     pd_model_close(m);
 }
 
@@ -213,10 +274,15 @@ static void check_poisoned(void *ctx, const char *device) {
     pd_session *s;
     const uint32_t ids[] = {2, 10, 20, 30};
     must(pd_model_open(ctx, &(pd_model_desc){.device = device}, &m, &err), &err);
-    must(pd_session_create(m, &(pd_session_desc){.n_ctx = MAX_TOKENS}, &s, &err), &err);
-    assert_int_equal(pd_session_sync(s, ids, 4, &err), PD_ERR_NUMERIC);
-    assert_non_null(strstr(err.message, "l01.ffn_down"));
-    pd_session_destroy(s);
+    for (int all = 0; all < 2; all++) {
+        uint32_t id;
+        pd_session_desc desc = {.n_ctx = MAX_TOKENS, .all_logits = all != 0};
+        must(pd_session_create(m, &desc, &s, &err), &err);
+        assert_int_equal(pd_session_sync(s, ids, 4, &err), PD_ERR_NUMERIC);
+        assert_non_null(strstr(err.message, "l01.ffn_down"));
+        assert_int_equal(pd_session_argmax(s, &id, &err), PD_ERR_ARGUMENT);
+        pd_session_destroy(s);
+    }
     pd_model_close(m);
 }
 
