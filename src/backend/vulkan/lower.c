@@ -46,6 +46,11 @@ static pd_vk_slice step_slice(const pd_program *p) {
     return (pd_vk_slice){p->step.handle, 0, p->step.bytes};
 }
 
+/* Stands for what draw writes of the step buffer: no place of the scratch buffer's. */
+static pd_vk_range step_range(void) {
+    return (pd_vk_range){UINT64_MAX - 1, UINT64_MAX};
+}
+
 static uint32_t buf_rows(const pd_program *p, pd_buf_id id) {
     return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->desc.max_rows : p->desc.max_outs;
 }
@@ -582,7 +587,7 @@ static pd_status lower_draw(pd_program *p, uint32_t i, pd_error *err) {
                         .axis = 1,
                         .per_group = 1,
                         .reads = {partial_range(p), buf_range(p, op->x)},
-                        .writes = {buf_range(p, op->out)}};
+                        .writes = {buf_range(p, op->out), step_range()}};
     return emit(p, i, d, pd_vk_choose_draw(p->backend->device, part), &args, buffers, err);
 }
 
@@ -594,7 +599,7 @@ static pd_status lower_log_prob(pd_program *p, uint32_t i, pd_error *err) {
                         .count = PD_VK_COUNT_OUTS,
                         .axis = 0,
                         .per_group = 1,
-                        .reads = {buf_range(p, op->x)},
+                        .reads = {buf_range(p, op->x), step_range()},
                         .writes = {buf_range(p, op->out)}};
     return emit(p, i, d, pd_vk_choose_log_prob(p->backend->device), &args, buffers, err);
 }
