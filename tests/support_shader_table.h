@@ -16,7 +16,7 @@
 #include "support_radv.h"
 
 #define SHADER_TABLE_AGAIN                                                                         \
-    "if that is meant to be: build/release/shader_report --write, and commit "                     \
+    "if that is meant to be: build/dev/shader_report --write, and commit "                     \
     "tests/data/shader_report.txt"
 
 static char *const shader_table_chips[] = {"navi21", "gfx1100", "vega10"};
@@ -54,7 +54,7 @@ static inline void shader_table_write(const shader_table *t, FILE *to) {
         to,
         "# What AMD's compiler makes of every kernel; tests/unit/test_radv_null.c compares with "
         "this.\n"
-        "# Made by: build/release/shader_report --write\n"
+        "# Made by: build/dev/shader_report --write\n"
         "# driver: %s\n"
         "# pipeline chip SGPRs VGPRs LDS waves code instructions loads16\n",
         t->driver);

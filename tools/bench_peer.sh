@@ -53,7 +53,6 @@ extract_headers() {
 
 build_program() {
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-        -DPERIDOT_TESTS=OFF -DPERIDOT_TOOLS=OFF \
         -DCMAKE_PROJECT_peridot_INCLUDE="$root/tools/bench_peer/peer.cmake" \
         -DPERIDOT_PEER_INCLUDE="$build/include" > /dev/null
     cmake --build "$build" --target bench_peer check_peer peridot-cli > "$build/build.log" || {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to generated tokens: installs what is needed, builds, makes a small model
+# From a fresh Debian 12 or 13 to generated tokens: installs what is needed, builds, makes a small model
 # with random weights, and runs it through Vulkan, on a GPU if there is one.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -10,7 +10,7 @@ mkdir -p build
 # shellcheck disable=SC2086
 install_packages $build_packages
 use_ccache
-build release -DPERIDOT_TESTS=OFF -DPERIDOT_TOOLS=OFF
+build release
 peridot=build/release/peridot
 model=build/quickstart-270m.gguf
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds Peridot and runs its tests on a Debian 12 machine, installing what they need.
+# Builds Peridot and runs its tests on a Debian 12 or 13 machine, installing what they need.
 #
-#   release      every test, Vulkan on llvmpipe where there is no GPU
+#   dev          every test, Vulkan on llvmpipe where there is no GPU
 #   validation   the Vulkan tests again under the Khronos validation layer (core and sync checks)
 #   no-vulkan    a build without Vulkan: unit and command line tests, as far as devices matter
 #   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
@@ -74,17 +74,17 @@ run_tests() {
 
 # build_tests PRESET [CMAKE ARGUMENT...]: false, and remembered, when it does not build
 build_tests() {
-  build "$@" -DPERIDOT_TESTS=ON && return
+  build "$@" && return
   failed=1
   summaries+=("$(printf '%-24s %s' "$1" "did not build")")
   return 1
 }
 
-if build_tests release -DPERIDOT_TOOLS=ON; then
-  run_tests release release
+if build_tests dev; then
+  run_tests dev dev
   PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-    run_tests validation release -R '^(ops|golden\.(logits|batch|generate|head|vision|images))'
-  PERIDOT_VALIDATION=core,sync run_tests validation-unit release -R '^unit\.vulkan'
+    run_tests validation dev -R '^(ops|golden\.(logits|batch|generate|head|vision|images))'
+  PERIDOT_VALIDATION=core,sync run_tests validation-unit dev -R '^unit\.vulkan'
 fi
 
 if build_tests no-vulkan -DPERIDOT_TOOLS=OFF; then
@@ -110,7 +110,7 @@ if [ $long -eq 1 ]; then
   for switch in fp16 int8dot subgroup coopmat timestamps conditional last-arrival \
     fp16,int8dot,subgroup,coopmat,timestamps,conditional,last-arrival; do
     PERIDOT_DISABLE=$switch PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-      run_tests "without-$switch" release -R '^(ops|golden\.(logits|generate))'
+      run_tests "without-$switch" dev -R '^(ops|golden\.(logits|generate))'
   done
   ASAN_OPTIONS=detect_leaks=0 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
     run_tests asan-ubsan-golden asan-ubsan -R '^(ops|golden\.logits)'
