@@ -34,7 +34,7 @@ static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns
     char bar[BAR_CELLS + 1], done_text[32], total_text[32], speed_text[32], left[32];
     double share = total ? (double)done / (double)total : 1;
     if (share > 1) share = 1;
-    for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(share * BAR_CELLS) ? '#' : '.';
+    for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(share * (double)BAR_CELLS) ? '#' : '.';
     bar[BAR_CELLS] = '\0';
     double seconds = (double)(now_ns - p->start_ns) / 1e9;
     uint64_t fresh = done > p->start_bytes ? done - p->start_bytes : 0;

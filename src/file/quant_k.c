@@ -111,7 +111,7 @@ static weights weigh(const float *x) {
     weights w = {.sum = 0};
     float sum = 0;
     for (int l = 0; l < SUB; l++) sum += x[l] * x[l];
-    float rms = sqrtf(sum / SUB);
+    float rms = sqrtf(sum / (float)SUB);
     for (int l = 0; l < SUB; l++) w.at[l] = rms + fabsf(x[l]);
     for (int l = 0; l < SUB; l++) {
         w.sum += w.at[l];

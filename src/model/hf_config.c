@@ -335,7 +335,7 @@ static pd_status read_root(const cJSON *root, pd_hf_config *c, pd_error *err) {
     const cJSON *tied = field(root, "tie_word_embeddings"), *eos = field(root, "eos_token_id");
     if (!tied && text) tied = field(text, "tie_word_embeddings");
     c->tied = !cJSON_IsFalse(tied);
-    if (cJSON_IsNumber(eos) && eos->valuedouble > 0 && eos->valuedouble < MAX_VOCAB)
+    if (cJSON_IsNumber(eos) && eos->valuedouble > 0 && eos->valuedouble < (double)MAX_VOCAB)
         c->eos = (uint32_t)eos->valuedouble;
     c->has_vision = text && vision;
     if (!c->has_vision) return PD_OK;

@@ -266,7 +266,7 @@ static void test_distribution(void **state) {
     pd_draw d = {.k = N, .scale = pd_draw_scale(1)};
     for (; d.counter < MANY; d.counter++) counts[pd_draw_token(&d, x, N)]++;
     for (uint32_t i = 0; i < N; i++) {
-        double want = MANY * p[i] / total, off = counts[i] - want;
+        double want = (double)MANY * p[i] / total, off = counts[i] - want;
         chi += off * off / want;
     }
     assert_true(chi <= N - 1 + 6 * sqrt(2.0 * (N - 1)));

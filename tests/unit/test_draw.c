@@ -22,7 +22,7 @@ static void exp2_is_exact_enough_and_falls(void **state) {
     double worst = 0;
     for (uint32_t t = 0; t <= OCTAVE; t++) {
         uint32_t w = pd_draw_exp2(t);
-        double off = fabs(w - exp2(31 - (double)t / OCTAVE));
+        double off = fabs(w - exp2(31 - (double)t / (double)OCTAVE));
         if (off > worst) worst = off;
         if (w >= before) fail_msg("2^(-%u / 2^24) is %u after %u", t, w, before);
         before = w;

@@ -112,7 +112,7 @@ static void expect_distribution(const float *logits, pd_sampler_desc desc) {
     for (int i = 0; i < N_DRAWS; i++) counts[draw(&s, scratch, logits, N)]++;
     assert_int_equal(s.n_drawn, N_DRAWS);
     for (int i = 0; i < N; i++) {
-        double want = p[i] * N_DRAWS, off = counts[i] - want;
+        double want = p[i] * (double)N_DRAWS, off = counts[i] - want;
         if (p[i] == 0) assert_int_equal(counts[i], 0);
         if (want >= 20) {
             chi += off * off / want;

@@ -52,12 +52,12 @@ static uint64_t best_ns(pd_cpu *cpu, meter *m, uint32_t n_items, uint32_t n_loop
 static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
     uint32_t n_burns = 4 * cpu->n_threads;
     uint64_t ns = best_ns(cpu, m, COPY_BYTES / PIECE_BYTES, 1, copy_pieces);
-    out->copy_gb_s = 2.0 * COPY_BYTES / (double)ns;
+    out->copy_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
     ns = best_ns(cpu, m, n_burns, 1, burn);
     out->gflop_s[PD_PEAK_F32] =
-        (double)n_burns * BURN_ROUNDS * cpu->kernels->burn_flops / (double)ns;
+        (double)n_burns * (double)BURN_ROUNDS * cpu->kernels->burn_flops / (double)ns;
     ns = best_ns(cpu, m, cpu->n_threads, LOOPS, do_nothing);
-    out->dispatch_us = (double)ns / 1e3 / LOOPS;
+    out->dispatch_us = (double)ns / 1e3 / (double)LOOPS;
 }
 
 pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err) {

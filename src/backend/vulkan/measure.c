@@ -133,7 +133,7 @@ static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
     PD_TRY(create_load(m, "measure_copy", 2, &l, err));
     l.timed.n_dispatches = DISPATCHES; /* of one workgroup, with n = 0: only the dispatch */
     PD_TRY(run_best(m, &l, &ns, err));
-    out->dispatch_us = (double)ns / 1e3 / DISPATCHES;
+    out->dispatch_us = (double)ns / 1e3 / (double)DISPATCHES;
     l.timed.groups[0] = (uint32_t)(m->from.bytes / COPY_GRANULE);
     l.timed.n_dispatches = 1;
     l.args.n = l.timed.groups[0] * (COPY_GRANULE / 16);
@@ -156,7 +156,8 @@ static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, doub
         PD_TRY(run_once(m, &l, &ns, err));
     }
     PD_TRY(run_best(m, &l, &ns, err));
-    double steps = (double)l.timed.groups[0] * WORKGROUP * l.args.n * STEPS_PER_ROUND;
+    double steps =
+        (double)l.timed.groups[0] * (double)WORKGROUP * l.args.n * (double)STEPS_PER_ROUND;
     *gflop_s = steps * flops / (double)ns;
     return PD_OK;
 }
