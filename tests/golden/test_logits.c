@@ -274,9 +274,12 @@ static void check_poisoned(void *ctx, const char *device) {
     pd_session *s;
     const uint32_t ids[] = {2, 10, 20, 30};
     must(pd_model_open(ctx, &(pd_model_desc){.device = device}, &m, &err), &err);
-    for (int all = 0; all < 2; all++) {
+    for (int i = 0; i < 6; i++) {
         uint32_t id;
-        pd_session_desc desc = {.n_ctx = MAX_TOKENS, .all_logits = all != 0};
+        pd_session_desc desc = {.n_ctx = MAX_TOKENS,
+                                .all_logits = i % 2 != 0,
+                                .precision = (pd_precision[]){PD_PRECISION_EXACT, PD_PRECISION_F16,
+                                                              PD_PRECISION_Q8}[i / 2]};
         must(pd_session_create(m, &desc, &s, &err), &err);
         assert_int_equal(pd_session_sync(s, ids, 4, &err), PD_ERR_NUMERIC);
         assert_non_null(strstr(err.message, "l01.ffn_down"));

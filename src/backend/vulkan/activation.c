@@ -20,10 +20,14 @@ uint32_t pd_vk_block_units(uint32_t format) {
 static void encode_i16(const float *x, int8_t *to) {
     const float most = 32639.0f;
     float top = 0, scales[4] = {0};
-    for (int i = 0; i < BLOCK; i++) top = fmaxf(top, fabsf(x[i]));
-    scales[0] = top / most;
+    bool finite = true; /* else the scale, so all of the block, is infinite */
     for (int i = 0; i < BLOCK; i++) {
-        int q = (int)lrintf(top > 0 ? x[i] * (most / top) : 0), high = (q + 128) >> 8;
+        finite = finite && isfinite(x[i]);
+        top = fmaxf(top, fabsf(x[i]));
+    }
+    scales[0] = finite ? top / most : INFINITY;
+    for (int i = 0; i < BLOCK; i++) {
+        int q = (int)lrintf(finite && top > 0 ? x[i] * (most / top) : 0), high = (q + 128) >> 8;
         to[i] = (int8_t)high;
         to[BLOCK + i] = (int8_t)(q - 256 * high);
         scales[1 + i / 16] += (float)q;
