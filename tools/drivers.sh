@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# Peridot against Vulkan drivers and compilers that this machine's own Debian does not have: builds it in
+# a Debian 13 kept under build/roots (tools/debian_root.sh) and runs there
+#
+#   matrices      operations, golden models and the backend's unit tests on llvmpipe 26, whose matrix
+#                 units execute, with the kernels and the tuner of a GPU, under its validation layer
+#   widths        the same on subgroups of 4 and of 16
+#   swiftshader   the same on another vendor's code: subgroups of 4, no small types
+#   shims         a text and an image model end to end through the drivers of NVIDIA, Adreno, Apple and
+#                 AMD over hardware that is not there: they compile everything and compute nothing
+#   table         registers, spills and instructions of every pipeline from those compilers, compared
+#                 with tests/data
+#
+# Usage: tools/drivers.sh [--fast] [--sid] [PART...]
+#   --fast   of each part what takes seconds
+#   --sid    in a Debian sid too: the newest glslang, gcc, Mesa and validation layer
+#
+# A part that this machine cannot run is skipped with the reason. Ends with 1 when something failed, with
+# 77 when nothing could run. One line per part is left in build/drivers/summary.
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/packages.sh
+
+fast=0 suites=(trixie) parts=()
+for argument in "$@"; do
+  case $argument in
+  --fast) fast=1 ;;
+  --sid) suites=(trixie sid) ;;
+  matrices | widths | swiftshader | shims | table) parts+=("$argument") ;;
+  *) die "usage: tools/drivers.sh [--fast] [--sid] [matrices|widths|swiftshader|shims|table]..." ;;
+  esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(matrices widths swiftshader shims table)
+
+mkdir -p build/drivers
+: >build/drivers/summary
+failed=0 n_run=0
+
+note() {
+  printf '%-24s %s\n' "$1" "$2" | tee -a build/drivers/summary
+}
+
+in_root() {
+  tools/debian_root.sh run "$suite" "$@"
+}
+
+# ---- the root and the build ---------------------------------------------------------------------
+
+backports() {
+  local name
+  for name in mesa-vulkan-drivers mesa-drm-shim; do
+    if [ "$suite" = trixie ]; then echo "$name/trixie-backports"; else echo "$name"; fi
+  done
+}
+
+# prepare SUITE: false, with its reason noted, where there is no root or no program in it
+prepare() {
+  local reason status=0 packages
+  suite=$1
+  say "a Debian $suite with Peridot in it"
+  packages=$(printf '%s\n' $build_packages | grep -v mesa)
+  # shellcheck disable=SC2046,SC2086
+  reason=$(tools/debian_root.sh install "$suite" $packages git libcmocka-dev vulkan-validationlayers \
+    chromium-common $(backports) 2>&1) || status=$?
+  if [ $status -ne 0 ]; then
+    note "$suite" "skipped: ${reason##*$'\n'}"
+    return 1
+  fi
+  in_root sh -c "cmake --preset dev -B build/drivers/$suite && cmake --build build/drivers/$suite" \
+    >"build/drivers/$suite.build.log" 2>&1 && return
+  grep -E -A 5 'rror|arning' "build/drivers/$suite.build.log" | tail -n 40
+  note "$suite" "did not build: build/drivers/$suite.build.log"
+  failed=1
+  return 1
+}
+
+# ---- tests that run -----------------------------------------------------------------------------
+
+# Tests with a switch of their own are run by the switches here.
+own_switch='gpu_tiles|small_bindings|batch_cut'
+tests() {
+  if [ $fast -eq 1 ]; then
+    echo '^(ops\.(norm|qkv_attention|log_prob|draw)|golden\.(logits|vision|generate)|unit\.vulkan)'
+  else
+    echo '^(ops|golden|unit\.vulkan)'
+  fi
+}
+
+# run_tests NAME PATTERN VARIABLE=VALUE...: with ctest, in the root
+run_tests() {
+  local name=$suite.$1 pattern=$2 log=build/drivers/$suite.$1.log
+  shift 2
+  say "$name"
+  in_root env PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.cache" "$@" \
+    ctest --test-dir "build/drivers/$suite" --no-tests=error --output-on-failure -j "$(nproc)" \
+    -R "$pattern" -E "$own_switch|tokenizer" >"$log" 2>&1 || failed=1
+  grep -A 99 'The following tests FAILED' "$log" || true
+  note "$name" "$(grep 'tests passed' "$log" || echo "no test ran: $log")"
+  n_run=$((n_run + 1))
+}
+
+as_gpu=(PERIDOT_DISABLE=software-tiles PERIDOT_TUNE=on PERIDOT_TEST_DEVICES=vulkan:llvmpipe)
+validated=(PERIDOT_VALIDATION=core,sync,best)
+
+part_matrices() {
+  run_tests matrices "$(tests)" "${as_gpu[@]}" "${validated[@]}"
+}
+
+part_widths() {
+  run_tests subgroup-4 "$(tests)" "${as_gpu[@]}" LP_NATIVE_VECTOR_WIDTH=128
+  if grep -q avx512f /proc/cpuinfo; then
+    run_tests subgroup-16 "$(tests)" "${as_gpu[@]}" LP_NATIVE_VECTOR_WIDTH=512
+  else
+    note "$suite.subgroup-16" "skipped: this processor has no vectors of 512 bits"
+  fi
+}
+
+part_swiftshader() {
+  run_tests swiftshader "$(tests)" PERIDOT_TEST_DEVICES=vulkan:swiftshader \
+    VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json
+}
+
+# ---- compilers over hardware that is not there --------------------------------------------------
+
+# Name, driver, library that plays the kernel, and the chip: Mesa's own numbers.
+chips='turing     nouveau   nouveau   NOUVEAU_CHIPSET=164
+ampere     nouveau   nouveau   NOUVEAU_CHIPSET=172
+ada        nouveau   nouveau   NOUVEAU_CHIPSET=192
+blackwell  nouveau   nouveau   NOUVEAU_CHIPSET=1b2
+adreno630  freedreno freedreno FD_GPU_ID=630
+adreno660  freedreno freedreno FD_GPU_ID=660
+adreno740  freedreno freedreno FD_GPU_ID=740
+adreno750  freedreno freedreno FD_GPU_ID=750
+adreno830  freedreno freedreno FD_GPU_ID=830
+m1         asahi     asahi     ASAHI_CHIP=m1
+vega10     radeon    amdgpu    AMDGPU_GPU_ID=vega10
+navi21     radeon    amdgpu    AMDGPU_GPU_ID=navi21
+navi31     radeon    amdgpu    AMDGPU_GPU_ID=navi31
+gfx1201    radeon    amdgpu    AMDGPU_GPU_ID=gfx1201'
+
+# What Mesa's shims stand in for; nothing is computed, so nothing can be tuned or tested.
+on_chip() {
+  local driver=$1 shim=$2 chip=$3
+  shift 3
+  in_root env "$chip" LD_PRELOAD="lib${shim}_noop_drm_shim.so" PERIDOT_TUNE=off PERIDOT_SELFTEST=off \
+    VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${driver}_icd.json" \
+    PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.cache" timeout 600 "$@"
+}
+
+# A prompt, some tokens, and a picture; in both forms of what products read.
+run_models() {
+  local golden=tests/data/golden peridot=build/drivers/$suite/peridot precision
+  for precision in exact f16; do
+    on_chip "$@" "$peridot" run -m $golden/mm-q4_0.gguf -p hello --raw -n 8 --temp 0 --ignore-eos \
+      --no-perf --device vulkan --precision $precision || return 1
+    on_chip "$@" "$peridot" logits -m $golden/mm-q4_0.gguf --mmproj $golden/mm-mmproj.gguf \
+      --image $golden/image.png --tokens '2,<image>,5' -o build/drivers/logits.f32 --device vulkan \
+      --precision $precision || return 1
+  done
+}
+
+part_shims() {
+  local name driver shim chip log
+  while read -r name driver shim chip; do
+    log=build/drivers/$suite.$name.log
+    if ! on_chip "$driver" "$shim" "$chip" "build/drivers/$suite/peridot" devices </dev/null 2>/dev/null |
+      grep -q vulkan:0; then
+      note "$suite.shim.$name" "skipped: this Mesa shows no such chip"
+    elif run_models "$driver" "$shim" "$chip" </dev/null >"$log" 2>&1; then
+      note "$suite.shim.$name" "text and image model ran through"
+      n_run=$((n_run + 1))
+    else
+      note "$suite.shim.$name" "FAILED: $(grep -a '^peridot:' "$log" || echo "see $log")"
+      failed=1
+    fi
+  done <<<"$chips"
+}
+
+# ---- main ---------------------------------------------------------------------------------------
+
+for suite in "${suites[@]}"; do
+  prepare "$suite" || continue
+  for part in "${parts[@]}"; do "part_$part"; done
+done
+
+say "drivers"
+cat build/drivers/summary
+[ $failed -eq 0 ] || exit 1
+[ $n_run -gt 0 ] || exit 77
