@@ -69,6 +69,11 @@ static const quirk quirks[] = {
     {.driver_id = VK_DRIVER_ID_AMD_OPEN_SOURCE,
      .drop = DROP_COOPMAT,
      .reason = "2026-11: querying the matrix shapes crashes on some APUs"},
+    {.driver_id = VK_DRIVER_ID_MESA_LLVMPIPE,
+     .smallest_subgroup = 16,
+     .drop = DROP_COOPMAT,
+     .reason =
+         "2026-11: its compiler crashes on matrices in subgroups of 16 (Mesa 26.1.6, 26.2.6)"},
     {.vendor_id = VENDOR_INTEL,
      .smallest_subgroup = 8,
      .drop = DROP_COOPMAT,
