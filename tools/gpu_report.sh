@@ -45,7 +45,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 all_parts=devices,tests,bench,kernels,switches,image,peer
 pack_dir='' with_peer='' programs='' results=''
-minutes=7 device=vulkan presets=4b,27b,1b,12b,270m parts=$all_parts
+all_presets=4b,27b,1b,12b,270m # that fit; in the order in which they are begun
+minutes=7 device=vulkan presets=$all_presets parts=$all_parts
 
 usage_error() {
   echo "gpu_report: $*; see --help" >&2

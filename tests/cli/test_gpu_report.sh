@@ -114,11 +114,11 @@ plant() {
   chmod +x "$package/tests/$1"
 }
 
-plant ops_test_planted <<<'echo "[  FAILED  ] test_of_planted"; exit 1'
+plant ops_test_planted <<<'echo "[  ERROR   ] --- 3 != 4" >&2; echo "[  FAILED  ] test_of_planted"; exit 1'
 plant ops_test_absent <<<'echo "skipped: nothing to test here"; exit 77'
 report 1 --minutes 0.5 --parts tests
 expect_json "a failure" '.verdict == "failed" and (.tests | map(select(.result == "passed")) | length) == 3 and
-  any(.tests[]; .test == "ops_test_planted" and .result == "failed" and (.remark | test("exit code 1: .*test_of_planted"))) and
+  any(.tests[]; .test == "ops_test_planted" and .result == "failed" and (.remark | . == "exit code 1: test_of_planted: 3 != 4")) and
   any(.tests[]; .test == "ops_test_absent" and .result == "skipped" and .remark == "skipped: nothing to test here") and
   any(.troubles[]; .kind == "failed" and (.what | test("ops_test_planted")))' "[.verdict, .tests]"
 grep -q '^\*\*WRONG\*\*: .* 1 failed, 1 skipped.*: ops_test_planted' "$results/report.md" || fail "report.md: $(head -n 4 "$results/report.md")"

@@ -7,6 +7,7 @@
 #     start_sampler     clocks and power, each line with the part that ran
 #
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # Everything that is written but the results. Programs see the package through a link in it, so that
 # no path has a colon or a blank, which lists of library folders cannot hold.

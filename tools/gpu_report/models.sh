@@ -2,6 +2,7 @@
 # waiting for one.
 #
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # Megabytes of `synth --qat`: 18/32 bytes a weight of the layers and 2 of the embedding.
 declare -A model_mb=([tiny]=2 [270m]=400 [1b]=1010 [4b]=3170 [12b]=8090 [27b]=17250 [mmproj]=860)
@@ -52,7 +53,7 @@ fits() {
   local bytes
   bytes=$(device_field memory_free_bytes)
   [ "${bytes:-0}" -gt 0 ] || bytes=$(device_field memory_bytes)
-  [ $((model_mb[$1] * 11 / 10 + 300)) -le $((${bytes:-0} / 1000000)) ]
+  [ "${bytes:-0}" -eq 0 ] || [ $((model_mb[$1] * 11 / 10 + 300)) -le $((bytes / 1000000)) ]
 }
 
 start_models() {
@@ -61,7 +62,8 @@ start_models() {
   choose_room
   for preset in ${presets//,/ }; do
     if ! fits "$preset"; then
-      trouble noted "$preset is left out: its ${model_mb[$preset]} MB do not fit the device"
+      trouble "$([ "$presets" = "$all_presets" ] && echo noted || echo failed)" \
+        "$preset is left out: its ${model_mb[$preset]} MB do not fit the device"
     elif make "$preset" --preset "$preset" --qat; then
       models+=("$preset")
     fi
@@ -89,10 +91,10 @@ picture() {
 ready() {
   local pid=${maker[$1]-}
   [ -z "$pid" ] && return 2
-  [ "$pid" = done ] || ! kill -0 "$pid" 2>/dev/null || return 1
-  if [ "$pid" != done ]; then
+  [ "$pid" = 'done' ] || ! kill -0 "$pid" 2>/dev/null || return 1
+  if [ "$pid" != 'done' ]; then
     unset "children[$pid]"
-    maker[$1]=done
+    maker[$1]='done'
     [ -s "$(model "$1")" ] || trouble failed "making $1: $(tail -n 1 "$work/$1.synth" | head -c 500)"
   fi
   [ -s "$(model "$1")" ] || return 2

@@ -12,6 +12,7 @@
 # of shaders: a build of its own in build/package.
 #
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
 root=$(cd "$here/.." && pwd)
 build=$root/build/package
 most_kib=65536
@@ -48,7 +49,8 @@ refuse() {
 
 copy_programs() {
   local file
-  mkdir -p "$pack_dir"/{bin,tests,lib,data} || refuse "$pack_dir cannot be made"
+  mkdir -p "$pack_dir"/{bin,tests,lib,data} && pack_dir=$(cd "$pack_dir" && pwd) ||
+    refuse "$pack_dir cannot be made"
   cp "$programs/peridot" "$programs/kernel_bench" "$pack_dir/bin/" ||
     refuse "$programs is no build folder with tools"
   [ ! -e "$programs/libperidot.so" ] || cp -L "$programs/libperidot.so" "$pack_dir/bin/"
@@ -65,9 +67,9 @@ copy_programs() {
 # no display.
 copy_libraries() {
   local file name path extra="libvulkan.so.1 libX11.so.6 libXext.so.6"
-  for file in "$pack_dir"/bin/* "$pack_dir"/tests/* "$pack_dir"/peer/bench_peer "$pack_dir"/peer/libs/*/*.so; do
+  for file in "$pack_dir"/bin/{peridot,kernel_bench} "$pack_dir"/tests/* "$pack_dir"/peer/bench_peer; do
     [ -f "$file" ] && LD_LIBRARY_PATH=$pack_dir/bin LD_TRACE_LOADED_OBJECTS=1 LD_PRELOAD=$extra \
-      "$([[ $file == *.so ]] && echo "$pack_dir/bin/peridot" || echo "$file")" 2>/dev/null
+      "$file" 2>/dev/null
   done | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | sort -u |
     while read -r name path; do
       case $name in
@@ -82,17 +84,14 @@ copy_libraries() {
 }
 
 copy_peer() {
-  local libs=${PERIDOT_PEER_NPM:-$root/build/npm-peer}/node_modules/@node-llama-cpp folder file
+  local libs=${PERIDOT_PEER_NPM:-$root/build/npm-peer}/node_modules/@node-llama-cpp
   [ -n "$with_peer" ] || return 0
   "$root/tools/bench_peer.sh" >&2 || refuse "llama.cpp cannot be had; without --with-peer it is left out"
   mkdir -p "$pack_dir/peer/libs"
   cp "${PERIDOT_PEER_BUILD:-$root/build/peer}/bench_peer" "$pack_dir/peer/"
-  for folder in "$libs"/*/; do
-    find "$folder" -name '*.so*' -type f | while read -r file; do
-      mkdir -p "$pack_dir/peer/libs/$(basename "$folder")"
-      cp "$file" "$pack_dir/peer/libs/$(basename "$folder")/"
-    done
-  done
+  # the build for Vulkan alone: what it computes on processors is not asked for
+  (cd "$libs" && find . -path './*-vulkan/*' -name '*.so*' -exec cp -L --parents {} "$pack_dir/peer/libs" \;)
+  [ -n "$(ls "$pack_dir/peer/libs")" ] || refuse "llama.cpp comes without Vulkan for $(uname -m)"
 }
 
 describe() {
@@ -111,7 +110,7 @@ pack() {
   copy_peer
   copy_libraries
   command -v strip >/dev/null &&
-    find "$pack_dir/bin" "$pack_dir/tests" "$pack_dir/lib" -type f -exec strip --strip-unneeded {} + 2>/dev/null
+    find "$pack_dir"/{bin,tests,lib} "$pack_dir"/peer/bench_peer* -type f -exec strip --strip-unneeded {} + 2>/dev/null
   describe >"$pack_dir/about.txt"
   kib=$(du -sk "$pack_dir" | cut -f 1)
   [ -n "$with_peer" ] && peer_kib=$(du -sk "$pack_dir/peer" | cut -f 1)

@@ -2,15 +2,20 @@
 # attach; and `report`, which does everything in order.
 #
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # ---- tables in two forms -------------------------------------------------------------------------
 
 table_markdown() { # NAME
   awk -F '\t' '
+    function short(x) { # numbers of many digits
+      if (x !~ /^-?[0-9]+\.[0-9][0-9][0-9][0-9]+$/) return x
+      return sprintf(x < 0.1 && x > -0.1 ? "%.2g" : "%.2f", x)
+    }
     { gsub(/\|/, "\\|"); line = "|" }
     NR == 1 { gsub("_", " ") }
     {
-      for (i = 1; i <= NF; i++) line = line " " ($i ~ /^-?[0-9]+\.[0-9][0-9][0-9][0-9]+$/ ? sprintf("%.2f", $i) : $i) " |"
+      for (i = 1; i <= NF; i++) line = line " " short($i) " |"
       print line
     }
     NR == 1 { line = "|"; for (i = 1; i <= NF; i++) line = line (i > 1 ? " --: |" : " --- |"); print line }
@@ -137,7 +142,9 @@ print_device() {
 
 # Who was measured, where, and with what: one line each.
 print_machine() {
-  echo "- measured: copy $(rounded "$copy_gb_s") GB/s; peaks $(peaks) GFLOP/s; a dispatch $(rounded "$(device_field dispatch_us)") us"
+  local peaks
+  peaks=$(peaks)
+  echo "- measured: copy $(rounded "$copy_gb_s") GB/s; peaks ${peaks:-?} GFLOP/s; a dispatch $(rounded "$(device_field dispatch_us)") us"
   echo "- machine: $(processor), $(nproc) processors, $(awk '/^MemTotal/ { print int($2 / 1048576 + .5) }' /proc/meminfo) GiB; $(system_name), Linux $(uname -r)"
   echo "- Peridot $(about commit) packed $(about date) on $(about system)"
   echo "- $date, $total_s of $((budget / 1000)) s; models: ${models[*]-none}"

@@ -2,6 +2,7 @@
 # raw results; none stops the others.
 #
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
 
 prepare_tables() {
   table parts part state seconds at_most_seconds
@@ -26,19 +27,23 @@ percent() {
 
 # ---- devices -------------------------------------------------------------------------------------
 
-# Only listing and a first run are needed by the other parts; without them there is no report.
-part_devices() {
+list_devices() {
   run 20 "the list of devices" "$package/bin/peridot" devices &&
     cp "$work/out" "$work/devices.txt"
   run 20 "the list of devices as JSON" "$package/bin/peridot" devices --json &&
     cp "$work/out" "$work/devices.json"
+}
+
+# Everything depends on the list and on a first run, so that they may take longer than the part has:
+# a third of all the time.
+part_devices() {
+  local rest=$deadline
+  tick
+  deadline=$((now + budget / 3))
   find_device
+  list_devices
+  deadline=$rest
   [ -n "$no_device" ] && return
-  if [ ${#drivers[@]} -gt 0 ]; then # they were not in the list before
-    run 20 "the list of devices" "$package/bin/peridot" devices && cp "$work/out" "$work/devices.txt"
-    run 20 "the list of devices as JSON" "$package/bin/peridot" devices --json &&
-      cp "$work/out" "$work/devices.json"
-  fi
   run 60 "measured speeds" "$package/bin/peridot" devices --measure --json &&
     cp "$work/out" "$work/devices.json"
 }
@@ -63,11 +68,19 @@ start_test() {
   part_of_rest $((jobs > 1 ? 1 : 2))
   limit=$((most * 1000))
   [ "$limit" -le $((deadline - now)) ] || limit=$((deadline - now))
-  start "$limit" "$work/tests/$1.txt" /dev/stdout env "PERIDOT_CACHE_DIR=$work/cache-tests" \
+  start "$limit" "$work/tests/$1.txt" "$work/tests/$1.txt" env "PERIDOT_CACHE_DIR=$work/cache-tests" \
     "PERIDOT_TEST_DEVICES=$device_id" "$package/tests/$1"
   test_of[$child]=$1
   test_begin[$child]=$now
   test_until[$child]=$((now + limit + 5000))
+}
+
+# first_failure FILE: of cmocka's output, the test's name and what it found
+first_failure() {
+  awk '
+    /^\[  ERROR / && !why { why = $0; sub(/.*---[[:space:]]*/, "", why) }
+    /^\[  FAILED / && !/listed below/ && !name { name = $NF }
+    END { print name (why ? ": " why : "") }' "$1" | head -c 300
 }
 
 # end_test PID: its result, from $rc
@@ -79,7 +92,7 @@ end_test() {
   77) result=skipped remark=$(grep -i -m 1 skip "$output" | head -c 200) ;;
   124) result=cut remark="stopped after $seconds s" ;;
   199) remark="does not end, not even killed" ;;
-  *) remark="exit code $rc: $(grep -m 1 -E '^\[  (ERROR|FAILED)' "$output" | head -c 200)" ;;
+  *) remark="exit code $rc: $(first_failure "$output")" ;;
   esac
   [ "$rc" = 137 ] && [ "${seconds%.*}" -ge $(((test_until[$1] - test_begin[$1]) / 1000 - 5)) ] &&
     result=cut remark="killed after $seconds s"
@@ -196,6 +209,7 @@ bench_one() { # PRESET DEPTHS
 part_bench() {
   local queue=() i
   mapfile -t queue < <(bench_list)
+  [ ${#queue[@]} -gt 0 ] || skip_part "no model fits"
   while [ ${#queue[@]} -gt 0 ] && [ -z "$stopped" ]; do
     for i in "${!queue[@]}"; do ready "${queue[i]%%:*}"; [ $? -ne 1 ] && break; done
     wait_for "${queue[i]%%:*}" && bench_one "${queue[i]%%:*}" "${queue[i]##*:}"
@@ -245,7 +259,7 @@ choose_main_model() {
   for preset in 4b 1b 12b 27b 270m tiny; do
     [[ -z $main_model && " ${models[*]-} " == *" $preset "* ]] && main_model=$preset
   done
-  [ -n "$main_model" ] || { trouble cut "no model that fits" && return 1; }
+  [ -n "$main_model" ] || { skip_part "no model fits" && return 1; }
   wait_for "$main_model"
 }
 

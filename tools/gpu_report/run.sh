@@ -7,6 +7,7 @@
 #     table NAME COLUMN...   row NAME VALUE...
 #
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
 
 declare -A share=([devices]=8 [tests]=22 [bench]=32 [kernels]=8 [switches]=14 [image]=6 [peer]=8)
 page_share=2
@@ -42,7 +43,7 @@ trouble() {
   echo "gpu_report: $part: $1: $2" >&2
   case $1 in
   failed) part_state=failed ;;
-  cut) [ "$part_state" = failed ] || part_state=cut ;;
+  cut) [ "$part_state" = failed ] || part_state='cut' ;;
   esac
 }
 
@@ -71,12 +72,14 @@ end_children() {
   [ ${#children[@]} -gt 0 ] && kill -TERM "${!children[@]}" 2>/dev/null
 }
 
-# start LIMIT_MS OUT ERR COMMAND...: in the background, for no longer than the limit; $child
+# start LIMIT_MS OUT ERR COMMAND...: in the background, for no longer than the limit; $child. OUT and
+# ERR may be one file.
 start() {
   local limit=$1 out=$2 err=$3
   shift 3
+  : >"$out" && : >"$err"
   timeout -k 2 "$((limit / 1000)).$(printf %03d $((limit % 1000)))" "${ours[@]}" "$@" \
-    >"$out" 2>"$err" </dev/null &
+    >>"$out" 2>>"$err" </dev/null &
   child=$!
   children[$child]=$1
 }
@@ -125,7 +128,7 @@ run() {
   local seconds_most=$1 what=$2 limit begin
   shift 2
   rc=125 seconds=0
-  : >"$work/out" >"$work/err"
+  : >"$work/out" && : >"$work/err"
   [ -n "$stopped" ] && return 1
   tick
   begin=$now limit=$((deadline - now))
