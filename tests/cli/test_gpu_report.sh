@@ -53,7 +53,7 @@ report() {
   shift
   rm -rf "$results"
   (cd "$work/elsewhere" && exec env -i "PATH=$work/fake:$PATH" "TMPDIR=$work/tmp" ${VK_ICD_FILENAMES+"VK_ICD_FILENAMES=$VK_ICD_FILENAMES"} \
-    timeout 150 bash "$package/gpu_report.sh" --device vulkan:llvmpipe --presets tiny "$@" "$results") \
+    timeout 330 bash "$package/gpu_report.sh" --device vulkan:llvmpipe --presets tiny "$@" "$results") \
     >"$work/out" 2>"$work/err"
   rc=$?
   [ $rc -eq "$code" ] || fail "gpu_report.sh $*: exit code $rc instead of $code: $(cat "$work/err")"
@@ -75,7 +75,7 @@ expect_json() {
   jq -e "$2" "$results/report.json" >/dev/null || fail "$1: $2 is not so of $(jq -c "${3-.}" "$results/report.json" | head -c 1500)"
 }
 
-report 0 --minutes 2
+report 0 --minutes 5
 expect_json "verdict" '.verdict == "holds" and .complete == true and .models == ["tiny"] and (.commit | length) > 0'
 expect_json "device" '.device.id == .device_id and (.device.name | test("llvmpipe")) and .device.copy_gb_s > 0 and
   .device.dispatch_us > 0 and .device.shared_memory_bytes > 0 and (.device.features.fp16 | type) == "boolean"'

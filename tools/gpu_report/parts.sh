@@ -205,15 +205,29 @@ bench_one() { # PRESET DEPTHS
   cat "$work/out" >>"$results/bench.jsonl" # also the tests before one that was cut
 }
 
-# A model that is not complete yet waits behind those that are.
+# next_of_queue: $next, the first whose model is complete, or never will be; the first of all when the
+# part's time is over. A model that is still being made does not hold up those behind it.
+next_of_queue() {
+  while [ -z "$stopped" ]; do
+    for next in "${!queue[@]}"; do
+      ready "${queue[next]%%:*}"
+      [ $? -eq 1 ] || return
+    done
+    next=0
+    tick
+    [ "$now" -lt "$deadline" ] || return
+    sleep 0.2
+  done
+}
+
 part_bench() {
-  local queue=() i
+  local queue=() next=0
   mapfile -t queue < <(bench_list)
   [ ${#queue[@]} -gt 0 ] || skip_part "no model fits"
   while [ ${#queue[@]} -gt 0 ] && [ -z "$stopped" ]; do
-    for i in "${!queue[@]}"; do ready "${queue[i]%%:*}"; [ $? -ne 1 ] && break; done
-    wait_for "${queue[i]%%:*}" && bench_one "${queue[i]%%:*}" "${queue[i]##*:}"
-    unset "queue[i]"
+    next_of_queue
+    wait_for "${queue[next]%%:*}" && bench_one "${queue[next]%%:*}" "${queue[next]##*:}"
+    unset "queue[next]"
     queue=("${queue[@]}")
   done
 }
@@ -268,7 +282,7 @@ speed_without() {
   local n_prompt n_gen
   lengths "$main_model"
   part_of_rest "$2"
-  run "$most" "$main_model without ${1:-nothing}" env "PERIDOT_DISABLE=$1" "$package/bin/peridot" \
+  run "$most" "$main_model ${1:+without }${1:-as it is}" env "PERIDOT_DISABLE=$1" "$package/bin/peridot" \
     bench -m "$(model "$main_model")" -dev "$device_id" -o jsonl -p $n_prompt -n $((n_gen / 2)) -r 2
   pp=$(sed -n 's/.*"n_gen":0,.*"avg_ts":\([^,]*\).*/\1/p' "$work/out")
   tg=$(sed -n 's/.*"n_prompt":0,.*"avg_ts":\([^,]*\).*/\1/p' "$work/out")
