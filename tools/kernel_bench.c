@@ -1,5 +1,5 @@
 /* Times one operation on one device: kernel_bench --device D [--type Q4_0] [--n 2304] [--k 1152]
- * [--rows 1] [--geglu] [--seconds 2]
+ * [--rows 1] [--geglu] [--precision exact|f16|q8] [--seconds 2]
  *
  * Builds a plan of a single matmul over random weights and prints GB/s of weights and GFLOP/s, best
  * and median of the runs. For choosing kernels, not for comparing models.
@@ -17,11 +17,26 @@ typedef struct bench_args {
     const char *device, *type;
     uint32_t n, k, rows;
     bool geglu;
+    pd_precision precision;
     double seconds;
 } bench_args;
 
+static pd_precision parse_precision(const char *text) {
+    if (!strcmp(text, "exact")) return PD_PRECISION_EXACT;
+    if (!strcmp(text, "f16")) return PD_PRECISION_F16;
+    if (!strcmp(text, "q8")) return PD_PRECISION_Q8;
+    fprintf(stderr, "kernel_bench: --precision takes exact, f16 or q8, not \"%s\"\n", text);
+    exit(2);
+}
+
 static bench_args parse(int argc, char **argv) {
-    bench_args a = {.device = "cpu", .type = "Q4_0", .n = 2304, .k = 1152, .rows = 1, .seconds = 2};
+    bench_args a = {.device = "cpu",
+                    .type = "Q4_0",
+                    .n = 2304,
+                    .k = 1152,
+                    .rows = 1,
+                    .precision = PD_PRECISION_EXACT,
+                    .seconds = 2};
     for (int i = 1; i < argc; i++) {
         const char *v = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--geglu"))
@@ -36,6 +51,8 @@ static bench_args parse(int argc, char **argv) {
             a.k = (uint32_t)atoi(v), i++;
         else if (!strcmp(argv[i], "--rows"))
             a.rows = (uint32_t)atoi(v), i++;
+        else if (!strcmp(argv[i], "--precision"))
+            a.precision = parse_precision(v), i++;
         else if (!strcmp(argv[i], "--seconds"))
             a.seconds = atof(v), i++;
         else {
@@ -90,7 +107,7 @@ int main(int argc, char **argv) {
     if (a.geglu) w[1] = make_tensor(&a, "w1");
     pd_plan plan;
     pd_plan_init(&plan, &(pd_plan_desc){.name = "bench",
-                                        .precision = PD_PRECISION_EXACT,
+                                        .precision = a.precision,
                                         .max_rows = a.rows,
                                         .max_outs = 1,
                                         .max_seqs = 1,
