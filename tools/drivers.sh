@@ -8,6 +8,7 @@
 #   swiftshader   the same on another vendor's code: subgroups of 4, no small types
 #   shims         a text and an image model end to end through the drivers of NVIDIA, Adreno, Apple and
 #                 AMD over hardware that is not there: they compile everything and compute nothing
+#   start         seconds and memory of a first and of a second run of a 270M model on each of them
 #   table         registers, spills and instructions of every pipeline from those compilers, compared
 #                 with tests/data
 #
@@ -27,11 +28,11 @@ for argument in "$@"; do
   case $argument in
   --fast) fast=1 ;;
   --sid) suites=(trixie sid) ;;
-  matrices | widths | swiftshader | shims | table) parts+=("$argument") ;;
-  *) die "usage: tools/drivers.sh [--fast] [--sid] [matrices|widths|swiftshader|shims|table]..." ;;
+  matrices | widths | swiftshader | shims | start | table) parts+=("$argument") ;;
+  *) die "usage: tools/drivers.sh [--fast] [--sid] [matrices|widths|swiftshader|shims|start|table]..." ;;
   esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(matrices widths swiftshader shims table)
+[ ${#parts[@]} -gt 0 ] || parts=(matrices widths swiftshader shims start table)
 
 mkdir -p build/drivers
 : >build/drivers/summary
@@ -62,7 +63,7 @@ prepare() {
   packages=$(printf '%s\n' $build_packages | grep -v mesa)
   # shellcheck disable=SC2046,SC2086
   reason=$(tools/debian_root.sh install "$suite" $packages git libcmocka-dev vulkan-validationlayers \
-    chromium-common $(backports) 2>&1) || status=$?
+    time chromium-common $(backports) 2>&1) || status=$?
   if [ $status -ne 0 ]; then
     note "$suite" "skipped: ${reason##*$'\n'}"
     return 1
@@ -139,24 +140,40 @@ navi21     radeon    amdgpu    AMDGPU_GPU_ID=navi21
 navi31     radeon    amdgpu    AMDGPU_GPU_ID=navi31
 gfx1201    radeon    amdgpu    AMDGPU_GPU_ID=gfx1201'
 
-# What Mesa's shims stand in for; nothing is computed, so nothing can be tuned or tested.
-on_chip() {
+# Variables for such a chip: nothing is computed, so nothing can be tuned or tested.
+chip_variables() {
   local driver=$1 shim=$2 chip=$3
-  shift 3
-  in_root env "$chip" LD_PRELOAD="lib${shim}_noop_drm_shim.so" PERIDOT_TUNE=off PERIDOT_SELFTEST=off \
-    VK_DRIVER_FILES="/usr/share/vulkan/icd.d/${driver}_icd.json" \
-    PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.cache" timeout 600 "$@"
+  echo "$chip LD_PRELOAD=lib${shim}_noop_drm_shim.so PERIDOT_TUNE=off PERIDOT_SELFTEST=off" \
+    "VK_DRIVER_FILES=/usr/share/vulkan/icd.d/${driver}_icd.json"
+}
+
+# on_chip DRIVER SHIM CHIP COMMAND...
+on_chip() {
+  # shellcheck disable=SC2046
+  in_root env $(chip_variables "$1" "$2" "$3") \
+    PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.cache" timeout 600 "${@:4}"
+}
+
+chip_is_shown() {
+  on_chip "$@" "build/drivers/$suite/peridot" devices </dev/null 2>/dev/null | grep -q vulkan:0
+}
+
+# runs_through COMMAND...: to its end, or to finding that what nobody computed is a NaN (13)
+runs_through() {
+  local status=0
+  "$@" || status=$?
+  [ $status -eq 0 ] || [ $status -eq 13 ]
 }
 
 # A prompt, some tokens, and a picture; in both forms of what products read.
 run_models() {
   local golden=tests/data/golden peridot=build/drivers/$suite/peridot precision
   for precision in exact f16; do
-    on_chip "$@" "$peridot" run -m $golden/mm-q4_0.gguf -p hello --raw -n 8 --temp 0 --ignore-eos \
-      --no-perf --device vulkan --precision $precision || return 1
-    on_chip "$@" "$peridot" logits -m $golden/mm-q4_0.gguf --mmproj $golden/mm-mmproj.gguf \
-      --image $golden/image.png --tokens '2,<image>,5' -o build/drivers/logits.f32 --device vulkan \
-      --precision $precision || return 1
+    runs_through on_chip "$@" "$peridot" run -m $golden/mm-q4_0.gguf -p hello --raw -n 8 --temp 0 \
+      --ignore-eos --no-perf --device vulkan --precision $precision || return 1
+    runs_through on_chip "$@" "$peridot" logits -m $golden/mm-q4_0.gguf \
+      --mmproj $golden/mm-mmproj.gguf --image $golden/image.png --tokens '2,<image>,5' \
+      -o build/drivers/logits.f32 --device vulkan --precision $precision || return 1
   done
 }
 
@@ -164,8 +181,7 @@ part_shims() {
   local name driver shim chip log
   while read -r name driver shim chip; do
     log=build/drivers/$suite.$name.log
-    if ! on_chip "$driver" "$shim" "$chip" "build/drivers/$suite/peridot" devices </dev/null 2>/dev/null |
-      grep -q vulkan:0; then
+    if ! chip_is_shown "$driver" "$shim" "$chip"; then
       note "$suite.shim.$name" "skipped: this Mesa shows no such chip"
     elif run_models "$driver" "$shim" "$chip" </dev/null >"$log" 2>&1; then
       note "$suite.shim.$name" "text and image model ran through"
@@ -175,6 +191,45 @@ part_shims() {
       failed=1
     fi
   done <<<"$chips"
+}
+
+# ---- first and second runs ------------------------------------------------------------------------
+
+# time_run DEVICE VARIABLE=VALUE...: "seconds MB" of one run, prompt and 4 tokens
+time_run() {
+  local device=$1 out
+  shift
+  out=$(runs_through in_root env PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.start" "$@" \
+    /usr/bin/time -f '%e s %M' "build/drivers/$suite/peridot" run -m build/drivers/270m.gguf -p hello \
+    --raw -n 4 --temp 0 --ignore-eos --no-perf --device "$device" 2>&1 >/dev/null </dev/null) || return 1
+  tail -n 1 <<<"$out" | awk '{ printf "%s s, %d MB", $1, $3 / 1024 }'
+}
+
+time_start() {
+  local name=$1 first second
+  shift
+  rm -rf "build/drivers/$suite.start"
+  if first=$(time_run "$@" MESA_SHADER_CACHE_DISABLE=true) &&
+    second=$(time_run "$@" MESA_SHADER_CACHE_DISABLE=true); then
+    note "$suite.start.$name" "first run $first; second $second"
+  else
+    note "$suite.start.$name" "FAILED"
+    failed=1
+  fi
+}
+
+part_start() {
+  local name driver shim chip
+  in_root "build/drivers/$suite/peridot" synth --preset 270m -o build/drivers/270m.gguf \
+    >/dev/null 2>&1
+  time_start llvmpipe vulkan:llvmpipe
+  time_start swiftshader vulkan:swiftshader VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json
+  while read -r name driver shim chip; do
+    chip_is_shown "$driver" "$shim" "$chip" || continue
+    # shellcheck disable=SC2046
+    time_start "$name" vulkan $(chip_variables "$driver" "$shim" "$chip")
+  done <<<"$chips"
+  n_run=$((n_run + 1))
 }
 
 # ---- main ---------------------------------------------------------------------------------------
