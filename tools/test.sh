@@ -7,26 +7,33 @@
 #   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
 #                command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
 #                since the drivers have some
+#   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
+#                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
-# Usage: tools/test.sh [--long]     --long adds sweeps: many more random texts for the tokenizer,
-# AMD's compiler for an older chip, every PERIDOT_DISABLE switch, and the golden models on Vulkan
-# under the sanitizers.
+# Usage: tools/test.sh [--long] [--drivers]
+#   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
+#               every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers
+#   --drivers   all of tools/drivers.sh, in a Debian sid too, and not what takes seconds alone
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
 
 long=0
-case ${1-} in
---long) long=1 && export PERIDOT_TEST_LONG=1 ;;
-'') ;;
-*) die "usage: tools/test.sh [--long]" ;;
-esac
+driver_flags=(--fast)
+for argument in "$@"; do
+  case $argument in
+  --long) long=1 && export PERIDOT_TEST_LONG=1 ;;
+  --drivers) driver_flags=(--sid) ;;
+  *) die "usage: tools/test.sh [--long] [--drivers]" ;;
+  esac
+done
 
 # ---- what the tests need ------------------------------------------------------------------------
 
 mkdir -p build
-test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm"
+test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm
+  debootstrap"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages
@@ -103,6 +110,13 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
 fi
+
+# ---- other drivers -------------------------------------------------------------------------------
+
+status=0
+tools/drivers.sh "${driver_flags[@]}" || status=$?
+[ $status -eq 0 ] || [ $status -eq 77 ] || failed=1
+summaries=("$(cat build/drivers/summary)" "${summaries[@]}")
 
 # ---- sweeps -------------------------------------------------------------------------------------
 
