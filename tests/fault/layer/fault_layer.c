@@ -101,7 +101,7 @@ static void count_leaks(fault_kind first, fault_kind last, const char *end_of) {
         FAULT_KINDS(FAULT_KIND_TEXT)
 #undef FAULT_KIND_TEXT
     };
-    for (int k = first; k <= (int)last; k++) {
+    for (uint32_t k = first; k <= (uint32_t)last; k++) {
         int n = atomic_exchange(&state.live[k], 0);
         if (n == 0) continue;
         fprintf(stderr, "fault layer: %d %s are left when the %s is destroyed\n", n, texts[k],
