@@ -39,11 +39,12 @@ pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err
     VkSubmitInfo submit = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
     PD_VK(d->vk.vkEndCommandBuffer(cmd));
-    PD_VK(d->vk.vkCreateFence(d->handle, &info, NULL, &fence));
+    PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &info, NULL, &fence), fence);
     PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, fence));
     PD_VK(d->vk.vkWaitForFences(d->handle, 1, &fence, VK_TRUE, UINT64_MAX));
 done:
     if (status == PD_ERR_DEVICE_LOST) d->lost = true;
+    if (status != PD_OK) pd_vk_device_settle(d);
     d->vk.vkDestroyFence(d->handle, fence, NULL);
     d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, &cmd);
     return status;
@@ -184,7 +185,8 @@ static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_d
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = d->queue_family};
-    PD_VK(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &b->command_pool));
+    PD_VK_MAKE(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &b->command_pool),
+               b->command_pool);
     status = pd_vk_pipelines_create(d, &b->pipelines, err);
     if (status == PD_OK) status = pd_vk_weights_create(b, &b->weights, err);
     if (status == PD_OK) status = pd_vk_tune(b, err);

@@ -30,7 +30,8 @@ pd_status pd_vk_chain_create(pd_program *p, pd_error *err) {
     PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH,
                                16 * PD_RING_STEPS, "drawn tokens", &p->ring, err));
     for (int i = 0; i < PD_VK_STEPS_IN_FLIGHT; i++)
-        PD_VK(d->vk.vkCreateFence(d->handle, &info, NULL, &p->step_fences[i]));
+        PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &info, NULL, &p->step_fences[i]),
+                   p->step_fences[i]);
 done:
     return status;
 }
@@ -109,7 +110,7 @@ static pd_status run_chain(chain_run *r, pd_error *err) {
 static void drain(chain_run *r) {
     pd_vk_device *d = r->p->backend->device;
     r->state[PD_STATE_GO] = 0;
-    d->vk.vkDeviceWaitIdle(d->handle);
+    pd_vk_device_settle(d);
     d->vk.vkResetFences(d->handle, PD_VK_STEPS_IN_FLIGHT, r->p->step_fences);
 }
 

@@ -101,7 +101,7 @@ static pd_status create_handle(pd_vk_device *d, const pd_vk_probe *p, pd_error *
         .enabledExtensionCount = extensions.n,
         .ppEnabledExtensionNames = extensions.names,
     };
-    PD_VK(vkCreateDevice(d->physical, &info, NULL, &d->handle));
+    PD_VK_MAKE(vkCreateDevice(d->physical, &info, NULL, &d->handle), d->handle);
     volkLoadDeviceTable(&d->vk, d->handle);
     d->vk.vkGetDeviceQueue(d->handle, p->queue_family, 0, &d->queue);
 done:
@@ -158,6 +158,10 @@ done:
     pd_vk_probe_release(&probe);
     if (status != PD_OK) pd_vk_device_close(d);
     return status;
+}
+
+void pd_vk_device_settle(pd_vk_device *d) {
+    if (d->vk.vkDeviceWaitIdle(d->handle) != VK_SUCCESS) d->lost = true;
 }
 
 void pd_vk_device_close(pd_vk_device *d) {

@@ -28,8 +28,19 @@
             goto done;                                                                             \
         }                                                                                          \
     } while (0)
+/* The same for a call that makes `object`, in which a failing one may leave anything. */
+#define PD_VK_MAKE(call, object)                                                                   \
+    do {                                                                                           \
+        VkResult pd_vk_result_ = (call);                                                           \
+        if (pd_vk_result_ != VK_SUCCESS) {                                                         \
+            (object) = VK_NULL_HANDLE;                                                             \
+            status = pd_vk_raise(err, __FILE__, __LINE__, #call, pd_vk_result_);                   \
+            goto done;                                                                             \
+        }                                                                                          \
+    } while (0)
 pd_status pd_vk_raise(pd_error *err, const char *file, int line, const char *call, VkResult result);
 const char *pd_vk_result_name(VkResult result);
+pd_status pd_vk_result_status(VkResult result); /* of a failure */
 
 /* The process-wide instance; every open is paired with a close. Errors: NO_DEVICE (no Vulkan
  * library, no driver, no validation layer: says which), ARGUMENT (PERIDOT_VALIDATION).
@@ -105,5 +116,8 @@ typedef struct pd_vk_device {
  * pd_device_info.usable is false then. */
 pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err);
 void pd_vk_device_close(pd_vk_device *d);
+/* For failed submissions and waits: returns when nothing is in flight any more, so that what it
+ * used can be destroyed or used again. A device that cannot even say this counts as lost. */
+void pd_vk_device_settle(pd_vk_device *d);
 
 #endif

@@ -27,20 +27,23 @@ static pd_status describe_all(VkInstance instance, pd_device_info *out, uint32_t
 pd_status pd_vulkan_list(pd_device_info *out, uint32_t cap, uint32_t *count, const char **note,
                          pd_error *err) {
     VkInstance instance;
+    pd_error reason;
     *count = 0;
     *note = NULL;
-    pd_status status = pd_vk_instance_open(&instance, err);
+    pd_status status = pd_vk_instance_open(&instance, &reason);
     if (status == PD_ERR_NO_DEVICE) {
         *note = pd_vk_instance_absence();
         return PD_OK;
     }
     if (status == PD_OK) {
-        status = describe_all(instance, out, cap, count, err);
+        status = describe_all(instance, out, cap, count, &reason);
         if (status == PD_OK && *count == 0) *note = "no Vulkan driver reports a device";
         pd_vk_instance_close();
     }
-    if (status != PD_ERR_DEVICE) return status;
-    if (err) pd_log(PD_LOG_WARN, "vulkan", "%s", err->message);
+    if (status == PD_ERR_ARGUMENT && err) *err = reason; /* PERIDOT_VALIDATION */
+    if (status == PD_OK || status == PD_ERR_ARGUMENT) return status;
+    /* whatever the driver says: "out of memory" is what many call a failed start */
+    pd_log(PD_LOG_INFO, "vulkan", "%s", reason.message);
     *count = 0;
     *note = "the Vulkan driver fails to list its devices";
     return PD_OK;

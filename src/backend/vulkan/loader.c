@@ -69,7 +69,7 @@ const char *pd_vk_result_name(VkResult result) {
     }
 }
 
-static pd_status result_status(VkResult result) {
+pd_status pd_vk_result_status(VkResult result) {
     switch (result) {
     case VK_ERROR_DEVICE_LOST: return PD_ERR_DEVICE_LOST;
     case VK_ERROR_OUT_OF_HOST_MEMORY: return PD_ERR_MEMORY_HOST;
@@ -90,7 +90,7 @@ pd_status pd_vk_raise(pd_error *err, const char *file, int line, const char *cal
                       VkResult result) {
     const char *name;
     int n = call_name(call, &name);
-    return pd_error_raise(err, file, line, result_status(result), "%.*s failed with %s (%d)", n,
+    return pd_error_raise(err, file, line, pd_vk_result_status(result), "%.*s failed with %s (%d)", n,
                           name, pd_vk_result_name(result), (int)result);
 }
 
@@ -253,10 +253,15 @@ static VkResult create_instance(const validation_wish *wish) {
         .ppEnabledExtensionNames = extensions,
     };
     VkResult result = vkCreateInstance(&info, NULL, &shared.instance);
-    if (result != VK_SUCCESS) return result;
+    if (result != VK_SUCCESS) {
+        shared.instance = VK_NULL_HANDLE; /* whatever the failure left there */
+        return result;
+    }
     volkLoadInstanceOnly(shared.instance);
     if (!wish->on) return VK_SUCCESS;
-    return vkCreateDebugUtilsMessengerEXT(shared.instance, &messenger, NULL, &shared.messenger);
+    result = vkCreateDebugUtilsMessengerEXT(shared.instance, &messenger, NULL, &shared.messenger);
+    if (result != VK_SUCCESS) shared.messenger = VK_NULL_HANDLE;
+    return result;
 }
 
 static void destroy_instance(void) {

@@ -56,7 +56,7 @@ static pd_status create_pool(meter *m, pd_error *err) {
                                        .maxSets = PD_PEAK_COUNT + 1,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool));
+    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool), m->pool);
 done:
     return status;
 }

@@ -152,6 +152,7 @@ static VkResult allocate_somewhere(const pd_vk_device *d, const use_rule *rule,
             left &= ~(UINT32_C(1) << i);
             info.memoryTypeIndex = i;
             result = d->vk.vkAllocateMemory(d->handle, &info, NULL, memory);
+            if (result != VK_SUCCESS) *memory = VK_NULL_HANDLE;
             if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
                 return result;
         }
@@ -171,12 +172,12 @@ static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account a
         return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "%s has no memory of the kind that %s needs",
                         d->info.name, what);
     if (result != VK_SUCCESS) {
-        bool lost = result == VK_ERROR_DEVICE_LOST;
-        pd_status status =
-            PD_RAISE(err, lost ? PD_ERR_DEVICE_LOST : PD_ERR_MEMORY_DEVICE,
-                     "%s needs %s, but the driver of %s refused it (%s); Peridot holds %s", what,
-                     size_of(needs.size).text, d->info.name, pd_vk_result_name(result),
-                     size_of(pd_vk_memory_total(m)).text);
+        pd_status status = pd_vk_result_status(result);
+        if (status == PD_ERR_DEVICE) status = PD_ERR_MEMORY_DEVICE; /* too many allocations */
+        status = PD_RAISE(err, status,
+                          "%s needs %s, but the driver of %s refused it (%s); Peridot holds %s",
+                          what, size_of(needs.size).text, d->info.name, pd_vk_result_name(result),
+                          size_of(pd_vk_memory_total(m)).text);
         return pd_error_hint(err, status, "%s", hint_of(account));
     }
     b->held_bytes = needs.size;
@@ -203,7 +204,7 @@ pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account acco
     };
     if (use == PD_VK_STEP && d->caps.conditional)
         info.usage |= VK_BUFFER_USAGE_CONDITIONAL_RENDERING_BIT_EXT;
-    PD_VK(d->vk.vkCreateBuffer(d->handle, &info, NULL, &out->handle));
+    PD_VK_MAKE(d->vk.vkCreateBuffer(d->handle, &info, NULL, &out->handle), out->handle);
     PD_GO(allocate(m, rule, account, what, out, err));
     PD_VK(d->vk.vkBindBufferMemory(d->handle, out->handle, out->memory, 0));
     void *mapped = NULL;

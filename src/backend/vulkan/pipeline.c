@@ -100,7 +100,7 @@ static pd_status create_cache(pd_vk_pipelines *p, pd_error *err) {
         p->cache_hash = pd_hash(data, n);
     } else if (result != VK_SUCCESS) {
         info.initialDataSize = 0;
-        PD_VK(d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache));
+        PD_VK_MAKE(d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache), p->cache);
     }
 done:
     pd_free(data);
@@ -257,7 +257,8 @@ static pd_status create_layouts(pd_vk_device *d, pd_vk_pipeline *pipeline, pd_er
         .bindingCount = desc->n_buffers,
         .pBindings = bindings,
     };
-    PD_VK(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &pipeline->set_layout));
+    PD_VK_MAKE(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &pipeline->set_layout),
+               pipeline->set_layout);
     VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, desc->push_bytes};
     VkPipelineLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
@@ -266,7 +267,8 @@ static pd_status create_layouts(pd_vk_device *d, pd_vk_pipeline *pipeline, pd_er
         .pushConstantRangeCount = desc->push_bytes > 0,
         .pPushConstantRanges = &range,
     };
-    PD_VK(d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &pipeline->layout));
+    PD_VK_MAKE(d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &pipeline->layout),
+               pipeline->layout);
 done:
     return status;
 }
@@ -299,6 +301,8 @@ static pd_status create_handle(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, VkS
     VkResult result =
         d->vk.vkCreateComputePipelines(d->handle, p->cache, 1, &info, NULL, &pipeline->handle);
     if (result == VK_SUCCESS) return PD_OK;
+    pipeline->handle = VK_NULL_HANDLE;
+    /* drivers whose compiler gives up say that memory ran out: simpler kernels may still do */
     return PD_RAISE(err, result == VK_ERROR_DEVICE_LOST ? PD_ERR_DEVICE_LOST : PD_ERR_DEVICE,
                     "the driver of %s does not create pipeline %s (%s)", d->info.name,
                     pipeline->name, pd_vk_result_name(result));
@@ -317,7 +321,7 @@ static pd_status build_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd
         .pCode = s->words,
     };
     uint64_t t0 = pd_clock_ns();
-    PD_VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module));
+    PD_VK_MAKE(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module), module);
     PD_GO(create_handle(p, pipeline, module, err));
     pd_mutex_lock(p->lock);
     p->stats.n_pipelines++;

@@ -60,7 +60,7 @@ static pd_status create_pool(pd_program *p, pd_error *err) {
                                        .maxSets = p->n_dispatches,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK(dev->vk.vkCreateDescriptorPool(dev->handle, &info, NULL, &p->pool));
+    PD_VK_MAKE(dev->vk.vkCreateDescriptorPool(dev->handle, &info, NULL, &p->pool), p->pool);
 done:
     return status;
 }
@@ -249,7 +249,7 @@ static pd_status create_segment(pd_program *p, pd_vk_segment *s, pd_error *err) 
                                              p->ring.handle ? PD_VK_STEPS_IN_FLIGHT : 1};
     PD_VK(dev->vk.vkAllocateCommandBuffers(dev->handle, &alloc, s->cmds));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    PD_VK(dev->vk.vkCreateFence(dev->handle, &fence, NULL, &s->fence));
+    PD_VK_MAKE(dev->vk.vkCreateFence(dev->handle, &fence, NULL, &s->fence), s->fence);
 done:
     return status;
 }
@@ -259,8 +259,8 @@ static pd_status cut_segments(pd_program *p, pd_error *err) {
     for (uint32_t first = 0; first < p->n_dispatches; first = segment_end(p, first)) n++;
     p->segments = pd_alloc(n, sizeof *p->segments);
     if (!p->segments) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the command buffers");
-    for (uint32_t first = 0; p->n_segments < n; p->n_segments++) {
-        pd_vk_segment *s = &p->segments[p->n_segments];
+    for (uint32_t first = 0; p->n_segments < n;) {
+        pd_vk_segment *s = &p->segments[p->n_segments++]; /* destroyed even if only half made */
         s->first = first;
         s->end = first = segment_end(p, first);
         PD_TRY(create_segment(p, s, err));

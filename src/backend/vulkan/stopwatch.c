@@ -10,7 +10,7 @@ pd_status pd_vk_stopwatch_create(pd_vk_device *d, pd_vk_stopwatch *w, pd_error *
     VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                   .queryType = VK_QUERY_TYPE_TIMESTAMP,
                                   .queryCount = 2};
-    PD_VK(d->vk.vkCreateQueryPool(d->handle, &info, NULL, &w->pool));
+    PD_VK_MAKE(d->vk.vkCreateQueryPool(d->handle, &info, NULL, &w->pool), w->pool);
 done:
     return status;
 }
@@ -38,6 +38,7 @@ pd_status pd_vk_stopwatch_read(const pd_vk_stopwatch *w, uint64_t *ns, pd_error 
     if (ticks[1] > ticks[0])
         *ns = (uint64_t)((double)(ticks[1] - ticks[0]) * (double)d->caps.timestamp_ns);
 done:
+    if (status == PD_ERR_DEVICE_LOST) d->lost = true;
     return status;
 }
 

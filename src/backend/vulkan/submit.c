@@ -123,6 +123,16 @@ static pd_status submit_all(pd_program *p, const pd_step *step, pd_error *err) {
     return PD_OK;
 }
 
+/* After a failure nothing stays in flight, and no fence signalled. */
+static void drain(pd_program *p) {
+    pd_vk_device *d = p->backend->device;
+    pd_vk_device_settle(d);
+    for (uint32_t i = 0; i < p->n_segments; i++) {
+        d->vk.vkResetFences(d->handle, 1, &p->segments[i].fence);
+        p->segments[i].pending = false;
+    }
+}
+
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
     PD_TRY(pd_vk_raise_if_lost(p->backend->device, err));
     pd_vk_write_step(p, step);
@@ -132,6 +142,7 @@ pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
         pd_status waited = segment_wait(p, &p->segments[i], status == PD_OK ? err : NULL);
         if (status == PD_OK) status = waited;
     }
+    if (status != PD_OK) drain(p);
     return status;
 }
 

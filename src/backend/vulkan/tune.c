@@ -123,7 +123,7 @@ static pd_status create_parts(tuner *t, pd_error *err) {
                                        .maxSets = 1,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &t->pool));
+    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &t->pool), t->pool);
     uint64_t n_blocks = (uint64_t)t->decode.n_weight_rows * t->decode.n_blocks; /* the larger one */
     uint64_t n_out = (uint64_t)t->prefill.max_rows * t->prefill.n_weight_rows;
     if (n_out < t->decode.n_weight_rows) n_out = t->decode.n_weight_rows;

@@ -236,9 +236,9 @@ static pd_status stage_create(pd_vk_weights *w, staging *s, pd_error *err) {
                                        .maxSets = 1,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &s->pool));
+    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &s->pool), s->pool);
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    PD_VK(d->vk.vkCreateFence(d->handle, &fence, NULL, &s->fence));
+    PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &fence, NULL, &s->fence), s->fence);
 done:
     return status;
 }
@@ -479,6 +479,7 @@ pd_status pd_vk_weights_load(pd_vk_weights *w, const pd_plan *plan, pd_progress_
     w->bytes_done = w->bytes_total = 0;
     for (uint32_t i = 0; i < plan->n_ops; i++) PD_TRY(add_op(w, &plan->ops[i], err));
     pd_status status = upload_from(w, first, err);
+    if (status != PD_OK) pd_vk_device_settle(w->backend->device);
     for (uint32_t i = 0; i < N_STAGING; i++) stage_destroy(w, &w->stages[i]);
     return status;
 }
