@@ -82,6 +82,30 @@ walk() {
 walk run -m "$model" --device vulkan:llvmpipe -p "hello there" --raw -n 8 --temp 0
 walk logits -m "$model" --device vulkan:llvmpipe --tokens 2,3,4,5 -o "$work/x.f32"
 
+# A device that never finishes: given up after the time limit, by its name, with what it was given; and
+# nothing of it is waited for or destroyed.
+hang() {
+  local at=$1 rc
+  shift
+  PERIDOT_FAULT_CALL=$at PERIDOT_FAULT_HANG=1 PERIDOT_DEVICE_TIMEOUT=1 \
+    timeout 60 "$PERIDOT" "$@" >"$work/out" 2>"$work/err" </dev/null
+  rc=$?
+  [ $rc -eq 12 ] || fail "a device that hangs from call $at of $1 on: exit code $rc: $(cat "$work/err")"
+  grep -q '^peridot: .*llvmpipe.* did not finish what it was given within 1 seconds' "$work/err" ||
+    fail "a device that hangs from call $at of $1 on: $(cat "$work/err")"
+}
+
+unset PERIDOT_FAULT_REPORT
+for at in 60 200 260; do
+  hang $at run -m "$model" --device vulkan:llvmpipe -p "hello there" --raw -n 8 --temp 0
+  hang $at logits -m "$model" --device vulkan:llvmpipe --tokens 2,3,4,5 -o "$work/x.f32"
+done
+run_calls=$(PERIDOT_FAULT_REPORT=$work/report "$PERIDOT" run -m "$model" --device vulkan:llvmpipe \
+  -p "hello there" --raw -n 8 --temp 0 >/dev/null 2>&1 && cut -d' ' -f2 "$work/report")
+hang $((run_calls * 9 / 10)) run -m "$model" --device vulkan:llvmpipe -p "hello there" --raw -n 64 --temp 0
+grep -q 'between embed, embed(.*, and draw, draw(' "$work/err" || fail "not named: $(cat "$work/err")"
+PERIDOT_DEVICE_TIMEOUT=0 expect_error 2 PERIDOT_DEVICE_TIMEOUT run -m "$model" --device vulkan:llvmpipe -p x
+
 # Its listing alone: the CPU is still there.
 for at in 1 2 3 4 5 6 7 8 9; do
   PERIDOT_FAULT_CALL=$at expect_ok devices

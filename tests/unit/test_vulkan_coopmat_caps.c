@@ -38,6 +38,7 @@ static pd_vk_probe make_probe(VkCooperativeMatrixPropertiesKHR *coopmats, uint32
     pd_vk_probe p = {.api = VK_API_VERSION_1_3, .coopmats = coopmats, .n_coopmats = n};
     p.features.coopmat.cooperativeMatrix = VK_TRUE;
     p.features.memory_model.vulkanMemoryModel = VK_TRUE;
+    p.features.memory_model.vulkanMemoryModelDeviceScope = VK_TRUE;
     p.features.small.shaderFloat16 = VK_TRUE;
     p.features.subgroup_size.subgroupSizeControl = VK_TRUE;
     p.features.subgroup_size.computeFullSubgroups = VK_TRUE;
@@ -78,6 +79,12 @@ static void nothing_less_will_do(void **state) {
     assert_int_equal(shape_of(&p).m, 0);
     p = make_probe(list, 1);
     p.features.memory_model.vulkanMemoryModel = VK_FALSE;
+    assert_int_equal(shape_of(&p).m, 0);
+    p = make_probe(list, 1);
+    p.features.memory_model.vulkanMemoryModelDeviceScope = VK_FALSE;
+    assert_int_equal(shape_of(&p).m, 0);
+    p = make_probe(list, 1);
+    p.subgroup_size.requiredSubgroupSizeStages = VK_SHADER_STAGE_FRAGMENT_BIT;
     assert_int_equal(shape_of(&p).m, 0);
     p = make_probe(list, 1);
     p.features.subgroup_size.computeFullSubgroups = VK_FALSE;

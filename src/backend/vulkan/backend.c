@@ -7,6 +7,7 @@
 
 #include "backend/vulkan/program.h"
 #include "backend/vulkan/tune.h"
+#include "backend/vulkan/wait.h"
 
 enum { TRANSFER_BYTES = 1 << 20 };
 
@@ -41,10 +42,10 @@ pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err
     PD_VK(d->vk.vkEndCommandBuffer(cmd));
     PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &info, NULL, &fence), fence);
     PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, fence));
-    PD_VK(d->vk.vkWaitForFences(d->handle, 1, &fence, VK_TRUE, UINT64_MAX));
+    status = pd_vk_wait(d, fence, err);
 done:
     if (status == PD_ERR_DEVICE_LOST) d->lost = true;
-    if (status != PD_OK) pd_vk_device_settle(d);
+    if (status != PD_OK) pd_vk_settle(d);
     d->vk.vkDestroyFence(d->handle, fence, NULL);
     d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, &cmd);
     return status;
@@ -103,7 +104,7 @@ pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error
 static void vulkan_close(pd_backend *base) {
     pd_vk_backend *b = (pd_vk_backend *)base;
     if (b->device) {
-        b->device->vk.vkDeviceWaitIdle(b->device->handle);
+        pd_vk_settle(b->device);
         pd_vk_weights_destroy(b->weights);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_in);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_out);

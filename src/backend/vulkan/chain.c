@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "backend/vulkan/wait.h"
+
 static bool can_chain(const pd_program *p) {
     const pd_plan_desc *d = &p->desc;
     bool one = d->max_rows == 1 && d->max_outs == 1 && d->max_seqs == 1;
@@ -74,11 +76,11 @@ static pd_status wait_step(chain_run *r, pd_error *err) {
     pd_vk_device *d = r->p->backend->device;
     pd_status status = PD_OK;
     const VkFence *fence = &r->p->step_fences[r->n_done % PD_VK_STEPS_IN_FLIGHT];
-    PD_VK(d->vk.vkWaitForFences(d->handle, 1, fence, VK_TRUE, UINT64_MAX));
+    PD_GO(pd_vk_wait(d, *fence, err));
     PD_VK(d->vk.vkResetFences(d->handle, 1, fence));
     r->n_done++;
 done:
-    return status;
+    return pd_vk_name_work(r->p, 0, r->p->n_dispatches, status, err);
 }
 
 static void hand_over(chain_run *r) {
@@ -110,7 +112,7 @@ static pd_status run_chain(chain_run *r, pd_error *err) {
 static void drain(chain_run *r) {
     pd_vk_device *d = r->p->backend->device;
     r->state[PD_STATE_GO] = 0;
-    pd_vk_device_settle(d);
+    pd_vk_settle(d);
     d->vk.vkResetFences(d->handle, PD_VK_STEPS_IN_FLIGHT, r->p->step_fences);
 }
 

@@ -10,6 +10,8 @@
 
 #include "backend/vulkan/kernels.h"
 #include "backend/vulkan/probe.h"
+#include "backend/vulkan/wait.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 enum { MAX_EXTENSIONS = 12 };
@@ -40,6 +42,7 @@ static void select_extensions(const pd_vk_probe *p, const pd_vk_caps *caps, cons
     want(list, p, caps->coopmat, VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
     want(list, p, caps->coopmat, NEVER_CORE, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     want(list, p, caps->conditional, NEVER_CORE, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME);
+    want(list, p, caps->fault, NEVER_CORE, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
     want(list, p, caps->memory_budget, NEVER_CORE, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     /* A device on top of another interface (MoltenVK) insists that its user knows. */
     want(list, p, true, NEVER_CORE, "VK_KHR_portability_subset");
@@ -54,9 +57,12 @@ static void select_features(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_
     f->int_dot.shaderIntegerDotProduct = caps->int_dot;
     f->subgroup_size.subgroupSizeControl = caps->subgroup_size_control;
     f->subgroup_size.computeFullSubgroups = caps->subgroup_size_control;
+    /* Matrix modules declare the memory model; atomics and barriers then name their scope. */
     f->memory_model.vulkanMemoryModel = caps->coopmat;
+    f->memory_model.vulkanMemoryModelDeviceScope = caps->coopmat;
     f->coopmat.cooperativeMatrix = caps->coopmat;
     f->conditional.conditionalRendering = caps->conditional;
+    f->fault.deviceFault = caps->fault;
     pd_vk_features_chain(p, f);
 }
 
@@ -71,7 +77,8 @@ static void unchain_unused(pd_vk_features *f, const pd_vk_caps *caps) {
                       ((void *)s == &f->subgroup_size && !caps->subgroup_size_control) ||
                       ((void *)s == &f->memory_model && !caps->coopmat) ||
                       ((void *)s == &f->coopmat && !caps->coopmat) ||
-                      ((void *)s == &f->conditional && !caps->conditional);
+                      ((void *)s == &f->conditional && !caps->conditional) ||
+                      ((void *)s == &f->fault && !caps->fault);
         if (unused)
             previous->pNext = s->pNext;
         else
@@ -125,6 +132,15 @@ static pd_status find_physical(pd_vk_device *d, uint32_t index, pd_error *err) {
     return status;
 }
 
+/* A user who paid for matrix units wants to know why they idle. */
+static void log_idle_matrices(const pd_vk_probe *p, const pd_vk_caps *caps, bool usable) {
+    if (caps->coopmat || !p->features.coopmat.cooperativeMatrix) return;
+    const char *why = usable ? "a quirk or PERIDOT_DISABLE drops what they need"
+                             : pd_vk_probe_coopmat_obstacle(p, caps);
+    pd_log(PD_LOG_INFO, "vulkan", "the matrix units of %s are not used: %s",
+           p->properties.properties.deviceName, why);
+}
+
 static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t index, pd_error *err) {
     pd_vk_probe_describe(p, index, &d->info);
     bool null_hardware = p->has_compute_queue && p->memory.memoryProperties.memoryHeapCount == 0;
@@ -138,7 +154,10 @@ static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t ind
     d->caps.max_binding_bytes = d->properties.limits.maxStorageBufferRange;
     if (d->info.max_alloc_bytes && d->info.max_alloc_bytes < d->caps.max_binding_bytes)
         d->caps.max_binding_bytes = d->info.max_alloc_bytes; /* a binding lies in one allocation */
+    bool has_matrices = d->caps.coopmat;
     PD_TRY(pd_vk_quirks_apply(p, &d->caps, err));
+    log_idle_matrices(p, &d->caps, has_matrices);
+    PD_TRY(pd_vk_timeout_read(d, err));
     d->tuning = pd_vk_rules_of_thumb(&d->caps);
     return create_handle(d, p, err);
 }
@@ -160,17 +179,13 @@ done:
     return status;
 }
 
-void pd_vk_device_settle(pd_vk_device *d) {
-    if (d->vk.vkDeviceWaitIdle(d->handle) != VK_SUCCESS) d->lost = true;
-}
-
 void pd_vk_device_close(pd_vk_device *d) {
     if (!d) return;
     if (d->handle) {
         /* Null hardware never had work, and its driver crashes on being waited for. */
-        if (d->memory.memoryHeapCount > 0) d->vk.vkDeviceWaitIdle(d->handle);
+        if (d->memory.memoryHeapCount > 0) pd_vk_settle(d);
         d->vk.vkDestroyDevice(d->handle, NULL);
     }
-    if (d->instance) pd_vk_instance_close();
+    if (d->instance && !d->hangs) pd_vk_instance_close(); /* its devices would be waited for */
     pd_free(d);
 }

@@ -76,6 +76,7 @@ typedef struct pd_vk_caps {
     bool coopmat_small_tiles; /* the driver does badly with the large ones */
     bool timestamps;
     bool conditional; /* VK_EXT_conditional_rendering: skipping dispatches by a word in a buffer */
+    bool fault;       /* VK_EXT_device_fault: what a lost device died of */
     bool memory_budget;
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */
@@ -108,7 +109,9 @@ typedef struct pd_vk_device {
     pd_device_info info;
     pd_vk_caps caps;
     pd_vk_tuning tuning;
-    bool lost; /* sticky after VK_ERROR_DEVICE_LOST */
+    uint32_t timeout_s; /* of a wait: see wait.h */
+    bool lost;          /* sticky after VK_ERROR_DEVICE_LOST */
+    bool hangs;         /* and it never finishes what it has begun: nothing of it is destroyed */
 } pd_vk_device;
 
 /* Errors: NO_DEVICE (index, or why it cannot be used), ARGUMENT (PERIDOT_DISABLE), DEVICE. A device
@@ -116,8 +119,5 @@ typedef struct pd_vk_device {
  * pd_device_info.usable is false then. */
 pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err);
 void pd_vk_device_close(pd_vk_device *d);
-/* For failed submissions and waits: returns when nothing is in flight any more, so that what it
- * used can be destroyed or used again. A device that cannot even say this counts as lost. */
-void pd_vk_device_settle(pd_vk_device *d);
 
 #endif

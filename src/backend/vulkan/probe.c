@@ -67,6 +67,8 @@ void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f) {
     if (pd_vk_probe_has(p, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME))
         link_next(&tail, &f->conditional,
                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CONDITIONAL_RENDERING_FEATURES_EXT);
+    if (pd_vk_probe_has(p, VK_EXT_DEVICE_FAULT_EXTENSION_NAME))
+        link_next(&tail, &f->fault, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT);
 }
 
 static void read_properties(pd_vk_probe *p) {
@@ -302,6 +304,20 @@ static pd_vk_coopmat find_coopmat(const pd_vk_probe *p) {
     return best;
 }
 
+/* Their kernels hold halves, need whole subgroups of a known size, and beside them others write and
+ * read over the whole device, which the memory model has to allow. */
+const char *pd_vk_probe_coopmat_obstacle(const pd_vk_probe *p, const pd_vk_caps *caps) {
+    const VkPhysicalDeviceVulkanMemoryModelFeatures *model = &p->features.memory_model;
+    if (!model->vulkanMemoryModel) return "the driver lacks vulkanMemoryModel";
+    if (!model->vulkanMemoryModelDeviceScope)
+        return "the driver lacks vulkanMemoryModelDeviceScope";
+    if (!caps->fp16) return "the driver lacks shaderFloat16";
+    if (!caps->subgroup_size_control) return "the driver cannot be asked for a subgroup size";
+    if (p->n_coopmats == 0) return "no shapes are listed, or they may not be asked for";
+    if (caps->coopmat_shape.m == 0) return "none multiplies f16 to f32 in sides of 8 or 16";
+    return NULL;
+}
+
 void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
     const VkPhysicalDeviceProperties *properties = &p->properties.properties;
     const pd_vk_features *f = &p->features;
@@ -318,9 +334,9 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .subgroup_size_control = f->subgroup_size.subgroupSizeControl != 0 &&
                                  f->subgroup_size.computeFullSubgroups != 0 &&
                                  (p->subgroup_size.requiredSubgroupSizeStages & compute) != 0,
-        .coopmat = f->coopmat.cooperativeMatrix != 0 && f->memory_model.vulkanMemoryModel != 0,
         .timestamps = p->timestamp_bits > 0 && properties->limits.timestampPeriod > 0,
         .conditional = f->conditional.conditionalRendering != 0,
+        .fault = f->fault.deviceFault != 0,
         .memory_budget = pd_vk_probe_has(p, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
         .is_software = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .software_tiles = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
@@ -330,8 +346,7 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .timestamp_ns = properties->limits.timestampPeriod,
     };
     out->coopmat_shape = find_coopmat(p);
-    /* its kernels hold halves and need whole subgroups of a known size */
-    out->coopmat = out->coopmat && out->coopmat_shape.m && out->fp16 && out->subgroup_size_control;
+    out->coopmat = f->coopmat.cooperativeMatrix && !pd_vk_probe_coopmat_obstacle(p, out);
     if (out->subgroup_size_min == 0) out->subgroup_size_min = out->subgroup_size;
     if (out->subgroup_size_max == 0) out->subgroup_size_max = out->subgroup_size;
 }

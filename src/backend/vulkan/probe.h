@@ -50,6 +50,7 @@ typedef struct pd_vk_features {
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
     VkPhysicalDeviceConditionalRenderingFeaturesEXT conditional;
+    VkPhysicalDeviceFaultFeaturesEXT fault;
 } pd_vk_features;
 
 typedef struct pd_vk_probe {
@@ -83,6 +84,8 @@ void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f);
 void pd_vk_probe_describe(const pd_vk_probe *p, uint32_t index, pd_device_info *out);
 /* What the device can do by its own account. */
 void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out);
+/* Why matrix units that the driver offers are of no use; NULL: they are. */
+const char *pd_vk_probe_coopmat_obstacle(const pd_vk_probe *p, const pd_vk_caps *caps);
 
 /* quirks.c: drops what a known fault of the driver, then PERIDOT_DISABLE forbids. Errors: ARGUMENT
  * (an unknown word in PERIDOT_DISABLE; names those there are). */

@@ -122,6 +122,10 @@ void pd_vk_record_op(const pd_program *p, VkCommandBuffer cmd, uint32_t op_index
 /* submit.c */
 void pd_vk_write_step(pd_program *p, const pd_step *step);
 pd_status pd_vk_raise_if_lost(const pd_vk_device *d, pd_error *err);
+/* Adds to the message of a lost device which dispatches [first, end) it had been given; returns
+ * `status`. */
+pd_status pd_vk_name_work(const pd_program *p, uint32_t first, uint32_t end, pd_status status,
+                          pd_error *err);
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err);
 pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                               pd_error *err);

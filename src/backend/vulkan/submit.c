@@ -2,10 +2,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/vulkan/program.h"
 #include "backend/vulkan/stopwatch.h"
+#include "backend/vulkan/wait.h"
 
 enum { SEGMENTS_IN_FLIGHT = 3 };
 
@@ -83,16 +85,28 @@ pd_status pd_vk_raise_if_lost(const pd_vk_device *d, pd_error *err) {
     return PD_RAISE(err, PD_ERR_DEVICE_LOST, "%s was lost by an earlier call", d->info.name);
 }
 
+/* Where it happened, as near as it is known without asking for more at every dispatch. */
+pd_status pd_vk_name_work(const pd_program *p, uint32_t first, uint32_t end, pd_status status,
+                          pd_error *err) {
+    if (status != PD_ERR_DEVICE_LOST || !err || first >= end) return status;
+    const pd_vk_dispatch *a = &p->dispatches[first], *z = &p->dispatches[end - 1];
+    size_t n = strlen(err->message);
+    snprintf(err->message + n, sizeof err->message - n, ", between %s, %s, and %s, %s",
+             p->ops[a->op_index].name, a->pipeline->name, p->ops[z->op_index].name,
+             z->pipeline->name);
+    return status;
+}
+
 static pd_status segment_wait(pd_program *p, pd_vk_segment *s, pd_error *err) {
     pd_vk_device *d = p->backend->device;
     pd_status status = PD_OK;
     if (!s->pending) return PD_OK;
     s->pending = false;
-    PD_VK(d->vk.vkWaitForFences(d->handle, 1, &s->fence, VK_TRUE, UINT64_MAX));
+    PD_GO(pd_vk_wait(d, s->fence, err));
     PD_VK(d->vk.vkResetFences(d->handle, 1, &s->fence));
 done:
     if (status == PD_ERR_DEVICE_LOST) d->lost = true;
-    return status;
+    return pd_vk_name_work(p, s->first, s->end, status, err);
 }
 
 static pd_status segment_submit(pd_program *p, pd_vk_segment *s, pd_error *err) {
@@ -126,7 +140,7 @@ static pd_status submit_all(pd_program *p, const pd_step *step, pd_error *err) {
 /* After a failure nothing stays in flight, and no fence signalled. */
 static void drain(pd_program *p) {
     pd_vk_device *d = p->backend->device;
-    pd_vk_device_settle(d);
+    pd_vk_settle(d);
     for (uint32_t i = 0; i < p->n_segments; i++) {
         d->vk.vkResetFences(d->handle, 1, &p->segments[i].fence);
         p->segments[i].pending = false;
@@ -171,8 +185,10 @@ static pd_status run_op(pd_program *p, uint32_t op_index, pd_vk_stopwatch *timer
     pd_vk_stopwatch_mark(timer, cmd, 0);
     pd_vk_record_op(p, cmd, op_index);
     pd_vk_stopwatch_mark(timer, cmd, 1);
-    PD_TRY(pd_vk_finish_once(p->backend, cmd, err));
-    return pd_vk_stopwatch_read(timer, ns, err);
+    pd_status status = pd_vk_finish_once(p->backend, cmd, err);
+    for (uint32_t i = 0; status != PD_OK && i < p->n_dispatches; i++)
+        if (p->dispatches[i].op_index == op_index) return pd_vk_name_work(p, i, i + 1, status, err);
+    return status == PD_OK ? pd_vk_stopwatch_read(timer, ns, err) : status;
 }
 
 static pd_status trace_ops(pd_program *p, const pd_step *step, pd_vk_stopwatch *timer,

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "backend/vulkan/kernels.h"
+#include "backend/vulkan/wait.h"
 
 enum {
     N_STAGING = 2,
@@ -247,7 +248,7 @@ static pd_status stage_wait(pd_vk_weights *w, staging *s, pd_error *err) {
     pd_vk_device *d = w->backend->device;
     pd_status status = PD_OK;
     if (!s->pending) return PD_OK;
-    PD_VK(d->vk.vkWaitForFences(d->handle, 1, &s->fence, VK_TRUE, UINT64_MAX));
+    PD_TRY(pd_vk_wait(d, s->fence, err));
     s->pending = false;
     PD_VK(d->vk.vkResetFences(d->handle, 1, &s->fence));
     PD_VK(d->vk.vkResetDescriptorPool(d->handle, s->pool, 0));
@@ -257,7 +258,7 @@ done:
 
 static void stage_destroy(pd_vk_weights *w, staging *s) {
     pd_vk_device *d = w->backend->device;
-    if (s->pending) d->vk.vkWaitForFences(d->handle, 1, &s->fence, VK_TRUE, UINT64_MAX);
+    if (s->pending) (void)pd_vk_wait(d, s->fence, NULL);
     d->vk.vkDestroyFence(d->handle, s->fence, NULL);
     d->vk.vkDestroyDescriptorPool(d->handle, s->pool, NULL);
     if (s->cmd) d->vk.vkFreeCommandBuffers(d->handle, w->backend->command_pool, 1, &s->cmd);
@@ -479,7 +480,7 @@ pd_status pd_vk_weights_load(pd_vk_weights *w, const pd_plan *plan, pd_progress_
     w->bytes_done = w->bytes_total = 0;
     for (uint32_t i = 0; i < plan->n_ops; i++) PD_TRY(add_op(w, &plan->ops[i], err));
     pd_status status = upload_from(w, first, err);
-    if (status != PD_OK) pd_vk_device_settle(w->backend->device);
+    if (status != PD_OK) pd_vk_settle(w->backend->device);
     for (uint32_t i = 0; i < N_STAGING; i++) stage_destroy(w, &w->stages[i]);
     return status;
 }

@@ -57,13 +57,11 @@ static VKAPI_ATTR VkResult VKAPI_CALL list_devices(VkInstance i, uint32_t *n,
 }
 
 /* The loader insists on most functions of an instance; none of these is called without a device. */
-static VKAPI_ATTR void VKAPI_CALL do_nothing(void) {
-}
+static VKAPI_ATTR void VKAPI_CALL do_nothing(void) {}
 
 EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vk_icdGetInstanceProcAddr(VkInstance i,
                                                                           const char *name);
-VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vk_icdGetInstanceProcAddr(VkInstance i,
-                                                                   const char *name) {
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vk_icdGetInstanceProcAddr(VkInstance i, const char *name) {
     (void)i;
     if (is("nothing")) return NULL;
     if (!strcmp(name, "vkCreateInstance")) return (PFN_vkVoidFunction)create_instance;

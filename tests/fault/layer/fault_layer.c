@@ -12,7 +12,9 @@
  *
  *     PERIDOT_FAULT_CALL         fail_at
  *     PERIDOT_FAULT_EVER_AFTER   1: every later call fails too
- *     PERIDOT_FAULT_WHICH        which error, see fault_state
+ *     PERIDOT_FAULT_HANG         1: from that call on nothing fails, and nothing that is submitted
+ * is ever finished; who then waits without a limit waits for ever, and who knows of it and destroys
+ * what may be in use is aborted PERIDOT_FAULT_WHICH        which error, see fault_state
  *     PERIDOT_FAULT_REPORT       a file for one line when the program ends, for example
  *                                calls 812 failed 1 vkCreateFence -1 leaks 0
  *
@@ -25,6 +27,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 #include <vulkan/vk_layer.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -46,6 +50,7 @@ static uint32_t number_in(const char *variable) {
 __attribute__((constructor)) static void read_wish(void) {
     state.fail_at = number_in("PERIDOT_FAULT_CALL");
     state.ever_after = number_in("PERIDOT_FAULT_EVER_AFTER") != 0;
+    state.hangs = number_in("PERIDOT_FAULT_HANG") != 0;
     state.which = number_in("PERIDOT_FAULT_WHICH");
 }
 
@@ -69,7 +74,7 @@ static void finish_work(void);
 /* Numbers the call; whether it fails, and how. */
 static bool fails(const char *name, const VkResult *results, uint32_t n_results, VkResult *result) {
     uint32_t number = atomic_fetch_add(&state.n_calls, 1) + 1, at = state.fail_at;
-    if (at == 0 || number < at || (number > at && !state.ever_after)) return false;
+    if (at == 0 || number < at || (number > at && !state.ever_after) || state.hangs) return false;
     *result = results[state.which % n_results];
     if (atomic_fetch_add(&state.n_failed, 1) == 0) {
         state.failed_result = *result;
@@ -78,6 +83,18 @@ static bool fails(const char *name, const VkResult *results, uint32_t n_results,
     atomic_fetch_or(&state.failed_results, *result > -31 ? 1u << -*result : 1u << 31);
     if (*result == VK_ERROR_DEVICE_LOST || state.ever_after) finish_work();
     return true;
+}
+
+/* Whether the device hangs by now. */
+static bool is_hanging(void) {
+    return state.hangs && state.fail_at > 0 && state.n_calls >= state.fail_at;
+}
+
+/* Destroying what may be in use, behind a wait that timed out. Modules never are. */
+static void check_unused(const char *name) {
+    if (!is_hanging() || state.n_timeouts == 0 || strstr(name, "Module")) return;
+    fprintf(stderr, "fault layer: %s while the device hangs\n", name);
+    abort();
 }
 
 #define FAILS(name, result, ...)                                                                   \
@@ -114,20 +131,25 @@ static void count_leaks(fault_kind first, fault_kind last, const char *end_of) {
 
 /* X(name): what is passed on, of the instance and of the device. */
 #define INSTANCE_FUNCTIONS(X)                                                                      \
-    X(DestroyInstance) X(EnumeratePhysicalDevices) X(EnumerateDeviceExtensionProperties)           \
-    X(GetPhysicalDeviceCooperativeMatrixPropertiesKHR)
+    X(DestroyInstance)                                                                             \
+    X(EnumeratePhysicalDevices) X(EnumerateDeviceExtensionProperties)                              \
+        X(GetPhysicalDeviceCooperativeMatrixPropertiesKHR)
 
 #define DEVICE_FUNCTIONS(X)                                                                        \
-    X(DestroyDevice) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(BindBufferMemory)              \
-    X(CreateBuffer) X(DestroyBuffer) X(CreateFence) X(DestroyFence) X(ResetFences)                 \
-    X(GetFenceStatus) X(WaitForFences) X(QueueSubmit) X(DeviceWaitIdle) X(CreateQueryPool)         \
-    X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateShaderModule) X(DestroyShaderModule)        \
-    X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData)                         \
-    X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineLayout)                           \
-    X(DestroyPipelineLayout) X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout)            \
-    X(CreateDescriptorPool) X(DestroyDescriptorPool) X(ResetDescriptorPool)                        \
-    X(AllocateDescriptorSets) X(CreateCommandPool) X(DestroyCommandPool)                           \
-    X(AllocateCommandBuffers) X(FreeCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer)
+    X(DestroyDevice)                                                                               \
+    X(AllocateMemory) X(FreeMemory) X(MapMemory) X(BindBufferMemory) X(CreateBuffer)               \
+        X(DestroyBuffer) X(CreateFence) X(DestroyFence) X(ResetFences) X(GetFenceStatus)           \
+            X(WaitForFences) X(QueueSubmit) X(DeviceWaitIdle) X(CreateQueryPool)                   \
+                X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateShaderModule)                   \
+                    X(DestroyShaderModule) X(CreatePipelineCache) X(DestroyPipelineCache)          \
+                        X(GetPipelineCacheData) X(CreateComputePipelines) X(DestroyPipeline)       \
+                            X(CreatePipelineLayout) X(DestroyPipelineLayout)                       \
+                                X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout)         \
+                                    X(CreateDescriptorPool) X(DestroyDescriptorPool)               \
+                                        X(ResetDescriptorPool) X(AllocateDescriptorSets)           \
+                                            X(CreateCommandPool) X(DestroyCommandPool)             \
+                                                X(AllocateCommandBuffers) X(FreeCommandBuffers)    \
+                                                    X(BeginCommandBuffer) X(EndCommandBuffer)
 
 /* VK_KHR_cooperative_matrix is newer than some headers. */
 #ifndef VK_KHR_cooperative_matrix
@@ -180,6 +202,7 @@ static void finish_work(void) {
 #define WRAP_DESTROY(name, kind, type)                                                             \
     static VKAPI_ATTR void VKAPI_CALL fault_##name(VkDevice d, type object,                        \
                                                    const VkAllocationCallbacks *a) {               \
+        check_unused("vk" #name);                                                                  \
         if (object) count(FAULT_##kind, -1);                                                       \
         next.name(d, object, a);                                                                   \
     }
@@ -214,11 +237,32 @@ WRAP(BindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize a
 
 WRAP(ResetFences, (VkDevice d, uint32_t n, const VkFence *f), (d, n, f), NO_DEVICE)
 WRAP(GetFenceStatus, (VkDevice d, VkFence f), (d, f), LOST, NO_HOST, NO_DEVICE)
-WRAP(WaitForFences, (VkDevice d, uint32_t n, const VkFence *f, VkBool32 all, uint64_t ns),
-     (d, n, f, all, ns), LOST, NO_HOST, NO_DEVICE)
-WRAP(QueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f), (q, n, s, f), LOST,
-     NO_HOST, NO_DEVICE)
-WRAP(DeviceWaitIdle, (VkDevice d), (d), LOST, NO_HOST, NO_DEVICE)
+
+static VKAPI_ATTR VkResult VKAPI_CALL fault_WaitForFences(VkDevice d, uint32_t n, const VkFence *f,
+                                                          VkBool32 all, uint64_t ns) {
+    VkResult failed;
+    if (FAILS("vkWaitForFences", &failed, LOST, NO_HOST, NO_DEVICE)) return failed;
+    if (!is_hanging()) return next.WaitForFences(d, n, f, all, ns);
+    struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    nanosleep(&time, NULL);
+    state.n_timeouts++;
+    return VK_TIMEOUT;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fault_QueueSubmit(VkQueue q, uint32_t n,
+                                                        const VkSubmitInfo *s, VkFence f) {
+    VkResult failed;
+    if (FAILS("vkQueueSubmit", &failed, LOST, NO_HOST, NO_DEVICE)) return failed;
+    return is_hanging() ? VK_SUCCESS : next.QueueSubmit(q, n, s, f);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fault_DeviceWaitIdle(VkDevice d) {
+    VkResult failed;
+    if (FAILS("vkDeviceWaitIdle", &failed, LOST, NO_HOST, NO_DEVICE)) return failed;
+    while (is_hanging()) pause();
+    return next.DeviceWaitIdle(d);
+}
+
 WRAP(GetQueryPoolResults,
      (VkDevice d, VkQueryPool p, uint32_t first, uint32_t n, size_t bytes, void *data,
       VkDeviceSize stride, VkQueryResultFlags f),
@@ -272,6 +316,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL fault_AllocateCommandBuffers(
 
 static VKAPI_ATTR void VKAPI_CALL fault_FreeCommandBuffers(VkDevice d, VkCommandPool p, uint32_t n,
                                                            const VkCommandBuffer *list) {
+    check_unused("vkFreeCommandBuffers");
     for (uint32_t i = 0; i < n; i++) count(FAULT_COMMAND_BUFFER, list[i] ? -1 : 0);
     next.FreeCommandBuffers(d, p, n, list);
 }
@@ -283,6 +328,7 @@ WRAP_CREATE(CreateCommandPool, COMMAND_POOL,
 
 static VKAPI_ATTR void VKAPI_CALL fault_DestroyCommandPool(VkDevice d, VkCommandPool p,
                                                            const VkAllocationCallbacks *a) {
+    check_unused("vkDestroyCommandPool");
     if (p) {
         count_leaks(FAULT_COMMAND_BUFFER, FAULT_COMMAND_BUFFER, "command pool");
         count(FAULT_COMMAND_POOL, -1);
@@ -368,6 +414,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL fault_CreateDevice(VkPhysicalDevice p,
 }
 
 static VKAPI_ATTR void VKAPI_CALL fault_DestroyDevice(VkDevice d, const VkAllocationCallbacks *a) {
+    check_unused("vkDestroyDevice");
     if (d) {
         count_leaks(FAULT_MEMORY, FAULT_COMMAND_BUFFER, "device");
         count(FAULT_DEVICE, -1);
@@ -381,9 +428,8 @@ static VKAPI_ATTR void VKAPI_CALL fault_DestroyDevice(VkDevice d, const VkAlloca
 EXPORT VKAPI_ATTR VkResult VKAPI_CALL
 fault_instance_extensions(const VkEnumerateInstanceExtensionPropertiesChain *chain,
                           const char *layer, uint32_t *n, VkExtensionProperties *out);
-EXPORT VKAPI_ATTR VkResult VKAPI_CALL
-fault_instance_layers(const VkEnumerateInstanceLayerPropertiesChain *chain, uint32_t *n,
-                      VkLayerProperties *out);
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL fault_instance_layers(
+    const VkEnumerateInstanceLayerPropertiesChain *chain, uint32_t *n, VkLayerProperties *out);
 EXPORT VKAPI_ATTR VkResult VKAPI_CALL
 fault_instance_version(const VkEnumerateInstanceVersionChain *chain, uint32_t *version);
 
@@ -422,13 +468,13 @@ typedef struct wrapper {
 
 static const wrapper instance_wrappers[] = {
 #define ROW(name) {"vk" #name, (PFN_vkVoidFunction)fault_##name},
-    ROW(CreateInstance) ROW(CreateDevice) INSTANCE_FUNCTIONS(ROW)
-    {"vkGetInstanceProcAddr", (PFN_vkVoidFunction)get_instance_function},
+    ROW(CreateInstance) ROW(CreateDevice)
+        INSTANCE_FUNCTIONS(ROW){"vkGetInstanceProcAddr", (PFN_vkVoidFunction)get_instance_function},
 };
 static const wrapper device_wrappers[] = {
     DEVICE_FUNCTIONS(ROW)
 #undef ROW
-    {"vkGetDeviceProcAddr", (PFN_vkVoidFunction)get_device_function},
+        {"vkGetDeviceProcAddr", (PFN_vkVoidFunction)get_device_function},
 };
 
 static PFN_vkVoidFunction find(const wrapper *list, size_t n, const char *name) {
@@ -457,9 +503,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_physical_function(VkInstance
                                                                       const char *name) {
     PFN_vkVoidFunction theirs =
         next.GetPhysicalDeviceProcAddr ? next.GetPhysicalDeviceProcAddr(i, name) : NULL;
-    PFN_vkVoidFunction mine = strncmp(name, "vkGetPhysicalDevice", 19) == 0
-                                  ? FIND(instance_wrappers, name)
-                                  : NULL;
+    PFN_vkVoidFunction mine =
+        strncmp(name, "vkGetPhysicalDevice", 19) == 0 ? FIND(instance_wrappers, name) : NULL;
     return mine && theirs ? mine : theirs;
 }
 
@@ -476,7 +521,9 @@ VKAPI_ATTR VkResult VKAPI_CALL fault_negotiate(VkNegotiateLayerInterface *v) {
 
 EXPORT bool fault_layer_covers(const char *name);
 bool fault_layer_covers(const char *name) {
-    static const char *const harmless[] = {"vkCmd", "vkUpdateDescriptorSets", "vkGetDeviceQueue",
+    static const char *const harmless[] = {"vkCmd",
+                                           "vkUpdateDescriptorSets",
+                                           "vkGetDeviceQueue",
                                            "vkGetBufferMemoryRequirements",
                                            "vkGetPhysicalDeviceFeatures2",
                                            "vkGetPhysicalDeviceMemoryProperties",

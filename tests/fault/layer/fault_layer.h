@@ -43,10 +43,12 @@ typedef struct fault_state {
     /* The wish; may change between calls. */
     atomic_uint fail_at;    /* the call that fails, counted from 1 in n_calls; 0: none */
     atomic_bool ever_after; /* ... and every later one */
+    atomic_bool hangs;      /* instead of failing, the device never again finishes anything */
     atomic_uint which;      /* of the results that Vulkan lets the function return */
 
     /* What happened. */
     atomic_uint n_calls;               /* of functions that can fail */
+    atomic_uint n_timeouts;            /* of waits for a device that hangs */
     atomic_uint n_failed;              /* of them made to fail */
     _Atomic(const char *) failed_call; /* the first of those: "vkCreateFence" */
     _Atomic VkResult failed_result;    /* ... and what it returned */
