@@ -104,7 +104,7 @@ pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error
 static void vulkan_close(pd_backend *base) {
     pd_vk_backend *b = (pd_vk_backend *)base;
     if (b->device) {
-        pd_vk_settle(b->device);
+        b->device->vk.vkDeviceWaitIdle(b->device->handle);
         pd_vk_weights_destroy(b->weights);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_in);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_out);

@@ -183,7 +183,7 @@ void pd_vk_device_close(pd_vk_device *d) {
     if (!d) return;
     if (d->handle) {
         /* Null hardware never had work, and its driver crashes on being waited for. */
-        if (d->memory.memoryHeapCount > 0) pd_vk_settle(d);
+        if (d->memory.memoryHeapCount > 0) d->vk.vkDeviceWaitIdle(d->handle);
         d->vk.vkDestroyDevice(d->handle, NULL);
     }
     if (d->instance && !d->hangs) pd_vk_instance_close(); /* its devices would be waited for */

@@ -523,6 +523,7 @@ EXPORT bool fault_layer_covers(const char *name);
 bool fault_layer_covers(const char *name) {
     static const char *const harmless[] = {"vkCmd",
                                            "vkUpdateDescriptorSets",
+                                           "vkGetDeviceFaultInfoEXT", /* adds to a message */
                                            "vkGetDeviceQueue",
                                            "vkGetBufferMemoryRequirements",
                                            "vkGetPhysicalDeviceFeatures2",
