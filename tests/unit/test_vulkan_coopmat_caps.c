@@ -130,10 +130,12 @@ static pd_vk_device make_device(uint32_t vendor, uint32_t min, uint32_t usual,
     pd_vk_device d = {.caps = {.coopmat = true,
                                .coopmat_shape = shape,
                                .subgroup_size = usual,
-                               .subgroup_size_min = min}};
+                               .subgroup_size_min = min,
+                               .max_subgroups = 64,
+                               .max_shared_bytes = 32768}};
     d.properties.vendorID = vendor;
     d.properties.limits.maxComputeWorkGroupInvocations = 1024;
-    d.properties.limits.maxComputeSharedMemorySize = 32768;
+    d.properties.limits.maxComputeWorkGroupSize[0] = 1024;
     return d;
 }
 
@@ -159,7 +161,8 @@ static void check_tile(const pd_vk_device *d, uint32_t n, uint32_t rows) {
     assert_int_equal(p.desc.subgroup_size, subgroup);
     assert_true(stages == 1 || stages == 2);
     assert_true(stages * (bm + bn) * 80 + wg / subgroup * s->m * s->n * 4 <=
-                d->properties.limits.maxComputeSharedMemorySize);
+                d->caps.max_shared_bytes);
+    assert_true(wg / subgroup <= d->caps.max_subgroups);
 }
 
 static void tiles_fit_every_device(void **state) {
@@ -172,7 +175,7 @@ static void tiles_fit_every_device(void **state) {
                 check_tile(&d, 1152, rows);
                 check_tile(&d, 20480, rows);
             }
-            d.properties.limits.maxComputeSharedMemorySize = 16384; /* Vulkan's minima */
+            d.caps.max_shared_bytes = 16384; /* Vulkan's minima */
             d.properties.limits.maxComputeWorkGroupInvocations = 128;
             check_tile(&d, 20480, 512);
         }

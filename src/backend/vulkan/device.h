@@ -81,6 +81,8 @@ typedef struct pd_vk_caps {
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
+    uint32_t max_subgroups;    /* of a workgroup whose subgroups' size is asked for */
+    uint32_t max_shared_bytes; /* of a workgroup; PERIDOT_MAX_SHARED lowers it */
     pd_vk_coopmat coopmat_shape;
     uint64_t
         max_binding_bytes; /* weights and KV pages are cut to it; PERIDOT_MAX_BINDING lowers it */

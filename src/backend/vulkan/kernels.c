@@ -41,7 +41,8 @@ static uint32_t max_u32(uint32_t a, uint32_t b) {
 
 /* The device's limit is at least 128 (Vulkan's minimum). */
 static uint32_t workgroup_size(const pd_vk_device *d, uint32_t wanted) {
-    uint32_t limit = d->properties.limits.maxComputeWorkGroupInvocations;
+    const VkPhysicalDeviceLimits *l = &d->properties.limits;
+    uint32_t limit = min_u32(l->maxComputeWorkGroupInvocations, l->maxComputeWorkGroupSize[0]);
     while (wanted > limit) wanted /= 2;
     return wanted;
 }
@@ -117,7 +118,7 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
 
 /* 16 KiB of shared memory, Vulkan's minimum, hold a tile of half the width. */
 static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_shape *s) {
-    bool narrow = s->max_rows <= 32 || d->properties.limits.maxComputeSharedMemorySize < 32768;
+    bool narrow = s->max_rows <= 32 || d->caps.max_shared_bytes < 32768;
     pd_vk_product m = {.tile_m = 64, .tile_n = narrow ? 32 : 64};
     uint32_t tm = 8, tn = narrow || s->x_format != PD_X_F32 ? 4 : 8;
     if (s->x_format == PD_X_I16 && s->wtype == PD_W_Q6_K) { /* two scales per block and row */
@@ -149,12 +150,12 @@ static coopmat_tile cut_coopmat(const pd_vk_device *d, uint32_t wg, uint32_t bm,
     enum { SHARED_BYTES = 32768, ROW_BYTES = 80 };
     const pd_vk_coopmat *shape = &d->caps.coopmat_shape;
     uint32_t subgroup = coopmat_subgroup(d), result = shape->m * shape->n * 4;
-    uint32_t shared = min_u32(SHARED_BYTES, d->properties.limits.maxComputeSharedMemorySize);
+    uint32_t shared = min_u32(SHARED_BYTES, d->caps.max_shared_bytes);
     uint32_t stage = (bm + bn) * ROW_BYTES, n = 1;
     coopmat_tile t = {.bm = bm, .bn = bn, .wm = bm, .wn = bn};
     wg = workgroup_size(d, wg);
-    while (2 * n * subgroup <= wg && stage + 2 * n * result <= shared &&
-           (t.wm > shape->m || t.wn > shape->n)) {
+    while (2 * n * subgroup <= wg && 2 * n <= d->caps.max_subgroups &&
+           stage + 2 * n * result <= shared && (t.wm > shape->m || t.wn > shape->n)) {
         if (t.wn > shape->n && (t.wn >= t.wm || t.wm <= shape->m))
             t.wn /= 2;
         else
@@ -224,9 +225,8 @@ uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint3
 /* Queries and their scores have to fit in shared memory: 16 of 256 dimensions, and 32 of 128, take
  * 21 to 25 KiB. A query of a tile takes 8 invocations. */
 static uint32_t tile_queries(const pd_vk_device *d, uint32_t head_dim) {
-    const VkPhysicalDeviceLimits *l = &d->properties.limits;
-    if (l->maxComputeSharedMemorySize < 32768) return head_dim > 128 ? 8 : 16;
-    bool wide = l->maxComputeWorkGroupInvocations >= 256 && !d->caps.software_tiles;
+    if (d->caps.max_shared_bytes < 32768) return head_dim > 128 ? 8 : 16;
+    bool wide = workgroup_size(d, 256) == 256 && !d->caps.software_tiles;
     return head_dim <= 128 && wide ? 32 : 16;
 }
 

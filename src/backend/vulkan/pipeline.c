@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "backend/vulkan/cache.h"
+#include "backend/vulkan/shared_memory.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -231,6 +232,12 @@ static pd_status check_limits(const pd_vk_device *d, const pd_vk_pipeline_desc *
                         desc->n_buffers, d->info.name, limits->maxPerStageDescriptorStorageBuffers);
     if (desc->subgroup_size == 0) return PD_OK;
     const pd_vk_caps *caps = &d->caps;
+    uint32_t n_subgroups = size / desc->subgroup_size;
+    if (n_subgroups > caps->max_subgroups)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "pipeline %s wants %u subgroups in a workgroup; %s allows %u "
+                        "(maxComputeWorkgroupSubgroups)",
+                        name, n_subgroups, d->info.name, caps->max_subgroups);
     if (caps->subgroup_size_control && desc->subgroup_size >= caps->subgroup_size_min &&
         desc->subgroup_size <= caps->subgroup_size_max && size % desc->subgroup_size == 0)
         return PD_OK;
@@ -239,6 +246,20 @@ static pd_status check_limits(const pd_vk_device *d, const pd_vk_pipeline_desc *
                     desc->subgroup_size, d->info.name,
                     caps->subgroup_size_control ? "can be asked for" : "cannot be asked for",
                     caps->subgroup_size_min, caps->subgroup_size_max);
+}
+
+/* A driver may fail, or not, on more than it has. */
+static pd_status check_shared(const pd_vk_device *d, const pd_vk_pipeline *pipeline,
+                              const shader *s, pd_error *err) {
+    uint64_t bytes;
+    if (!pd_vk_shared_bytes(s->words, s->n_bytes / 4, &pipeline->desc, &bytes) ||
+        bytes <= d->caps.max_shared_bytes)
+        return PD_OK;
+    return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                    "pipeline %s wants %llu bytes of shared memory; %s has %u "
+                    "(maxComputeSharedMemorySize)",
+                    pipeline->name, (unsigned long long)bytes, d->info.name,
+                    d->caps.max_shared_bytes);
 }
 
 static pd_status create_layouts(pd_vk_device *d, pd_vk_pipeline *pipeline, pd_error *err) {
@@ -315,6 +336,7 @@ static pd_status build_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd
     VkShaderModule module = VK_NULL_HANDLE;
     const shader *s;
     PD_TRY(get_shader(p, pipeline->desc.shader, &s, err));
+    PD_TRY(check_shared(d, pipeline, s, err));
     VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = s->n_bytes,

@@ -343,10 +343,13 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .subgroup_size = p->subgroup.subgroupSize,
         .subgroup_size_min = p->subgroup_size.minSubgroupSize,
         .subgroup_size_max = p->subgroup_size.maxSubgroupSize,
+        .max_subgroups = p->subgroup_size.maxComputeWorkgroupSubgroups,
+        .max_shared_bytes = properties->limits.maxComputeSharedMemorySize,
         .timestamp_ns = properties->limits.timestampPeriod,
     };
     out->coopmat_shape = find_coopmat(p);
     out->coopmat = f->coopmat.cooperativeMatrix && !pd_vk_probe_coopmat_obstacle(p, out);
+    if (out->max_subgroups == 0) out->max_subgroups = UINT32_MAX; /* an older driver's silence */
     if (out->subgroup_size_min == 0) out->subgroup_size_min = out->subgroup_size;
     if (out->subgroup_size_max == 0) out->subgroup_size_max = out->subgroup_size;
 }

@@ -112,9 +112,12 @@ static pd_status describe(pd_program *p, const pd_plan *plan, pd_error *err) {
     return PD_OK;
 }
 
-/* Whether simpler kernels are left to try; takes to them. */
-static bool simplify(pd_vk_device *d) {
+/* Whether it may be the kernels' fault (drivers refuse some, compilers too, and limits differ) and
+ * simpler ones are left to try; takes to them. */
+static bool simplify(pd_vk_device *d, pd_status failure) {
     pd_vk_tuning *t = &d->tuning;
+    if (failure != PD_ERR_DEVICE && failure != PD_ERR_INTERNAL && failure != PD_ERR_UNSUPPORTED)
+        return false;
     if (!t->matrix_units && t->decode_format == PD_X_F32 && t->prefill_format == PD_X_F32)
         return false;
     t->matrix_units = false;
@@ -145,8 +148,7 @@ pd_status pd_vk_program_compile(pd_backend *base, const pd_plan *plan, pd_kv_sto
         return PD_OK;
     }
     pd_vk_program_destroy(base, p);
-    if (status == PD_ERR_DEVICE &&
-        simplify(b->device)) { /* drivers refuse or crash on some kernels */
+    if (simplify(b->device, status)) {
         pd_log(PD_LOG_WARN, "vulkan", "going on with plain f32 kernels: %s", reason.message);
         return pd_vk_program_compile(base, plan, kv, out, err);
     }

@@ -144,16 +144,28 @@ static pd_status parse_disable(const char *text, unsigned *drop, pd_error *err) 
     return PD_OK;
 }
 
-/* PERIDOT_MAX_BINDING, in bytes: lets any device show that tensors larger than a binding work. */
-static pd_status lower_binding_limit(pd_vk_caps *caps, pd_error *err) {
-    const char *text = getenv("PERIDOT_MAX_BINDING");
+/* The number of bytes in a variable; `most` without one. */
+static pd_status read_limit(const char *variable, uint64_t most, uint64_t *limit, pd_error *err) {
+    const char *text = getenv(variable);
+    *limit = most;
     if (!text || !text[0]) return PD_OK;
     char *end;
     unsigned long long bytes = strtoull(text, &end, 10);
     if (*end || bytes == 0)
-        return PD_RAISE(err, PD_ERR_ARGUMENT,
-                        "PERIDOT_MAX_BINDING is \"%s\", but must be a number of bytes", text);
-    if (bytes < caps->max_binding_bytes) caps->max_binding_bytes = bytes;
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is \"%s\", but must be a number of bytes",
+                        variable, text);
+    if (bytes < most) *limit = bytes;
+    return PD_OK;
+}
+
+/* They let any device show that tensors larger than a binding work, and kernels in the least of
+ * shared memory. */
+static pd_status lower_limits(pd_vk_caps *caps, pd_error *err) {
+    uint64_t shared;
+    PD_TRY(
+        read_limit("PERIDOT_MAX_BINDING", caps->max_binding_bytes, &caps->max_binding_bytes, err));
+    PD_TRY(read_limit("PERIDOT_MAX_SHARED", caps->max_shared_bytes, &shared, err));
+    caps->max_shared_bytes = (uint32_t)shared;
     return PD_OK;
 }
 
@@ -168,7 +180,7 @@ pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *e
     unsigned drop;
     PD_TRY(parse_disable(disable ? disable : "", &drop, err));
     drop_caps(caps, drop);
-    return lower_binding_limit(caps, err);
+    return lower_limits(caps, err);
 }
 
 bool pd_vk_quirks_allow_coopmat(const pd_vk_probe *p) {
