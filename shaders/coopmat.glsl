@@ -58,7 +58,21 @@ void twin_store(uint c, uint at) {
 #define MAT_MUL_ADD(a, b, c) twin_mul_add(a, b, c)
 #define MAT_STORE_C(c, place) twin_store(c, place)
 
-#else
+#elif defined(GL_KHR_cooperative_matrix)
+
+#define UNROLL [[unroll]]
+
+#define MatA coopmat<float16_t, gl_ScopeSubgroup, A_M, A_K, gl_MatrixUseA>
+#define MatB coopmat<float16_t, gl_ScopeSubgroup, B_K, B_N, gl_MatrixUseB>
+#define MatC coopmat<float, gl_ScopeSubgroup, C_M, C_N, gl_MatrixUseAccumulator>
+#define MAT_DECLARE_C MatC mat_sums[MAT_SUMS];
+#define MAT_ZERO_C(c) mat_sums[c] = MatC(0.0)
+#define MAT_LOAD_A(a, place) coopMatLoad(a, mat_a, place, STRIDE, gl_CooperativeMatrixLayoutRowMajor)
+#define MAT_LOAD_B(b, place) coopMatLoad(b, mat_b, place, STRIDE, gl_CooperativeMatrixLayoutColumnMajor)
+#define MAT_MUL_ADD(a, b, c) mat_sums[c] = coopMatMulAdd(a, b, mat_sums[c])
+#define MAT_STORE_C(c, place) coopMatStore(mat_sums[c], mat_c, place, C_M, gl_CooperativeMatrixLayoutColumnMajor)
+
+#else // glslang 12: rewritten to the same by src/backend/vulkan/coopmat_rewrite.c
 
 #define UNROLL [[unroll]]
 

@@ -26,10 +26,16 @@ layout(constant_id = 7) const uint STAGES = 2;
 layout(constant_id = 8) const uint SUBGROUP = 32;
 layout(constant_id = 9) const uint A_M = 16; // 8 or 16, like all that follow
 layout(constant_id = 10) const uint A_K = 16;
-layout(constant_id = 11) const uint B_K = 16;
 layout(constant_id = 12) const uint B_N = 16;
+#ifdef GL_KHR_cooperative_matrix // factors agree by their constants
+#define B_K A_K
+#define C_M A_M
+#define C_N B_N
+#else // constants of their own keep the three types apart for the rewriting
+layout(constant_id = 11) const uint B_K = 16;
 layout(constant_id = 13) const uint C_M = 16;
 layout(constant_id = 14) const uint C_N = 16;
+#endif
 layout(constant_id = 15) const uint YTYPE = PD_X_F32; // or PD_X_F16: outputs in fours
 
 layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]

