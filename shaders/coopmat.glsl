@@ -21,6 +21,7 @@
 #ifdef PD_COOPMAT_TWIN
 
 #define UNROLL [[dont_unroll]]
+#define MAT_HALVES(v) pack_halves(v)
 
 const uint TWIN_LANE = C_M * C_N / SUBGROUP; // elements of a C in each lane
 float twin_sums[MAT_SUMS * TWIN_LANE];
@@ -61,6 +62,7 @@ void twin_store(uint c, uint at) {
 #elif defined(GL_KHR_cooperative_matrix)
 
 #define UNROLL [[unroll]]
+#define MAT_HALVES(v) packFloat2x16(f16vec2(v)) // a conversion, which rounds to the nearest
 
 #define MatA coopmat<float16_t, gl_ScopeSubgroup, A_M, A_K, gl_MatrixUseA>
 #define MatB coopmat<float16_t, gl_ScopeSubgroup, B_K, B_N, gl_MatrixUseB>
@@ -75,6 +77,7 @@ void twin_store(uint c, uint at) {
 #else // glslang 12: rewritten to the same by src/backend/vulkan/coopmat_rewrite.c
 
 #define UNROLL [[unroll]]
+#define MAT_HALVES(v) packFloat2x16(f16vec2(v))
 
 #define MatA fcoopmatNV<16, gl_ScopeSubgroup, A_M, A_K>
 #define MatB fcoopmatNV<16, gl_ScopeSubgroup, B_K, B_N>

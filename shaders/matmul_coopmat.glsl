@@ -56,8 +56,8 @@ const uint TILES_M = WM / C_M, TILES_N = WN / C_N, MAT_SUMS = TILES_M * TILES_N;
 
 #include "coopmat.glsl"
 #include "weights.glsl"
-#include "epilogue.glsl"
 #include "halves.glsl"
+#include "epilogue.glsl"
 
 // A block of weights is decoded by two invocations, a block of x copied by four.
 const uint W_ITEMS = BM * 2u, W_PASSES = (W_ITEMS + WG - 1u) / WG;
@@ -76,7 +76,7 @@ uvec4 fetch_x(uint item, uint first_row, uint block) {
 uvec4 eight_halves(Block k, uint eight) {
     if (WTYPE == PD_W_F16) return k.raw[eight];
     vec4 lo = weight4(k, 2u * eight), hi = weight4(k, 2u * eight + 1u);
-    return uvec4(packHalf2x16(lo.xy), packHalf2x16(lo.zw), packHalf2x16(hi.xy), packHalf2x16(hi.zw));
+    return uvec4(MAT_HALVES(lo.xy), MAT_HALVES(lo.zw), MAT_HALVES(hi.xy), MAT_HALVES(hi.zw));
 }
 
 // Every index into a block is a constant: others would send it from registers to memory.

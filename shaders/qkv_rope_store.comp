@@ -25,6 +25,7 @@ layout(push_constant) uniform Push { pd_args_rope args; };
 
 #include "pages.glsl"
 #include "reduce.glsl"
+#include "halves.glsl"
 
 const uint HALF = HEAD_DIM / 2u;
 const uint PAIRS = HEAD_DIM / 4u; // invocations with work
@@ -51,7 +52,7 @@ void store_k(uint page, uint head, uint slot, uint element, vec2 v) {
         k_words[at + element % CHUNK] = floatBitsToUint(v.x);
         k_words[at + element % CHUNK + 1u] = floatBitsToUint(v.y);
     } else {
-        k_words[at + element % CHUNK / 2u] = packHalf2x16(v);
+        k_words[at + element % CHUNK / 2u] = pack_halves(v);
     }
 }
 
@@ -61,7 +62,7 @@ void store_v(uint page, uint head, uint slot, uint element, vec2 v) {
         v_words[at + element % CHUNK] = floatBitsToUint(v.x);
         v_words[at + element % CHUNK + 1u] = floatBitsToUint(v.y);
     } else {
-        v_words[at + element % CHUNK / 2u] = packHalf2x16(v);
+        v_words[at + element % CHUNK / 2u] = pack_halves(v);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Pipelines on the software rasteriser llvmpipe: one that is made from a shader of the test data
- * computes the right thing with its constants and arguments; equal descriptions share a pipeline;
- * limits are refused with a sentence; the driver's cache is kept, used and, when damaged, ignored.
+ * computes the right thing with its constants and arguments; halves are rounded to the nearest;
+ * equal descriptions share a pipeline; limits are refused with a sentence; the driver's cache is
+ * kept, used and, when damaged, ignored.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@
 #include "backend/backend.h"
 #include "backend/vulkan/memory.h"
 #include "backend/vulkan/pipeline.h"
+#include "backend/vulkan/shader_texts.h"
+#include "file/quant.h"
 
 static char folder[] = "/tmp/peridot-pipelines-XXXXXX"; /* the cache of this run */
 static pd_vk_device *device;
@@ -132,6 +136,95 @@ static void computes_with_constants_and_arguments(void **state) {
     dispatch(pipeline, set, args, (N + 31) / 32);
     for (uint32_t i = 0; i < N - 1; i++) assert_int_equal(y[i], i * i * 3 + 7);
     assert_int_equal(y[N - 1], 0xffffffff);
+    device->vk.vkDestroyDescriptorPool(device->handle, pool, NULL);
+    pd_vk_buffer_destroy(&m, &in);
+    pd_vk_buffer_destroy(&m, &out);
+    pd_vk_pipelines_destroy(p);
+}
+
+/* ---- halves --------------------------------------------------------------------------------- */
+
+static const char halves_shader[] =
+    "#version 450\n"
+    "#include \"args.h\"\n"
+    "#include \"halves.glsl\"\n"
+    "layout(local_size_x_id = 0) in;\n"
+    "layout(std430, binding = 0) readonly buffer X { float x[]; };\n"
+    "layout(std430, binding = 1) buffer Y { uint y[]; };\n"
+    "layout(push_constant) uniform Push { uint n, unused; };\n"
+    "void main() {\n"
+    "    uint i = gl_GlobalInvocationID.x;\n"
+    "    if (i < n) y[i] = half_bits(x[i]);\n"
+    "}\n";
+
+static void write_shader(const char *name, const char *text, size_t n) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Every half, the middles between neighbours, the floats beside those, and what is beyond. */
+static uint32_t fill_floats(uint32_t *x) {
+    uint32_t n = 0;
+    for (uint32_t h = 0; h < 0x7c00; h++) {
+        float low = pd_f16_to_f32((uint16_t)h),
+              high = h < 0x7bff ? pd_f16_to_f32((uint16_t)(h + 1)) : 65536;
+        float middle = 0.5f * (low + high),
+              values[] = {low, middle, nextafterf(middle, low), nextafterf(middle, high)};
+        for (int i = 0; i < 8; i++) {
+            float v = i & 1 ? -values[i / 2] : values[i / 2];
+            memcpy(&x[n++], &v, sizeof v);
+        }
+    }
+    static const uint32_t beyond[] = {0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x00800000};
+    memcpy(x + n, beyond, sizeof beyond);
+    return n + sizeof beyond / sizeof *beyond;
+}
+
+/* As the host does it; every NaN stays one, whatever its bits. */
+static void halves_are_the_nearest(void **state) {
+    (void)state;
+    enum { MOST = 8 * 0x7c00 + 16 };
+    static const pd_vk_pipeline_desc halves = {.shader = "halves_test",
+                                               .n_buffers = 2,
+                                               .push_bytes = 8,
+                                               .n_constants = 1,
+                                               .constants = {32}};
+    static const uint32_t nans[] = {0x7fc00000, 0x7fffffff, 0xffffffff, 0x7f800001, 0xff800001};
+    pd_vk_memory m;
+    pd_vk_buffer in, out;
+    pd_error err = {0};
+    setenv("PERIDOT_SHADER_DIR", folder, 1);
+    write_shader("halves_test.comp", halves_shader, sizeof halves_shader - 1);
+    for (unsigned i = 0; i < pd_shader_text_count; i++)
+        if (!strcmp(pd_shader_texts[i].name, "halves.glsl") ||
+            !strcmp(pd_shader_texts[i].name, "args.h"))
+            write_shader(pd_shader_texts[i].name, pd_shader_texts[i].text,
+                         pd_shader_texts[i].n_bytes);
+    pd_vk_pipelines *p = create_pipelines();
+    const pd_vk_pipeline *pipeline = get_pipeline(p, &halves);
+    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    pd_vk_memory_init(&m, device, 0);
+    expect_ok(pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, MOST * 4, "input", &in, &err),
+              &err);
+    expect_ok(
+        pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, MOST * 4, "output", &out, &err),
+        &err);
+    uint32_t *x = (uint32_t *)(void *)in.mapped, *y = (uint32_t *)(void *)out.mapped;
+    uint32_t n = fill_floats(x), n_all = n + sizeof nans / sizeof *nans;
+    memcpy(x + n, nans, sizeof nans);
+    VkDescriptorPool pool;
+    VkDescriptorSet set = bind_buffers(&pool, pipeline, &in, &out);
+    dispatch(pipeline, set, (const uint32_t[]){n_all, 0}, (n_all + 31) / 32);
+    for (uint32_t i = 0; i < n; i++) {
+        float v;
+        memcpy(&v, &x[i], sizeof v);
+        if (y[i] != pd_f32_to_f16(v)) fail_msg("%a becomes %04x", (double)v, y[i]);
+    }
+    for (uint32_t i = n; i < n_all; i++) assert_true((y[i] & 0x7fff) > 0x7c00);
     device->vk.vkDestroyDescriptorPool(device->handle, pool, NULL);
     pd_vk_buffer_destroy(&m, &in);
     pd_vk_buffer_destroy(&m, &out);
@@ -277,6 +370,7 @@ static void remove_folder(void) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(computes_with_constants_and_arguments),
+        cmocka_unit_test(halves_are_the_nearest),
         cmocka_unit_test(equal_descriptions_share),
         cmocka_unit_test(limits_are_refused),
         cmocka_unit_test(subgroup_size_can_be_forced),
