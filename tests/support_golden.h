@@ -1,7 +1,7 @@
 /* What the golden tests share: whole files, and the list of devices to run on.
  *
- * PERIDOT_TEST_DEVICES overrides the list, separated by commas. Without it: both CPU backends, and
- * llvmpipe where there is one.
+ * PERIDOT_TEST_DEVICES overrides the list, separated by commas. Without it: both CPU backends,
+ * every GPU, and llvmpipe where there is one.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "peridot.h"
+#include "support_data.h"
 
-#define GOLDEN PERIDOT_TEST_DATA "/golden/"
+#define GOLDEN(name) test_data("golden/" name)
 
 static inline void must(pd_status status, const pd_error *err) {
     if (status != PD_OK) fail_msg("%s: %s", pd_status_name(status), err->message);
@@ -35,19 +36,28 @@ static inline char *read_file(const char *path, size_t *n) {
     return data;
 }
 
+/* Appends what Vulkan has. */
+static inline void add_vulkan_devices(char *devices, size_t size) {
+    pd_device_info info[16];
+    uint32_t n = 0;
+    assert_int_equal(pd_device_list(info, 16, &n, NULL, NULL), PD_OK);
+    for (uint32_t i = 0; i < n && i < 16; i++) {
+        bool gpu = info[i].usable && strncmp(info[i].id, "vulkan", 6) == 0;
+        size_t used = strlen(devices);
+        if (gpu && (info[i].kind != PD_DEVICE_SOFTWARE || strstr(info[i].name, "llvmpipe")))
+            snprintf(devices + used, size - used, ",%s",
+                     info[i].kind == PD_DEVICE_SOFTWARE ? "vulkan:llvmpipe" : info[i].id);
+    }
+}
+
 /* Calls run(ctx, device) for every device of the list. */
 static inline void on_every_device(void (*run)(void *ctx, const char *device), void *ctx) {
     const char *wanted = getenv("PERIDOT_TEST_DEVICES");
-    char devices[256] = "cpu-ref,cpu", *save;
-    if (wanted) {
+    char devices[512] = "cpu-ref,cpu", *save;
+    if (wanted)
         snprintf(devices, sizeof devices, "%s", wanted);
-    } else {
-        pd_device_info info[16];
-        uint32_t n = 0;
-        assert_int_equal(pd_device_list(info, 16, &n, NULL, NULL), PD_OK);
-        for (uint32_t i = 0; i < n && i < 16; i++)
-            if (info[i].kind == PD_DEVICE_SOFTWARE) strcpy(devices, "cpu-ref,cpu,vulkan:llvmpipe");
-    }
+    else
+        add_vulkan_devices(devices, sizeof devices);
     for (char *d = strtok_r(devices, ",", &save); d; d = strtok_r(NULL, ",", &save)) run(ctx, d);
 }
 

@@ -13,8 +13,8 @@
 #include "support_golden.h"
 #include "support_validation.h"
 
-#define MODEL  GOLDEN "mm-q4_0.gguf"
-#define MMPROJ GOLDEN "mm-mmproj.gguf"
+#define MODEL  GOLDEN("mm-q4_0.gguf")
+#define MMPROJ GOLDEN("mm-mmproj.gguf")
 
 enum { MAX_IDS = 64, MAX_IMAGES = 4, N_CTX = 128 };
 
@@ -49,7 +49,7 @@ static struct shared_model {
 static inline float *read_floats(const char *name, size_t *n) {
     char path[512];
     size_t bytes;
-    snprintf(path, sizeof path, GOLDEN "%s", name);
+    snprintf(path, sizeof path, "%s/%s", test_data("golden"), name);
     float *x = (float *)(void *)read_file(path, &bytes);
     *n = bytes / sizeof *x;
     return x;
@@ -92,11 +92,11 @@ static inline int read_all(void **state) {
     (void)state;
     pd_error err;
     size_t n;
-    must(pd_image_read(GOLDEN "image.png", NULL, &picture, &err), &err);
+    must(pd_image_read(GOLDEN("image.png"), NULL, &picture, &err), &err);
     other_picture = (pd_image){2, 3, other_rgb};
     pixels = read_floats("image.pixels.f32", &n);
     rows = read_floats("image.embed.f32", &n_rows_values);
-    char *text = read_file(GOLDEN "manifest.json", NULL);
+    char *text = read_file(GOLDEN("manifest.json"), NULL);
     cJSON *manifest = cJSON_Parse(text);
     const cJSON *mixed = cJSON_GetObjectItem(manifest, "mixed");
     assert_int_equal(cJSON_GetArraySize(mixed), 2);

@@ -16,7 +16,7 @@
 #include "support_radv.h"
 
 #define SHADER_TABLE_AGAIN                                                                         \
-    "if that is meant to be: build/dev/shader_report --write, and commit "                     \
+    "if that is meant to be: build/dev/shader_report --write, and commit "                         \
     "tests/data/shader_report.txt"
 
 static char *const shader_table_chips[] = {"navi21", "gfx1100", "vega10"};

@@ -23,8 +23,9 @@
 #include "file/gguf.h"
 #include "file/hf_tokenizer.h"
 #include "text/tokenizer.h"
+#include "support_data.h"
 
-#define GOLDEN(name) PERIDOT_TEST_DATA "/golden/" name
+#define GOLDEN(name) test_data("golden/" name)
 #define MARK         "\xE2\x96\x81"
 
 /* ---- random numbers ------------------------------------------------------------------------ */

@@ -24,6 +24,7 @@
 #include "base/memory.h"
 #include "model/vision_weights.h"
 #include "model/weights.h"
+#include "support_data.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -226,13 +227,13 @@ static void test_every_truncation(void **state) {
 static int begin_text(void **state) {
     (void)state;
     bind = bind_text;
-    return make_copy(PERIDOT_TEST_DATA "/golden/small-q4_0.gguf");
+    return make_copy(test_data("golden/small-q4_0.gguf"));
 }
 
 static int begin_vision(void **state) {
     (void)state;
     bind = bind_vision;
-    return make_copy(PERIDOT_TEST_DATA "/golden/mm-mmproj.gguf");
+    return make_copy(test_data("golden/mm-mmproj.gguf"));
 }
 
 int main(void) {

@@ -22,7 +22,7 @@ enum { N_FILES = sizeof files / sizeof files[0], VERSIONS = 4000 };
 
 static char *read_image(const char *name, size_t *n) {
     char path[512];
-    snprintf(path, sizeof path, PERIDOT_TEST_DATA "/images/%s", name);
+    snprintf(path, sizeof path, "%s/%s", test_data("images"), name);
     return read_file(path, n);
 }
 

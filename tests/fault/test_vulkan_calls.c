@@ -27,9 +27,9 @@
 #include "peridot_measure.h"
 #include "support_golden.h"
 
-#define TEXT_MODEL  GOLDEN "small-q4_0.gguf"
-#define IMAGE_MODEL GOLDEN "mm-q4_0.gguf"
-#define MMPROJ      GOLDEN "mm-mmproj.gguf"
+#define TEXT_MODEL  GOLDEN("small-q4_0.gguf")
+#define IMAGE_MODEL GOLDEN("mm-q4_0.gguf")
+#define MMPROJ      GOLDEN("mm-mmproj.gguf")
 
 enum { N_CTX = 64, N_CHUNK = 8, N_PROMPT = 11, N_GENERATED = 12, MAX_VOCAB = 1024 };
 

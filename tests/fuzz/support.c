@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* memfd_create */
 #include "fuzz.h"
+#include "support_data.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ const pd_vocab *fuzz_vocab(void) {
     static pd_vocab *vocab;
     pd_gguf *g = NULL;
     if (vocab) return vocab;
-    fuzz_check(pd_gguf_open(PERIDOT_TEST_DATA "/golden/small-q4_0.gguf", &g, NULL) == PD_OK &&
+    fuzz_check(pd_gguf_open(test_data("golden/small-q4_0.gguf"), &g, NULL) == PD_OK &&
                    pd_vocab_open(g, &vocab, NULL) == PD_OK,
                "cannot open the golden vocabulary");
     pd_gguf_close(g);

@@ -31,7 +31,7 @@ static float *golden; /* [N_TOKENS, N_VOCAB] */
 
 static int load_golden(void **state) {
     (void)state;
-    char *text = read_file(GOLDEN "manifest.json", NULL);
+    char *text = read_file(GOLDEN("manifest.json"), NULL);
     cJSON *manifest = cJSON_Parse(text);
     const cJSON *c = cJSON_GetArrayItem(cJSON_GetObjectItem(manifest, "text"), 0), *item;
     assert_string_equal(cJSON_GetObjectItem(c, "model")->valuestring, "small-q4_0.gguf");
@@ -39,7 +39,7 @@ static int load_golden(void **state) {
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(c, "tokens")) prompt[n++] =
         (uint32_t)item->valuedouble;
     assert_int_equal(n, N_TOKENS);
-    golden = (float *)(void *)read_file(GOLDEN "small-q4_0.logits.f32", NULL);
+    golden = (float *)(void *)read_file(GOLDEN("small-q4_0.logits.f32"), NULL);
     cJSON_Delete(manifest);
     free(text);
     return 0;
@@ -62,7 +62,7 @@ typedef struct batch {
 static void open_batch(batch *b, const char *device) {
     pd_error err;
     *b = (batch){0};
-    must(pd_model_open(GOLDEN "small-q4_0.gguf", &(pd_model_desc){.device = device}, &b->model,
+    must(pd_model_open(GOLDEN("small-q4_0.gguf"), &(pd_model_desc){.device = device}, &b->model,
                        &err),
          &err);
     const pd_config *c = &b->model->config;

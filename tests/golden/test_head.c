@@ -196,7 +196,7 @@ static void test_equals_a_quantised_file(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         twin t = {.head = rows[i].head};
         char source[256];
-        snprintf(source, sizeof source, GOLDEN "%s", rows[i].model);
+        snprintf(source, sizeof source, "%s/%s", test_data("golden"), rows[i].model);
         temp_path(t.stored);
         temp_path(t.quantised);
         change_file(source, t.stored, (file_change){.embd_type = rows[i].stored});
@@ -333,7 +333,7 @@ static void test_bound_and_cost(void **state) {
     (void)state;
     char path[32];
     temp_path(path);
-    change_file(GOLDEN "small-f16.gguf", path,
+    change_file(GOLDEN("small-f16.gguf"), path,
                 (file_change){.embd_type = PD_TYPE_F16, .untied = true});
     on_every_device(check_untied, path);
     unlink(path);
@@ -348,7 +348,7 @@ static void check_timeline(void *ctx, const char *device) {
     (void)ctx;
     pd_error err;
     pd_head_cost cost;
-    pd_model *m = open_model(GOLDEN "small-f16.gguf", device, PD_HEAD_Q8_0);
+    pd_model *m = open_model(GOLDEN("small-f16.gguf"), device, PD_HEAD_Q8_0);
     size_t row = m->config.n_vocab;
     float *logits = calloc(4 * row, sizeof *logits);
     pd_session *s = open_session(m);
@@ -387,13 +387,13 @@ static void test_not_smaller_is_kept(void **state) {
     (void)state;
     pd_error err;
     pd_head_cost cost;
-    static const struct {
+    const struct {
         const char *model;
         pd_head_type head;
-    } rows[] = {{GOLDEN "small-q4_0.gguf", PD_HEAD_Q8_0},    /* is Q8_0 */
-                {GOLDEN "small-q6_k.gguf", PD_HEAD_Q8_0},    /* is Q6_K */
-                {GOLDEN "rule-27b-q4_0.gguf", PD_HEAD_Q6_K}, /* is Q4_0, 64 wide */
-                {GOLDEN "small-f16.gguf", PD_HEAD_KEEP}};
+    } rows[] = {{GOLDEN("small-q4_0.gguf"), PD_HEAD_Q8_0},    /* is Q8_0 */
+                {GOLDEN("small-q6_k.gguf"), PD_HEAD_Q8_0},    /* is Q6_K */
+                {GOLDEN("rule-27b-q4_0.gguf"), PD_HEAD_Q6_K}, /* is Q4_0, 64 wide */
+                {GOLDEN("small-f16.gguf"), PD_HEAD_KEEP}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         pd_model *m = open_model(rows[i].model, "cpu", rows[i].head);
         const pd_model_info *info = pd_model_get_info(m);
@@ -413,10 +413,10 @@ static void test_rows_that_do_not_fit(void **state) {
     pd_error err;
     pd_model *m;
     pd_model_desc desc = {.device = "cpu", .head = PD_HEAD_Q6_K};
-    assert_int_equal(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), PD_ERR_UNSUPPORTED);
+    assert_int_equal(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), PD_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "64 values"));
     desc.vocab_only = true;
-    must(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), &err);
+    must(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), &err);
     pd_model_close(m);
 }
 
@@ -424,22 +424,24 @@ static void test_rows_that_do_not_fit(void **state) {
 static void test_memory_limit(void **state) {
     (void)state;
     pd_error err;
-    pd_model *m = open_model(GOLDEN "small-f16.gguf", "cpu", PD_HEAD_KEEP);
+    pd_model *m = open_model(GOLDEN("small-f16.gguf"), "cpu", PD_HEAD_KEEP);
     uint64_t stored = pd_model_get_load_stats(m)->device_bytes;
     uint64_t per_token = pd_model_get_info(m)->weight_bytes_per_token;
     pd_model_close(m);
-    m = open_model(GOLDEN "small-f16.gguf", "cpu", PD_HEAD_Q8_0);
+    m = open_model(GOLDEN("small-f16.gguf"), "cpu", PD_HEAD_Q8_0);
     uint64_t saved = 520 * (64 * 2 - 2 * 34);
     assert_int_equal(stored - pd_model_get_load_stats(m)->device_bytes, saved);
     assert_int_equal(per_token - pd_model_get_info(m)->weight_bytes_per_token, saved);
     pd_model_close(m);
     pd_model_desc desc = {.device = "cpu", .memory_limit_bytes = stored - saved};
-    assert_int_equal(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), PD_ERR_MEMORY_DEVICE);
+    assert_int_equal(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err),
+                     PD_ERR_MEMORY_DEVICE);
     desc.head = PD_HEAD_Q8_0;
-    must(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), &err);
+    must(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), &err);
     pd_model_close(m);
     desc.memory_limit_bytes--;
-    assert_int_equal(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), PD_ERR_MEMORY_DEVICE);
+    assert_int_equal(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err),
+                     PD_ERR_MEMORY_DEVICE);
 }
 
 typedef struct progress {
@@ -461,11 +463,11 @@ static void test_progress_is_one_and_can_stop(void **state) {
     progress p = {.n_wanted = UINT32_MAX};
     pd_model_desc desc = {
         .device = "cpu", .head = PD_HEAD_Q8_0, .progress = count_progress, .progress_ctx = &p};
-    must(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), &err);
+    must(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), &err);
     assert_true(p.done > pd_model_get_info(m)->head_file_bytes);
     pd_model_close(m);
     p = (progress){.n_wanted = 1};
-    assert_int_equal(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), PD_ERR_CANCELLED);
+    assert_int_equal(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), PD_ERR_CANCELLED);
     assert_non_null(strstr(err.message, "requantised"));
 }
 

@@ -356,12 +356,12 @@ static void test_wrong_encoder(void **state) {
     pd_error err;
     pd_model *m;
     pd_model_desc desc = {.device = "cpu", .mmproj = MMPROJ};
-    assert_int_equal(pd_model_open(GOLDEN "small-f16.gguf", &desc, &m, &err), PD_ERR_MODEL);
+    assert_int_equal(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), PD_ERR_MODEL);
     assert_non_null(strstr(err.message, "makes rows of 128 values"));
     assert_null(m);
-    desc.mmproj = GOLDEN "small-f16.gguf";
+    desc.mmproj = GOLDEN("small-f16.gguf");
     assert_int_equal(pd_model_open(MODEL, &desc, &m, &err), PD_ERR_UNSUPPORTED);
-    desc.mmproj = GOLDEN "none.gguf";
+    desc.mmproj = GOLDEN("none.gguf");
     assert_int_equal(pd_model_open(MODEL, &desc, &m, &err), PD_ERR_IO);
     assert_null(m);
 }

@@ -48,11 +48,13 @@ static golden read_case(const cJSON *j) {
     golden g = {0};
     char path[512];
     size_t n;
-    snprintf(g.model, sizeof g.model, GOLDEN "%s", cJSON_GetObjectItem(j, "model")->valuestring);
+    snprintf(g.model, sizeof g.model, "%s/%s", test_data("golden"),
+             cJSON_GetObjectItem(j, "model")->valuestring);
     g.n_tokens = read_ids(cJSON_GetObjectItem(j, "tokens"), g.tokens);
     assert_int_equal(read_ids(cJSON_GetObjectItem(j, "greedy"), g.greedy), g.n_tokens);
     g.n_vocab = (uint32_t)cJSON_GetArrayItem(cJSON_GetObjectItem(j, "shape"), 1)->valuedouble;
-    snprintf(path, sizeof path, GOLDEN "%s", cJSON_GetObjectItem(j, "logits")->valuestring);
+    snprintf(path, sizeof path, "%s/%s", test_data("golden"),
+             cJSON_GetObjectItem(j, "logits")->valuestring);
     g.logits = (float *)(void *)read_file(path, &n);
     assert_int_equal(n, 4ul * g.n_tokens * g.n_vocab);
     return g;
@@ -296,11 +298,11 @@ static void test_infinity_is_named(void **state) {
     size_t n;
     char path[] = "/tmp/peridot-poisoned-XXXXXX";
     const uint8_t infinity[2] = {0x00, 0x7c};
-    must(pd_gguf_open(GOLDEN "small-f16.gguf", &g, &err), &err);
+    must(pd_gguf_open(GOLDEN("small-f16.gguf"), &g, &err), &err);
     const pd_tensor *t = pd_gguf_find_tensor(g, "blk.1.ffn_down.weight");
     assert_non_null(t);
     assert_int_equal(t->type, PD_TYPE_F16);
-    char *data = read_file(GOLDEN "small-f16.gguf", &n);
+    char *data = read_file(GOLDEN("small-f16.gguf"), &n);
     memcpy(data + t->offset, infinity, sizeof infinity);
     pd_gguf_close(g);
     int fd = mkstemp(path);
@@ -313,7 +315,7 @@ static void test_infinity_is_named(void **state) {
 
 static void test_every_case_on_every_device(void **state) {
     (void)state;
-    char *text = read_file(GOLDEN "manifest.json", NULL);
+    char *text = read_file(GOLDEN("manifest.json"), NULL);
     cJSON *manifest = cJSON_Parse(text);
     assert_non_null(manifest);
     const cJSON *j;

@@ -118,11 +118,23 @@ static inline bool ops_open(const char *name, const char *disabled, bool require
         return false;
     }
     ops_check(status, &err);
-    snprintf(d->device, sizeof d->device, "%s", name);
-    snprintf(d->name, sizeof d->name, "%s%s%s", name, disabled ? " -" : "",
+    snprintf(d->device, sizeof d->device, "%.63s", name);
+    snprintf(d->name, sizeof d->name, "%.40s%s%s", name, disabled ? " -" : "",
              disabled ? disabled : "");
     ops_n_devices++;
     return true;
+}
+
+/* Every real one. */
+static inline void ops_open_gpus(void) {
+    pd_device_info info[16];
+    uint32_t n = 0;
+    pd_error err;
+    ops_check(pd_device_list(info, 16, &n, NULL, &err), &err);
+    for (uint32_t i = 0; i < n && i < 16 && ops_n_devices < OPS_MAX_DEVICES - 1; i++)
+        if (info[i].usable && info[i].kind != PD_DEVICE_SOFTWARE &&
+            strncmp(info[i].id, "vulkan", 6) == 0)
+            ops_open(info[i].id, NULL, true);
 }
 
 /* cmocka's group set-up: the reference and the devices to compare with it. */
@@ -135,6 +147,7 @@ static inline int ops_setup(void **state) {
         ops_open("cpu", "avx512", true);
         ops_open("cpu", "avx512,avx2", true);
 #ifdef PERIDOT_HAS_VULKAN
+        ops_open_gpus();
         ops_open("vulkan:llvmpipe", NULL, false);
 #endif
         return 0;

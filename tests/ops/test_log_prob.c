@@ -1,10 +1,11 @@
 /* log_prob: log-softmax at each output's target, over rows of any length.
  *
- * Tolerance: the result is a difference of a logit and the logarithm of a sum of exponentials. Where
- * 32 invocations add up 262144 of them, each adds 8192 in turn and makes as many rounding errors of
- * random sign: sqrt(8192) u = 5e-6 of the sum, and so of its logarithm, when results are about 10:
- * nmse 3e-13. exp (some ulp) and log (2^-21 between 1/2 and 2, by Vulkan's bound) add less. 1e-12
- * leaves a factor of 3; an id, a target or a piece of a row left out shows as 1e-3 and more.
+ * Tolerance: the result is a difference of a logit and the logarithm of a sum of exponentials.
+ * Where 32 invocations add up 262144 of them, each adds 8192 in turn and makes as many rounding
+ * errors of random sign: sqrt(8192) u = 5e-6 of the sum, and so of its logarithm, when results are
+ * about 10: nmse 3e-13. exp (some ulp) and log (2^-21 between 1/2 and 2, by Vulkan's bound) add
+ * less. 1e-12 leaves a factor of 3; an id, a target or a piece of a row left out shows as 1e-3 and
+ * more.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "model/weights.h"
+#include "support_data.h"
 
 enum { LAYERS = 7, EMBD = 64, FF = 96, HEADS = 2, KV_HEADS = 1, HEAD_DIM = 32, VOCAB = 40 };
 
@@ -435,7 +436,7 @@ static void test_tensors(void **state) {
 static void load_golden(const char *name) {
     char file[512];
     pd_error err = {0};
-    snprintf(file, sizeof file, "%s/golden/%s", PERIDOT_TEST_DATA, name);
+    snprintf(file, sizeof file, "%s/%s", test_data("golden"), name);
     if (pd_gguf_open(file, &gguf, &err) != PD_OK || pd_config_read(gguf, &config, &err) != PD_OK ||
         pd_weights_bind(gguf, &config, &weights, &err) != PD_OK)
         fail_msg("%s: %s", name, err.message);
@@ -470,7 +471,7 @@ static void test_golden_models(void **state) {
 static void test_golden_mmproj_is_refused(void **state) {
     (void)state;
     pd_error err = {0};
-    assert_int_equal(pd_gguf_open(PERIDOT_TEST_DATA "/golden/mm-mmproj.gguf", &gguf, &err), PD_OK);
+    assert_int_equal(pd_gguf_open(test_data("golden/mm-mmproj.gguf"), &gguf, &err), PD_OK);
     assert_int_equal(pd_config_read(gguf, &config, &err), PD_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.hint, "text model"));
     pd_gguf_close(gguf);

@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "file/gguf.h"
+#include "support_data.h"
 
 static char folder[64];
 
@@ -550,7 +551,7 @@ static void test_golden_files_open(void **state) {
         char path[512];
         pd_gguf *g = NULL;
         pd_error err = {0};
-        snprintf(path, sizeof path, "%s/golden/%s", PERIDOT_TEST_DATA, names[i]);
+        snprintf(path, sizeof path, "%s/%s", test_data("golden"), names[i]);
         if (pd_gguf_open(path, &g, &err) != PD_OK) fail_msg("%s", err.message);
         assert_true(pd_gguf_tensor_count(g) > 10);
         for (uint64_t k = 0; k < pd_gguf_tensor_count(g); k++) {

@@ -17,7 +17,7 @@
 #include "image/image.h"
 #include "support_golden.h"
 
-#define IMAGES PERIDOT_TEST_DATA "/images/"
+#define IMAGES(name) test_data("images/" name)
 
 static pd_image decode(const pd_bytes *b) {
     pd_image image;
@@ -197,7 +197,7 @@ static void test_orientation_of_jpeg(void **state) {
     static const int first[9][2] = {{0, 0}, {0, 0}, {1, 0}, {1, 1}, {0, 1},
                                     {0, 0}, {0, 1}, {1, 1}, {1, 0}};
     size_t n;
-    char *jpeg = read_file(IMAGES "baseline.jpg", &n);
+    char *jpeg = read_file(IMAGES("baseline.jpg"), &n);
     pd_bytes plain = {jpeg, n, n, false};
     pd_image stored_image = decode(&plain);
     uint32_t w = stored_image.width, h = stored_image.height;
@@ -237,10 +237,10 @@ static void test_formats_agree(void **state) {
                  {"film.gif", 60}};
     pd_image png_image, image;
     pd_error err;
-    must(pd_image_read(IMAGES "small.png", NULL, &png_image, &err), &err);
+    must(pd_image_read(IMAGES("small.png"), NULL, &png_image, &err), &err);
     for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
         char path[512];
-        snprintf(path, sizeof path, IMAGES "%s", files[f].name);
+        snprintf(path, sizeof path, "%s/%s", test_data("images"), files[f].name);
         must(pd_image_read(path, NULL, &image, &err), &err);
         assert_int_equal(image.width, png_image.width);
         assert_int_equal(image.height, png_image.height);
@@ -250,7 +250,7 @@ static void test_formats_agree(void **state) {
                          png_image.rgb[i]);
         pd_image_free(&image);
     }
-    must(pd_image_read(IMAGES "grey.jpg", NULL, &image, &err), &err);
+    must(pd_image_read(IMAGES("grey.jpg"), NULL, &image, &err), &err);
     for (size_t i = 0; i < (size_t)image.width * image.height; i++)
         assert_true(image.rgb[3 * i] == image.rgb[3 * i + 1] &&
                     image.rgb[3 * i] == image.rgb[3 * i + 2]);
@@ -401,7 +401,7 @@ static void test_png_bomb(void **state) {
 static void test_jpeg_huffman_tables(void **state) {
     (void)state;
     size_t n;
-    char *jpeg = read_file(IMAGES "baseline.jpg", &n), *dht = memmem(jpeg, n, "\xff\xc4", 2);
+    char *jpeg = read_file(IMAGES("baseline.jpg"), &n), *dht = memmem(jpeg, n, "\xff\xc4", 2);
     assert_non_null(dht);
     memset(dht + 5, 0xff, 16);
     refuse(jpeg, n, NULL, PD_ERR_FORMAT, "Huffman");
@@ -415,7 +415,7 @@ static void test_jpeg_huffman_tables(void **state) {
 static void test_jpeg_scans(void **state) {
     (void)state;
     size_t n;
-    char *jpeg = read_file(IMAGES "progressive.jpg", &n), *sos = memmem(jpeg, n, "\xff\xda", 2);
+    char *jpeg = read_file(IMAGES("progressive.jpg"), &n), *sos = memmem(jpeg, n, "\xff\xda", 2);
     assert_non_null(sos);
     char *next = memmem(sos + 2, n - (size_t)(sos + 2 - jpeg), "\xff\xc4", 2);
     assert_non_null(next);
@@ -466,9 +466,9 @@ static void test_golden_pixels(void **state) {
     pd_image image, square;
     pd_error err;
     size_t n, bytes = 3 * 224 * 224 * sizeof(float);
-    float *expected = (float *)(void *)read_file(GOLDEN "image.pixels.f32", &n);
+    float *expected = (float *)(void *)read_file(GOLDEN("image.pixels.f32"), &n);
     assert_int_equal(n, bytes);
-    must(pd_image_read(GOLDEN "image.png", NULL, &image, &err), &err);
+    must(pd_image_read(GOLDEN("image.png"), NULL, &image, &err), &err);
     must(pd_image_resize(&image, 224, 224, &square, &err), &err);
     float *chw = malloc(bytes);
     pd_image_pack(&square, half, half, chw);

@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "support_validation.h"
+#include "support_data.h"
 
 static void check_figures(const pd_device_speed *s, const bool has[PD_PEAK_COUNT]) {
     assert_true(isfinite(s->copy_gb_s) && s->copy_gb_s > 0);
@@ -55,8 +56,7 @@ static void models_without_a_device_are_refused(void **state) {
     pd_device_speed s;
     pd_error err = {0};
     pd_model_desc desc = {.vocab_only = true};
-    assert_int_equal(pd_model_open(PERIDOT_TEST_DATA "/golden/small-q4_0.gguf", &desc, &m, &err),
-                     PD_OK);
+    assert_int_equal(pd_model_open(test_data("golden/small-q4_0.gguf"), &desc, &m, &err), PD_OK);
     assert_int_equal(pd_model_measure(m, &s, &err), PD_ERR_ARGUMENT);
     pd_model_close(m);
 }

@@ -15,6 +15,7 @@
 
 #include "base/folder.h"
 #include "model/mmproj_find.h"
+#include "support_data.h"
 
 static char folder[64];
 
@@ -144,7 +145,7 @@ static void test_paths(void **state) {
     (void)state;
     char *found, before[512];
     assert_non_null(getcwd(before, sizeof before));
-    assert_int_equal(chdir(PERIDOT_TEST_DATA "/golden"), 0);
+    assert_int_equal(chdir(test_data("golden")), 0);
     assert_int_equal(pd_mmproj_find("mm-q4_0.gguf", &found, NULL), PD_OK);
     assert_string_equal(found, "mm-mmproj.gguf");
     pd_free(found);

@@ -16,6 +16,7 @@
 
 #include "args.h"
 #include "support_shader_table.h"
+#include "support_data.h"
 
 enum { MIN_MATVEC_WAVES = 8 };
 
@@ -132,7 +133,7 @@ int main(int argc, char **argv) {
         printf("skipped: no Vulkan driver offers null hardware (Mesa's RADV)\n");
         return 77;
     }
-    if (!shader_table_read(PERIDOT_TEST_DATA "/shader_report.txt", &table)) {
+    if (!shader_table_read(test_data("shader_report.txt"), &table)) {
         printf("tests/data/shader_report.txt cannot be read; %s\n", SHADER_TABLE_AGAIN);
         return 1;
     }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "model/vision_weights.h"
+#include "support_data.h"
 
 enum { IMAGE = 112, PATCH = 14, GRID = 8, EMBD = 32, FF = 48, HEADS = 2, LAYERS = 2, OUT = 64 };
 
@@ -549,8 +550,7 @@ static void test_text_width(void **state) {
 static void test_golden_encoder(void **state) {
     (void)state;
     pd_error err = {0};
-    if (load_file(PERIDOT_TEST_DATA "/golden/mm-mmproj.gguf", &err) != PD_OK)
-        fail_msg("%s", err.message);
+    if (load_file(test_data("golden/mm-mmproj.gguf"), &err) != PD_OK) fail_msg("%s", err.message);
     assert_int_equal(config.image_size, 224);
     assert_int_equal(config.grid, 16);
     assert_int_equal(config.pool, 4);
@@ -559,7 +559,7 @@ static void test_golden_encoder(void **state) {
     assert_int_equal(config.n_embd_out, 128);
     expect_shape(weights.projection, PD_TYPE_F16, 128, config.n_embd);
     unload();
-    assert_int_equal(load_file(PERIDOT_TEST_DATA "/golden/mm-q4_0.gguf", &err), PD_ERR_UNSUPPORTED);
+    assert_int_equal(load_file(test_data("golden/mm-q4_0.gguf"), &err), PD_ERR_UNSUPPORTED);
     unload();
 }
 

@@ -23,6 +23,7 @@
 #include "backend/vulkan/pipeline.h"
 #include "backend/vulkan/shader_texts.h"
 #include "file/quant.h"
+#include "support_data.h"
 
 static char folder[] = "/tmp/peridot-pipelines-XXXXXX"; /* the cache of this run */
 static pd_vk_device *device;
@@ -206,7 +207,7 @@ static void halves_are_the_nearest(void **state) {
                          pd_shader_texts[i].n_bytes);
     pd_vk_pipelines *p = create_pipelines();
     const pd_vk_pipeline *pipeline = get_pipeline(p, &halves);
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     pd_vk_memory_init(&m, device, 0);
     expect_ok(pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, MOST * 4, "input", &in, &err),
               &err);
@@ -328,6 +329,17 @@ static void overwrite(const char *path, long at, const void *data, size_t n) {
     assert_int_equal(fclose(f), 0);
 }
 
+/* Whether the driver gives nothing worth keeping for a pipeline that it has just made. */
+static bool cache_is_empty(void) {
+    VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    VkPipelineCache cache;
+    VK_OK(device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &cache));
+    size_t n = 0;
+    VK_OK(device->vk.vkGetPipelineCacheData(device->handle, cache, &n, NULL));
+    device->vk.vkDestroyPipelineCache(device->handle, cache, NULL);
+    return n < sizeof(VkPipelineCacheHeaderVersionOne);
+}
+
 static void driver_cache_is_kept(void **state) {
     (void)state;
     char path[512];
@@ -335,7 +347,13 @@ static void driver_cache_is_kept(void **state) {
         pd_vk_pipelines *p = create_pipelines();
         get_pipeline(p, &scale);
         pd_vk_pipelines_destroy(p);
-        assert_true(find_cache(path, sizeof path));
+        bool kept = find_cache(path, sizeof path);
+        if (!kept && round == 0) {
+            print_message("this driver hands out no data of its pipeline cache\n");
+            assert_true(cache_is_empty());
+            return;
+        }
+        assert_true(kept);
         if (round == 1) overwrite(path, 0, "GARBAGE", 7);
         if (round == 2) assert_int_equal(truncate(path, 20), 0);
     }
@@ -388,7 +406,7 @@ int main(void) {
     }
     if (!mkdtemp(folder)) return 77;
     setenv("PERIDOT_CACHE_DIR", folder, 1);
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pd_vk_device_close(device);
     remove_folder();

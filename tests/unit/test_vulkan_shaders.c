@@ -20,6 +20,7 @@
 
 #include "backend/vulkan/pipeline.h"
 #include "base/memory.h"
+#include "support_data.h"
 
 extern char **environ;
 
@@ -163,7 +164,7 @@ static void cache_gives_the_same(void **state) {
     size_t n_fresh, n_cached;
     char name[300];
     empty_folder();
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     get_spirv("scale", &fresh, &n_fresh);
     assert_true(compile_ns > 0);
     assert_true(find_file("spirv-", name, sizeof name));
@@ -184,7 +185,7 @@ static void damage_is_repaired(void **state) {
     size_t n_bytes;
     char name[300];
     empty_folder();
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
     assert_true(find_file("spirv-", name, sizeof name));
@@ -211,7 +212,7 @@ static void works_without_a_cache(void **state) {
     uint32_t *words;
     size_t n_bytes;
     setenv("PERIDOT_CACHE_DIR", "/dev/null/nowhere", 1);
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
     setenv("PERIDOT_CACHE_DIR", folder, 1);
@@ -231,7 +232,7 @@ static void expect_mistake(const char *name, const char *part) {
 
 static void mistakes_name_file_and_line(void **state) {
     (void)state;
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     expect_mistake("broken", "broken.comp:6: 'no_such_thing'");
     expect_mistake("broken_include", "broken.glsl:3: ");
     unsetenv("PERIDOT_SHADER_DIR");
@@ -243,7 +244,7 @@ static void missing_include_is_named(void **state) {
     pd_error err = {0};
     uint32_t *words;
     size_t n_bytes;
-    setenv("PERIDOT_SHADER_DIR", PERIDOT_TEST_DATA "/shaders", 1);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     assert_int_not_equal(pd_vk_spirv_get("missing_include", &words, &n_bytes, &compile_ns, &err),
                          PD_OK);
     assert_non_null(strstr(err.message, "no_such_file.glsl"));

@@ -150,7 +150,7 @@ static void overruns_are_refused(void **state) {
     setenv("PERIDOT_MAX_SHARED", "300", 1);
     setenv("PERIDOT_TUNE", "off", 1);
     pd_model_desc desc = {.device = "vulkan:llvmpipe"};
-    pd_status status = pd_model_open(GOLDEN "small-q4_0.gguf", &desc, &m, &err);
+    pd_status status = pd_model_open(GOLDEN("small-q4_0.gguf"), &desc, &m, &err);
     if (status == PD_ERR_NO_DEVICE) skip();
     if (status == PD_OK) {
         status = pd_session_create(m, &(pd_session_desc){0}, &s, &err);

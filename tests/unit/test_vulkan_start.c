@@ -21,8 +21,9 @@
 #include "backend/vulkan/shader_texts.h"
 #include "engine/model.h"
 #include "support_validation.h"
+#include "support_data.h"
 
-#define MODEL PERIDOT_TEST_DATA "/golden/small-q4_0.gguf"
+#define MODEL test_data("golden/small-q4_0.gguf")
 
 static char device[16];
 static char folder[] = "/tmp/peridot-start-XXXXXX"; /* cache, then shaders */
