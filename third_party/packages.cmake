@@ -31,14 +31,22 @@ if(PERIDOT_VULKAN)
   target_include_directories(peridot_volk SYSTEM INTERFACE ${VOLK_INCLUDE_DIR} ${VULKAN_INCLUDE_DIR})
   target_link_libraries(peridot_volk INTERFACE ${CMAKE_DL_LIBS})
 
-  # Debian's glslang comes as static C++ libraries behind a C interface.
-  enable_language(CXX)
-  find_package(glslang REQUIRED)
-  find_path(GLSLANG_INCLUDE_DIR glslang/Include/glslang_c_interface.h REQUIRED)
-  add_library(peridot_glslang INTERFACE)
-  target_include_directories(peridot_glslang SYSTEM INTERFACE ${GLSLANG_INCLUDE_DIR})
-  target_link_libraries(peridot_glslang INTERFACE
-    glslang::glslang glslang::SPIRV glslang::glslang-default-resource-limits)
+  if(NOT PERIDOT_GLSLANG AND NOT PERIDOT_SPIRV_DIR)
+    message(FATAL_ERROR "Without glslang the shaders' SPIR-V has to come from another build: "
+      "-DPERIDOT_SPIRV_DIR=OTHER/build/release/generated/spirv")
+  endif()
+  if(PERIDOT_GLSLANG)
+    # Debian's glslang comes as static C++ libraries behind a C interface. From 14 on one target holds
+    # what was in three, and the others may be missing.
+    enable_language(CXX)
+    find_package(glslang REQUIRED)
+    find_path(GLSLANG_INCLUDE_DIR glslang/Include/glslang_c_interface.h REQUIRED)
+    add_library(peridot_glslang INTERFACE)
+    target_include_directories(peridot_glslang SYSTEM INTERFACE ${GLSLANG_INCLUDE_DIR})
+    target_link_libraries(peridot_glslang INTERFACE glslang::glslang
+      $<TARGET_NAME_IF_EXISTS:glslang::SPIRV>
+      $<TARGET_NAME_IF_EXISTS:glslang::glslang-default-resource-limits>)
+  endif()
 endif()
 
 if(PERIDOT_TESTS)

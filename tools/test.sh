@@ -3,6 +3,7 @@
 #
 #   dev          every test, Vulkan on llvmpipe where there is no GPU
 #   validation   the Vulkan tests again under the Khronos validation layer (core and sync checks)
+#   no-glslang   a build without a shader compiler: golden models on Vulkan
 #   no-vulkan    a build without Vulkan: unit and command line tests, as far as devices matter
 #   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
 #                command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
@@ -92,6 +93,10 @@ if build_tests dev; then
   PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
     run_tests validation dev -R '^(ops|golden\.(logits|batch|generate|head|vision|images))'
   PERIDOT_VALIDATION=core,sync run_tests validation-unit dev -R '^unit\.vulkan'
+fi
+
+if build_tests no-glslang -DPERIDOT_TOOLS=OFF; then
+  PERIDOT_TEST_DEVICES=vulkan:llvmpipe run_tests no-glslang no-glslang -R '^golden\.(batch|generate|vision)$'
 fi
 
 if build_tests no-vulkan -DPERIDOT_TOOLS=OFF; then

@@ -256,8 +256,77 @@ static int unset_folder(void **state) {
     return 0;
 }
 
+/* The modules that came with the program are what this compiler makes of the same texts. */
+static void the_program_holds_the_same(void **state) {
+    (void)state;
+    const char *name;
+    pd_error err = {0};
+    for (uint32_t i = 0; (name = pd_vk_shader_name(i)); i++) {
+        uint32_t *compiled, *held;
+        size_t n_compiled, n_held;
+        uint64_t ns;
+        assert_int_equal(pd_vk_spirv_get(name, &compiled, &n_compiled, &ns, &err), PD_OK);
+        setenv("PERIDOT_SHADER_COMPILER", "off", 1);
+        assert_int_equal(pd_vk_spirv_get(name, &held, &n_held, &ns, &err), PD_OK);
+        unsetenv("PERIDOT_SHADER_COMPILER");
+        assert_int_equal(n_held, n_compiled);
+        assert_memory_equal(held, compiled, n_held);
+        assert_int_equal(ns, 0);
+        pd_free(compiled);
+        pd_free(held);
+    }
+    /* ... and of no others */
+    uint32_t *words;
+    size_t n_bytes;
+    uint64_t ns;
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    setenv("PERIDOT_SHADER_COMPILER", "off", 1);
+    assert_int_equal(pd_vk_spirv_get("scale", &words, &n_bytes, &ns, &err), PD_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "scale.comp"));
+    unsetenv("PERIDOT_SHADER_COMPILER");
+    unsetenv("PERIDOT_SHADER_DIR");
+}
+
+/* A cache file under another one's name is no better than a damaged one. */
+static void files_keep_their_names(void **state) {
+    (void)state;
+    static uint8_t file[1 << 20];
+    char other[64] = "", path[512];
+    pd_error err = {0};
+    uint32_t *words, *again;
+    size_t n_bytes, n_again;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        if (strncmp(e->d_name, "spirv-", 6) == 0) snprintf(other, sizeof other, "%.63s", e->d_name);
+    closedir(d);
+    assert_true(other[0] != 0);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    assert_int_equal(pd_vk_spirv_get("scale", &words, &n_bytes, &compile_ns, &err), PD_OK);
+    unsetenv("PERIDOT_SHADER_DIR");
+    size_t n = read_file(path_of(other), file, sizeof file);
+    d = opendir(folder); /* over all others, scale's among them */
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strncmp(e->d_name, "spirv-", 6) != 0 || strcmp(e->d_name, other) == 0) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        write_file(path, file, n);
+    }
+    closedir(d);
+    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    assert_int_equal(pd_vk_spirv_get("scale", &again, &n_again, &compile_ns, &err), PD_OK);
+    unsetenv("PERIDOT_SHADER_DIR");
+    assert_true(compile_ns > 0);
+    assert_int_equal(n_again, n_bytes);
+    assert_memory_equal(again, words, n_bytes);
+    pd_free(words);
+    pd_free(again);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_program_holds_the_same),
+        cmocka_unit_test(files_keep_their_names),
         cmocka_unit_test(every_shader_is_valid),
         cmocka_unit_test(names_have_no_extension),
         cmocka_unit_test_teardown(cache_gives_the_same, unset_folder),

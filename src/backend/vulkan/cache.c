@@ -1,5 +1,6 @@
-/* Cache files with a checksum: see cache.h. Written atomically, so that two processes which compile
- * the same shader at once both leave a whole file.
+/* Cache files with a checksum over their name and content: see cache.h. A file that was copied over
+ * another one is as damaged as one with a flipped bit. Written atomically, so that two processes
+ * which compile the same shader at once both leave a whole file.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,21 +13,25 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-static const char magic[8] = {'P', 'D', 'C', 'A', 'C', 'H', 'E', '1'};
+static const char magic[8] = {'P', 'D', 'C', 'A', 'C', 'H', 'E', '2'};
 enum { HEADER_BYTES = 16, MAX_BYTES = 256 << 20 };
 
-static bool is_intact(const char *file, size_t n) {
+static uint64_t sum_of(const char *name, const void *data, size_t n) {
+    return pd_hash_seeded(data, n, pd_hash(name, strlen(name)));
+}
+
+static bool is_intact(const char *name, const char *file, size_t n) {
     uint64_t sum;
     if (n < HEADER_BYTES || memcmp(file, magic, sizeof magic) != 0) return false;
     memcpy(&sum, file + sizeof magic, sizeof sum);
-    return sum == pd_hash(file + HEADER_BYTES, n - HEADER_BYTES);
+    return sum == sum_of(name, file + HEADER_BYTES, n - HEADER_BYTES);
 }
 
 bool pd_vk_cache_load(const char *name, void **data, size_t *n) {
     char *path = pd_cache_path(name), *file = NULL;
     size_t n_file = 0;
     bool good = path && pd_file_read_all(path, MAX_BYTES, &file, &n_file, NULL) == PD_OK;
-    if (good && !is_intact(file, n_file)) {
+    if (good && !is_intact(name, file, n_file)) {
         pd_log(PD_LOG_WARN, "vulkan", "ignoring the damaged cache file \"%s\"", path);
         good = false;
     }
@@ -44,7 +49,7 @@ bool pd_vk_cache_load(const char *name, void **data, size_t *n) {
 void pd_vk_cache_store(const char *name, const void *data, size_t n) {
     pd_error err;
     pd_file_writer w;
-    uint64_t sum = pd_hash(data, n);
+    uint64_t sum = sum_of(name, data, n);
     char *path = pd_cache_path(name);
     pd_status status = path ? pd_file_writer_open(path, &w, &err) : PD_OK;
     if (path && status == PD_OK) {

@@ -1,160 +1,68 @@
-/* GLSL to SPIR-V, with a cache.
+/* SPIR-V of a shader, from where it is had first:
  *
- * Target: Vulkan 1.1, SPIR-V 1.3, which every device that Peridot accepts understands. Compiled
- * once per source text and glslang version, whatever the device: sizes are specialisation
- * constants. The cache's key is a hash of the expanded text, so editing a shader or a file that it
- * includes needs no further care.
+ *   the cache folder      compiled by an earlier run from the same text with the same compiler
+ *   the compiler          glslang.c; texts from $PERIDOT_SHADER_DIR have nothing else
+ *   the program itself    made when it was built: where it has no compiler, where that refuses the
+ *                         text, and with PERIDOT_SHADER_COMPILER=off
  *
- * glslang's optimiser stays off: what it offers for GLSL, optimising for size, takes five times as
- * long to compile and changes RADV's estimate of the kernels' time by 0.7 % (RADV 22.3.6, gfx1100,
- * 2026-11).
- *
- * Shaders with cooperative matrices are written with GL_NV_cooperative_matrix, which glslang 12
- * knows, and rewritten to what VK_KHR_cooperative_matrix asks for (coopmat_rewrite.c).
- *
- * glslang keeps tables for the whole process and wants to be started once; they are never torn
- * down, since another thread may still be compiling.
+ * Compiled once per text and compiler, whatever the device: sizes are specialisation constants. The
+ * cache's key is a hash of the expanded text, so editing a shader or a file that it includes needs
+ * no further care.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <glslang/Include/glslang_c_interface.h>
-#include <glslang/Public/resource_limits_c.h>
-#include <glslang/build_info.h>
-
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/vulkan/cache.h"
-#include "backend/vulkan/coopmat_rewrite.h"
-#include "backend/vulkan/expand.h"
+#include "backend/vulkan/compile.h"
 #include "backend/vulkan/pipeline.h"
-#include "backend/vulkan/shader_texts.h"
+#include "backend/vulkan/spirv_modules.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
-
-#define TEXT_OF_(x) #x
-#define TEXT_OF(x)  TEXT_OF_(x)
-/* Everything but the source that the result depends on. */
-#define COMPILER                                                                                   \
-    "glslang " TEXT_OF(GLSLANG_VERSION_MAJOR) "." TEXT_OF(GLSLANG_VERSION_MINOR) "." TEXT_OF(      \
-        GLSLANG_VERSION_PATCH) ", vulkan1.1, spv1.3, 1, coopmat " TEXT_OF(PD_VK_COOPMAT_REWRITE_VERSION)
 
 enum { SPIRV_MAGIC = 0x07230203, SPIRV_HEADER_WORDS = 5 };
 
-static pthread_once_t glslang_once = PTHREAD_ONCE_INIT;
+/* ---- modules of the program ----------------------------------------------------------------- */
 
-static void start_glslang(void) {
-    glslang_initialize_process();
-}
-
-const char *pd_vk_shader_name(uint32_t i) {
-    for (unsigned k = 0; k < pd_shader_text_count; k++) {
-        const char *dot = strrchr(pd_shader_texts[k].name, '.');
-        if (dot && strcmp(dot, ".comp") == 0 && i-- == 0) return pd_shader_texts[k].stem;
+static bool copy_module(const pd_vk_source *source, uint32_t **words, size_t *n_bytes) {
+    uint64_t hash = pd_vk_source_hash(source);
+    for (unsigned i = 0; i < pd_spirv_module_count; i++) {
+        const pd_spirv_module *m = &pd_spirv_modules[i];
+        if (m->source_hash != hash) continue;
+        *words = pd_alloc(1, m->n_bytes);
+        if (!*words) return false;
+        memcpy(*words, m->bytes, m->n_bytes);
+        *n_bytes = m->n_bytes;
+        return true;
     }
-    return NULL;
+    return false;
 }
 
-/* ---- messages ------------------------------------------------------------------------------ */
-
-/* "ERROR: 2:17: '' : syntax error" -> "reduce.glsl:17: '' : syntax error". */
-static pd_status raise_log(const pd_vk_source *source, const char *log, pd_error *err) {
-    const char *error = log ? strstr(log, "ERROR: ") : NULL;
-    if (!error)
-        return PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" does not compile: %s",
-                        source->files[0], log ? log : "no message");
-    error += strlen("ERROR: ");
-    int n = (int)strcspn(error, "\n");
-    char *after = NULL;
-    unsigned long file = strtoul(error, &after, 10);
-    if (after == error || *after != ':' || file >= source->n_files)
-        return PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" does not compile: %.*s",
-                        source->files[0], n, error);
-    return PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" does not compile: %s%.*s",
-                    source->files[0], source->files[file], n - (int)(after - error), after);
+static pd_status raise_no_module(const pd_vk_source *source, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                    "shader \"%s\" cannot be compiled here, and the program holds no SPIR-V of it",
+                    source->files[0]);
 }
 
-/* ---- compiling ----------------------------------------------------------------------------- */
+/* ---- the compiler ---------------------------------------------------------------------------- */
 
-static pd_status copy_words(const unsigned *from, size_t n_words, uint32_t **words, size_t *n_bytes,
-                            pd_error *err) {
-    *words = pd_alloc(n_words, sizeof **words);
-    if (!*words) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for SPIR-V");
-    *n_bytes = n_words * sizeof **words;
-    memcpy(*words, from, *n_bytes);
-    return PD_OK;
-}
+#ifdef PERIDOT_HAS_GLSLANG
 
-static pd_status link_program(const pd_vk_source *source, glslang_shader_t *shader, int messages,
-                              uint32_t **words, size_t *n_bytes, pd_error *err) {
-    pd_status status = PD_OK;
-    glslang_program_t *program = glslang_program_create();
-    if (!program) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to compile");
-    glslang_program_add_shader(program, shader);
-    if (!glslang_program_link(program, messages)) {
-        status = raise_log(source, glslang_program_get_info_log(program), err);
-    } else {
-        glslang_spv_options_t options = {.disable_optimizer = true};
-        glslang_program_SPIRV_generate_with_options(program, GLSLANG_STAGE_COMPUTE, &options);
-        size_t n_words = glslang_program_SPIRV_get_size(program);
-        if (n_words < SPIRV_HEADER_WORDS)
-            status = raise_log(source, glslang_program_SPIRV_get_messages(program), err);
-        else
-            status =
-                copy_words(glslang_program_SPIRV_get_ptr(program), n_words, words, n_bytes, err);
-    }
-    glslang_program_delete(program);
-    return status;
-}
-
-static pd_status compile(const pd_vk_source *source, uint32_t **words, size_t *n_bytes,
-                         pd_error *err) {
-    pthread_once(&glslang_once, start_glslang);
-    const int messages = GLSLANG_MSG_SPV_RULES_BIT | GLSLANG_MSG_VULKAN_RULES_BIT;
-    glslang_input_t input = {
-        .language = GLSLANG_SOURCE_GLSL,
-        .stage = GLSLANG_STAGE_COMPUTE,
-        .client = GLSLANG_CLIENT_VULKAN,
-        .client_version = GLSLANG_TARGET_VULKAN_1_1,
-        .target_language = GLSLANG_TARGET_SPV,
-        .target_language_version = GLSLANG_TARGET_SPV_1_3,
-        .code = source->text.data,
-        .default_version = 450,
-        .default_profile = GLSLANG_NO_PROFILE,
-        .messages = (glslang_messages_t)messages,
-        .resource = glslang_default_resource(),
-    };
-    glslang_shader_t *shader = glslang_shader_create(&input);
-    if (!shader) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to compile");
-    pd_status status;
-    if (glslang_shader_preprocess(shader, &input) && glslang_shader_parse(shader, &input))
-        status = link_program(source, shader, messages, words, n_bytes, err);
-    else
-        status = raise_log(source, glslang_shader_get_info_log(shader), err);
-    glslang_shader_delete(shader);
-    return status;
-}
-
-/* Cooperative matrices are written with the extension that glslang has long known. */
-static pd_status modernise(uint32_t **words, size_t *n_bytes, pd_error *err) {
-    size_t n_old = *n_bytes / sizeof **words, n_new;
-    uint32_t *modern;
-    if (!pd_vk_coopmat_is_nv(*words, n_old)) return PD_OK;
-    pd_status status = pd_vk_coopmat_rewrite(*words, n_old, &modern, &n_new, err);
-    pd_free(*words);
-    *words = modern;
-    *n_bytes = n_new * sizeof **words;
-    return status;
+/* PERIDOT_SHADER_COMPILER: on (the default) or off. */
+static bool compiler_is_on(void) {
+    const char *text = getenv("PERIDOT_SHADER_COMPILER");
+    return !text || strcmp(text, "off") != 0;
 }
 
 /* ---- the cache ----------------------------------------------------------------------------- */
 
 static void cache_name(const pd_vk_source *source, char *name, size_t n) {
-    uint64_t seed = pd_hash(COMPILER, sizeof COMPILER);
+    uint64_t seed = pd_hash(pd_vk_compiler, strlen(pd_vk_compiler));
     uint64_t key = pd_hash_seeded(source->text.data, source->text.n, seed);
     snprintf(name, n, "spirv-%016" PRIx64 ".bin", key);
 }
@@ -169,24 +77,56 @@ static bool load_cached(const char *name, uint32_t **words, size_t *n_bytes) {
     return false;
 }
 
+/* From the cache, or compiled; then it is in the cache. */
+static pd_status compile_cached(const pd_vk_source *source, uint32_t **words, size_t *n_bytes,
+                                uint64_t *compile_ns, pd_error *err) {
+    char cached[64];
+    cache_name(source, cached, sizeof cached);
+    if (load_cached(cached, words, n_bytes)) return PD_OK;
+    *words = NULL;
+    uint64_t t0 = pd_clock_ns();
+    pd_status status = pd_vk_compile(source, words, n_bytes, err);
+    *compile_ns = pd_clock_ns() - t0;
+    if (status == PD_OK) pd_vk_cache_store(cached, *words, *n_bytes);
+    return status;
+}
+
+static pd_status get_spirv(const pd_vk_source *source, uint32_t **words, size_t *n_bytes,
+                           uint64_t *compile_ns, pd_error *err) {
+    pd_error refusal;
+    if (!compiler_is_on())
+        return copy_module(source, words, n_bytes) ? PD_OK : raise_no_module(source, err);
+    pd_status status = compile_cached(source, words, n_bytes, compile_ns, &refusal);
+    if (status == PD_OK) return PD_OK;
+    if (copy_module(source, words, n_bytes)) {
+        pd_log(PD_LOG_WARN, "vulkan", "the program's own SPIR-V is used instead: %s",
+               refusal.message);
+        *compile_ns = 0;
+        return PD_OK;
+    }
+    if (err) *err = refusal;
+    return status;
+}
+
+#else
+
+static pd_status get_spirv(const pd_vk_source *source, uint32_t **words, size_t *n_bytes,
+                           uint64_t *compile_ns, pd_error *err) {
+    (void)compile_ns;
+    return copy_module(source, words, n_bytes) ? PD_OK : raise_no_module(source, err);
+}
+
+#endif
+
 pd_status pd_vk_spirv_get(const char *name, uint32_t **words, size_t *n_bytes, uint64_t *compile_ns,
                           pd_error *err) {
-    char file[64], cached[64];
+    char file[64];
     pd_vk_source source;
     *words = NULL;
     *compile_ns = 0;
     snprintf(file, sizeof file, "%s.comp", name);
     PD_TRY(pd_vk_source_expand(file, &source, err));
-    cache_name(&source, cached, sizeof cached);
-    pd_status status = PD_OK;
-    if (!load_cached(cached, words, n_bytes)) {
-        *words = NULL;
-        uint64_t t0 = pd_clock_ns();
-        status = compile(&source, words, n_bytes, err);
-        if (status == PD_OK) status = modernise(words, n_bytes, err);
-        *compile_ns = pd_clock_ns() - t0;
-        if (status == PD_OK) pd_vk_cache_store(cached, *words, *n_bytes);
-    }
+    pd_status status = get_spirv(&source, words, n_bytes, compile_ns, err);
     pd_vk_source_release(&source);
     return status;
 }

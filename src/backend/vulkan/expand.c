@@ -16,6 +16,7 @@
 
 #include "backend/vulkan/shader_texts.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 enum { MAX_SHADER_BYTES = 1 << 20, MAX_DEPTH = 8 };
@@ -132,4 +133,8 @@ pd_status pd_vk_source_expand(const char *file, pd_vk_source *out, pd_error *err
 
 void pd_vk_source_release(pd_vk_source *s) {
     pd_bytes_free(&s->text);
+}
+
+uint64_t pd_vk_source_hash(const pd_vk_source *s) {
+    return pd_hash(s->text.data, s->text.n);
 }

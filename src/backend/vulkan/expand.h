@@ -16,5 +16,6 @@ typedef struct pd_vk_source {
 /* The text of `file` ("matvec.comp") and all it includes. Errors: INTERNAL (a file is missing). */
 pd_status pd_vk_source_expand(const char *file, pd_vk_source *out, pd_error *err);
 void pd_vk_source_release(pd_vk_source *s);
+uint64_t pd_vk_source_hash(const pd_vk_source *s); /* of the text */
 
 #endif
