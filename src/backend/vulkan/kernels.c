@@ -175,6 +175,7 @@ pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_sh
         div_up(s->n_weight_rows, 128) * div_up(s->max_rows, 128) >= ENOUGH_TILES)
         t = cut_coopmat(d, 256, 128, 128);
     if (t.stages == 0) t = cut_coopmat(d, 128, 64, s->max_rows <= 32 ? 32 : 64);
+    t.stages = max_u32(t.stages, 1); /* the pipeline's limits tell if that is too much as well */
     pd_vk_product m = {.tile_m = t.bm, .tile_n = t.bn};
     m.desc = DESC("matmul_coopmat", 6, pd_args_matmul, t.wg, s->wtype, t.bm, t.bn, t.wm, t.wn,
                   s->epilogue, t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k,
