@@ -337,7 +337,7 @@ static bool cache_is_empty(void) {
     size_t n = 0;
     VK_OK(device->vk.vkGetPipelineCacheData(device->handle, cache, &n, NULL));
     device->vk.vkDestroyPipelineCache(device->handle, cache, NULL);
-    return n < sizeof(VkPipelineCacheHeaderVersionOne);
+    return n <= sizeof(VkPipelineCacheHeaderVersionOne);
 }
 
 static void driver_cache_is_kept(void **state) {
