@@ -90,8 +90,8 @@ pd_status pd_vk_raise(pd_error *err, const char *file, int line, const char *cal
                       VkResult result) {
     const char *name;
     int n = call_name(call, &name);
-    return pd_error_raise(err, file, line, pd_vk_result_status(result), "%.*s failed with %s (%d)", n,
-                          name, pd_vk_result_name(result), (int)result);
+    return pd_error_raise(err, file, line, pd_vk_result_status(result), "%.*s failed with %s (%d)",
+                          n, name, pd_vk_result_name(result), (int)result);
 }
 
 /* ---- validation ---------------------------------------------------------------------------- */
