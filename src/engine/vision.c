@@ -64,16 +64,23 @@ pd_status pd_vision_open(const char *path, uint32_t text_n_embd, pd_precision pr
     return status;
 }
 
+static void free_host_buffers(pd_vision *v) {
+    pd_free(v->step_rows);
+    pd_free(v->out_rows);
+    pd_free(v->pages);
+    pd_free(v->host_patches);
+    v->step_rows = NULL;
+    v->out_rows = v->pages = NULL;
+    v->host_patches = NULL;
+}
+
 void pd_vision_close(pd_vision *v) {
     if (!v) return;
     if (v->program) v->backend->v->destroy(v->backend, v->program);
     if (v->store) v->backend->v->kv_destroy(v->backend, v->store);
     pd_plan_free(&v->plan);
     for (uint32_t i = 0; i < MAX_CACHED; i++) pd_free(v->cache[i].rows);
-    pd_free(v->step_rows);
-    pd_free(v->out_rows);
-    pd_free(v->pages);
-    pd_free(v->host_patches);
+    free_host_buffers(v);
     pd_vision_weights_free(&v->weights);
     if (v->file) pd_gguf_close(v->file);
     pd_free(v);
@@ -104,14 +111,17 @@ uint64_t pd_vision_get_file_bytes(const pd_vision *v) {
 
 /* ---- the program ---------------------------------------------------------------------------- */
 
+/* All or none: the next image tries again. */
 static pd_status create_host_buffers(pd_vision *v, pd_error *err) {
     uint32_t n = patch_count(v), n_pages = pd_div_up(n, PD_PAGE_POSITIONS);
     v->step_rows = pd_alloc(n, sizeof *v->step_rows);
     v->out_rows = pd_alloc(v->config.n_tokens, sizeof *v->out_rows);
     v->pages = pd_alloc(n_pages, sizeof *v->pages);
     v->host_patches = pd_alloc((size_t)n * v->plan.bufs[v->patches].width, sizeof(float));
-    if (!v->step_rows || !v->out_rows || !v->pages || !v->host_patches)
+    if (!v->step_rows || !v->out_rows || !v->pages || !v->host_patches) {
+        free_host_buffers(v);
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for an image of %u patches", n);
+    }
     for (uint32_t i = 0; i < n; i++)
         v->step_rows[i] = (pd_step_row){.token = i, .pos = i, .seq = 0, .end = n};
     for (uint32_t i = 0; i < v->config.n_tokens; i++) v->out_rows[i] = i;

@@ -125,8 +125,10 @@ pd_status pd_vk_source_expand(const char *file, pd_vk_source *out, pd_error *err
     *out = (pd_vk_source){0};
     pd_status status = add_file(out, file, strlen(file), &index, err);
     if (status == PD_OK) status = expand_file(out, index, 0, err);
-    if (status == PD_OK && (out->text.failed || !out->text.data))
-        status = PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" is empty, or memory ran out", file);
+    if (status == PD_OK && out->text.failed)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for shader \"%s\"", file);
+    if (status == PD_OK && !out->text.data)
+        status = PD_RAISE(err, PD_ERR_INTERNAL, "shader \"%s\" is empty", file);
     if (status != PD_OK) pd_vk_source_release(out);
     return status;
 }

@@ -203,8 +203,8 @@ static bool outline_kv(const pd_kv_shape *shape, pd_kv_store *kv) {
 static void declare_pipelines(pd_vk_backend *b, const pd_plan *plan) {
     pd_kv_store kv = {0};
     pd_program *p = pd_alloc(1, sizeof *p);
+    if (p) p->backend = b; /* destroying it needs that, whatever else fails */
     if (p && outline_kv(&plan->desc.kv, &kv)) {
-        p->backend = b;
         p->kv = &kv;
         if (describe(p, plan, NULL) == PD_OK) (void)pd_vk_lower(p, NULL);
     }
