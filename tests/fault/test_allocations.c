@@ -128,9 +128,9 @@ static pd_status run(const char *device, results *r, results *again, pd_error *e
     pd_model *m;
     pd_model_desc desc = {.device = device,
                           .n_threads = 2,
-                          .mmproj = GOLDEN "mm-mmproj.gguf",
+                          .mmproj = GOLDEN("mm-mmproj.gguf"),
                           .session = {.n_ctx = N_CTX, .n_chunk = N_CHUNK}};
-    PD_TRY(pd_model_open(GOLDEN "mm-q4_0.gguf", &desc, &m, err));
+    PD_TRY(pd_model_open(GOLDEN("mm-q4_0.gguf"), &desc, &m, err));
     pd_status status = run_model(m, r, again, err);
     pd_model_close(m);
     return status;
