@@ -177,7 +177,7 @@ static void walk(const char *device, bool all_later) {
     static results wanted, after;
     pd_error err;
     bool is_vulkan = strncmp(device, "vulkan", 6) == 0;
-    uint32_t stride = is_long() ? 1 : is_vulkan ? 19 : all_later ? 3 : 1, n = 1;
+    uint32_t stride = is_long() ? 1 : is_vulkan ? 41 : all_later ? 3 : 1, n = 1;
     uint64_t t0 = pd_clock_ns();
     ever_after = all_later;
     snprintf(where, sizeof where, "%s", device);
