@@ -9,8 +9,6 @@
 #   shims         a text and an image model end to end through the drivers of NVIDIA, Adreno, Apple and
 #                 AMD over hardware that is not there: they compile everything and compute nothing
 #   start         seconds and memory of a first and of a second run of a 270M model on each of them
-#   table         registers, spills and instructions of every pipeline from those compilers, compared
-#                 with tests/data
 #
 # Usage: tools/drivers.sh [--fast] [--sid] [PART...]
 #   --fast   of each part what takes seconds
@@ -28,12 +26,12 @@ for argument in "$@"; do
   case $argument in
   --fast) fast=1 ;;
   --sid) suites=(trixie sid) ;;
-  matrices | widths | swiftshader | shims | start | table) parts+=("$argument") ;;
-  *) die "usage: tools/drivers.sh [--fast] [--sid] [matrices|widths|swiftshader|shims|start|table]..." ;;
+  matrices | widths | swiftshader | shims | start) parts+=("$argument") ;;
+  *) die "usage: tools/drivers.sh [--fast] [--sid] [matrices|widths|swiftshader|shims|start]..." ;;
   esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-  parts=(matrices widths swiftshader shims table)
+  parts=(matrices widths swiftshader shims)
   [ $fast -eq 1 ] || parts+=(start)
 fi
 
