@@ -9,7 +9,8 @@
 #
 # Roots lie in build/roots, or where PERIDOT_ROOTS says. Needs debootstrap and the rights of root. The
 # mirror is the one that this machine's own apt uses. What is mounted for `run` lives in a mount
-# namespace of its own and is gone with the command.
+# namespace of its own and is gone with the command. Compilers and their launchers that this machine's
+# environment names are not heeded: the root may have none of them.
 #
 # Ends with 77 and a reason where a root cannot be had.
 # SPDX-License-Identifier: MIT
@@ -80,7 +81,8 @@ run_in() {
     for d in dev sys; do mount --rbind "/$d" "$ROOT/$d"; done
     mount -t tmpfs -o mode=1777 tmpfs "$ROOT/tmp"
     unset ROOT TREE
-    exec chroot "$0" env HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+    exec chroot "$0" env -u CC -u CXX -u CMAKE_C_COMPILER_LAUNCHER -u CMAKE_CXX_COMPILER_LAUNCHER \
+      HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
       PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
       bash -c "cd \"\$0\" && exec \"\$@\"" "$@"' \
     "$root" "$(in_tree)" "$@"
