@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/vulkan/program.h"
+#include "backend/vulkan/selftest.h"
 #include "backend/vulkan/tune.h"
 #include "backend/vulkan/wait.h"
 
@@ -190,6 +191,8 @@ static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_d
                b->command_pool);
     status = pd_vk_pipelines_create(d, &b->pipelines, err);
     if (status == PD_OK) status = pd_vk_weights_create(b, &b->weights, err);
+    b->flops_per_s = SLOWEST_SOFTWARE;
+    if (status == PD_OK) status = pd_vk_self_test(b, err);
     if (status == PD_OK) status = pd_vk_tune(b, err);
     if (status == PD_OK) status = assume_speed(b, err);
 done:

@@ -90,6 +90,8 @@ const char *pd_vk_probe_coopmat_obstacle(const pd_vk_probe *p, const pd_vk_caps 
 /* quirks.c: drops what a known fault of the driver, then PERIDOT_DISABLE forbids. Errors: ARGUMENT
  * (an unknown word in PERIDOT_DISABLE; names those there are). */
 pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *err);
+/* Drops what a comma-separated list names, in PERIDOT_DISABLE's words. Errors: ARGUMENT. */
+pd_status pd_vk_caps_disable(pd_vk_caps *caps, const char *names_of_caps, pd_error *err);
 /* Whether neither forbids cooperative matrices: else not even their sizes may be asked for. */
 bool pd_vk_quirks_allow_coopmat(const pd_vk_probe *p);
 

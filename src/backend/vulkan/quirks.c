@@ -144,6 +144,13 @@ static pd_status parse_disable(const char *text, unsigned *drop, pd_error *err) 
     return PD_OK;
 }
 
+pd_status pd_vk_caps_disable(pd_vk_caps *caps, const char *names_of_caps, pd_error *err) {
+    unsigned drop;
+    PD_TRY(parse_disable(names_of_caps, &drop, err));
+    drop_caps(caps, drop);
+    return PD_OK;
+}
+
 /* The number of bytes in a variable; `most` without one. */
 static pd_status read_limit(const char *variable, uint64_t most, uint64_t *limit, pd_error *err) {
     const char *text = getenv(variable);
@@ -177,9 +184,7 @@ pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *e
         drop_caps(caps, quirks[i].drop);
     }
     const char *disable = getenv("PERIDOT_DISABLE");
-    unsigned drop;
-    PD_TRY(parse_disable(disable ? disable : "", &drop, err));
-    drop_caps(caps, drop);
+    PD_TRY(pd_vk_caps_disable(caps, disable ? disable : "", err));
     return lower_limits(caps, err);
 }
 

@@ -11,18 +11,15 @@
 #include "backend/vulkan/tune.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
 #include "backend/vulkan/activation.h"
 #include "backend/vulkan/cache.h"
+#include "backend/vulkan/findings.h"
 #include "backend/vulkan/kernels.h"
-#include "backend/vulkan/shader_texts.h"
 #include "backend/vulkan/stopwatch.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -351,17 +348,6 @@ static pd_status tune_all(tuner *t, pd_error *err) {
 
 /* ---- the remembered choice ------------------------------------------------------------------ */
 
-/* Another driver, device, set of features or text of a shader asks again. */
-static void name_choice(const pd_vk_device *d, char *out, size_t n) {
-    const pd_vk_caps *c = &d->caps;
-    uint64_t texts = pd_hash(PD_VERSION_STRING, strlen(PD_VERSION_STRING)) + TUNING_VERSION;
-    for (unsigned i = 0; i < pd_shader_text_count; i++)
-        texts = texts * 31 + pd_hash(pd_shader_texts[i].text, strlen(pd_shader_texts[i].text));
-    snprintf(out, n, "tuning-%s-%08x-%d%d%d%d-%016llx.bin", d->info.uuid,
-             d->properties.driverVersion, c->fp16, c->int_dot, c->coopmat, c->coopmat_small_tiles,
-             (unsigned long long)texts);
-}
-
 static bool is_sane(const pd_vk_tuning *t) {
     bool power_of_two = t->lanes >= 8 && t->lanes <= 32 && (t->lanes & (t->lanes - 1)) == 0;
     return power_of_two && (t->rows == 2 || t->rows == 4) && t->decode_format <= PD_X_I16 &&
@@ -392,23 +378,13 @@ static pd_status measure(pd_vk_backend *b, pd_error *err) {
     return status;
 }
 
-/* PERIDOT_TUNE: "off" keeps the rules of thumb, "on" tunes rasterisers too. */
-static pd_status parse_wish(const pd_vk_device *d, bool *wanted, pd_error *err) {
-    const char *text = getenv("PERIDOT_TUNE");
-    *wanted = !d->caps.is_software;
-    if (!text || !text[0]) return PD_OK;
-    *wanted = strcmp(text, "on") == 0;
-    if (*wanted || strcmp(text, "off") == 0) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "PERIDOT_TUNE is \"%s\", but must be on or off", text);
-}
-
 pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err) {
     pd_vk_device *d = b->device;
-    char name[128];
+    char name[PD_VK_FINDING_NAME];
     bool wanted;
-    PD_TRY(parse_wish(d, &wanted, err));
-    if (!wanted || d->caps.software_tiles || !d->info.usable) return PD_OK;
-    name_choice(d, name, sizeof name);
+    PD_TRY(pd_vk_finding_wanted(d, "PERIDOT_TUNE", &wanted, err));
+    if (!wanted || d->caps.software_tiles) return PD_OK;
+    pd_vk_finding_name(d, "tuning", TUNING_VERSION, name);
     if (!recall(d, name)) {
         const pd_vk_tuning thumb = d->tuning;
         pd_status status = measure(b, err);
