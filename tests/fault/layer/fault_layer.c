@@ -80,7 +80,8 @@ static bool fails(const char *name, const VkResult *results, uint32_t n_results,
         state.failed_result = *result;
         state.failed_call = name;
     }
-    atomic_fetch_or(&state.failed_results, *result > -31 ? 1u << -*result : 1u << 31);
+    bool named = *result < 0 && *result > -31;
+    atomic_fetch_or(&state.failed_results, 1u << (named ? -*result : 31));
     if (*result == VK_ERROR_DEVICE_LOST || state.ever_after) finish_work();
     return true;
 }
