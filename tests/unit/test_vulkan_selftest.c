@@ -194,16 +194,27 @@ static void wrong_merges_cost_last_arrival(void **state) {
 }
 
 /* Matrix units execute on newer Mesas alone. */
-static void matrices_that_do_not_compile_cost_coopmat(void **state) {
-    (void)state;
-    plant("matmul_coopmat.glsl", "MAT_MUL_ADD(a[m], b, n * TILES_M + m);", "no_such_product();");
+static void expect_loss_of_coopmat(const char *product, const char *reason) {
+    plant("matmul_coopmat.glsl", "MAT_MUL_ADD(a[m], b, n * TILES_M + m);", product);
     setenv("PERIDOT_SELFTEST", "off", 1);
     bool there = caps_of_next_start().coopmat;
     setenv("PERIDOT_SELFTEST", "on", 1);
     if (!there) skip();
     pd_vk_caps caps = caps_of_next_start();
-    expect_warning("coopmat", "its kernels do not compile");
+    expect_warning("coopmat", reason);
     assert_true(caps.fp16 && caps.int_dot && caps.last_arrival && !caps.coopmat);
+}
+
+static void wrong_matrices_cost_coopmat(void **state) {
+    (void)state;
+    expect_loss_of_coopmat("{ MAT_MUL_ADD(a[m], b, n * TILES_M + m);"
+                           " MAT_MUL_ADD(a[m], b, n * TILES_M + m); }",
+                           "matmul_coopmat(");
+}
+
+static void matrices_that_do_not_compile_cost_coopmat(void **state) {
+    (void)state;
+    expect_loss_of_coopmat("no_such_product();", "its kernels do not compile");
 }
 
 static void a_wrong_draw_is_an_error(void **state) {
@@ -220,54 +231,63 @@ static void a_wrong_draw_is_an_error(void **state) {
     unsetenv("PERIDOT_SHADER_DIR");
 }
 
-/* Waits until a process that tries the driver has come to `capability`. */
-static void wait_for_stage(const char *capability, pid_t child) {
+/* Waits until a process that tries the driver has come to such a mark. */
+static void wait_for_mark(const char *mark, pid_t child) {
     char path[512], *text = NULL;
     size_t n = 0;
     for (bool there = false; !there;) {
         find_verdict(".trying", false, path);
         if (path[0] && pd_file_read_all(path, 64, &text, &n, NULL) == PD_OK)
-            there = n == strlen(capability) && memcmp(text, capability, n) == 0;
+            there = n == strlen(mark) && memcmp(text, mark, n) == 0;
         pd_free(text);
         text = NULL;
-        if (waitpid(child, NULL, WNOHANG) == child)
-            fail_msg("ended before it came to %s", capability);
+        if (waitpid(child, NULL, WNOHANG) == child) fail_msg("ended before it came to %s", mark);
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
+}
+
+/* A start that dies there. */
+static void kill_at(const char *mark) {
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "selftest", "--open", (char *)NULL);
+        _exit(127);
+    }
+    wait_for_mark(mark, child);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
 }
 
 static void a_killed_test_costs_what_it_tried(void **state) {
     (void)state;
     unsetenv("PERIDOT_SHADER_DIR");
     forget_verdicts();
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "selftest", "--open", (char *)NULL);
-        _exit(127);
-    }
-    wait_for_stage("int8dot", child);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
+    kill_at("int8dot");
     pd_vk_caps caps = caps_of_next_start();
     expect_warning("int8dot", "an earlier start ended");
     assert_true(caps.fp16 && caps.last_arrival && !caps.int_dot);
 }
 
+/* What the first one cost is not tried again. */
+static void two_crashes_cost_both(void **state) {
+    (void)state;
+    forget_verdicts();
+    kill_at("fp16");
+    kill_at("fp16,int8dot");
+    pd_vk_caps caps = caps_of_next_start();
+    assert_true(caps.last_arrival && !caps.fp16 && !caps.int_dot);
+}
+
 static void after_a_crash_of_everything_there_is_a_next_time(void **state) {
     (void)state;
-    char path[512], mark[520];
     pd_vk_backend *b;
     pd_error err = {0};
-    setenv("PERIDOT_DISABLE", "software-tiles,last-arrival", 1);
     forget_verdicts();
-    caps_of_next_start();
-    find_verdict(".bin", true, path);
-    snprintf(mark, sizeof mark, "%s.trying", strrchr(path, '/') + 1);
-    write_file(cache, mark, "last-arrival", strlen("last-arrival"));
+    kill_at("last-arrival");
+    kill_at("last-arrival,simplest");
     assert_int_equal(try_open(&b, &err), PD_ERR_DEVICE);
     assert_non_null(strstr(err.message, "crashed or hung"));
-    caps_of_next_start();
-    setenv("PERIDOT_DISABLE", "software-tiles", 1);
+    assert_true(caps_of_next_start().last_arrival);
 }
 
 static void nonsense_is_refused(void **state) {
@@ -286,9 +306,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(wrong_integers_cost_int8dot),
         cmocka_unit_test(wrong_halves_cost_fp16),
         cmocka_unit_test(wrong_merges_cost_last_arrival),
+        cmocka_unit_test(wrong_matrices_cost_coopmat),
         cmocka_unit_test(matrices_that_do_not_compile_cost_coopmat),
         cmocka_unit_test(a_wrong_draw_is_an_error),
         cmocka_unit_test(a_killed_test_costs_what_it_tried),
+        cmocka_unit_test(two_crashes_cost_both),
         cmocka_unit_test(after_a_crash_of_everything_there_is_a_next_time),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(check_validation_silent)};

@@ -11,7 +11,7 @@
 typedef struct pd_vk_marker {
     int file; /* locked; -1: none */
     char *path;
-    char found[64]; /* what the last one left who did not close it; "": nobody */
+    char found[96]; /* what the last one left who did not close it; "": nobody */
 } pd_vk_marker;
 
 /* `name` is the cache file's whose making is marked. Waits while another process has it. */

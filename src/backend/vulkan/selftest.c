@@ -43,6 +43,9 @@ static const stage stages[] = {
 };
 enum { N_STAGES = sizeof stages / sizeof stages[0] };
 
+/* The mark of the first stage without its capability. */
+static const char SIMPLEST[] = "simplest";
+
 static bool has_capability(const pd_vk_caps *c, const stage *s) {
     switch (s->format) {
     case PD_X_F32: return c->last_arrival;
@@ -53,17 +56,26 @@ static bool has_capability(const pd_vk_caps *c, const stage *s) {
 
 /* ---- one stage ------------------------------------------------------------------------------ */
 
-/* Runs the trial with a stage's kernels. Kernels that do not compile are a fault as well. */
+/* Runs the trial with a stage's kernels. Those that do not compile, where simpler ones do, are a
+ * fault as well. A device's other refusals are no verdict: whoever needs that kernel will see. */
 static pd_status try_kernels(const pd_vk_trial *t, pd_vk_backend *b, const stage *s,
                              char fault[PD_VK_FAULT_CHARS], pd_error *err) {
     pd_vk_tuning *tuning = &b->device->tuning;
     *tuning = pd_vk_rules_of_thumb(&b->device->caps);
     tuning->decode_format = tuning->prefill_format = s->format;
     tuning->matrix_units = s->matrix_units;
-    PD_TRY(pd_vk_trial_run(t, b, s->precision, fault, err));
+    pd_status status = pd_vk_trial_run(t, b, s->precision, fault, err);
+    if (status != PD_OK) return status == PD_ERR_DEVICE ? PD_ERR_UNSUPPORTED : status;
     bool plain = tuning->decode_format != s->format || tuning->matrix_units != s->matrix_units;
     if (!fault[0] && plain) snprintf(fault, PD_VK_FAULT_CHARS, "its kernels do not compile");
     return PD_OK;
+}
+
+/* What is tried now, behind all that is not used by then: a driver may crash more than once. */
+static void mark(pd_vk_marker *m, const verdict *v, const char *what) {
+    char words[sizeof m->found];
+    snprintf(words, sizeof words, "%s%s%.16s", v->disabled, v->disabled[0] ? "," : "", what);
+    pd_vk_marker_write(m, words);
 }
 
 static void drop(pd_vk_device *d, verdict *v, const char *capability, const char *reason) {
@@ -86,54 +98,48 @@ static pd_status try_stage(const pd_vk_trial *t, pd_vk_backend *b, const stage *
                            verdict *v, pd_error *err) {
     pd_vk_device *d = b->device;
     char fault[PD_VK_FAULT_CHARS];
-    bool is_first = s == stages;
-    if (!is_first && !has_capability(&d->caps, s)) return PD_OK;
-    pd_vk_marker_write(m, s->capability);
+    bool is_first = s == stages, has = has_capability(&d->caps, s);
+    if (!is_first && !has) return PD_OK;
+    mark(m, v, has ? s->capability : SIMPLEST);
     PD_TRY(try_kernels(t, b, s, fault, err));
     if (!fault[0]) return PD_OK;
-    if (!has_capability(&d->caps, s)) return raise_wrong(d, fault, err);
+    if (!has) return raise_wrong(d, fault, err);
     drop(d, v, s->capability, fault);
     return is_first ? try_stage(t, b, s, m, v, err) : PD_OK;
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
 
+/* With a directory of weights of its own, which go with it. */
 static pd_status try_stages(pd_vk_backend *b, pd_vk_marker *m, verdict *v, pd_error *err) {
     pd_vk_trial *t;
+    pd_vk_weights *models = b->weights, *trials;
     PD_TRY(pd_vk_trial_create(&t, err));
-    pd_status status = PD_OK;
+    pd_status status = pd_vk_weights_create(b, &trials, err);
+    if (status == PD_OK) b->weights = trials;
     for (uint32_t i = 0; i < N_STAGES && status == PD_OK; i++)
         status = try_stage(t, b, &stages[i], m, v, err);
-    pd_vk_weights_destroy(b->weights); /* the trial's */
-    b->weights = NULL;
+    b->weights = models;
+    pd_vk_weights_destroy(trials);
     pd_vk_trial_destroy(t);
-    pd_status remade = pd_vk_weights_create(b, &b->weights, status == PD_OK ? err : NULL);
     b->memory.peak_bytes = pd_vk_memory_total(&b->memory); /* what this took is no model's */
-    return status == PD_OK ? remade : status;
+    return status;
 }
 
-/* What an earlier start was trying when it ended. Without the first stage's capability nothing
- * simpler is left. */
+/* What earlier starts were trying when they ended. */
 static pd_status heed_marker(pd_vk_device *d, const pd_vk_marker *m, verdict *v, pd_error *err) {
     static const char reason[] = "an earlier start ended while the driver was tried with it";
-    for (uint32_t i = 0; i < N_STAGES; i++) {
-        if (strcmp(m->found, stages[i].capability) != 0) continue;
-        if (!has_capability(&d->caps, &stages[i])) {
-            pd_status status =
-                PD_RAISE(err, PD_ERR_DEVICE,
-                         "the driver of %s (%s) crashed or hung when it was last tried, even with "
-                         "the simplest kernels",
-                         d->info.name, d->info.driver);
-            return pd_error_hint(err, status,
-                                 "the next start tries it again; PERIDOT_SELFTEST=off goes on "
-                                 "without");
-        }
-        drop(d, v, stages[i].capability, reason);
-    }
-    return PD_OK;
+    for (uint32_t i = 0; i < N_STAGES; i++)
+        if (strstr(m->found, stages[i].capability)) drop(d, v, stages[i].capability, reason);
+    if (!strstr(m->found, SIMPLEST)) return PD_OK;
+    pd_status status = PD_RAISE(err, PD_ERR_DEVICE,
+                                "the driver of %s (%s) crashed or hung when it was last tried, "
+                                "even with the simplest kernels",
+                                d->info.name, d->info.driver);
+    return pd_error_hint(err, status,
+                         "the next start tries it again; PERIDOT_SELFTEST=off goes on without");
 }
 
-/* The weights belong to nobody yet: tests of a driver come before the first model. */
 static pd_status find_out(pd_vk_backend *b, pd_vk_marker *m, verdict *v, pd_error *err) {
     uint64_t t0 = pd_clock_ns();
     PD_TRY(heed_marker(b->device, m, v, err));

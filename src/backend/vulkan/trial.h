@@ -1,7 +1,7 @@
 /* A small layer with random weights, computed by a device and by the reference: what selftest.c
- * judges a driver by. Every kernel that a text model's step takes is in it: products of one and of
- * many rows, with and without GEGLU, rotation and KV pages, attention over more than one page,
- * norm, gather, the head and the draw.
+ * judges a driver by. In it are products of one and of many rows, with and without GEGLU, rotation
+ * and KV pages, attention over more than one page, norm, gather, the head and the draw; not the
+ * embedding, windows, residuals, or what image encoders have of their own.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/random.h"
 
 enum {
     TUNING_VERSION = 2,
@@ -87,14 +88,6 @@ static pd_status fill(tuner *t, pd_vk_buffer *b, uint64_t bytes, uint32_t word, 
     return pd_vk_finish_once(t->backend, cmd, err);
 }
 
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 static pd_status make_data(tuner *t, pd_error *err) {
     uint64_t n = count_values(&t->prefill), seed = 1;
     t->pattern = pd_alloc(1, PATTERN_BYTES);
@@ -102,9 +95,9 @@ static pd_status make_data(tuner *t, pd_error *err) {
     t->packed = pd_alloc(n, sizeof *t->values);
     if (!t->pattern || !t->values || !t->packed)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for choosing kernels");
-    for (uint32_t i = 0; i < PATTERN_BYTES; i++) t->pattern[i] = (uint8_t)next_random(&seed);
+    for (uint32_t i = 0; i < PATTERN_BYTES; i++) t->pattern[i] = (uint8_t)pd_random_next(&seed);
     for (uint64_t i = 0; i < n; i++)
-        t->values[i] = (float)((double)(next_random(&seed) >> 11) * 0x1p-52 - 1.0);
+        t->values[i] = (float)((double)(pd_random_next(&seed) >> 11) * 0x1p-52 - 1.0);
     pd_vk_slice to = {t->weights.handle, 0, PATTERN_BYTES};
     return pd_vk_copy_in(t->backend, to, t->pattern, err);
 }
