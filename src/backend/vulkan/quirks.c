@@ -100,6 +100,7 @@ static const capability_name names[] = {
     {"conditional", DROP_CONDITIONAL},
     {"software-tiles", DROP_SOFTWARE_TILES},
     {"last-arrival", DROP_LAST_ARRIVAL},
+    {"many-products", DROP_MANY_PRODUCTS},
 };
 enum { N_NAMES = sizeof names / sizeof names[0] };
 
