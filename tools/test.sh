@@ -7,7 +7,7 @@
 #   no-vulkan    a build without Vulkan: unit and command line tests, as far as devices matter
 #   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
 #                command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
-#                since the drivers have some
+#                since the drivers have some; and failing Vulkan calls and allocations, with it
 #   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
 #                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
@@ -114,6 +114,8 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
     run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E 'vulkan|radv'
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
+  PERIDOT_TEST_DEVICES=vulkan:llvmpipe ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    run_tests asan-ubsan-faults asan-ubsan -R '^fault\.(vulkan_calls|allocations)$'
 fi
 
 # ---- other drivers -------------------------------------------------------------------------------

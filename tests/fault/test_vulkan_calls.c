@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE /* dl_iterate_phdr */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,8 +19,10 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <link.h>
 #include <math.h>
 
+#include "backend/vulkan/device.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "fault/support_fault.h"
@@ -380,7 +383,8 @@ static void all_later_calls_fail(void **state) {
 
 /* ---- the layer itself ------------------------------------------------------------------------ */
 
-/* Every Vulkan function that the backend's source names. */
+/* Every Vulkan function that the backend's source names, but for those about a compiler's
+ * statistics: no model asks for them. */
 static void the_layer_covers_all_calls(void **state) {
     (void)state;
     static const char folder[] = PERIDOT_SOURCE_DIR "/src/backend/vulkan";
@@ -389,7 +393,7 @@ static void the_layer_covers_all_calls(void **state) {
     uint32_t n = 0;
     for (struct dirent *e; (e = readdir(d));) {
         char path[512], name[96];
-        if (!strstr(e->d_name, ".c")) continue;
+        if (!strstr(e->d_name, ".c") || strcmp(e->d_name, "statistics.c") == 0) continue;
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         char *text = read_file(path, NULL);
         for (char *at = text; (at = strstr(at, ".vk")) || (at = NULL);) {
@@ -428,12 +432,33 @@ static bool start_layer(void) {
     return layer && covers;
 }
 
+static int pin_library(struct dl_phdr_info *info, size_t size, void *ctx) {
+    (void)size, (void)ctx;
+    if (info->dlpi_name[0] == '/')
+        (void)dlopen(info->dlpi_name, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    return 0;
+}
+
+/* Their thousands of destructors are registered anew whenever the loader loads them, and the list
+ * of them never shrinks: after some hundred times, unloading takes seconds. Leaks of theirs would
+ * be ours, too, once nobody knows whose code that was. */
+static void keep_drivers_loaded(void) {
+    VkInstance instance;
+    VkPhysicalDevice some[8];
+    uint32_t n;
+    if (pd_vk_instance_open(&instance, NULL) != PD_OK) return;
+    (void)pd_vk_physical_list(instance, some, 8, &n, NULL);
+    dl_iterate_phdr(pin_library, NULL);
+    pd_vk_instance_close();
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]); /* one stage */
     if (!start_layer()) {
         fprintf(stderr, "%s cannot be opened\n", FAULT_LAYER);
         return 1;
     }
+    keep_drivers_loaded();
     if (!find_llvmpipe()) {
         puts("skipped: there is no llvmpipe");
         return 77;
