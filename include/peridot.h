@@ -32,6 +32,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what a library of Peridot exports, and nothing else */
+#endif
 
 #define PD_VERSION_STRING "0.1.0"
 
@@ -534,6 +537,9 @@ void pd_session_resume(pd_session *session);
 
 const pd_session_stats *pd_session_get_stats(pd_session *session);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
