@@ -46,8 +46,10 @@ static pd_status list_vulkan(pd_device_info *out, uint32_t cap, uint32_t *count,
 pd_status pd_device_list(pd_device_info *out, uint32_t cap, uint32_t *count,
                          const char **vulkan_note, pd_error *err) {
     const char *note = NULL;
-    uint32_t n_vulkan = 0, n_cpu = cap < N_CPU ? cap : N_CPU;
+    PD_NEED(err, count);
     *count = 0;
+    if (cap > 0) PD_NEED(err, out);
+    uint32_t n_vulkan = 0, n_cpu = cap < N_CPU ? cap : N_CPU;
     for (uint32_t i = 0; i < n_cpu; i++) pd_cpu_describe(i == 1, &out[i]);
     PD_TRY(list_vulkan(cap > N_CPU ? out + N_CPU : NULL, cap - n_cpu, &n_vulkan, &note, err));
     *count = N_CPU + n_vulkan;

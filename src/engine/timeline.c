@@ -29,8 +29,10 @@ static uint64_t count_placeholders(const pd_prompt *prompt) {
 
 static pd_status check_prompt(const pd_timeline *t, const pd_prompt *prompt, uint32_t n_vocab,
                               uint32_t image_rows, pd_error *err) {
-    uint64_t n_placeholders = count_placeholders(prompt);
     if (prompt->n_ids == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "there are no tokens to compute");
+    if (!prompt->ids || (!prompt->images && prompt->n_images > 0))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt's ids or images are NULL");
+    uint64_t n_placeholders = count_placeholders(prompt);
     if (n_placeholders != prompt->n_images)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "the prompt has places for %llu images, but there are %zu",

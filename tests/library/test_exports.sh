@@ -1,13 +1,14 @@
 #!/bin/bash
 # A library exports the functions that the headers declare, all of them and nothing else; a shared
-# one has a versioned name.
+# one has a versioned name. The test of wrong use tries all of them.
 #
-# Usage: test_exports.sh INCLUDE LIBRARY...
+# Usage: test_exports.sh INCLUDE MISUSE.c LIBRARY...
 #
 # SPDX-License-Identifier: MIT
 set -eu
 include=$1
-shift
+misuse=$2
+shift 2
 
 # Functions alone: a type that points to one is in parentheses, and a comment has stars.
 declared() {
@@ -38,5 +39,8 @@ for library in "$@"; do
         echo "$library: its name (SONAME) has no version"
         failed=1
     }
+done
+for name in $(declared); do
+    grep -q "\b$name(" "$misuse" || { echo "$misuse does not try $name"; failed=1; }
 done
 exit $failed
