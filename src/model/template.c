@@ -3,7 +3,8 @@
  * The original is the Jinja template in tokenizer_config.json. Its details: a system turn counts
  * only as the first one, is not trimmed, and goes before the first remaining turn's text; every
  * other text is trimmed by Python's str.strip(), whose white space is Unicode's; turn k (from 0,
- * after the system turn) must be the user's exactly when k is even.
+ * after the system turn) must be the user's exactly when k is even. It writes any other role into
+ * the prompt; here it must be one that the model has seen.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -161,18 +162,21 @@ static void add_turn(pd_span_list *list, const pd_chat_turn *turn, const pd_chat
 static pd_status check_role(const pd_chat_turn *turns, size_t i, size_t first, pd_error *err) {
     const pd_chat_turn *turn = &turns[i];
     bool user = is_role(turn, "user"), model = is_role(turn, "assistant") || is_role(turn, "model");
-    if (is_role(turn, "system"))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "a system turn can only be the first of a chat");
-    if (!user && !model)
+    bool system = is_role(turn, "system");
+    if (!user && !model && !system)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "turn %zu of the chat has the role \"%.32s\"; known are system, user, "
                         "assistant and model",
                         i, turn->role);
-    if (user == ((i - first) % 2 == 0)) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT,
-                    "Conversation roles must alternate user/assistant/user/assistant/..., "
-                    "but turn %zu is \"%.32s\"",
-                    i, turn->role);
+    if (user != ((i - first) % 2 == 0))
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "Conversation roles must alternate user/assistant/user/assistant/..., "
+                        "but turn %zu is \"%.32s\"",
+                        i, turn->role);
+    if (system)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "turn %zu of the chat is a system turn, which can only be the first", i);
+    return PD_OK;
 }
 
 static pd_status check_turns(const pd_chat_turn *turns, size_t n_turns, pd_error *err) {
