@@ -85,6 +85,11 @@ bool cli_interrupted(void);
 void cli_interrupt_watch(pd_session *session);   /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
+/* ---- bus_error.c ---------------------------------------------------------------------------- */
+
+/* From now on a mapped file that is shortened while it is read ends the process with a sentence. */
+void cli_bus_error_install(void);
+
 /* ---- progress.c: a bar on standard error, when that is a terminal --------------------------- */
 
 typedef struct cli_progress {

@@ -86,6 +86,7 @@ static pd_status dispatch(int argc, char **argv, pd_error *err) {
 
 int main(int argc, char **argv) {
     pd_error err = {0};
+    cli_bus_error_install();
     pd_status status = dispatch(argc, argv, &err);
     if (status == PD_OK) status = cli_check_stdout(&err);
     if (status == PD_OK) return 0;
