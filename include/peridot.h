@@ -192,7 +192,7 @@ typedef struct pd_session_desc {
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
-    uint32_t n_threads; /* CPU threads; default: as many as the machine has */
+    uint32_t n_threads; /* CPU threads, at most 4096; default: one per processor */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
     bool vocab_only;  /* tokenizer and settings alone; no device, no weights, no sessions */
     bool vision_only; /* the image encoder, tokenizer and settings; no sessions */

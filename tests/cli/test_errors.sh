@@ -26,6 +26,15 @@ expect_error 2 '\-\-seed must be' run --seed 99999999999999999999
 expect_error 2 '\-\-precision must be one of exact\|f16\|q8' run --precision f17
 expect_error 2 '\-\-precision must be one of' run --precision f1
 expect_error 2 '\-\-prompt and --file' run -m "$model" -p a -f b
+expect_error 2 '\-\-prompt was given more than once' run -m "$model" -p a -p b
+expect_error 2 '\-\-file was given more than once' tokenize -m "$model" -f a -f b
+expect_error 2 '\-t must be from 1 to 4096' run -m "$model" -p a -t 4097
+for list in bogus avx2,bogus avx5; do
+  export PERIDOT_CPU_DISABLE=$list
+  expect_error 2 "PERIDOT_CPU_DISABLE names \"${list#avx2,}\"; known are avx512 and avx2" \
+    run -m "$model" -p a --device cpu
+done
+unset PERIDOT_CPU_DISABLE
 export PERIDOT_TEMP=hot
 expect_error 2 'PERIDOT_TEMP takes a number' run -m "$model" -p a
 unset PERIDOT_TEMP
@@ -92,6 +101,8 @@ expect_error 5 'clip' run -m "$golden/mm-mmproj.gguf" -p hello --device cpu
 
 # lists of bench
 expect_error 2 'takes numbers or ranges, but "x" is neither' bench -m "$model" -p x
+expect_error 2 'nothing to measure' bench -m "$model" -p 0 -n 0
+expect_error 2 'nothing to measure' bench -m "$model" -p 0,0 -n 0 -pg 0,0 -d 8
 expect_error 2 'neither' bench -m "$model" -p 8-4
 expect_error 2 'neither' bench -m "$model" -p 0-8*2
 expect_error 2 'neither' bench -m "$model" -p 4-8*1

@@ -20,12 +20,13 @@ expect_shortened() {
   wait $process
   rc=$?
   [ $rc -eq 3 ] || fail "peridot $*: exit code $rc instead of 3: $(cat "$work/err")"
+  sed -i '/^cpu: warning/d' "$work/err" # of more threads than processors
   [ "$(grep -c . "$work/err")" -eq 1 ] || fail "peridot $*: not one sentence: $(cat "$work/err")"
   grep -qF "peridot: \"$file\" was shortened" "$work/err" ||
     fail "peridot $*: the sentence does not name $file: $(cat "$work/err")"
 }
 
-for threads in 1 3; do
+for threads in 1 2; do
   model="$work/a model.gguf"
   expect_ok synth --preset tiny -o "$model" -c 16777216
   expect_shortened "$model" run -m "$model" -p hi --raw -n 16000000 -c 65536 --ids --ignore-eos \

@@ -28,6 +28,15 @@ static bool is_intact(const char *name, const char *file, size_t n) {
     return sum == sum_of(name, file + HEADER_BYTES, n - HEADER_BYTES);
 }
 
+void pd_vk_cache_note(void) {
+    char *path = pd_cache_path("any");
+    if (!path)
+        pd_log(PD_LOG_INFO, "vulkan",
+               "no cache folder can be written, so that shaders are compiled at every start; "
+               "PERIDOT_CACHE_DIR names another one");
+    pd_free(path);
+}
+
 bool pd_vk_cache_load(const char *name, void **data, size_t *n) {
     char *path = pd_cache_path(name), *file = NULL;
     size_t n_file = 0;

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Tells the log when there is no folder that anything could be kept in. */
+void pd_vk_cache_note(void);
 /* The intact content (pd_free), else false. */
 bool pd_vk_cache_load(const char *name, void **data, size_t *n);
 void pd_vk_cache_store(const char *name, const void *data, size_t n);
