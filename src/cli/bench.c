@@ -131,7 +131,8 @@ static pd_status measure(bench_context *c, pd_session *session, bench_row *row, 
     row->step = row->n_gen || row->n_ubatch == 1 ? stats->decode_step : stats->prompt_step;
     if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace)
         PD_TRY(bench_take_profile(c, session, row, err));
-    return bench_print_row(c, row, err);
+    PD_TRY(bench_print_row(c, row, err));
+    return cli_check_stdout(err); /* the next test may take minutes, for nobody */
 }
 
 static pd_status run_test(bench_context *c, pd_model *model, bench_row *row, pd_error *err) {

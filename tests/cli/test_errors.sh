@@ -111,4 +111,21 @@ expect_error 2 'pairs P,G' bench -m "$model" -pg 5
 expect_error 2 'must be one of md' bench -m "$model" -o xml
 expect_error 2 'must be from 1' bench -m "$model" -b 0
 expect_error 2 'plan and --json' inspect -m "$model" --plan --json
+# Nobody reads: nothing more is computed. What bench is asked for would take hours.
+if [ -w /dev/full ]; then
+  for arguments in "bench -p 4-200+1 -r 10000" "run -p hello --raw -n 500 --ignore-eos"; do
+    # shellcheck disable=SC2086
+    timeout 60 "$PERIDOT" $arguments -m "$model" --device cpu >/dev/full 2>"$work/err"
+    expect_text "exit code of $arguments with nowhere to write" 3 $?
+    grep -q 'cannot write to standard output' "$work/err" || fail "$arguments: $(cat "$work/err")"
+  done
+  grep -q 'generated  1 token' "$work/err" || fail "run went on: $(cat "$work/err")"
+fi
+
+# A vocabulary without the markers of images.
+expect_ok synth --preset tiny -o "$work/blind.gguf"
+expect_ok synth --preset tiny --mmproj -o "$work/mmproj-blind.gguf"
+expect_error 2 'the model takes no images: its vocabulary of 1024 tokens' run -m "$work/blind.gguf" \
+  --image "$PERIDOT_TEST_DATA/images/small.png" -p hello --device cpu
+
 finish
