@@ -95,7 +95,7 @@
       "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
       FOR(RUN) | FOR(LOGITS) | FOR(SCORE), "prompt tokens computed at once")                       \
-    X(DEVICE, STRING, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME", FOR_COMPUTE,       \
+    X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME", FOR_COMPUTE,       \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
@@ -123,7 +123,7 @@
       "score no more than the first N windows")                                                    \
     X(AGAINST, FILE, "--against", NULL, NULL, 0, 0, NULL, "FILE", FOR(SCORE),                      \
       "a reference model: KL divergence of MODEL's probabilities from its own")                    \
-    X(AGAINST_DEVICE, STRING, "--against-device", NULL, NULL, 0, 0, NULL, "NAME", FOR(SCORE),      \
+    X(AGAINST_DEVICE, DEVICE, "--against-device", NULL, NULL, 0, 0, NULL, "NAME", FOR(SCORE),      \
       "where the reference runs (default: --device); without --against the same model")            \
     X(AGAINST_PRECISION, CHOICE, "--against-precision", NULL, NULL, 0, 0, NULL, "exact|f16|q8",    \
       FOR(SCORE), "the reference's (default: --precision); without --against the same model")      \

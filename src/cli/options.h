@@ -35,6 +35,7 @@ typedef enum cli_kind {
     KIND_FLAG,   /* no value; counts how often it was given */
     KIND_STRING, /* any text */
     KIND_FILE,   /* a path: completed with file names */
+    KIND_DEVICE, /* any text: completed with the devices there are */
     KIND_FILES,  /* one path each time; the text has a newline between them */
     KIND_CHOICE, /* one word of the value column, where they stand separated by | */
     KIND_LIST,   /* text of several values; given again, it grows by a comma and the new text */
