@@ -126,6 +126,9 @@ void cli_log_end(void);
 /* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
 const char *cli_bytes_text(uint64_t n_bytes, char *out);
 const char *cli_device_kind_name(pd_device_kind kind);
+/* What a model said to standard output. On a terminal control characters other than newlines and
+ * tabs become '?', in `text` as well: nobody but the user may move the cursor or set the title. */
+void cli_write_text(char *text, size_t n);
 /* Flushes standard output. Errors: IO when something written there was lost. */
 pd_status cli_check_stdout(pd_error *err);
 

@@ -7,8 +7,8 @@
 
 /* X(id, name, how many arguments without a flag, what must be given, summary) */
 #define CLI_COMMAND_LIST(X)                                                                        \
-    X(RUN, "run", 0, "-m MODEL.gguf -p TEXT", "answer one prompt")                                 \
-    X(BENCH, "bench", 0, "-m MODEL.gguf", "measure prompt and generation speed")                   \
+    X(RUN, "run", 2, "-m MODEL.gguf -p TEXT", "answer one prompt")                                 \
+    X(BENCH, "bench", 1, "-m MODEL.gguf", "measure prompt and generation speed")                   \
     X(DEVICES, "devices", 0, "", "list the devices that --device can name")                        \
     X(INSPECT, "inspect", 2, "MODEL.gguf [OTHER.gguf]",                                            \
       "show what a GGUF file holds, and its plan; or how two differ")                              \
@@ -95,7 +95,8 @@
       "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
       FOR(RUN) | FOR(LOGITS) | FOR(SCORE), "prompt tokens computed at once")                       \
-    X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME", FOR_COMPUTE,       \
+    X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME",                    \
+      FOR_COMPUTE | FOR(DEVICES),                                                                  \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \

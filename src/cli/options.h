@@ -53,7 +53,7 @@ typedef struct cli_option {
     const char *help;
 } cli_option;
 
-enum { CLI_MAX_ARGS = 4 };
+enum { CLI_MAX_ARGS = 4, CLI_MAX_PASSED = 16 };
 
 typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */
@@ -69,6 +69,8 @@ typedef struct cli_options {
     const char *args[CLI_MAX_ARGS]; /* without a flag in front, in their order */
     uint32_t n_args;
     bool wants_help;
+    const char *passed_over[CLI_MAX_PASSED]; /* flags of other programs, for the log */
+    uint32_t n_passed;
     pd_arena arena; /* of joined list texts */
 } cli_options;
 

@@ -5,18 +5,19 @@
 model=$golden/small-q4_0.gguf
 
 # commands and flags
-expect_error 2 'command is missing'
 expect_error 2 'unknown command "frob"' frob
 expect_error 2 'unknown command "rum"' rum
 grep -q 'did you mean run?' "$work/err" || fail "no suggestion for rum"
-expect_error 2 'first argument must be a command' --raw
+expect_error 2 'unknown flag --frob' --frob
+expect_error 2 'prompt is empty' -m "$model"
 expect_error 2 'unknown flag --promt' run --promt x
 grep -q 'did you mean --prompt?' "$work/err" || fail "no suggestion for --promt"
 expect_error 2 '\-\-raw is not a flag of bench' bench --raw
 expect_error 2 '\-m needs a value' run -m
 expect_error 2 '\-m needs a value .*--raw follows' run -m --raw
 expect_error 2 '\-\-raw takes no value' run --raw=1
-expect_error 2 '"model.gguf" is not a flag' run model.gguf
+expect_error 3 'No such file' run model.gguf hello
+expect_error 2 '"model" is neither a flag nor' run model hello
 expect_error 2 '\-\-temp takes a number' run --temp hot
 expect_error 2 '\-\-temp must be from 0' run --temp -1
 expect_error 2 '\-\-temp takes a number' run --temp nan
