@@ -203,3 +203,13 @@ pd_status cli_habit_arguments(cli_options *o, pd_error *err) {
     }
     return PD_OK;
 }
+
+pd_status cli_habit_output(cli_options *o, pd_error *err) {
+    const char *text = cli_text(o, OPT_OUTPUT);
+    if (!text || strcmp(text, "-") != 0) return PD_OK;
+    if (o->command != CLI_LOGITS && o->command != CLI_EMBED_IMAGE)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s writes files, not to standard output",
+                        cli_command_name(o->command));
+    o->values[OPT_OUTPUT].text = "/dev/stdout";
+    return PD_OK;
+}

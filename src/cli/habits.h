@@ -19,5 +19,7 @@ const char *cli_habit_command(const char *name);
 
 /* The arguments of `run` and `bench` without a flag in front become a model and a prompt. */
 pd_status cli_habit_arguments(cli_options *o, pd_error *err);
+/* -o - is standard output, where raw numbers can go. */
+pd_status cli_habit_output(cli_options *o, pd_error *err);
 
 #endif

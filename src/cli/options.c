@@ -317,6 +317,7 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
     for (; i < argc && strcmp(argv[i], "--") != 0; i++)
         PD_TRY(parse_flag(out, argc, argv, &i, err));
     for (i++; i < argc; i++) PD_TRY(take_argument(out, argv[i], err));
+    PD_TRY(cli_habit_output(out, err));
     return cli_habit_arguments(out, err);
 }
 

@@ -62,6 +62,13 @@ expect_error 2 'unknown flag -x4' run -m "$model" -p a -x4
 expect_error 2 'unknown flag --mlock' fetch a/b --mlock
 expect_error 2 '\-ngl needs a value' run -m "$model" -p a -ngl
 
+# Raw numbers to standard output; not so what is a file of several parts.
+expect_ok logits -m "$model" --tokens 2,5 -o "$work/logits" --device cpu
+"$PERIDOT" logits -m "$model" --tokens 2,5 -o - --device cpu 2>/dev/null | cmp - "$work/logits" ||
+  fail "logits -o - is not what goes to a file"
+expect_error 2 'synth writes files' synth -o -
+expect_error 2 'convert writes files' convert "$work/checkpoint" -o -
+
 # Help, and one device.
 expect_ok
 grep -q '^usage: peridot COMMAND' "$work/out" || fail "peridot alone is no help"
