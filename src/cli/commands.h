@@ -25,6 +25,7 @@ pd_status cli_quantize(const cli_options *o, pd_error *err);
 pd_status cli_verify(const cli_options *o, pd_error *err);
 pd_status cli_score(const cli_options *o, pd_error *err);
 pd_status cli_fetch(const cli_options *o, pd_error *err);
+pd_status cli_list(const cli_options *o, pd_error *err);
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 

@@ -106,6 +106,7 @@ const char *cli_habit_command(const char *name) {
     } commands[] = {
         {"pull", "peridot fetch USER/REPO downloads a model"},
         {"download", "peridot fetch USER/REPO downloads a model"},
+        {"ls", "peridot list shows what was fetched"},
         {"generate", "peridot run -m MODEL.gguf -p TEXT answers a prompt"},
         {"show", "peridot inspect MODEL.gguf shows what a model is"},
         {"perplexity", "peridot score -m MODEL.gguf -f TEXT computes it"},

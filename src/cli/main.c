@@ -22,6 +22,7 @@ static const command_fn command_fns[CLI_COMMAND_COUNT] = {
     [CLI_SYNTH] = cli_synth,       [CLI_QUANTIZE] = cli_quantize,
     [CLI_VERIFY] = cli_verify,     [CLI_CONVERT] = cli_convert,
     [CLI_SCORE] = cli_score,       [CLI_FETCH] = cli_fetch,
+    [CLI_LIST] = cli_list,
 };
 
 static void print_version(void) {
@@ -66,6 +67,8 @@ static pd_status dispatch(int argc, char **argv, pd_error *err) {
     cli_command command;
     if (strcmp(first, "--list-devices") == 0)
         return run_command(CLI_DEVICES, argc - 2, argv + 2, err);
+    if (strcmp(first, "--cache-list") == 0 || strcmp(first, "-cl") == 0)
+        return run_command(CLI_LIST, argc - 2, argv + 2, err);
     if (cli_command_find(first, &command)) return run_command(command, argc - 2, argv + 2, err);
     if (strcmp(first, "help") == 0 && argc > 2) {
         if (!cli_command_find(argv[2], &command)) return raise_unknown_command(argv[2], err);

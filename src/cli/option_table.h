@@ -26,6 +26,7 @@
     X(EMBED_IMAGE, "embed-image", 0, "-m MODEL.gguf --image FILE -o OUT.f32",                      \
       "write the rows that an image becomes to a file")                                            \
     X(FETCH, "fetch", 1, "USER/REPO[:TYPE]", "download a model from the Hugging Face hub")         \
+    X(LIST, "list", 0, "", "list the models that were fetched")                                    \
     X(SYNTH, "synth", 0, "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
@@ -207,7 +208,8 @@
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) | FOR(FETCH),         \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) | FOR(FETCH) |        \
+          FOR(LIST),                                                                               \
       "print JSON")                                                                                \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
