@@ -126,7 +126,7 @@ static pd_status read_shape(const cJSON *entry, const part *p, pd_safetensor *t,
 static pd_status read_place(const cJSON *entry, const part *p, uint64_t data_at, uint32_t bits,
                             pd_safetensor *t, pd_error *err) {
     const cJSON *range = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
-    uint64_t begin = 0, end = 0, needed = 0, data_bytes = p->mapping.size - data_at;
+    uint64_t begin, end, needed, data_bytes = p->mapping.size - data_at;
     if (!cJSON_IsArray(range) || cJSON_GetArraySize(range) != 2 ||
         !get_whole(range->child, &begin) || !get_whole(range->child->next, &end))
         return PD_RAISE(err, PD_ERR_FORMAT,
@@ -236,7 +236,7 @@ static pd_status open_part(pd_safetensors *s, const char *path, pd_error *err) {
     uint32_t i_part = s->n_parts, first = s->n_tensors;
     part *p = &s->parts[i_part];
     cJSON *root;
-    uint64_t data_at;
+    uint64_t data_at = 0; /* gcc 12 does not see that read_header sets it */
     p->label = pd_arena_strdup(&s->arena, path + pd_path_name_at(path));
     if (!p->label) return raise_memory(err);
     PD_TRY(pd_mapping_open(path, &p->mapping, err));
