@@ -8,11 +8,14 @@
 #   swiftshader   the same on another vendor's code: subgroups of 4, no small types
 #   shims         a text and an image model end to end through the drivers of NVIDIA, Adreno, Apple and
 #                 AMD over hardware that is not there: they compile everything and compute nothing
+#   table         what those compilers make of every kernel: no spills, and nothing worse than the tables
+#                 in tests/data/shader_report (tools/shader_report.c)
 #   start         seconds and memory of a first and of a second run of a 270M model on each of them
 #
-# Usage: tools/drivers.sh [--fast] [--sid] [PART...]
-#   --fast   of each part what takes seconds
+# Usage: tools/drivers.sh [--fast] [--sid] [--write] [PART...]
+#   --fast   of each part what takes seconds; of the table one chip of each driver
 #   --sid    in a Debian sid too: the newest glslang, gcc, Mesa and validation layer
+#   --write  makes the tables anew instead of comparing with them
 #
 # A part that this machine cannot run is skipped with the reason. Ends with 1 when something failed, with
 # 77 when nothing could run. One line per part is left in build/drivers/summary.
@@ -21,17 +24,19 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
 
-fast=0 suites=(trixie) parts=()
+fast=0 table=--compare suites=(trixie) parts=()
 for argument in "$@"; do
   case $argument in
   --fast) fast=1 ;;
   --sid) suites=(trixie sid) ;;
-  matrices | widths | swiftshader | shims | start) parts+=("$argument") ;;
-  *) die "usage: tools/drivers.sh [--fast] [--sid] [matrices|widths|swiftshader|shims|start]..." ;;
+  --write) table=--write ;;
+  matrices | widths | swiftshader | shims | table | start) parts+=("$argument") ;;
+  *) die "usage: tools/drivers.sh [--fast] [--sid] [--write]" \
+    "[matrices|widths|swiftshader|shims|table|start]..." ;;
   esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-  parts=(matrices widths swiftshader shims)
+  parts=(matrices widths swiftshader shims table)
   [ $fast -eq 1 ] || parts+=(start)
 fi
 
@@ -192,6 +197,25 @@ part_shims() {
       note "$suite.shim.$name" "FAILED: $(grep -a '^peridot:' "$log" || echo "see $log")"
       failed=1
     fi
+  done <<<"$chips"
+}
+
+# One of each driver's, the newest that Debian 13 has.
+fast_chips=' ampere adreno740 m1 navi31 '
+
+part_table() {
+  local name driver shim chip log
+  while read -r name driver shim chip; do
+    log=build/drivers/$suite.$name.table
+    [ $fast -eq 1 ] && [[ $fast_chips != *" $name "* ]] && continue
+    if ! chip_is_shown "$driver" "$shim" "$chip"; then
+      note "$suite.table.$name" "skipped: this Mesa shows no such chip"
+      continue
+    fi
+    on_chip "$driver" "$shim" "$chip" "build/drivers/$suite/shader_report" --table "$name" $table \
+      </dev/null >"$log" 2>/dev/null || failed=1
+    note "$suite.table.$name" "$(tail -n 1 "$log")"
+    n_run=$((n_run + 1))
   done <<<"$chips"
 }
 

@@ -1,100 +1,215 @@
-/* shader_report: what AMD's compiler makes of every kernel, as a table; needs Mesa's RADV, no GPU.
+/* shader_report: what a driver's compiler makes of every kernel, as a table. Needs no GPU: Mesa's
+ * RADV compiles for any AMD chip, and under Mesa's shims (tools/drivers.sh) the compilers for
+ * NVIDIA, Adreno and Apple do.
  *
- *     shader_report [CHIP...]        default: navi21 gfx1100 vega10
- *     shader_report --write [FILE]   the table that tests/unit/test_radv_null.c compares with;
- *                                    default: tests/data/shader_report.txt
+ *     shader_report [--radv CHIP | --device PART] [--table NAME] [--write | --compare | --text
+ * KERNEL]
  *
- * Columns: scalar and vector registers, spilled ones, bytes of shared memory, subgroups per SIMD
- * (occupancy), bytes of code, instructions, loads of 16 bytes, and RADV's own estimates of latency
- * and inverse throughput in cycles, which are good for comparing two versions of one kernel. Ends
- * with 1 when a kernel does not compile or spills, with 77 without RADV.
+ *     --radv CHIP     navi21, gfx1100, vega10, ...: RADV's null hardware
+ *     --device PART   the first device with PART in its name; without both the first there is
+ *     --table NAME    the table's file name without ".txt"; CHIP where that is given
+ *     --write         writes tests/data/shader_report/<version of Mesa>/NAME.txt
+ *     --compare       compares with it; only the general rules where that version has no table
+ *     --text KERNEL   what the driver shows of a kernel, down to its instructions; KERNEL is a name
+ *                     from the table
+ *
+ * Columns: tests/support_shader_row.h. Ends with 1 when a kernel does not compile, spills, or is
+ * worse than the table, with 77 where there is no such device or it does not tell.
  *
  * SPDX-License-Identifier: MIT
  */
+#include <sys/stat.h>
+
+#include "../tests/support_data.h"
+#include "../tests/support_shader_rules.h"
 #include "../tests/support_shader_table.h"
 
 #include "base/file.h"
 
-/* ---- printing ------------------------------------------------------------------------------ */
+enum { NO_DEVICE = 77, USAGE = 2 };
 
-typedef struct totals {
-    const char *family;
-    unsigned n, n_spilling;
-} totals;
+typedef struct options {
+    const char *radv, *device, *table, *kernel;
+    bool write, compare;
+} options;
 
-static void print_row(void *ctx, const radv_row *row) {
-    totals *t = ctx;
-    const unsigned long *v = row->value;
-    t->n++;
-    t->n_spilling += v[RADV_SPILLED_SGPRS] || v[RADV_SPILLED_VGPRS];
-    printf("%-40s %-8s %5lu %5lu %7lu %7lu %6lu %6lu %6lu %6lu %7lu %8lu %8lu\n", row->name,
-           t->family, v[RADV_SGPRS], v[RADV_VGPRS], v[RADV_SPILLED_SGPRS], v[RADV_SPILLED_VGPRS],
-           v[RADV_LDS], v[RADV_SUBGROUPS], v[RADV_CODE], v[RADV_INSTRUCTIONS], row->n_loads16,
-           v[RADV_LATENCY], v[RADV_THROUGHPUT]);
-}
+typedef struct report {
+    const options *options;
+    shader_table now, was;
+    shader_spills spills;
+    unsigned n_bad;
+    bool shown;
+} report;
 
-static int report(const char *program, const char *family) {
-    totals t = {.family = family};
-    printf("%-40s %-8s %5s %5s %7s %7s %6s %6s %6s %6s %7s %8s %8s\n", "pipeline", "chip", "SGPR",
-           "VGPR", "spill-S", "spill-V", "LDS", "waves", "code", "instr", "loads16", "latency",
-           "1/tput");
-    int result = radv_run(program, family, print_row, &t);
-    if (result == RADV_NO_DEVICE)
-        printf("no Vulkan driver offers null hardware: Mesa's RADV is needed\n");
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static void print_value(long value) {
+    if (value == SHADER_UNKNOWN)
+        printf(" %12s", "-");
     else
-        printf("%u pipelines for %s, %u spill%s\n\n", t.n, family, t.n_spilling,
-               result == 0 ? "" : "; some did not compile");
-    return result == 0 && (t.n_spilling > 0 || t.n == 0) ? 1 : result;
+        printf(" %12ld", value);
 }
 
-/* ---- writing ------------------------------------------------------------------------------- */
-
-typedef struct writing {
-    shader_table table;
-    const char *chip;
-} writing;
-
-static void add_row(void *ctx, const radv_row *row) {
-    writing *w = ctx;
-    if (w->table.n == SHADER_TABLE_ROWS) return;
-    snprintf(w->table.driver, sizeof w->table.driver, "%s", row->driver);
-    w->table.rows[w->table.n++] = shader_table_make(row, w->chip);
+static void print_row(const shader_row *row) {
+    printf("%-40s", row->name);
+    for (int f = 0; f < SHADER_FIELDS; f++) print_value(row->value[f]);
+    putchar('\n');
 }
 
-static int write_table(const char *program, const char *path) {
-    static writing w;
+static void print_head(void) {
+    printf("%-40s", "kernel");
+    for (int f = 0; f < SHADER_FIELDS; f++) printf(" %12s", shader_field_names[f]);
+    putchar('\n');
+}
+
+static void check_row(report *r, const shader_row *row) {
+    bool allowed = r->options->table && shader_spills_allow(&r->spills, r->options->table, row);
+    if (!allowed && (row->value[SHADER_SPILLS] > 0 || row->value[SHADER_SCRATCH] > 0)) {
+        printf("%s: %ld spills, %ld bytes of scratch memory\n", row->name,
+               row->value[SHADER_SPILLS], row->value[SHADER_SCRATCH]);
+        r->n_bad++;
+    }
+    if (r->was.n > 0) r->n_bad += shader_table_compare(&r->was, row, stdout);
+}
+
+static void take_row(void *ctx, pd_vk_device *d, const pd_vk_pipeline *pipeline) {
+    report *r = ctx;
+    pd_error err;
+    shader_row *row = &r->now.rows[r->now.n];
+    if (shader_row_read(d, pipeline, row, &err) != PD_OK) {
+        printf("%s: %s\n", pipeline->name, err.message);
+        r->n_bad++;
+        return;
+    }
+    r->now.n++;
+    if (!r->options->write && !r->options->compare) print_row(row);
+    check_row(r, row);
+}
+
+/* ---- texts --------------------------------------------------------------------------------- */
+
+static void print_text(void *ctx, const char *title, const char *text) {
+    (void)ctx;
+    printf("==== %s\n%s\n", title, text);
+}
+
+static void show_kernel(void *ctx, pd_vk_device *d, const pd_vk_pipeline *pipeline) {
+    report *r = ctx;
+    pd_error err;
+    if (strcmp(pipeline->name, r->options->kernel) != 0) return;
+    r->shown = true;
+    if (pd_vk_representations_each(d, pipeline, print_text, NULL, &err) == PD_OK) return;
+    printf("%s\n", err.message);
+    r->n_bad++;
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+static void table_path(const report *r, char *out, size_t n, bool with_file) {
+    char version[32];
+    shader_table_version(r->now.driver, version);
+    int used = snprintf(out, n, "%s/%s", test_data("shader_report"), version);
+    if (with_file) snprintf(out + used, n - (size_t)used, "/%s.txt", r->options->table);
+}
+
+static int write_table(const report *r) {
+    char path[2 * TEST_DATA_PATH];
     pd_file_writer file;
     pd_error err;
-    for (int i = 0; i < SHADER_TABLE_CHIPS; i++) {
-        w.chip = shader_table_chips[i];
-        int result = radv_run(program, w.chip, add_row, &w);
-        if (result != 0) {
-            fprintf(stderr, "not every kernel compiles for %s: nothing is written\n", w.chip);
-            return result;
-        }
-    }
+    table_path(r, path, sizeof path, false);
+    (void)mkdir(path, 0777); /* it may be there */
+    table_path(r, path, sizeof path, true);
     pd_status status = pd_file_writer_open(path, &file, &err);
     if (status == PD_OK) {
-        shader_table_write(&w.table, file.stream);
+        shader_table_write(&r->now, file.stream);
         status = pd_file_writer_commit(&file, &err);
     }
     if (status != PD_OK)
         fprintf(stderr, "%s\n", err.message);
     else
-        printf("%s: %u rows, %s\n", path, w.table.n, w.table.driver);
-    return status == PD_OK ? 0 : 1;
+        printf("%s: %u kernels, %s\n", path, r->now.n, r->now.driver);
+    return status == PD_OK && r->n_bad == 0 ? 0 : 1;
+}
+
+/* ---- main ---------------------------------------------------------------------------------- */
+
+static const char *argument(int argc, char **argv, int *i, const char *name) {
+    if (strcmp(argv[*i], name) != 0 || *i + 1 >= argc) return NULL;
+    return argv[++*i];
+}
+
+static bool read_options(int argc, char **argv, options *o) {
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        if ((value = argument(argc, argv, &i, "--radv"))) {
+            o->radv = value;
+            if (!o->table) o->table = value;
+        } else if ((value = argument(argc, argv, &i, "--device")))
+            o->device = value;
+        else if ((value = argument(argc, argv, &i, "--table")))
+            o->table = value;
+        else if ((value = argument(argc, argv, &i, "--text")))
+            o->kernel = value;
+        else if (strcmp(argv[i], "--write") == 0)
+            o->write = true;
+        else if (strcmp(argv[i], "--compare") == 0)
+            o->compare = true;
+        else
+            return false;
+    }
+    return (!o->write && !o->compare) || o->table;
+}
+
+static int finish(report *r, uint32_t n_failed) {
+    const options *o = r->options;
+    if (o->kernel && !r->shown) {
+        fprintf(stderr, "no kernel is called %s here\n", o->kernel);
+        return 1;
+    }
+    if (o->kernel) return r->n_bad > 0;
+    if (o->write && n_failed == 0) return write_table(r);
+    if (r->was.n > 0) r->n_bad += shader_table_missing(&r->was, stdout);
+    printf("%u kernels, %u differences or spills, %u that do not compile: %s%s\n", r->now.n,
+           r->n_bad, n_failed, r->now.driver,
+           o->compare && r->was.n == 0 ? ", of which there is no table" : "");
+    return r->n_bad > 0 || n_failed > 0 || r->now.n == 0;
+}
+
+static int run(report *r, pd_vk_device *d) {
+    char path[2 * TEST_DATA_PATH];
+    snprintf(r->now.driver, sizeof r->now.driver, "%s", d->info.driver);
+    if (!shader_spills_read(test_data("shader_report/spills.txt"), &r->spills)) {
+        fprintf(stderr, "tests/data/shader_report/spills.txt is damaged or cannot be read\n");
+        return 1;
+    }
+    table_path(r, path, sizeof path, true);
+    if (r->options->compare) (void)shader_table_read(path, &r->was);
+    if (!r->options->kernel && !r->options->write && !r->options->compare) print_head();
+    return finish(r, shader_compile_all(d, r->options->kernel ? show_kernel : take_row, r));
 }
 
 int main(int argc, char **argv) {
-    if (radv_is_child(argc, argv)) return radv_child_main(argv[1]);
-    if (argc > 1 && strcmp(argv[1], "--write") == 0)
-        return write_table("/proc/self/exe", argc > 2 ? argv[2] : "tests/data/shader_report.txt");
-    int n = argc > 1 ? argc - 1 : SHADER_TABLE_CHIPS, worst = 0;
-    char *const *families = argc > 1 ? argv + 1 : shader_table_chips;
-    for (int i = 0; i < n; i++) {
-        int result = report("/proc/self/exe", families[i]);
-        if (result == RADV_NO_DEVICE) return result;
-        if (result != 0) worst = 1;
+    static report r;
+    options o = {.device = ""};
+    pd_vk_device *d;
+    pd_error err;
+    r.options = &o;
+    if (!read_options(argc, argv, &o)) {
+        fprintf(stderr, "usage: shader_report [--radv CHIP | --device PART] [--table NAME] "
+                        "[--write | --compare | --text KERNEL]\n");
+        return USAGE;
     }
-    return worst;
+    shader_settle_environment();
+    uint32_t index = o.radv ? shader_find_radv(o.radv) : shader_find_device(o.device);
+    if (index == UINT32_MAX) {
+        printf("no Vulkan driver has such a device\n");
+        return NO_DEVICE;
+    }
+    if (pd_vk_device_open_capturing(index, &d, &err) != PD_OK) {
+        printf("%s\n", err.message);
+        return NO_DEVICE;
+    }
+    int result = run(&r, d);
+    pd_vk_device_close(d);
+    return result;
 }

@@ -126,7 +126,7 @@ summaries=("$(cat build/drivers/summary)" "${summaries[@]}")
 # ---- sweeps -------------------------------------------------------------------------------------
 
 if [ $long -eq 1 ]; then
-  for switch in fp16 int8dot subgroup coopmat timestamps conditional last-arrival \
+  for switch in fp16 int8dot subgroup coopmat timestamps conditional last-arrival many-products \
     fp16,int8dot,subgroup,coopmat,timestamps,conditional,last-arrival; do
     PERIDOT_DISABLE=$switch PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
       run_tests "without-$switch" dev -R '^(ops|golden\.(logits|generate))'

@@ -83,13 +83,30 @@ static void nothing_less_will_do(void **state) {
     p = make_probe(list, 1);
     p.features.memory_model.vulkanMemoryModelDeviceScope = VK_FALSE;
     assert_int_equal(shape_of(&p).m, 0);
-    p = make_probe(list, 1);
-    p.subgroup_size.requiredSubgroupSizeStages = VK_SHADER_STAGE_FRAGMENT_BIT;
+    p = make_probe(list, 0);
     assert_int_equal(shape_of(&p).m, 0);
-    p = make_probe(list, 1);
+}
+
+/* It is asked for, or there is one only: then nothing is asked for. */
+static void size_of_subgroups_is_known(void **state) {
+    (void)state;
+    VkCooperativeMatrixPropertiesKHR list[] = {PRODUCT(16, 16, 16, F16, F32)};
+    pd_vk_product_shape shape = {
+        .wtype = PD_W_Q4_0, .n_weight_rows = 2560, .n_blocks = 80, .max_rows = 512};
+    pd_vk_device d = {.properties.limits = {.maxComputeWorkGroupInvocations = 1024,
+                                            .maxComputeWorkGroupSize[0] = 1024}};
+    pd_vk_probe p = make_probe(list, 1);
+    pd_vk_probe_caps(&p, &d.caps);
+    assert_int_equal(pd_vk_choose_coopmat(&d, &shape).desc.subgroup_size, 32);
+    p.subgroup_size.requiredSubgroupSizeStages = VK_SHADER_STAGE_FRAGMENT_BIT;
+    assert_int_equal(shape_of(&p).m, 16);
+    pd_vk_probe_caps(&p, &d.caps);
+    assert_int_equal(pd_vk_choose_coopmat(&d, &shape).desc.subgroup_size, 0);
+    p.subgroup_size.maxSubgroupSize = 64;
+    assert_int_equal(shape_of(&p).m, 0);
     p.features.subgroup_size.computeFullSubgroups = VK_FALSE;
     assert_int_equal(shape_of(&p).m, 0);
-    p = make_probe(list, 0);
+    p.subgroup_size.minSubgroupSize = p.subgroup_size.maxSubgroupSize = 0; /* not told */
     assert_int_equal(shape_of(&p).m, 0);
 }
 
@@ -128,6 +145,7 @@ static void faulty_drivers_are_not_asked(void **state) {
 static pd_vk_device make_device(uint32_t vendor, uint32_t min, uint32_t usual,
                                 pd_vk_coopmat shape) {
     pd_vk_device d = {.caps = {.coopmat = true,
+                               .subgroup_size_control = true,
                                .coopmat_shape = shape,
                                .subgroup_size = usual,
                                .subgroup_size_min = min,
@@ -202,6 +220,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(largest_fitting_product_is_taken),
         cmocka_unit_test(nothing_less_will_do),
+        cmocka_unit_test(size_of_subgroups_is_known),
         cmocka_unit_test(faulty_drivers_are_not_asked),
         cmocka_unit_test(tiles_fit_every_device),
         cmocka_unit_test(tiles_are_as_meant),

@@ -43,6 +43,8 @@ static void select_extensions(const pd_vk_probe *p, const pd_vk_caps *caps, cons
     want(list, p, caps->coopmat, NEVER_CORE, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     want(list, p, caps->conditional, NEVER_CORE, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME);
     want(list, p, caps->fault, NEVER_CORE, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
+    want(list, p, caps->executable_info, NEVER_CORE,
+         VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     want(list, p, caps->memory_budget, NEVER_CORE, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     /* A device on top of another interface (MoltenVK) insists that its user knows. */
     want(list, p, true, NEVER_CORE, "VK_KHR_portability_subset");
@@ -63,6 +65,7 @@ static void select_features(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_
     f->coopmat.cooperativeMatrix = caps->coopmat;
     f->conditional.conditionalRendering = caps->conditional;
     f->fault.deviceFault = caps->fault;
+    f->executable_info.pipelineExecutableInfo = caps->executable_info;
     pd_vk_features_chain(p, f);
 }
 
@@ -78,7 +81,8 @@ static void unchain_unused(pd_vk_features *f, const pd_vk_caps *caps) {
                       ((void *)s == &f->memory_model && !caps->coopmat) ||
                       ((void *)s == &f->coopmat && !caps->coopmat) ||
                       ((void *)s == &f->conditional && !caps->conditional) ||
-                      ((void *)s == &f->fault && !caps->fault);
+                      ((void *)s == &f->fault && !caps->fault) ||
+                      ((void *)s == &f->executable_info && !caps->executable_info);
         if (unused)
             previous->pNext = s->pNext;
         else
@@ -141,7 +145,18 @@ static void log_idle_matrices(const pd_vk_probe *p, const pd_vk_caps *caps, bool
            p->properties.properties.deviceName, why);
 }
 
-static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t index, pd_error *err) {
+static pd_status settle_capturing(pd_vk_device *d, bool capturing, pd_error *err) {
+    if (capturing && !d->caps.executable_info)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "the driver of %s does not tell what it makes of pipelines "
+                        "(VK_KHR_pipeline_executable_properties)",
+                        d->info.name);
+    d->caps.executable_info = capturing;
+    return PD_OK;
+}
+
+static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t index, bool capturing,
+                             pd_error *err) {
     pd_vk_probe_describe(p, index, &d->info);
     bool null_hardware = p->has_compute_queue && p->memory.memoryProperties.memoryHeapCount == 0;
     if (!d->info.usable && !(null_hardware && p->api >= VK_API_VERSION_1_1))
@@ -157,12 +172,13 @@ static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t ind
     bool has_matrices = d->caps.coopmat;
     PD_TRY(pd_vk_quirks_apply(p, &d->caps, err));
     log_idle_matrices(p, &d->caps, has_matrices);
+    PD_TRY(settle_capturing(d, capturing, err));
     PD_TRY(pd_vk_timeout_read(d, err));
     d->tuning = pd_vk_rules_of_thumb(&d->caps);
     return create_handle(d, p, err);
 }
 
-pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err) {
+static pd_status open_device(uint32_t index, bool capturing, pd_vk_device **out, pd_error *err) {
     pd_status status = PD_OK;
     pd_vk_probe probe = {0};
     *out = NULL;
@@ -171,12 +187,20 @@ pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err) {
     PD_GO(pd_vk_instance_open(&d->instance, err));
     PD_GO(find_physical(d, index, err));
     pd_vk_probe_read(d->physical, &probe);
-    PD_GO(open_probed(d, &probe, index, err));
+    PD_GO(open_probed(d, &probe, index, capturing, err));
     *out = d;
 done:
     pd_vk_probe_release(&probe);
     if (status != PD_OK) pd_vk_device_close(d);
     return status;
+}
+
+pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err) {
+    return open_device(index, false, out, err);
+}
+
+pd_status pd_vk_device_open_capturing(uint32_t index, pd_vk_device **out, pd_error *err) {
+    return open_device(index, true, out, err);
 }
 
 void pd_vk_device_close(pd_vk_device *d) {

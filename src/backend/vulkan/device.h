@@ -73,10 +73,12 @@ typedef struct pd_vk_caps {
     bool subgroup;     /* subgroup arithmetic in compute */
     bool subgroup_size_control;
     bool coopmat;             /* matrix units; coopmat_shape is what for, in f16 with f32 sums */
+    bool few_products;        /* of an invocation: its compiler keeps too many loads in flight */
     bool coopmat_small_tiles; /* the driver does badly with the large ones */
     bool timestamps;
     bool conditional; /* VK_EXT_conditional_rendering: skipping dispatches by a word in a buffer */
     bool fault;       /* VK_EXT_device_fault: what a lost device died of */
+    bool executable_info; /* pipelines are made so that statistics.h can ask about them */
     bool memory_budget;
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */
@@ -120,6 +122,9 @@ typedef struct pd_vk_device {
  * without any memory opens nevertheless (drivers offer such "null hardware" for compiling shaders);
  * pd_device_info.usable is false then. */
 pd_status pd_vk_device_open(uint32_t index, pd_vk_device **out, pd_error *err);
+/* The same, for a look at what the driver's compiler makes of pipelines: see statistics.h. Building
+ * them takes longer. Errors: also UNSUPPORTED, where the driver does not tell. */
+pd_status pd_vk_device_open_capturing(uint32_t index, pd_vk_device **out, pd_error *err);
 void pd_vk_device_close(pd_vk_device *d);
 
 #endif

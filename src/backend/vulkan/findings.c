@@ -14,8 +14,9 @@
 void pd_vk_finding_name(const pd_vk_device *d, const char *kind, uint32_t version,
                         char out[PD_VK_FINDING_NAME]) {
     const pd_vk_caps *c = &d->caps;
-    const bool bits[] = {c->fp16,    c->int_dot,        c->last_arrival,
-                         c->coopmat, c->software_tiles, c->coopmat_small_tiles};
+    const bool bits[] = {c->fp16,        c->int_dot,        c->last_arrival,
+                         c->coopmat,     c->software_tiles, c->coopmat_small_tiles,
+                         c->few_products};
     uint64_t texts = pd_hash(PD_VERSION_STRING, strlen(PD_VERSION_STRING)) + version;
     unsigned set = 0;
     for (unsigned i = 0; i < pd_shader_text_count; i++)

@@ -90,6 +90,24 @@ static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t 
     return m;
 }
 
+/* Columns that an invocation takes at a time. Two leave room for more subgroups than four and take
+ * the same instructions, as far as compilers show; but NVIDIA's counts 1.1 times the cycles, and in
+ * halves, whose sums wait for one another, 1.5 times. */
+static uint32_t matvec_step(const pd_vk_device *d, const pd_vk_product_shape *s) {
+    enum { VENDOR_NVIDIA = 0x10de };
+    return s->wtype > PD_W_BF16 && s->x_format == PD_X_F16 &&
+                   d->properties.vendorID == VENDOR_NVIDIA
+               ? 4
+               : 2;
+}
+
+/* Of an invocation. A block of Q5_K or Q6_K, and of what is not quantised, takes 64 bytes or more.
+ */
+static uint32_t most_columns(const pd_vk_device *d, uint32_t wtype) {
+    if (!d->caps.few_products) return PD_VK_MATVEC_MAX_COLS;
+    return is_quantised(wtype) && wtype < PD_W_Q5_K ? 2 : 1;
+}
+
 /* Few weight rows: fewer of them to an invocation and more lanes along K, so that there are enough
  * invocations to fill a GPU. */
 static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_shape *s) {
@@ -98,6 +116,7 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
     uint32_t widest = s->max_rows <= 2 ? workgroup_size(d, 512) : wg; /* by shared memory */
     if (s->max_rows > 4 || s->wtype <= PD_W_BF16)
         rows = 2; /* unquantised: 64 or 128 bytes a block */
+    if (d->caps.few_products) rows = 2;
     if (s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS) rows = 2;
     while (lanes < 64 && 2 * lanes <= s->n_blocks &&
            s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS)
@@ -112,8 +131,8 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
         }
     if (s->epilogue == PD_E_BEST) /* fewer parts for draw to look at */
         while (wg / lanes * rows < 32 && 2 * wg <= widest) wg *= 2;
-    uint32_t step = s->wtype <= PD_W_BF16 ? 2 : 4;
-    return matvec(s, wg, lanes, rows, s->max_rows, min_u32(s->max_rows, step));
+    uint32_t cols = min_u32(s->max_rows, most_columns(d, s->wtype));
+    return matvec(s, wg, lanes, rows, cols, min_u32(cols, matvec_step(d, s)));
 }
 
 /* 16 KiB of shared memory, Vulkan's minimum, hold a tile of half the width. */
@@ -180,7 +199,7 @@ pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_sh
     m.desc = DESC("matmul_coopmat", 6, pd_args_matmul, t.wg, s->wtype, t.bm, t.bn, t.wm, t.wn,
                   s->epilogue, t.stages, coopmat_subgroup(d), shape->m, shape->k, shape->k,
                   shape->n, shape->m, shape->n, s->y_format);
-    m.desc.subgroup_size = coopmat_subgroup(d);
+    if (d->caps.subgroup_size_control) m.desc.subgroup_size = coopmat_subgroup(d);
     return m;
 }
 
@@ -200,6 +219,14 @@ pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_sh
     if (matrix_units && s->x_format == PD_X_F16 && s->y_format != PD_X_I16)
         return pd_vk_choose_coopmat(d, s);
     return choose_matmul(d, s);
+}
+
+bool pd_vk_has_format(const pd_vk_caps *c, uint32_t format) {
+    switch (format) {
+    case PD_X_F32: return true;
+    case PD_X_F16: return c->fp16;
+    default: return c->int_dot && (c->int_dot_fast || c->is_software);
+    }
 }
 
 /* Integers where one instruction makes four products: exact but for the rows' rounding to 16 bits,
@@ -356,6 +383,7 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
     static const uint32_t max_rows[] = {1, PD_VK_MATVEC_MAX_COLS, 32, 512};
     for (uint32_t f = 0; f < N_FORMATS; f++)
         for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++) {
+            if (!pd_vk_has_format(&d->caps, formats[f])) break;
             if (s.epilogue == PD_E_BEST && max_rows[i] > PD_VK_MATVEC_MAX_COLS) continue;
             s.max_rows = max_rows[i];
             s.x_format = formats[f];
@@ -368,6 +396,7 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
 
 static void add_attention(desc_list *l, const pd_vk_device *d, pd_vk_attention_shape s) {
     for (uint32_t f = 0; f < N_FORMATS; f++) {
+        if (!pd_vk_has_format(&d->caps, formats[f])) continue;
         s.kv_f32 = formats[f] == PD_X_F32;
         s.y_format = formats[f];
         s.max_rows = 1;
@@ -392,7 +421,8 @@ static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint3
         add_matrix(l, d, m[i]);
     }
     for (uint32_t f = 0; f < N_FORMATS; f++)
-        for (uint32_t residual = 0; residual < 2; residual++)
+        for (uint32_t residual = 0; residual < 2 && pd_vk_has_format(&d->caps, formats[f]);
+             residual++)
             add_once(l, pd_vk_choose_norm(d, width, residual != 0, formats[f]));
     add_attention(l, d,
                   (pd_vk_attention_shape){

@@ -27,6 +27,9 @@ pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_sh
 
 /* What a device is taken to like best before anything was measured. */
 pd_vk_tuning pd_vk_rules_of_thumb(const pd_vk_caps *caps);
+/* Whether products may read that PD_X_* on a device: what it does not compute in hardware is no
+ * choice, except on a rasteriser, which shall show that it is right. */
+bool pd_vk_has_format(const pd_vk_caps *caps, uint32_t format);
 /* PD_X_* that products of a program of at most max_rows rows like to read best. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 
@@ -76,8 +79,8 @@ pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
 uint32_t pd_vk_wtype(pd_type type);
 
 /* Every pipeline that the shapes of the five Gemma 3 sizes use with Q4_0, and one of each kernel
- * for every other weight type: what the shader report compiles. Returns how many; fills at most
- * cap. */
+ * for every other weight type, in the formats that the device has: what the shader report compiles.
+ * Returns how many; fills at most cap. */
 uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint32_t cap);
 
 #endif

@@ -308,9 +308,13 @@ static pd_status create_handle(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, VkS
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
         .requiredSubgroupSize = desc->subgroup_size,
     };
+    const VkPipelineCreateFlags capture =
+        VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+        VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
     bool forced = desc->subgroup_size != 0;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = d->caps.executable_info ? capture : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .pNext = forced ? &subgroup : NULL,
                   .flags = forced ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
@@ -320,8 +324,9 @@ static pd_status create_handle(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, VkS
                   .pSpecializationInfo = &constants},
         .layout = pipeline->layout,
     };
+    VkPipelineCache cache = d->caps.executable_info ? VK_NULL_HANDLE : p->cache; /* it tells less */
     VkResult result =
-        d->vk.vkCreateComputePipelines(d->handle, p->cache, 1, &info, NULL, &pipeline->handle);
+        d->vk.vkCreateComputePipelines(d->handle, cache, 1, &info, NULL, &pipeline->handle);
     if (result == VK_SUCCESS) return PD_OK;
     pipeline->handle = VK_NULL_HANDLE;
     /* drivers whose compiler gives up say that memory ran out: simpler kernels may still do */

@@ -69,6 +69,9 @@ void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f) {
                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CONDITIONAL_RENDERING_FEATURES_EXT);
     if (pd_vk_probe_has(p, VK_EXT_DEVICE_FAULT_EXTENSION_NAME))
         link_next(&tail, &f->fault, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT);
+    if (pd_vk_probe_has(p, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
+        link_next(&tail, &f->executable_info,
+                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
 }
 
 static void read_properties(pd_vk_probe *p) {
@@ -304,15 +307,18 @@ static pd_vk_coopmat find_coopmat(const pd_vk_probe *p) {
     return best;
 }
 
-/* Their kernels hold halves, need whole subgroups of a known size, and beside them others write and
- * read over the whole device, which the memory model has to allow. */
+/* Their kernels hold halves, need whole subgroups of a known size (asked for, or the only one), and
+ * beside them others write and read over the whole device, which the memory model has to allow. */
 const char *pd_vk_probe_coopmat_obstacle(const pd_vk_probe *p, const pd_vk_caps *caps) {
     const VkPhysicalDeviceVulkanMemoryModelFeatures *model = &p->features.memory_model;
     if (!model->vulkanMemoryModel) return "the driver lacks vulkanMemoryModel";
     if (!model->vulkanMemoryModelDeviceScope)
         return "the driver lacks vulkanMemoryModelDeviceScope";
     if (!caps->fp16) return "the driver lacks shaderFloat16";
-    if (!caps->subgroup_size_control) return "the driver cannot be asked for a subgroup size";
+    bool one_size =
+        caps->subgroup_size_min != 0 && caps->subgroup_size_min == caps->subgroup_size_max;
+    if (!caps->subgroup_size_control && !one_size)
+        return "the driver cannot be asked for a subgroup size";
     if (p->n_coopmats == 0) return "no shapes are listed, or they may not be asked for";
     if (caps->coopmat_shape.m == 0) return "none multiplies f16 to f32 in sides of 8 or 16";
     return NULL;
@@ -337,6 +343,7 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .timestamps = p->timestamp_bits > 0 && properties->limits.timestampPeriod > 0,
         .conditional = f->conditional.conditionalRendering != 0,
         .fault = f->fault.deviceFault != 0,
+        .executable_info = f->executable_info.pipelineExecutableInfo != 0,
         .memory_budget = pd_vk_probe_has(p, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
         .is_software = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .software_tiles = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,

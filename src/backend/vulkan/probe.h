@@ -51,6 +51,7 @@ typedef struct pd_vk_features {
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
     VkPhysicalDeviceConditionalRenderingFeaturesEXT conditional;
     VkPhysicalDeviceFaultFeaturesEXT fault;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable_info;
 } pd_vk_features;
 
 typedef struct pd_vk_probe {

@@ -25,13 +25,15 @@ enum {
     DROP_LAST_ARRIVAL = 1 << 6,
     DROP_LARGE_COOPMAT = 1 << 7,
     DROP_CONDITIONAL = 1 << 8,
+    DROP_MANY_PRODUCTS = 1 << 9,
     /* cooperative matrices are a subgroup's and hold halves */
     DROP_WITH_COOPMAT = DROP_COOPMAT | DROP_SUBGROUP | DROP_FP16
 };
 
 typedef struct quirk {
-    uint32_t driver_id;         /* VkDriverId; 0: any */
-    uint32_t vendor_id;         /* 0: any */
+    uint32_t driver_id;     /* VkDriverId; 0: any */
+    uint32_t vendor_id;     /* 0: any */
+    uint32_t device_before; /* only device ids below; 0: any. Adreno's begin with the generation */
     uint32_t smallest_subgroup; /* only where the smallest subgroup is this; 0: any */
     bool no_mixed_dot;          /* only without fast products of signed and unsigned bytes, which
                                    AMD's chips have from RDNA 3 on */
@@ -40,7 +42,7 @@ typedef struct quirk {
     const char *reason;
 } quirk;
 
-enum { VENDOR_AMD = 0x1002, VENDOR_INTEL = 0x8086 };
+enum { VENDOR_AMD = 0x1002, VENDOR_INTEL = 0x8086, ADRENO_7XX = 0x07000000 };
 
 static const quirk quirks[] = {
     {.driver_id = VK_DRIVER_ID_QUALCOMM_PROPRIETARY,
@@ -49,6 +51,10 @@ static const quirk quirks[] = {
     {.driver_id = VK_DRIVER_ID_QUALCOMM_PROPRIETARY,
      .drop = DROP_COOPMAT,
      .reason = "2026-11: recent parts only, and unproven"},
+    {.driver_id = VK_DRIVER_ID_MESA_TURNIP,
+     .device_before = ADRENO_7XX,
+     .drop = DROP_MANY_PRODUCTS,
+     .reason = "2026-11: all loads of an unrolled product come first and spill (Mesa 26.1.6)"},
     {.driver_id = VK_DRIVER_ID_MOLTENVK,
      .vendor_id = VENDOR_AMD,
      .drop = DROP_SUBGROUP,
@@ -94,6 +100,7 @@ static const capability_name names[] = {
     {"conditional", DROP_CONDITIONAL},
     {"software-tiles", DROP_SOFTWARE_TILES},
     {"last-arrival", DROP_LAST_ARRIVAL},
+    {"many-products", DROP_MANY_PRODUCTS},
 };
 enum { N_NAMES = sizeof names / sizeof names[0] };
 
@@ -103,6 +110,7 @@ static void drop_caps(pd_vk_caps *caps, unsigned drop) {
     if (drop & DROP_SUBGROUP) caps->subgroup = caps->subgroup_size_control = false;
     if (drop & DROP_WITH_COOPMAT) caps->coopmat = false;
     if (drop & DROP_LARGE_COOPMAT) caps->coopmat_small_tiles = true;
+    if (drop & DROP_MANY_PRODUCTS) caps->few_products = true;
     if (drop & DROP_TIMESTAMPS) caps->timestamps = false;
     if (drop & DROP_CONDITIONAL) caps->conditional = false;
     if (drop & DROP_SOFTWARE_TILES) caps->software_tiles = false;
@@ -113,6 +121,7 @@ static bool quirk_matches(const quirk *q, const pd_vk_probe *p) {
     const VkPhysicalDeviceProperties *properties = &p->properties.properties;
     if (q->driver_id && q->driver_id != (uint32_t)p->driver.driverID) return false;
     if (q->vendor_id && q->vendor_id != properties->vendorID) return false;
+    if (q->device_before && properties->deviceID >= q->device_before) return false;
     if (q->smallest_subgroup && q->smallest_subgroup != p->subgroup_size.minSubgroupSize)
         return false;
     if (q->no_mixed_dot && p->int_dot.integerDotProduct4x8BitPackedMixedSignednessAccelerated)

@@ -47,11 +47,8 @@ enum { N_STAGES = sizeof stages / sizeof stages[0] };
 static const char SIMPLEST[] = "simplest";
 
 static bool has_capability(const pd_vk_caps *c, const stage *s) {
-    switch (s->format) {
-    case PD_X_F32: return c->last_arrival;
-    case PD_X_F16: return s->matrix_units ? c->coopmat : c->fp16;
-    default: return c->int_dot;
-    }
+    if (s->format == PD_X_F32) return c->last_arrival;
+    return s->matrix_units ? c->coopmat : pd_vk_has_format(c, s->format);
 }
 
 /* ---- one stage ------------------------------------------------------------------------------ */

@@ -263,11 +263,7 @@ static pd_status time_candidate(tuner *t, candidate *c, uint64_t warm_up_ns, pd_
 }
 
 static bool has_format(const pd_vk_caps *c, uint32_t format, bool matrix_units) {
-    switch (format) {
-    case PD_X_F32: return !matrix_units;
-    case PD_X_F16: return matrix_units ? c->coopmat : c->fp16;
-    default: return !matrix_units && c->int_dot;
-    }
+    return matrix_units ? format == PD_X_F16 && c->coopmat : pd_vk_has_format(c, format);
 }
 
 static void add_candidate(tuner *t, pd_vk_tuning tuning, pd_vk_product_shape shape) {
