@@ -14,9 +14,11 @@
  *
  * Conventions. Functions return a pd_status; the sentence that goes with it is in the caller's
  * pd_error (NULL is allowed). Descriptor structs: zero means the default that is written beside the
- * field. Sizes name their unit. Shapes are written slowest dimension first. Text is UTF-8 with an
- * explicit byte count. A pointer handed out belongs to the object it came from unless said
- * otherwise.
+ * field, and a NULL descriptor is one of zeros. Any other NULL that the function needs, and a
+ * number outside its enumeration, is ERR_ARGUMENT; functions without a status do nothing then and
+ * return 0 or NULL. Sizes name their unit. Shapes are written slowest dimension first. Text is
+ * UTF-8 with an explicit byte count. A pointer handed out belongs to the object it came from unless
+ * said otherwise.
  *
  * Beside it peridot_measure.h: for programs that measure devices, models and where time goes.
  *
@@ -31,6 +33,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what a library of Peridot exports, and nothing else */
 #endif
 
 #define PD_VERSION_STRING "0.1.0"
@@ -187,7 +192,7 @@ typedef struct pd_session_desc {
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
-    uint32_t n_threads; /* CPU threads; default: as many as the machine has */
+    uint32_t n_threads; /* CPU threads, at most 4096; default: one per processor */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
     bool vocab_only;  /* tokenizer and settings alone; no device, no weights, no sessions */
     bool vision_only; /* the image encoder, tokenizer and settings; no sessions */
@@ -348,7 +353,8 @@ enum {
  * better " with the windows, spaces between them. */
 typedef struct pd_image_place {
     size_t at;        /* byte offset in the text; ascending in a list */
-    uint32_t n_crops; /* windows: images of their own, behind this one in the prompt's list */
+    uint32_t n_crops; /* windows: images of their own, behind this one in the prompt's list; at
+                         most PD_MAX_CROPS */
 } pd_image_place;
 
 typedef struct pd_tokenize_desc {
@@ -396,8 +402,8 @@ typedef struct pd_chat_turn {
 } pd_chat_turn;
 
 /* Gemma's chat template, straight to ids: <bos>, the turns, and the opening of the model's answer.
- * The turns' text can never become a turn marker. Errors: ARGUMENT when roles do not alternate or
- * n_max is too small (*n_ids is then the size needed). */
+ * The turns' text can never become a turn marker. Errors: ARGUMENT when a role is none of the four,
+ * when they do not alternate, or n_max is too small (*n_ids is then the size needed). */
 pd_status pd_chat_encode(const pd_model *model, const pd_chat_turn *turns, size_t n_turns,
                          uint32_t *ids, size_t n_max, size_t *n_ids, pd_error *err);
 
@@ -520,7 +526,8 @@ typedef struct pd_generate_desc {
 
 /* Continues the timeline: draws a token, hands it to fn, computes it, draws the next one, until one
  * of the above says stop or the context is full. The last token handed over is not computed: all
- * others are in the timeline afterwards. Gives the same tokens as pd_session_sample and
+ * others are in the timeline afterwards; a generation that follows without a sync computes it first
+ * and goes on behind it, also after CANCELLED. Gives the same tokens as pd_session_sample and
  * pd_session_sync in turns would, but a GPU draws them itself and is some steps ahead of the host,
  * unless the sampler has temp above 0 and top_k 0 or above 256. Errors: as sync and sample;
  * CANCELLED and failures leave what was computed in the timeline. */
@@ -528,12 +535,16 @@ pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
                               const pd_generate_desc *desc, pd_error *err);
 
 /* Asks a running call to stop soon with PD_ERR_CANCELLED. From any thread or signal handler; stays
- * set until pd_session_resume. */
+ * set until pd_session_resume. What a stopped generation has computed then has its logits like any
+ * other timeline; a stopped sync has to be asked for again. */
 void pd_session_cancel(pd_session *session);
 void pd_session_resume(pd_session *session);
 
 const pd_session_stats *pd_session_get_stats(pd_session *session);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what a library of Peridot exports, and nothing else */
+#endif
 
 /* ---------------------------------------------------------------------------------------------
  * Devices
@@ -111,6 +114,9 @@ typedef struct pd_head_cost {
  * DEVICE, NUMERIC. */
 pd_status pd_session_head_cost(pd_session *session, pd_head_cost *out, pd_error *err);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -46,8 +46,10 @@ static pd_status list_vulkan(pd_device_info *out, uint32_t cap, uint32_t *count,
 pd_status pd_device_list(pd_device_info *out, uint32_t cap, uint32_t *count,
                          const char **vulkan_note, pd_error *err) {
     const char *note = NULL;
-    uint32_t n_vulkan = 0, n_cpu = cap < N_CPU ? cap : N_CPU;
+    PD_NEED(err, count);
     *count = 0;
+    if (cap > 0) PD_NEED(err, out);
+    uint32_t n_vulkan = 0, n_cpu = cap < N_CPU ? cap : N_CPU;
     for (uint32_t i = 0; i < n_cpu; i++) pd_cpu_describe(i == 1, &out[i]);
     PD_TRY(list_vulkan(cap > N_CPU ? out + N_CPU : NULL, cap - n_cpu, &n_vulkan, &note, err));
     *count = N_CPU + n_vulkan;
@@ -205,6 +207,22 @@ pd_status pd_device_choose(const char *wish, const pd_device_info *list, uint32_
                     list[*index].name, list[*index].unusable_reason);
 }
 
+/* Why nobody's wish and no GPU led to the CPU. */
+static void log_fallback(const pd_device_info *list, uint32_t n, const char *note) {
+    pd_bytes why = {0};
+    if (note) pd_bytes_printf(&why, "; %s", note);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!is_vulkan(&list[i])) continue;
+        bool software = list[i].kind == PD_DEVICE_SOFTWARE && list[i].usable;
+        pd_bytes_printf(&why, "; %s (%s) %s%s", list[i].id, list[i].name,
+                        software ? "is used only when it is named" : "cannot be used: ",
+                        software ? "" : list[i].unusable_reason);
+    }
+    pd_log(PD_LOG_INFO, "device", "no GPU can be used, so the CPU is%s",
+           why.failed || !why.data ? "" : why.data);
+    pd_bytes_free(&why);
+}
+
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static pd_status open_vulkan(uint32_t index, const pd_backend_desc *desc, pd_backend **out,
@@ -229,6 +247,7 @@ pd_status pd_backend_open(const pd_backend_desc *desc, pd_backend **out, pd_erro
     if (status != PD_OK) return status;
     status = pd_device_choose(wish, list, n, note, &index, err);
     if (status == PD_OK) {
+        if (!(wish && wish[0]) && !is_vulkan(&list[index])) log_fallback(list, n, note);
         pd_log(PD_LOG_INFO, "device", "%s: %s", list[index].id, list[index].name);
         if (is_vulkan(&list[index]))
             status = open_vulkan(index - N_CPU, desc, out, err);

@@ -20,6 +20,13 @@ pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...
 
 #define PD_RAISE(err, status, ...) pd_error_raise((err), __FILE__, __LINE__, (status), __VA_ARGS__)
 
+/* At the head of a public function: an argument that must not be NULL. */
+#define PD_NEED(err, pointer)                                                                      \
+    do {                                                                                           \
+        if (!(pointer))                                                                            \
+            return PD_RAISE((err), PD_ERR_ARGUMENT, "%s: %s is NULL", __func__, #pointer);         \
+    } while (0)
+
 /* Returns from the calling function when `call` failed. */
 #define PD_TRY(call)                                                                               \
     do {                                                                                           \

@@ -76,14 +76,12 @@ static pd_status read_stream(FILE *f, const char *path, uint64_t max_bytes, pd_b
     return PD_OK;
 }
 
-pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, size_t *n,
-                           pd_error *err) {
-    bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? stdin : fopen(path, "rbe");
+static pd_status read_and_close(FILE *f, const char *path, uint64_t max_bytes, char **data,
+                                size_t *n, pd_error *err) {
     if (!f) return PD_RAISE(err, PD_ERR_IO, "cannot open \"%s\": %s", path, strerror(errno));
     pd_bytes all = {0};
-    pd_status status = read_stream(f, standard ? "standard input" : path, max_bytes, &all, err);
-    if (!standard) fclose(f);
+    pd_status status = read_stream(f, f == stdin ? "standard input" : path, max_bytes, &all, err);
+    if (f != stdin) fclose(f);
     if (status != PD_OK) {
         pd_bytes_free(&all);
         return status;
@@ -91,6 +89,25 @@ pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, si
     *data = all.data;
     *n = all.n;
     return PD_OK;
+}
+
+pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, size_t *n,
+                           pd_error *err) {
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
+    return read_and_close(f, path, max_bytes, data, n, err);
+}
+
+pd_status pd_file_read_regular(const char *path, uint64_t max_bytes, char **data, size_t *n,
+                               pd_error *err) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make it wait */
+    if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+        close(fd);
+        return PD_RAISE(err, PD_ERR_IO, "\"%s\" is not a regular file", path);
+    }
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+    if (fd >= 0 && !f) close(fd);
+    return read_and_close(f, path, max_bytes, data, n, err);
 }
 
 /* Makes every directory above the last '/' of path. */

@@ -45,6 +45,10 @@ void pd_file_writer_abort(pd_file_writer *w);
 /* Whole file into memory (pd_free); at most max_bytes. `path` "-" is standard input. */
 pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, size_t *n,
                            pd_error *err);
+/* The same for files that nobody named, in the cache folder: what is not a regular file, and could
+ * make it wait for ever, is an error (IO), and "-" is a name like any other. */
+pd_status pd_file_read_regular(const char *path, uint64_t max_bytes, char **data, size_t *n,
+                               pd_error *err);
 
 /* "<cache>/peridot/<name>" in a fresh string (pd_free), the directory made; NULL when there is no
  * usable place. <cache>: $PERIDOT_CACHE_DIR itself, else $XDG_CACHE_HOME, else ~/.cache. */

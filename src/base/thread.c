@@ -26,7 +26,7 @@
 
 #include "base/memory.h"
 
-enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 1000, MAX_THREADS = 1024 };
+enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 1000, MAX_THREADS = 4096 };
 static const uint32_t CLOSED = UINT32_MAX;
 
 typedef struct worker {
@@ -125,8 +125,10 @@ static void wake_sleepers(pd_pool *pool) {
 
 pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err) {
     *out = NULL;
-    if (n_threads == 0) n_threads = pd_cpu_count();
-    if (n_threads > MAX_THREADS) n_threads = MAX_THREADS;
+    if (n_threads == 0) n_threads = pd_cpu_count() < MAX_THREADS ? pd_cpu_count() : MAX_THREADS;
+    if (n_threads > MAX_THREADS)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%u threads were asked for, but at most %d can be",
+                        n_threads, MAX_THREADS);
     pd_pool *pool = pd_alloc_aligned(1, sizeof *pool);
     if (pool) pool->workers = pd_alloc(n_threads, sizeof *pool->workers);
     if (!pool || !pool->workers) {

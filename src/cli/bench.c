@@ -131,7 +131,8 @@ static pd_status measure(bench_context *c, pd_session *session, bench_row *row, 
     row->step = row->n_gen || row->n_ubatch == 1 ? stats->decode_step : stats->prompt_step;
     if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace)
         PD_TRY(bench_take_profile(c, session, row, err));
-    return bench_print_row(c, row, err);
+    PD_TRY(bench_print_row(c, row, err));
+    return cli_check_stdout(err); /* the next test may take minutes, for nobody */
 }
 
 static pd_status run_test(bench_context *c, pd_model *model, bench_row *row, pd_error *err) {
@@ -161,6 +162,13 @@ static pd_status run_test(bench_context *c, pd_model *model, bench_row *row, pd_
 
 /* ---- all tests ------------------------------------------------------------------------------ */
 
+static uint32_t largest(const number_list *l) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->values[i] > most) most = l->values[i];
+    return most;
+}
+
 static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min, number_list *out,
                            pd_error *err) {
     const char *text = cli_text(o, id);
@@ -179,6 +187,8 @@ static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err)
     if (l->pairs.n % 2 != 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt-gen takes pairs P,G, but has %u numbers",
                         l->pairs.n);
+    if (!largest(&l->prompts) && !largest(&l->gens) && !largest(&l->pairs))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "there is nothing to measure: every length is 0");
     return PD_OK;
 }
 
@@ -208,13 +218,6 @@ static pd_status run_tests_at(bench_context *c, pd_model *model, const bench_lis
         if (row.n_prompt + row.n_gen) PD_TRY(run_test(c, model, &row, err));
     }
     return PD_OK;
-}
-
-static uint32_t largest(const number_list *l) {
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->values[i] > most) most = l->values[i];
-    return most;
 }
 
 /* Refuses what cannot fit before anything is measured. */

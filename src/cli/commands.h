@@ -25,6 +25,7 @@ pd_status cli_quantize(const cli_options *o, pd_error *err);
 pd_status cli_verify(const cli_options *o, pd_error *err);
 pd_status cli_score(const cli_options *o, pd_error *err);
 pd_status cli_fetch(const cli_options *o, pd_error *err);
+pd_status cli_list(const cli_options *o, pd_error *err);
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 
@@ -85,6 +86,11 @@ bool cli_interrupted(void);
 void cli_interrupt_watch(pd_session *session);   /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
+/* ---- bus_error.c ---------------------------------------------------------------------------- */
+
+/* From now on a mapped file that is shortened while it is read ends the process with a sentence. */
+void cli_bus_error_install(void);
+
 /* ---- progress.c: a bar on standard error, when that is a terminal --------------------------- */
 
 typedef struct cli_progress {
@@ -121,6 +127,9 @@ void cli_log_end(void);
 /* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
 const char *cli_bytes_text(uint64_t n_bytes, char *out);
 const char *cli_device_kind_name(pd_device_kind kind);
+/* What a model said to standard output. On a terminal control characters other than newlines and
+ * tabs become '?', in `text` as well: nobody but the user may move the cursor or set the title. */
+void cli_write_text(char *text, size_t n);
 /* Flushes standard output. Errors: IO when something written there was lost. */
 pd_status cli_check_stdout(pd_error *err);
 

@@ -2,7 +2,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE /* strcasestr */
 #include <string.h>
+#include <strings.h>
 
 #include "cli/json.h"
 #include "peridot_measure.h"
@@ -166,6 +168,28 @@ static void measure_devices(const pd_device_info *list, uint32_t n, measurement 
     }
 }
 
+static bool is_wished(const pd_device_info *d, const char *wish) {
+    const char *name = wish;
+    if (strcasecmp(d->id, wish) == 0) return true;
+    if (is_cpu(d)) return false;
+    if (strcasecmp(wish, "vulkan") == 0) return true;
+    if (strncasecmp(wish, "vulkan:", strlen("vulkan:")) == 0) name += strlen("vulkan:");
+    return name[0] && (strcasestr(d->name, name) || strcasestr(d->uuid, name));
+}
+
+/* Leaves what --device names, all of them where it fits several. */
+static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_t *n,
+                             pd_error *err) {
+    const char *wish = cli_text(o, OPT_DEVICE);
+    if (o->command != CLI_DEVICES || !wish || o->values[OPT_DEVICE].from_env) return PD_OK;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < *n; i++)
+        if (is_wished(&list[i], wish)) list[kept++] = list[i];
+    *n = kept;
+    if (kept > 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_NO_DEVICE, "no device is called \"%s\"", wish);
+}
+
 pd_status cli_devices(const cli_options *o, pd_error *err) {
     enum { MAX_DEVICES = 64 };
     pd_device_info *list = pd_alloc(MAX_DEVICES, sizeof *list);
@@ -177,6 +201,7 @@ pd_status cli_devices(const cli_options *o, pd_error *err) {
         status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list devices");
     if (status == PD_OK) status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
     if (n > MAX_DEVICES) n = MAX_DEVICES;
+    if (status == PD_OK) status = keep_wished(o, list, &n, err);
     if (status == PD_OK && cli_given(o, OPT_MEASURE)) measure_devices(list, n, measured);
     if (status == PD_OK && cli_given(o, OPT_JSON)) {
         status = devices_json(list, measured, n, note, err);

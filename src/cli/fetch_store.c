@@ -139,7 +139,7 @@ pd_status fetch_store_read(fetch_store *s, const fetch_place *place, fetch_list 
     size_t n;
     if (!path) return raise_memory(err);
     if (access(path, R_OK) != 0) return PD_OK;
-    PD_TRY(pd_file_read_all(path, MAX_STATE_BYTES, &text, &n, err));
+    PD_TRY(pd_file_read_regular(path, MAX_STATE_BYTES, &text, &n, err));
     cJSON *root = cJSON_ParseWithLength(text, n);
     pd_free(text);
     bool good = read_entries(root, place, out);

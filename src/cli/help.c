@@ -91,7 +91,11 @@ static void print_flags(uint32_t command_bit) {
     printf(" --help");
 }
 
-/* "command:flag) what to offer;;" for flags with file names or fixed words behind them. */
+static void print_words(const char *choices) {
+    for (const char *c = choices; *c; c++) putchar(*c == '|' ? ' ' : *c);
+}
+
+/* "command:flag) what to offer;;" for flags with something known behind them. */
 static void print_value_cases(cli_command command) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         const cli_option *opt = cli_option_get((cli_option_id)i);
@@ -99,18 +103,54 @@ static void print_value_cases(cli_command command) {
         printf("    %s:%s", cli_command_name(command), opt->name);
         if (opt->alias) printf("|%s:%s", cli_command_name(command), opt->alias);
         if (opt->kind == KIND_FILE || opt->kind == KIND_FILES) {
-            printf(") COMPREPLY=($(compgen -f -- \"$word\")); return;;\n");
+            printf(") _peridot_files; return;;\n");
+        } else if (opt->kind == KIND_DEVICE) {
+            printf(") words=$(_peridot_devices);;\n");
         } else if (opt->kind == KIND_CHOICE) {
-            printf(") COMPREPLY=($(compgen -W \"");
-            for (const char *c = opt->value; *c; c++) putchar(*c == '|' ? ' ' : *c);
-            printf("\" -- \"$word\")); return;;\n");
+            printf(") words=\"");
+            print_words(opt->value);
+            printf("\";;\n");
         } else {
             printf(") return;;\n");
         }
     }
 }
 
+/* File names may hold spaces: one on each line, and readline told to quote them. The words of
+ * devices' names are ids alone; a colon in a word is for bash the end of one. */
+static void print_completion_helpers(void) {
+    printf(
+        "_peridot_files() {\n"
+        "  local name\n"
+        "  compopt -o filenames 2>/dev/null\n"
+        "  while IFS= read -r name; do COMPREPLY+=(\"$name\"); done < <(compgen -f -- \"$word\")\n"
+        "}\n"
+        "_peridot_devices() {\n"
+        "  echo vulkan\n"
+        "  \"${COMP_WORDS[0]}\" devices 2>/dev/null | sed -nE 's/^(cpu|cpu-ref|vulkan:[0-9]+) "
+        ".*/\\1/p'\n"
+        "}\n");
+}
+
+/* What stands without a flag: files, and of `quantize` a type behind the two. */
+static void print_argument_cases(void) {
+    printf("  [ \"$COMP_CWORD\" -eq 1 ] && return\n"
+           "  case \"$command\" in\n");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) {
+        if (!commands[c].n_args) continue;
+        printf("  %s) _peridot_files", cli_command_name((cli_command)c));
+        if (strstr(commands[c].needs, " TYPE")) {
+            printf("; [ \"$COMP_CWORD\" -ge 4 ] && COMPREPLY+=($(compgen -W \"");
+            print_words(CLI_TYPE_NAMES);
+            printf("\" -- \"$word\"))");
+        }
+        printf(";;\n");
+    }
+    printf("  esac\n");
+}
+
 void cli_completion_bash(void) {
+    print_completion_helpers();
     printf("_peridot() {\n"
            "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
            "  local command=${COMP_WORDS[1]} words=\n"
@@ -120,19 +160,18 @@ void cli_completion_bash(void) {
         printf("%s ", cli_command_name((cli_command)c));
     printf("--help --version\"\n  else\n    case \"$command:$before\" in\n");
     for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) print_value_cases((cli_command)c);
-    printf("    esac\n    case \"$command\" in\n");
+    printf(
+        "    esac\n"
+        "    [ -z \"$words\" ] || { COMPREPLY=($(compgen -W \"$words\" -- \"$word\")); return; }\n"
+        "    case \"$command\" in\n");
     for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) {
         printf("    %s) words=\"", cli_command_name((cli_command)c));
         print_flags(1u << c);
         printf("\";;\n");
     }
     printf("    esac\n  fi\n"
-           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-           "  [ \"$COMP_CWORD\" -eq 1 ] && return\n"
-           "  case \"$command\" in");
-    for (uint32_t c = 0, n = 0; c < CLI_COMMAND_COUNT; c++)
-        if (commands[c].n_args) printf("%s%s", n++ ? "|" : " ", cli_command_name((cli_command)c));
-    printf(") COMPREPLY+=($(compgen -f -- \"$word\"));; esac\n"
-           "}\n"
+           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n");
+    print_argument_cases();
+    printf("}\n"
            "complete -F _peridot peridot\n");
 }

@@ -16,6 +16,10 @@ enum { TEXT_MAX_BYTES = 1 << 30, IDS_MAX_BYTES = 1 << 28, NUMBERS_MAX = 4096 };
 
 pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *err) {
     const char *prompt = cli_text(o, OPT_PROMPT), *file = cli_text(o, OPT_FILE);
+    for (int i = 0; i < 2; i++)
+        if (o->values[i ? OPT_FILE : OPT_PROMPT].given > 1)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s was given more than once",
+                            i ? "--file" : "--prompt");
     if (prompt && file)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt and --file cannot be used together");
     if (prompt) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/habits.h"
 
 #ifndef PERIDOT_COMMIT
 #define PERIDOT_COMMIT "unknown"
@@ -21,6 +22,7 @@ static const command_fn command_fns[CLI_COMMAND_COUNT] = {
     [CLI_SYNTH] = cli_synth,       [CLI_QUANTIZE] = cli_quantize,
     [CLI_VERIFY] = cli_verify,     [CLI_CONVERT] = cli_convert,
     [CLI_SCORE] = cli_score,       [CLI_FETCH] = cli_fetch,
+    [CLI_LIST] = cli_list,
 };
 
 static void print_version(void) {
@@ -52,6 +54,8 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
 
 static pd_status raise_unknown_command(const char *name, pd_error *err) {
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "unknown command \"%s\"", name);
+    const char *instead = cli_habit_command(name);
+    if (instead) return pd_error_hint(err, status, "%s", instead);
     for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
         if (cli_distance(name, cli_command_name((cli_command)c)) <= 2)
             return pd_error_hint(err, status, "did you mean %s?", cli_command_name((cli_command)c));
@@ -59,25 +63,25 @@ static pd_status raise_unknown_command(const char *name, pd_error *err) {
 }
 
 static pd_status dispatch(int argc, char **argv, pd_error *err) {
-    if (argc < 2) {
-        pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "a command is missing");
-        return pd_error_hint(err, status, "peridot --help lists the commands");
-    }
-    const char *first = argv[1];
+    const char *first = argc > 1 ? argv[1] : "--help";
     cli_command command;
     if (strcmp(first, "--list-devices") == 0)
         return run_command(CLI_DEVICES, argc - 2, argv + 2, err);
+    if (strcmp(first, "--cache-list") == 0 || strcmp(first, "-cl") == 0)
+        return run_command(CLI_LIST, argc - 2, argv + 2, err);
     if (cli_command_find(first, &command)) return run_command(command, argc - 2, argv + 2, err);
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
+    if (strcmp(first, "help") == 0 && argc > 2) {
+        if (!cli_command_find(argv[2], &command)) return raise_unknown_command(argv[2], err);
+        cli_help_command(command);
+    } else if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 ||
+               strcmp(first, "help") == 0) {
         cli_help_program();
     } else if (strcmp(first, "--version") == 0) {
         print_version();
     } else if (strcmp(first, "--completion-bash") == 0) {
         cli_completion_bash();
     } else if (first[0] == '-') {
-        pd_status status =
-            PD_RAISE(err, PD_ERR_ARGUMENT, "the first argument must be a command, not %s", first);
-        return pd_error_hint(err, status, "peridot --help lists the commands");
+        return run_command(CLI_RUN, argc - 1, argv + 1, err); /* as llama-cli */
     } else {
         return raise_unknown_command(first, err);
     }
@@ -86,6 +90,7 @@ static pd_status dispatch(int argc, char **argv, pd_error *err) {
 
 int main(int argc, char **argv) {
     pd_error err = {0};
+    cli_bus_error_install();
     pd_status status = dispatch(argc, argv, &err);
     if (status == PD_OK) status = cli_check_stdout(&err);
     if (status == PD_OK) return 0;

@@ -1,6 +1,7 @@
 /* Opens a model as the options say.  SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "cli/images.h"
@@ -40,6 +41,17 @@ static pd_model_desc model_desc(const cli_options *o, const char *device) {
                            .session = expected_session(o)};
 }
 
+/* A folder with a checkpoint has what convert needs. */
+static pd_status hint_checkpoint(const char *path, pd_error *err) {
+    pd_bytes config = {0};
+    pd_bytes_printf(&config, "%s/config.json", path);
+    bool found = config.data && !config.failed && access(config.data, F_OK) == 0;
+    pd_bytes_free(&config);
+    if (!found) return PD_ERR_IO;
+    return pd_error_hint(err, PD_ERR_IO, "peridot convert %s -o MODEL.gguf makes a file of it",
+                         path);
+}
+
 static pd_status open_with_progress(const char *path, pd_model_desc *desc, pd_model **out,
                                     pd_error *err) {
     cli_progress progress;
@@ -49,7 +61,7 @@ static pd_status open_with_progress(const char *path, pd_model_desc *desc, pd_mo
     desc->progress_ctx = &progress;
     pd_status status = pd_model_open(path, desc, out, err);
     cli_progress_end(&progress);
-    return status;
+    return status == PD_ERR_IO ? hint_checkpoint(path, err) : status;
 }
 
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {

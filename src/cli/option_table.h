@@ -7,8 +7,8 @@
 
 /* X(id, name, how many arguments without a flag, what must be given, summary) */
 #define CLI_COMMAND_LIST(X)                                                                        \
-    X(RUN, "run", 0, "-m MODEL.gguf -p TEXT", "answer one prompt")                                 \
-    X(BENCH, "bench", 0, "-m MODEL.gguf", "measure prompt and generation speed")                   \
+    X(RUN, "run", 2, "-m MODEL.gguf -p TEXT", "answer one prompt")                                 \
+    X(BENCH, "bench", 1, "-m MODEL.gguf", "measure prompt and generation speed")                   \
     X(DEVICES, "devices", 0, "", "list the devices that --device can name")                        \
     X(INSPECT, "inspect", 2, "MODEL.gguf [OTHER.gguf]",                                            \
       "show what a GGUF file holds, and its plan; or how two differ")                              \
@@ -26,6 +26,7 @@
     X(EMBED_IMAGE, "embed-image", 0, "-m MODEL.gguf --image FILE -o OUT.f32",                      \
       "write the rows that an image becomes to a file")                                            \
     X(FETCH, "fetch", 1, "USER/REPO[:TYPE]", "download a model from the Hugging Face hub")         \
+    X(LIST, "list", 0, "", "list the models that were fetched")                                    \
     X(SYNTH, "synth", 0, "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
@@ -95,7 +96,8 @@
       "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
       FOR(RUN) | FOR(LOGITS) | FOR(SCORE), "prompt tokens computed at once")                       \
-    X(DEVICE, STRING, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME", FOR_COMPUTE,       \
+    X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME",                    \
+      FOR_COMPUTE | FOR(DEVICES),                                                                  \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
@@ -123,7 +125,7 @@
       "score no more than the first N windows")                                                    \
     X(AGAINST, FILE, "--against", NULL, NULL, 0, 0, NULL, "FILE", FOR(SCORE),                      \
       "a reference model: KL divergence of MODEL's probabilities from its own")                    \
-    X(AGAINST_DEVICE, STRING, "--against-device", NULL, NULL, 0, 0, NULL, "NAME", FOR(SCORE),      \
+    X(AGAINST_DEVICE, DEVICE, "--against-device", NULL, NULL, 0, 0, NULL, "NAME", FOR(SCORE),      \
       "where the reference runs (default: --device); without --against the same model")            \
     X(AGAINST_PRECISION, CHOICE, "--against-precision", NULL, NULL, 0, 0, NULL, "exact|f16|q8",    \
       FOR(SCORE), "the reference's (default: --precision); without --against the same model")      \
@@ -206,7 +208,8 @@
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) | FOR(FETCH),         \
+      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) | FOR(FETCH) |        \
+          FOR(LIST),                                                                               \
       "print JSON")                                                                                \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \

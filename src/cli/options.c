@@ -2,19 +2,23 @@
  *
  * Order: defaults, then environment, then flags; a later flag replaces an earlier one, except that
  * lists grow (which is why no list has an environment variable). "--name value" and "--name=value"
- * mean the same. What has no flag in front is an argument where the command takes any. A value that
- * is itself the exact spelling of a flag is taken for a forgotten value; --name=--flag says that it
+ * mean the same; so do "-n 4" and "-n4" where -n takes numbers, and "-v -v" and "-vv". What has no
+ * flag in front, and all behind "--", is an argument where the command takes any. A value that is
+ * itself the exact spelling of a flag is taken for a forgotten value; --name=--flag says that it
  * was meant.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/habits.h"
 
 static const cli_option options[OPT_COUNT] = {
 #define OPTION_ROW(id, kind, name, alias, env, min, max, fallback, value, commands, help)          \
@@ -123,6 +127,7 @@ static pd_status set_value(cli_options *o, cli_option_id id, const char *source,
     case KIND_LIST: PD_TRY(append_list(o, v, ',', text, err)); break;
     case KIND_FILES: PD_TRY(append_list(o, v, '\n', text, err)); break;
     case KIND_STRING:
+    case KIND_DEVICE:
     case KIND_FILE: v->text = text; break;
     case KIND_CHOICE:
         if (!choice_holds(opt->value, text))
@@ -172,6 +177,8 @@ static bool spelled(const cli_option *opt, const char *flag, size_t n) {
 }
 
 static cli_option_id find_flag(uint32_t commands, const char *flag, size_t n) {
+    const char *ours = cli_habit_name(flag, n);
+    if (ours) return find_flag(commands, ours, strlen(ours));
     for (uint32_t i = 0; i < OPT_COUNT; i++)
         if ((options[i].commands & commands) && spelled(&options[i], flag, n))
             return (cli_option_id)i;
@@ -226,6 +233,44 @@ static pd_status take_argument(cli_options *o, const char *text, pd_error *err) 
     return status;
 }
 
+static pd_status pass_over(cli_options *o, int argc, char **argv, int *i, size_t n, pd_error *err) {
+    int n_words = 0;
+    if (1u << o->command & FOR_COMPUTE)
+        PD_TRY(cli_habit_pass(argv[*i], *i + 1 < argc ? argv[*i + 1] : NULL, &n_words, err));
+    if (n_words == 0) return raise_unknown(o->command, argv[*i], n, err);
+    if (o->n_passed < CLI_MAX_PASSED) o->passed_over[o->n_passed++] = argv[*i];
+    *i += n_words - 1;
+    return PD_OK;
+}
+
+/* "-n4": the flag of one letter that a number is stuck to; OPT_COUNT: none. */
+static cli_option_id find_stuck(const cli_options *o, const char *flag) {
+    bool stuck = isalpha((unsigned char)flag[1]) && isdigit((unsigned char)flag[2]);
+    cli_option_id id = stuck ? find_flag(1u << o->command, flag, 2) : OPT_COUNT;
+    if (id == OPT_COUNT) return id;
+    cli_kind kind = options[id].kind;
+    return kind == KIND_INT || kind == KIND_REAL || kind == KIND_LIST ? id : OPT_COUNT;
+}
+
+static bool is_verbose(const char *flag) {
+    return flag[1] == 'v' && flag[2] == 'v' && flag[strspn(flag + 1, "v") + 1] == '\0';
+}
+
+/* A flag that the table does not have as it is spelled. */
+static pd_status parse_unknown(cli_options *o, int argc, char **argv, int *i, size_t n,
+                               pd_error *err) {
+    const char *flag = argv[*i];
+    cli_option_id stuck = find_stuck(o, flag);
+    char source[3] = {flag[0], flag[1], '\0'};
+    if (stuck != OPT_COUNT) {
+        o->values[stuck].from_env = false;
+        return set_value(o, stuck, source, flag + 2, err);
+    }
+    if (!is_verbose(flag)) return pass_over(o, argc, argv, i, n, err);
+    o->values[OPT_VERBOSE].given += (uint32_t)strlen(flag + 1);
+    return PD_OK;
+}
+
 /* Handles argv[*i], and the argument behind it when that is its value. */
 static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_error *err) {
     const char *flag = argv[*i];
@@ -233,7 +278,7 @@ static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_er
     const char *equals = strchr(flag, '=');
     size_t n = equals ? (size_t)(equals - flag) : strlen(flag);
     cli_option_id id = find_flag(1u << o->command, flag, n);
-    if (id == OPT_COUNT) return raise_unknown(o->command, flag, n, err);
+    if (id == OPT_COUNT) return parse_unknown(o, argc, argv, i, n, err);
     char source[64];
     snprintf(source, sizeof source, "%.*s", (int)n, flag);
     if (options[id].kind == KIND_FLAG) {
@@ -260,7 +305,7 @@ static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_er
 pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_options *out,
                             pd_error *err) {
     *out = (cli_options){.command = command};
-    for (int i = 0; i < argc; i++)
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) out->wants_help = true;
     if (out->wants_help) return PD_OK;
     for (uint32_t id = 0; id < OPT_COUNT; id++) {
@@ -268,8 +313,12 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
         PD_TRY(set_default(out, (cli_option_id)id, err));
         PD_TRY(set_from_environment(out, (cli_option_id)id, err));
     }
-    for (int i = 0; i < argc; i++) PD_TRY(parse_flag(out, argc, argv, &i, err));
-    return PD_OK;
+    int i = 0;
+    for (; i < argc && strcmp(argv[i], "--") != 0; i++)
+        PD_TRY(parse_flag(out, argc, argv, &i, err));
+    for (i++; i < argc; i++) PD_TRY(take_argument(out, argv[i], err));
+    PD_TRY(cli_habit_output(out, err));
+    return cli_habit_arguments(out, err);
 }
 
 void cli_options_free(cli_options *o) {

@@ -35,6 +35,7 @@ typedef enum cli_kind {
     KIND_FLAG,   /* no value; counts how often it was given */
     KIND_STRING, /* any text */
     KIND_FILE,   /* a path: completed with file names */
+    KIND_DEVICE, /* any text: completed with the devices there are */
     KIND_FILES,  /* one path each time; the text has a newline between them */
     KIND_CHOICE, /* one word of the value column, where they stand separated by | */
     KIND_LIST,   /* text of several values; given again, it grows by a comma and the new text */
@@ -52,7 +53,7 @@ typedef struct cli_option {
     const char *help;
 } cli_option;
 
-enum { CLI_MAX_ARGS = 4 };
+enum { CLI_MAX_ARGS = 4, CLI_MAX_PASSED = 16 };
 
 typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */
@@ -68,6 +69,8 @@ typedef struct cli_options {
     const char *args[CLI_MAX_ARGS]; /* without a flag in front, in their order */
     uint32_t n_args;
     bool wants_help;
+    const char *passed_over[CLI_MAX_PASSED]; /* flags of other programs, for the log */
+    uint32_t n_passed;
     pd_arena arena; /* of joined list texts */
 } cli_options;
 

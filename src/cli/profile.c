@@ -55,12 +55,15 @@ void cli_profile_print(const cli_profile *p, const pd_device_speed *s, const cha
             "(%s), dispatches in %.2f us\n",
             what, (double)p->total_ns / 1e6, s->copy_gb_s, s->gflop_s[s->best],
             pd_peak_name(s->best), s->dispatch_us);
+    bool cached = false;
     cli_profile_kind sum = {.name = "all", .ns = p->total_ns};
     for (uint32_t i = 0; i < p->n; i++) {
         print_kind(s, &p->kinds[i], p->total_ns);
+        cached |= cli_copy_percent(s, &p->kinds[i]) > 100;
         sum.n_ops += p->kinds[i].n_ops;
         sum.bytes += p->kinds[i].bytes;
         sum.flops += p->kinds[i].flops;
     }
     print_kind(s, &sum, p->total_ns);
+    if (cached) fprintf(stderr, "  above 100 %%: out of caches, which are faster than memory\n");
 }

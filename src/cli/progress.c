@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,8 +14,10 @@
 enum { BAR_CELLS = 24 };
 
 void cli_progress_begin(cli_progress *p, const char *label) {
+    const char *terminal = getenv("TERM");
+    bool dumb = terminal && strcmp(terminal, "dumb") == 0; /* it cannot wipe a line */
     *p = (cli_progress){
-        .label = label, .start_ns = pd_clock_ns(), .active = isatty(STDERR_FILENO) == 1};
+        .label = label, .start_ns = pd_clock_ns(), .active = !dumb && isatty(STDERR_FILENO) == 1};
 }
 
 /* "  1:02 left", "  3:04:05 left", or nothing while it cannot be told. out: at least 32 bytes. */

@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "cli/commands.h"
 
 int cli_report_error(const pd_error *err) {
@@ -36,6 +38,8 @@ pd_status cli_log_begin(const cli_options *o, pd_error *err) {
     uint32_t verbose = o->values[OPT_VERBOSE].given;
     pd_log_level level = verbose >= 2 ? PD_LOG_DEBUG : verbose || path ? PD_LOG_INFO : PD_LOG_WARN;
     pd_log_set(log_line, NULL, level);
+    for (uint32_t i = 0; i < o->n_passed; i++)
+        pd_log(PD_LOG_DEBUG, "cli", "%s changes nothing here", o->passed_over[i]);
     return PD_OK;
 }
 
@@ -43,6 +47,17 @@ void cli_log_end(void) {
     pd_log_set(NULL, NULL, PD_LOG_ERROR);
     if (log_stream) fclose(log_stream);
     log_stream = NULL;
+}
+
+void cli_write_text(char *text, size_t n) {
+    bool terminal = isatty(STDOUT_FILENO) == 1;
+    for (size_t i = 0; terminal && i < n; i++) {
+        unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
+        bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+        if (c == 0xc2 && next >= 0x80 && next < 0xa0) text[i] = text[i + 1] = '?'; /* C1 */
+        if (control) text[i] = '?';
+    }
+    fwrite(text, 1, n, stdout);
 }
 
 /* ---- texts ---------------------------------------------------------------------------------- */

@@ -22,7 +22,8 @@ static pd_status read_prompt(run_job *job, pd_error *err) {
     const cli_options *o = job->o;
     PD_TRY(cli_images_read(o, &job->images, err));
     PD_TRY(cli_read_text(o, &job->text, &job->n_text, err));
-    if (job->n_text == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt is empty");
+    if (job->n_text == 0 && !cli_given(o, OPT_RAW))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt is empty");
     PD_TRY(cli_check_utf8("the prompt", job->text, job->n_text, err));
     const char *system = cli_text(o, OPT_SYSTEM);
     if (system && cli_given(o, OPT_RAW))
@@ -123,9 +124,9 @@ static pd_status init_sampler(run_job *job, pd_error *err) {
     return pd_sampler_init(&job->sampler, &desc, err);
 }
 
-static void print_text(run_job *job, const char *text, size_t n) {
+static void print_text(run_job *job, char *text, size_t n) {
     if (n == 0) return;
-    fwrite(text, 1, n, stdout);
+    cli_write_text(text, n);
     fflush(stdout);
     job->last_byte = text[n - 1];
 }
@@ -144,7 +145,7 @@ static void print_end(run_job *job) {
     char text[PD_DETOKENIZE_MAX_BYTES];
     if (!cli_given(job->o, OPT_IDS))
         print_text(job, text, pd_detokenizer_flush(&job->detokenizer, text));
-    if (job->n_generated > 0 && job->last_byte != '\n') print_text(job, "\n", 1);
+    if (job->n_generated > 0 && job->last_byte != '\n') print_text(job, (char[]){'\n'}, 1);
 }
 
 static bool on_token(void *ctx, uint32_t id) {

@@ -48,9 +48,10 @@ static void print_speeds(const run_job *job) {
     uint64_t prompt_ns = job->first_ns - job->start_ns - images->encode_ns - images->compile_ns;
     size_t n_prompt = job->n_prompt;
     if (job->n_generated == 0) n_prompt = pd_session_count(job->session); /* stopped within it */
-    fprintf(stderr, "prompt     %zu tokens, %.2f tok/s, first token after %.1f ms\n", n_prompt,
-            per_second(n_prompt, prompt_ns), ms(prompt_ns));
-    fprintf(stderr, "generated  %" PRIu64 " tokens", job->n_generated);
+    fprintf(stderr, "prompt     %zu token%s, %.2f tok/s, first token after %.1f ms\n", n_prompt,
+            n_prompt == 1 ? "" : "s", per_second(n_prompt, prompt_ns), ms(prompt_ns));
+    fprintf(stderr, "generated  %" PRIu64 " token%s", job->n_generated,
+            job->n_generated == 1 ? "" : "s");
     if (job->n_generated > 1) {
         double speed = per_second(job->n_generated - 1, job->last_ns - job->first_ns);
         double bytes = (double)pd_model_get_info(job->model)->weight_bytes_per_token;

@@ -71,8 +71,8 @@ pd_status cli_detokenize(const cli_options *o, pd_error *err) {
     d.show_special = cli_given(o, OPT_SHOW_SPECIAL);
     char text[PD_DETOKENIZE_MAX_BYTES];
     for (size_t i = 0; i < ids.n; i++)
-        fwrite(text, 1, pd_detokenize(model, &d, ids.ids[i], text), stdout);
-    fwrite(text, 1, pd_detokenizer_flush(&d, text), stdout);
+        cli_write_text(text, pd_detokenize(model, &d, ids.ids[i], text));
+    cli_write_text(text, pd_detokenizer_flush(&d, text));
     if (isatty(STDOUT_FILENO)) printf("\n");
 done:
     pd_model_close(model);

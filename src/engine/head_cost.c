@@ -134,6 +134,8 @@ static pd_status measure(pd_session *s, cost_job *job, uint32_t first, pd_pool *
 }
 
 pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) {
+    PD_NEED(err, s);
+    PD_NEED(err, out);
     const pd_model *m = s->model;
     if (!m->head.requantised)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the head is used as the file stores it");

@@ -15,6 +15,7 @@ static pd_status measure(pd_backend *b, pd_device_speed *out, pd_error *err) {
 
 pd_status pd_device_measure(const char *device, uint32_t n_threads, pd_device_speed *out,
                             pd_error *err) {
+    PD_NEED(err, out);
     pd_backend_desc desc = {.device = device, .n_threads = n_threads};
     pd_backend *b;
     PD_TRY(pd_backend_open(&desc, &b, err));
@@ -24,6 +25,8 @@ pd_status pd_device_measure(const char *device, uint32_t n_threads, pd_device_sp
 }
 
 pd_status pd_model_measure(pd_model *m, pd_device_speed *out, pd_error *err) {
+    PD_NEED(err, m);
+    PD_NEED(err, out);
     if (!m->backend) return PD_RAISE(err, PD_ERR_ARGUMENT, "a model without a device has no speed");
     return measure(m->backend, out, err);
 }

@@ -157,13 +157,23 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
     return PD_OK;
 }
 
+static pd_status check_desc(const pd_model_desc *desc, pd_error *err) {
+    if ((unsigned)desc->head > PD_HEAD_Q4_0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no head type %d", (int)desc->head);
+    return pd_check_precision(desc->session.precision, err);
+}
+
 pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out,
                         pd_error *err) {
     static const pd_model_desc defaults = {0};
+    PD_NEED(err, out);
     *out = NULL;
+    PD_NEED(err, path);
+    if (!desc) desc = &defaults;
+    PD_TRY(check_desc(desc, err));
     pd_model *m = pd_alloc(1, sizeof *m);
     if (!m) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the model");
-    pd_status status = open_parts(m, path, desc ? desc : &defaults, err);
+    pd_status status = open_parts(m, path, desc, err);
     if (status == PD_OK)
         *out = m;
     else
@@ -183,14 +193,14 @@ void pd_model_close(pd_model *m) {
 }
 
 const pd_model_info *pd_model_get_info(const pd_model *m) {
-    return &m->info;
+    return m ? &m->info : NULL;
 }
 uint32_t pd_model_image_rows(const pd_model *m) {
     return m->vision_info.n_tokens;
 }
 const pd_load_stats *pd_model_get_load_stats(const pd_model *m) {
-    return &m->load;
+    return m ? &m->load : NULL;
 }
 const pd_device_info *pd_model_get_device(const pd_model *m) {
-    return m->backend ? m->backend->v->info(m->backend) : NULL;
+    return m && m->backend ? m->backend->v->info(m->backend) : NULL;
 }

@@ -26,11 +26,17 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
+pd_status pd_check_precision(pd_precision precision, pd_error *err) {
+    if ((unsigned)precision <= PD_PRECISION_Q8) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no precision %d", (int)precision);
+}
+
 /* A chunk holds at least one image: its rows see each other, so they are computed at once. */
 static pd_status check_desc(pd_session *s, const pd_session_desc *desc, pd_error *err) {
     const pd_config *c = &s->model->config;
     uint32_t image_rows = pd_model_image_rows(s->model);
     s->desc = *desc;
+    PD_TRY(pd_check_precision(desc->precision, err));
     if (!s->desc.n_ctx) s->desc.n_ctx = min_u32(c->n_ctx_train, DEFAULT_CTX);
     if (!s->desc.n_chunk) s->desc.n_chunk = DEFAULT_CHUNK;
     if (s->desc.n_ctx > c->n_ctx_train)
@@ -192,7 +198,9 @@ static pd_status create_parts(pd_session *s, const pd_session_desc *desc, pd_err
 pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
                             pd_error *err) {
     static const pd_session_desc defaults = {0};
+    PD_NEED(err, out);
     *out = NULL;
+    PD_NEED(err, model);
     if (!model->weights || !model->backend)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without its text weights");
     pd_session *s = pd_alloc(1, sizeof *s);
@@ -294,12 +302,10 @@ static pd_status run_step(pd_session *s, const pd_stage *stage, const pd_step *s
     return PD_OK;
 }
 
-/* Computes positions [first, first + n) of the timeline. Every chunk ends with the logits of its
- * last row, so that a NaN is noticed in the chunk that made it. */
-static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
-                           pd_error *err) {
-    PD_TRY(give_images(s, first, n, err));
-    PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
+/* Positions [first, first + n) of the timeline, whose pages are there. Every chunk ends with the
+ * logits of its last row, so that a NaN is noticed in the chunk that made it. */
+static pd_status compute_rows(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
+                              pd_error *err) {
     make_rows(s, first, n);
     bool all_logits = s->desc.all_logits;
     bool decodes = n == 1 && s->rows[0].token != PD_TOKEN_GIVEN && !all_logits;
@@ -313,7 +319,14 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_s
                     .tables = &table,
                     .cancel = &s->cancel};
     PD_TRY(run_step(s, decodes ? &s->decode : &s->prefill, &step, err));
-    if (all_logits) PD_TRY(pd_session_run_head(s, &step, score, err));
+    return all_logits ? pd_session_run_head(s, &step, score, err) : PD_OK;
+}
+
+static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
+                           pd_error *err) {
+    PD_TRY(give_images(s, first, n, err));
+    PD_TRY(pd_kv_reserve(s->kv, 0, n, err));
+    PD_TRY(compute_rows(s, first, n, score, err));
     pd_kv_commit(s->kv, 0, n);
     *(n == 1 ? &s->stats.n_decode : &s->stats.n_prompt) += n;
     return PD_OK;
@@ -322,7 +335,9 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_s
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
     uint32_t n = pd_kv_length(s->kv, 0);
     if (n < s->desc.n_ctx) pd_timeline_append(&s->timeline, n, id);
-    return run_chunk(s, n, 1, NULL, err);
+    pd_status status = run_chunk(s, n, 1, NULL, err);
+    if (status != PD_OK) s->timeline.n = n;
+    return status;
 }
 
 static uint32_t truncate_to(pd_session *s, uint32_t n) {
@@ -365,6 +380,7 @@ static void take_wanted(pd_session *s) {
     pd_timeline old = s->timeline;
     s->timeline = s->wanted;
     s->wanted = old;
+    s->has_pending = false;
 }
 
 static pd_status fill_wanted(pd_session *s, const pd_prompt *prompt, pd_error *err) {
@@ -373,6 +389,8 @@ static pd_status fill_wanted(pd_session *s, const pd_prompt *prompt, pd_error *e
 }
 
 pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
+    PD_NEED(err, s);
+    PD_NEED(err, prompt);
     PD_TRY(fill_wanted(s, prompt, err));
     s->stats.n_reused += keep_prefix(s);
     take_wanted(s);
@@ -399,69 +417,16 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
     return run_rest(s, score, err);
 }
 
-/* ---- results -------------------------------------------------------------------------------- */
-
-static pd_status check_at_hand(const pd_session *s, pd_error *err) {
+/* A call that was stopped in the middle of a step leaves no outputs. An image's pixels are gone by
+ * now, and a sync that did not come to its end has to be asked for again. */
+pd_status pd_session_need_outputs(pd_session *s, pd_error *err) {
+    uint32_t n = pd_kv_length(s->kv, 0);
     if (s->last && s->last_n_rows) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
-}
-
-pd_status pd_session_argmax(pd_session *s, uint32_t *id, pd_error *err) {
-    PD_TRY(check_at_hand(s, err));
-    *id = s->last_best;
-    return PD_OK;
-}
-
-/* Steps that were dropped have written over the last one's outputs: it is computed again. */
-static pd_status refresh_outputs(pd_session *s, pd_error *err) {
-    if (!s->outputs_stale) return PD_OK;
-    pd_page_table table = pd_kv_table(s->kv, 0);
-    pd_step step = s->last_step;
-    step.tables = &table;
-    PD_TRY(s->model->backend->v->run(s->last->program, &step, err));
-    s->outputs_stale = false;
-    return PD_OK;
-}
-
-pd_status pd_session_logits(pd_session *s, const float **logits, pd_error *err) {
-    PD_TRY(check_at_hand(s, err));
-    uint64_t row_bytes = (uint64_t)s->model->config.n_vocab * 4;
-    if (!s->logits_read) {
-        PD_TRY(refresh_outputs(s, err));
-        PD_TRY(s->model->backend->v->read(s->last->program, s->last->logits,
-                                          (s->last_n_rows - 1) * row_bytes, row_bytes, s->logits,
-                                          err));
-        s->stats.logits_hash = pd_hash(s->logits, row_bytes);
-        s->logits_read = true;
-    }
-    *logits = s->logits;
-    return PD_OK;
-}
-
-uint32_t pd_session_count(const pd_session *s) {
-    return pd_kv_length(s->kv, 0);
-}
-uint32_t pd_session_n_ctx(const pd_session *s) {
-    return s->desc.n_ctx;
-}
-uint32_t pd_session_n_chunk(const pd_session *s) {
-    return s->desc.n_chunk;
-}
-void pd_session_cancel(pd_session *s) {
-    atomic_store(&s->cancel, 1);
-}
-void pd_session_resume(pd_session *s) {
-    atomic_store(&s->cancel, 0);
-}
-
-const pd_session_stats *pd_session_get_stats(pd_session *s) {
-    pd_backend_stats b;
-    s->model->backend->v->stats(s->model->backend, &b);
-    s->stats.kv_bytes = b.kv_bytes;
-    s->stats.scratch_bytes = b.scratch_bytes;
-    s->stats.device_peak_bytes = b.peak_bytes;
-    s->stats.build = b.build;
-    s->model->backend->v->count(s->decode.program, &s->stats.decode_step);
-    if (s->prefill.program) s->model->backend->v->count(s->prefill.program, &s->stats.prompt_step);
-    return &s->stats;
+    bool complete = n > 0 && n == s->timeline.n && s->timeline.tokens[n - 1] != PD_TOKEN_GIVEN;
+    if (complete && n > pd_kv_first_repeatable(s->kv, 0))
+        return compute_rows(s, n - 1, 1, NULL, err);
+    if (!complete || s->timeline.n_images > 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
+    truncate_to(s, n - 1);
+    return run_rest(s, NULL, err);
 }

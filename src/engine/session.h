@@ -39,16 +39,24 @@ struct pd_session {
     uint32_t last_best;   /* the most probable next id */
     bool logits_read;     /* `logits` holds the last position's */
     bool outputs_stale;   /* the programs' output buffers are those of a step that was dropped */
+    bool has_pending;     /* `pending` was handed over by generate, and is not in the timeline */
+    uint32_t pending;
     atomic_int cancel;
     pd_session_stats stats;
     void *sampler_scratch; /* owned by sample/ through pd_session_set_scratch */
     void (*free_scratch)(void *);
 };
 
+/* Errors: ARGUMENT (a number that is none of the enumeration). */
+pd_status pd_check_precision(pd_precision precision, pd_error *err);
+
 enum { PD_SESSION_MAX_PLANS = 3 };
 /* The plans of the session that `desc` would make, into out[PD_SESSION_MAX_PLANS], *n of them
  * (pd_plan_free); none when it would be refused. */
 void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out, uint32_t *n);
+
+/* The last position's outputs are at hand afterwards. Errors: ARGUMENT (there is none). */
+pd_status pd_session_need_outputs(pd_session *s, pd_error *err);
 
 /* Computes one token more. */
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err);

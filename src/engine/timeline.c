@@ -27,10 +27,22 @@ static uint64_t count_placeholders(const pd_prompt *prompt) {
     return n;
 }
 
+static pd_status raise_outside(uint32_t id, size_t index, uint32_t n_vocab, pd_error *err) {
+    if (id == PD_TOKEN_START_OF_IMAGE || id == PD_TOKEN_END_OF_IMAGE)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "the model takes no images: its vocabulary of %u tokens lacks the markers "
+                        "around them",
+                        n_vocab);
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "token %u at index %zu is outside the vocabulary of %u",
+                    id, index, n_vocab);
+}
+
 static pd_status check_prompt(const pd_timeline *t, const pd_prompt *prompt, uint32_t n_vocab,
                               uint32_t image_rows, pd_error *err) {
-    uint64_t n_placeholders = count_placeholders(prompt);
     if (prompt->n_ids == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "there are no tokens to compute");
+    if (!prompt->ids || (!prompt->images && prompt->n_images > 0))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt's ids or images are NULL");
+    uint64_t n_placeholders = count_placeholders(prompt);
     if (n_placeholders != prompt->n_images)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "the prompt has places for %llu images, but there are %zu",
@@ -44,9 +56,7 @@ static pd_status check_prompt(const pd_timeline *t, const pd_prompt *prompt, uin
                         (unsigned long long)n, t->n_max);
     for (size_t i = 0; i < prompt->n_ids; i++)
         if (prompt->ids[i] >= n_vocab && prompt->ids[i] != PD_TOKEN_IMAGE)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "token %u at index %zu is outside the vocabulary of %u", prompt->ids[i],
-                            i, n_vocab);
+            return raise_outside(prompt->ids[i], i, n_vocab, err);
     for (size_t i = 0; i < prompt->n_images; i++)
         if (!prompt->images[i].rgb || !prompt->images[i].width || !prompt->images[i].height)
             return PD_RAISE(err, PD_ERR_ARGUMENT, "image %zu of the prompt has no pixels", i);

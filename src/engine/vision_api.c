@@ -4,32 +4,35 @@
 #include "engine/model.h"
 
 static pd_status check_encoder(const pd_model *m, pd_error *err) {
-    if (m->vision && m->backend) return PD_OK;
+    if (m && m->vision && m->backend) return PD_OK;
     return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without an image encoder");
 }
 
 static pd_status check_image(const pd_model *m, const pd_image *image, pd_error *err) {
     PD_TRY(check_encoder(m, err));
-    if (image->rgb && image->width && image->height) return PD_OK;
+    if (image && image->rgb && image->width && image->height) return PD_OK;
     return PD_RAISE(err, PD_ERR_ARGUMENT, "the image has no pixels");
 }
 
 const pd_vision_info *pd_model_get_vision(const pd_model *m) {
-    return m->vision ? &m->vision_info : NULL;
+    return m && m->vision ? &m->vision_info : NULL;
 }
 
 const pd_vision_stats *pd_model_get_vision_stats(const pd_model *m) {
     static const pd_vision_stats none = {0};
-    return m->vision ? pd_vision_get_stats(m->vision) : &none;
+    return m && m->vision ? pd_vision_get_stats(m->vision) : &none;
 }
 
 pd_status pd_model_embed_pixels(pd_model *m, const float *chw, float *rows, pd_error *err) {
     PD_TRY(check_encoder(m, err));
+    PD_NEED(err, chw);
+    PD_NEED(err, rows);
     return pd_vision_encode(m->vision, chw, &m->cancel, rows, err);
 }
 
 pd_status pd_model_embed_image(pd_model *m, const pd_image *image, float *rows, pd_error *err) {
     PD_TRY(check_image(m, image, err));
+    PD_NEED(err, rows);
     const float *found;
     PD_TRY(pd_vision_rows(m->vision, image, pd_vision_hash(image), &m->cancel, &found, err));
     uint64_t bytes = 4ull * m->vision_info.n_tokens * m->vision_info.n_embd_out;
@@ -40,20 +43,23 @@ pd_status pd_model_embed_image(pd_model *m, const pd_image *image, float *rows, 
 pd_status pd_model_image_pixels(const pd_model *m, const pd_image *image, float *chw,
                                 pd_error *err) {
     PD_TRY(check_image(m, image, err));
+    PD_NEED(err, chw);
     return pd_vision_pixels(m->vision, image, chw, err);
 }
 
 pd_status pd_model_profile_image(pd_model *m, pd_profile_fn fn, void *ctx, pd_error *err) {
     PD_TRY(check_encoder(m, err));
+    PD_NEED(err, fn);
     return pd_vision_profile(m->vision, fn, ctx, err);
 }
 
 void pd_model_cancel(pd_model *m) {
-    atomic_store(&m->cancel, 1);
+    if (m) atomic_store(&m->cancel, 1);
 }
 
 uint64_t pd_prompt_count(const pd_model *m, const pd_prompt *prompt) {
     uint64_t n = 0;
+    if (!m || !prompt || !prompt->ids) return 0;
     for (size_t i = 0; i < prompt->n_ids; i++)
         n += prompt->ids[i] == PD_TOKEN_IMAGE ? m->vision_info.n_tokens : 1;
     return n;

@@ -236,7 +236,7 @@ static pd_status open_part(pd_safetensors *s, const char *path, pd_error *err) {
     uint32_t i_part = s->n_parts, first = s->n_tensors;
     part *p = &s->parts[i_part];
     cJSON *root;
-    uint64_t data_at;
+    uint64_t data_at = 0; /* gcc 12 does not see that read_header sets it */
     p->label = pd_arena_strdup(&s->arena, path + pd_path_name_at(path));
     if (!p->label) return raise_memory(err);
     PD_TRY(pd_mapping_open(path, &p->mapping, err));

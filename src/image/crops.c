@@ -39,6 +39,7 @@ static uint32_t count_windows(uint32_t longer, uint32_t shorter, const pd_crop_r
 
 uint32_t pd_image_crops(uint32_t width, uint32_t height, const pd_crop_rule *rule,
                         pd_rect out[PD_MAX_CROPS]) {
+    if (!out) return 0;
     pd_crop_rule r = with_defaults(rule);
     bool wide = width >= height;
     uint32_t longer = wide ? width : height, shorter = wide ? height : width;
@@ -52,7 +53,10 @@ uint32_t pd_image_crops(uint32_t width, uint32_t height, const pd_crop_rule *rul
 }
 
 pd_status pd_image_crop(const pd_image *in, pd_rect window, pd_image *out, pd_error *err) {
+    PD_NEED(err, out);
     *out = (pd_image){0};
+    PD_NEED(err, in);
+    PD_NEED(err, in->rgb);
     bool inside = window.x < in->width && window.width <= in->width - window.x &&
                   window.y < in->height && window.height <= in->height - window.y;
     if (!inside || window.width == 0 || window.height == 0)

@@ -31,6 +31,7 @@ pd_status pd_image_create(uint32_t width, uint32_t height, pd_image *out, pd_err
 }
 
 void pd_image_free(pd_image *image) {
+    if (!image) return;
     pd_free(image->rgb);
     *image = (pd_image){0};
 }
@@ -60,7 +61,9 @@ static pd_status check_size(const pd_picture *p, uint64_t max_pixels, pd_error *
 
 pd_status pd_image_decode(const void *bytes, size_t n, const pd_image_limits *limits, pd_image *out,
                           pd_error *err) {
+    PD_NEED(err, out);
     *out = (pd_image){0};
+    if (n > 0) PD_NEED(err, bytes);
     pd_image_limits l = with_defaults(limits);
     if (n == 0) return PD_RAISE(err, PD_ERR_FORMAT, "the image is empty");
     if (n > l.max_bytes)
@@ -78,7 +81,9 @@ pd_status pd_image_decode(const void *bytes, size_t n, const pd_image_limits *li
 
 pd_status pd_image_read(const char *path, const pd_image_limits *limits, pd_image *out,
                         pd_error *err) {
+    PD_NEED(err, out);
     *out = (pd_image){0};
+    PD_NEED(err, path);
     pd_mapping m;
     pd_error inner = {0};
     PD_TRY(pd_mapping_open(path, &m, err));

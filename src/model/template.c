@@ -3,7 +3,8 @@
  * The original is the Jinja template in tokenizer_config.json. Its details: a system turn counts
  * only as the first one, is not trimmed, and goes before the first remaining turn's text; every
  * other text is trimmed by Python's str.strip(), whose white space is Unicode's; turn k (from 0,
- * after the system turn) must be the user's exactly when k is even.
+ * after the system turn) must be the user's exactly when k is even. It writes any other role into
+ * the prompt; here it must be one that the model has seen.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -95,7 +96,12 @@ static void add_text_with_images(pd_span_list *list, const char *text, size_t be
 
 static pd_status check_places(const pd_image_place *images, size_t n_images, size_t n_bytes,
                               pd_error *err) {
+    if (!images && n_images > 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the places of %zu images are NULL", n_images);
     for (size_t i = 0; i < n_images; i++) {
+        if (images[i].n_crops > PD_MAX_CROPS)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "image %zu has %u windows, but at most %d count",
+                            i, images[i].n_crops, PD_MAX_CROPS);
         if (images[i].at <= n_bytes && (i == 0 || images[i].at >= images[i - 1].at)) continue;
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "image %zu stands at byte %zu, which is not in the text behind the image "
@@ -114,8 +120,9 @@ static pd_status finish_list(pd_span_list *list, pd_error *err) {
 pd_status pd_template_text(const char *text, size_t n_bytes, const pd_image_place *images,
                            size_t n_images, pd_span_list *out, pd_error *err) {
     *out = (pd_span_list){0};
+    if (!text && n_bytes > 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "the text is NULL");
     PD_TRY(check_places(images, n_images, n_bytes, err));
-    add_text_with_images(out, text, 0, n_bytes, images, n_images);
+    add_text_with_images(out, text ? text : "", 0, n_bytes, images, n_images);
     return finish_list(out, err);
 }
 
@@ -125,7 +132,8 @@ pd_status pd_template_text(const char *text, size_t n_bytes, const pd_image_plac
  * space.
  */
 static void add_trimmed(pd_span_list *list, const pd_chat_turn *turn) {
-    const uint8_t *s = (const uint8_t *)turn->text;
+    const char *text = turn->text ? turn->text : ""; /* without bytes it may be NULL */
+    const uint8_t *s = (const uint8_t *)text;
     size_t begin = 0, end = turn->n_bytes, k;
     size_t first = turn->n_images ? turn->images[0].at : end;
     size_t last = turn->n_images ? turn->images[turn->n_images - 1].at : 0;
@@ -134,7 +142,7 @@ static void add_trimmed(pd_span_list *list, const pd_chat_turn *turn) {
         begin += k;
     if (last < begin) last = begin;
     while (end > last && (k = last_space(s + last, end - last)) > 0) end -= k;
-    add_text_with_images(list, turn->text, begin, end, turn->images, turn->n_images);
+    add_text_with_images(list, text, begin, end, turn->images, turn->n_images);
 }
 
 static void add_turn(pd_span_list *list, const pd_chat_turn *turn, const pd_chat_turn *system) {
@@ -150,8 +158,30 @@ static void add_turn(pd_span_list *list, const pd_chat_turn *turn, const pd_chat
     add_string(list, "\n");
 }
 
+/* `first`: the first turn behind a system turn. */
+static pd_status check_role(const pd_chat_turn *turns, size_t i, size_t first, pd_error *err) {
+    const pd_chat_turn *turn = &turns[i];
+    bool user = is_role(turn, "user"), model = is_role(turn, "assistant") || is_role(turn, "model");
+    bool system = is_role(turn, "system");
+    if (!user && !model && !system)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "turn %zu of the chat has the role \"%.32s\"; known are system, user, "
+                        "assistant and model",
+                        i, turn->role);
+    if (user != ((i - first) % 2 == 0))
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "Conversation roles must alternate user/assistant/user/assistant/..., "
+                        "but turn %zu is \"%.32s\"",
+                        i, turn->role);
+    if (system)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "turn %zu of the chat is a system turn, which can only be the first", i);
+    return PD_OK;
+}
+
 static pd_status check_turns(const pd_chat_turn *turns, size_t n_turns, pd_error *err) {
     if (n_turns == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "a chat needs at least one turn");
+    if (!turns) return PD_RAISE(err, PD_ERR_ARGUMENT, "the chat's turns are NULL");
     for (size_t i = 0; i < n_turns; i++)
         if (!turns[i].role || (!turns[i].text && turns[i].n_bytes > 0))
             return PD_RAISE(err, PD_ERR_ARGUMENT, "turn %zu of the chat has no role or no text", i);
@@ -162,12 +192,7 @@ static pd_status check_turns(const pd_chat_turn *turns, size_t n_turns, pd_error
         return PD_RAISE(err, PD_ERR_ARGUMENT, "a system turn has no place for images");
     if (first == n_turns)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "a system turn needs a user turn behind it");
-    for (size_t i = first; i < n_turns; i++)
-        if (is_role(&turns[i], "user") != ((i - first) % 2 == 0))
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "Conversation roles must alternate user/assistant/user/assistant/..., "
-                            "but turn %zu is \"%.32s\"",
-                            i, turns[i].role);
+    for (size_t i = first; i < n_turns; i++) PD_TRY(check_role(turns, i, first, err));
     return PD_OK;
 }
 

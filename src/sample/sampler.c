@@ -27,7 +27,7 @@ struct pd_sampler_scratch {
 
 /* ---- settings ------------------------------------------------------------------------------ */
 
-pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *err) {
+pd_status pd_sampler_check(const pd_sampler_desc *desc, pd_error *err) {
     if (!(desc->temp >= 0) || isinf(desc->temp))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "temp is %g, but must be a number from 0 up",
                         (double)desc->temp);
@@ -37,6 +37,14 @@ pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *
     if (!(desc->min_p >= 0 && desc->min_p <= 1))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "min_p is %g, but must lie between 0 and 1",
                         (double)desc->min_p);
+    return PD_OK;
+}
+
+pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *err) {
+    static const pd_sampler_desc defaults = {0};
+    PD_NEED(err, s);
+    if (!desc) desc = &defaults;
+    PD_TRY(pd_sampler_check(desc, err));
     *s = (pd_sampler){.desc = *desc};
     return PD_OK;
 }

@@ -17,6 +17,9 @@ typedef struct pd_sampler_scratch pd_sampler_scratch;
 pd_status pd_sampler_scratch_create(uint32_t n_vocab, pd_sampler_scratch **out, pd_error *err);
 void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch); /* NULL is allowed */
 
+/* What pd_sampler_init refuses, for a sampler that did not come from it. */
+pd_status pd_sampler_check(const pd_sampler_desc *desc, pd_error *err);
+
 /* Draws from logits [n_vocab]; n_vocab is at most the scratch's. Nothing is allocated. A greedy
  * sampler (temp 0) does not advance the counter. Errors: NUMERIC (a NaN or +infinity, or no finite
  * logit at all; -infinity means never), ARGUMENT (n_vocab too large). */

@@ -22,7 +22,7 @@ static pd_status get_scratch(pd_session *s, pd_sampler_scratch **out, pd_error *
     return PD_OK;
 }
 
-pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
+static pd_status draw_next(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
     if (sampler->desc.temp == 0.0f) return pd_session_argmax(s, id, err);
     pd_sampler_scratch *scratch;
     const float *logits;
@@ -31,17 +31,28 @@ pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd
     return pd_sampler_draw(sampler, scratch, logits, s->model->config.n_vocab, id, err);
 }
 
+pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
+    PD_NEED(err, s);
+    PD_NEED(err, sampler);
+    PD_NEED(err, id);
+    PD_TRY(pd_sampler_check(&sampler->desc, err));
+    return draw_next(s, sampler, id, err);
+}
+
 /* ---- generation ----------------------------------------------------------------------------- */
 
 typedef struct generation {
     pd_sampler *sampler;
     const pd_generate_desc *desc;
+    uint32_t first;    /* position that the first token handed over takes */
     uint32_t n, n_max; /* tokens handed over */
+    uint32_t last;
 } generation;
 
 static bool hand_over(generation *g, uint32_t id) {
     const pd_generate_desc *d = g->desc;
     g->n++;
+    g->last = id;
     bool more = !d->fn || d->fn(d->fn_ctx, id);
     return more && g->n < g->n_max && (d->ignore_stop || !pd_token_is_stop(id));
 }
@@ -52,22 +63,53 @@ static bool on_drawn(void *ctx, uint32_t id) {
     return hand_over(g, id);
 }
 
+static bool is_full(const pd_session *s) {
+    return pd_session_count(s) == pd_session_n_ctx(s);
+}
+
 /* The first token is drawn as any other is; the backend draws those behind it, if it can. */
-pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
-                              pd_error *err) {
+static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
     uint32_t none = PD_DRAW_NO_ID, id;
-    generation g = {sampler, desc, 0, desc->n_max ? desc->n_max : UINT32_MAX};
-    pd_drawing d = {.fn = on_drawn, .ctx = &g};
-    d.stops[0] = desc->ignore_stop ? none : PD_TOKEN_EOS;
-    d.stops[1] = desc->ignore_stop ? none : PD_TOKEN_END_OF_TURN;
+    bool ignore_stop = g->desc->ignore_stop;
+    pd_drawing d = {.fn = on_drawn, .ctx = g};
+    d.stops[0] = ignore_stop ? none : PD_TOKEN_EOS;
+    d.stops[1] = ignore_stop ? none : PD_TOKEN_END_OF_TURN;
     for (;;) {
         if (atomic_load(&s->cancel))
-            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g.n);
-        PD_TRY(pd_session_sample(s, sampler, &id, err));
-        if (!hand_over(&g, id)) return PD_OK;
-        if (pd_session_count(s) == pd_session_n_ctx(s)) return PD_OK;
-        d.n_max = g.n_max - g.n;
-        if (pd_sampler_to_draw(sampler, &d.draw)) return pd_session_draw_steps(s, id, &d, err);
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
+        PD_TRY(draw_next(s, g->sampler, &id, err));
+        if (!hand_over(g, id) || is_full(s)) return PD_OK;
+        d.n_max = g->n_max - g->n;
+        if (pd_sampler_to_draw(g->sampler, &d.draw)) return pd_session_draw_steps(s, id, &d, err);
         PD_TRY(pd_session_append(s, id, err));
     }
+}
+
+/* The token that the generation before this one handed over last. */
+static pd_status compute_pending(pd_session *s, pd_error *err) {
+    if (!s->has_pending) return PD_OK;
+    if (atomic_load(&s->cancel))
+        return PD_RAISE(err, PD_ERR_CANCELLED, "stopped before the first token");
+    PD_TRY(pd_session_append(s, s->pending, err));
+    s->has_pending = false;
+    return PD_OK;
+}
+
+pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
+                              pd_error *err) {
+    static const pd_generate_desc defaults = {0};
+    PD_NEED(err, s);
+    PD_NEED(err, sampler);
+    if (!desc) desc = &defaults;
+    PD_TRY(pd_sampler_check(&sampler->desc, err));
+    if (s->has_pending && is_full(s)) return PD_OK;
+    PD_TRY(compute_pending(s, err));
+    generation g = {.sampler = sampler,
+                    .desc = desc,
+                    .first = pd_session_count(s),
+                    .n_max = desc->n_max ? desc->n_max : UINT32_MAX};
+    pd_status status = run_generation(s, &g, err);
+    s->has_pending = g.n > 0 && pd_session_count(s) == g.first + g.n - 1; /* else it is computed */
+    s->pending = g.last;
+    return status;
 }

@@ -13,10 +13,11 @@
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
 void pd_detokenizer_init(pd_detokenizer *d) {
-    *d = (pd_detokenizer){0};
+    if (d) *d = (pd_detokenizer){0};
 }
 
 size_t pd_detokenizer_flush(pd_detokenizer *d, char *out) {
+    if (!d || !out) return 0;
     size_t n = d->n_held < sizeof d->held ? d->n_held : sizeof d->held;
     for (size_t i = 0; i < n; i++) memcpy(out + 3 * i, replacement, 3);
     d->n_held = 0;

@@ -59,6 +59,10 @@ jq -e --slurpfile rows "$work/out" '.traceEvents as $e |
   "$work/trace.json" >"$work/jq" || fail "bench --trace: $(head -c 2000 "$work/trace.json")"
 
 # shellcheck disable=SC2086
+expect_ok $bench -p 64 -n 0 --profile -o md
+found=$(grep -c 'above 100 %' "$work/err")
+above=$(awk '/GB\/s/ && $9 + 0 > 100 { n = 1 } END { print n + 0 }' "$work/err")
+[ "$found" -eq "$above" ] || fail "a share above 100 % is not explained: $(cat "$work/err")"
 expect_ok $bench -p 6 -n 0 --profile -o csv
 head -n 1 "$work/out" | grep -q ',device_copy_gb_s,.*,op,op_count,op_ns,.*,op_peak_percent$' ||
   fail "CSV names of a profile: $(head -n 1 "$work/out")"

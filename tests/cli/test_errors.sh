@@ -5,18 +5,19 @@
 model=$golden/small-q4_0.gguf
 
 # commands and flags
-expect_error 2 'command is missing'
 expect_error 2 'unknown command "frob"' frob
 expect_error 2 'unknown command "rum"' rum
 grep -q 'did you mean run?' "$work/err" || fail "no suggestion for rum"
-expect_error 2 'first argument must be a command' --raw
+expect_error 2 'unknown flag --frob' --frob
+expect_error 2 'prompt is empty' -m "$model"
 expect_error 2 'unknown flag --promt' run --promt x
 grep -q 'did you mean --prompt?' "$work/err" || fail "no suggestion for --promt"
 expect_error 2 '\-\-raw is not a flag of bench' bench --raw
 expect_error 2 '\-m needs a value' run -m
 expect_error 2 '\-m needs a value .*--raw follows' run -m --raw
 expect_error 2 '\-\-raw takes no value' run --raw=1
-expect_error 2 '"model.gguf" is not a flag' run model.gguf
+expect_error 3 'No such file' run model.gguf hello
+expect_error 2 '"model" is neither a flag nor' run model hello
 expect_error 2 '\-\-temp takes a number' run --temp hot
 expect_error 2 '\-\-temp must be from 0' run --temp -1
 expect_error 2 '\-\-temp takes a number' run --temp nan
@@ -26,6 +27,15 @@ expect_error 2 '\-\-seed must be' run --seed 99999999999999999999
 expect_error 2 '\-\-precision must be one of exact\|f16\|q8' run --precision f17
 expect_error 2 '\-\-precision must be one of' run --precision f1
 expect_error 2 '\-\-prompt and --file' run -m "$model" -p a -f b
+expect_error 2 '\-\-prompt was given more than once' run -m "$model" -p a -p b
+expect_error 2 '\-\-file was given more than once' tokenize -m "$model" -f a -f b
+expect_error 2 '\-t must be from 1 to 4096' run -m "$model" -p a -t 4097
+for list in bogus avx2,bogus avx5; do
+  export PERIDOT_CPU_DISABLE=$list
+  expect_error 2 "PERIDOT_CPU_DISABLE names \"${list#avx2,}\"; known are avx512 and avx2" \
+    run -m "$model" -p a --device cpu
+done
+unset PERIDOT_CPU_DISABLE
 export PERIDOT_TEMP=hot
 expect_error 2 'PERIDOT_TEMP takes a number' run -m "$model" -p a
 unset PERIDOT_TEMP
@@ -92,6 +102,8 @@ expect_error 5 'clip' run -m "$golden/mm-mmproj.gguf" -p hello --device cpu
 
 # lists of bench
 expect_error 2 'takes numbers or ranges, but "x" is neither' bench -m "$model" -p x
+expect_error 2 'nothing to measure' bench -m "$model" -p 0 -n 0
+expect_error 2 'nothing to measure' bench -m "$model" -p 0,0 -n 0 -pg 0,0 -d 8
 expect_error 2 'neither' bench -m "$model" -p 8-4
 expect_error 2 'neither' bench -m "$model" -p 0-8*2
 expect_error 2 'neither' bench -m "$model" -p 4-8*1
@@ -100,4 +112,21 @@ expect_error 2 'pairs P,G' bench -m "$model" -pg 5
 expect_error 2 'must be one of md' bench -m "$model" -o xml
 expect_error 2 'must be from 1' bench -m "$model" -b 0
 expect_error 2 'plan and --json' inspect -m "$model" --plan --json
+# Nobody reads: nothing more is computed. What bench is asked for would take hours.
+if [ -w /dev/full ]; then
+  for arguments in "bench -p 4-200+1 -r 10000" "run -p hello --raw -n 500 --ignore-eos"; do
+    # shellcheck disable=SC2086
+    timeout 60 "$PERIDOT" $arguments -m "$model" --device cpu >/dev/full 2>"$work/err"
+    expect_text "exit code of $arguments with nowhere to write" 3 $?
+    grep -q 'cannot write to standard output' "$work/err" || fail "$arguments: $(cat "$work/err")"
+  done
+  grep -q 'generated  1 token' "$work/err" || fail "run went on: $(cat "$work/err")"
+fi
+
+# A vocabulary without the markers of images.
+expect_ok synth --preset tiny -o "$work/blind.gguf"
+expect_ok synth --preset tiny --mmproj -o "$work/mmproj-blind.gguf"
+expect_error 2 'the model takes no images: its vocabulary of 1024 tokens' run -m "$work/blind.gguf" \
+  --image "$PERIDOT_TEST_DATA/images/small.png" -p hello --device cpu
+
 finish

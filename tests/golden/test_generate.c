@@ -82,11 +82,17 @@ static void step_by_step(pd_session *s, pd_sampler *sampler, uint32_t n, bool ig
     }
 }
 
+/* Behind what was generated before. */
+static pd_status go_on(pd_session *s, pd_sampler *sampler, uint32_t n, bool ignore_stop, tokens *t,
+                       pd_error *err) {
+    pd_generate_desc desc = {.n_max = n, .ignore_stop = ignore_stop, .fn = collect, .fn_ctx = t};
+    return pd_session_generate(s, sampler, &desc, err);
+}
+
 static pd_status generate(pd_session *s, pd_sampler *sampler, uint32_t n, bool ignore_stop,
                           tokens *t, pd_error *err) {
-    pd_generate_desc desc = {.n_max = n, .ignore_stop = ignore_stop, .fn = collect, .fn_ctx = t};
     must(pd_session_sync(s, t->ids, t->n, err), err);
-    return pd_session_generate(s, sampler, &desc, err);
+    return go_on(s, sampler, n, ignore_stop, t, err);
 }
 
 static void expect_same(const tokens *a, const tokens *b) {
@@ -249,6 +255,43 @@ static void cancelled(pd_model *m) {
     }
 }
 
+/* Several generations, one behind the other without a sync, end after n tokens each, or are told
+ * to by fn, or are cancelled: together they are one. */
+static void in_pieces(pd_model *m) {
+    pd_error err;
+    for (int i = 0; i < N_SAMPLERS; i++) {
+        pd_session *one = open_session(m), *many = open_session(m);
+        pd_sampler a = make(&samplers[i]), b = a;
+        tokens want = start(), got = start();
+        step_by_step(one, &a, N_LONG, true, &want);
+        must(generate(many, &b, 1, true, &got, &err), &err);
+        must(go_on(many, &b, 1, true, &got, &err), &err);
+        must(go_on(many, &b, 35, true, &got, &err), &err);
+        got.stop_after = 40;
+        must(go_on(many, &b, N_LONG, true, &got, &err), &err);
+        got.stop_after = 51;
+        got.cancel = many;
+        assert_int_equal(go_on(many, &b, N_LONG, true, &got, &err), PD_ERR_CANCELLED);
+        assert_int_equal(go_on(many, &b, N_LONG, true, &got, &err), PD_ERR_CANCELLED);
+        pd_session_resume(many);
+        must(go_on(many, &b, N_LONG - 51, true, &got, &err), &err);
+        expect_same(&want, &got);
+        assert_int_equal(a.n_drawn, b.n_drawn);
+        expect_same_state(one, many);
+        must(go_on(many, &b, 0, true, &got, &err), &err); /* to the end of the context */
+        assert_int_equal(got.n, CONTEXT + 1);
+        must(go_on(many, &b, 0, true, &got, &err), &err);
+        assert_int_equal(got.n, CONTEXT + 1);
+        got = start(); /* a sync begins anew */
+        got.stop_after = 0;
+        b = make(&samplers[i]);
+        must(generate(many, &b, N_LONG, true, &got, &err), &err);
+        expect_same(&want, &got);
+        pd_session_destroy(one);
+        pd_session_destroy(many);
+    }
+}
+
 /* A thread that cancels when it is told to. */
 typedef struct canceller {
     pd_session *session;
@@ -275,8 +318,20 @@ static bool collect_and_tell(void *ctx, uint32_t id) {
     return true;
 }
 
+/* What was computed has its outputs, however it ended. */
+static void expect_outputs(pd_session *s, const tokens *t) {
+    pd_error err;
+    const float *logits;
+    uint32_t n = pd_session_count(s), best;
+    must(pd_session_argmax(s, &best, &err), &err);
+    must(pd_session_logits(s, &logits, &err), &err);
+    for (uint32_t i = 0; i < N_VOCAB; i++) assert_true(logits[i] <= logits[best]);
+    assert_int_equal(pd_session_count(s), n);
+    assert_true(n + 1 == t->n || n == t->n);
+}
+
 /* Steps are in flight when another thread cancels, at any moment from token 5 on. */
-static void cancelled_by_another_thread(pd_model *m) {
+static void cancelled_by_another_thread(pd_model *m, bool syncs) {
     pd_error err;
     for (int i = 0; i < N_SAMPLERS; i++) {
         pd_session *one = open_session(m), *many = open_session(m);
@@ -294,7 +349,8 @@ static void cancelled_by_another_thread(pd_model *m) {
         if (n < c.done_by) assert_int_equal(pthread_join(c.thread, NULL), 0);
         sem_destroy(&c.go);
         pd_session_resume(many);
-        must(generate(many, &b, N_LONG - n, true, &c.got, &err), &err);
+        if (!syncs) expect_outputs(many, &c.got);
+        must((syncs ? generate : go_on)(many, &b, N_LONG - n, true, &c.got, &err), &err);
         step_by_step(one, &a, N_LONG, true, &want);
         expect_same(&want, &c.got);
         expect_same_state(one, many);
@@ -314,7 +370,9 @@ static void run_cases(void *ctx, const char *device) {
     stopped_by_token(m, device);
     stopped_by_context(m);
     cancelled(m);
-    cancelled_by_another_thread(m);
+    in_pieces(m);
+    cancelled_by_another_thread(m, true);
+    cancelled_by_another_thread(m, false);
     pd_model_close(m);
 }
 
@@ -398,7 +456,11 @@ static void generate_poisoned(void *ctx, const char *device) {
             assert_int_equal(status, PD_ERR_NUMERIC);
             assert_non_null(strstr(err.message, "operation embed made"));
             assert_int_equal(pd_session_count(s), t.n - 1);
-            assert_int_equal(pd_session_argmax(s, t.ids, &err), PD_ERR_ARGUMENT);
+            must(pd_session_argmax(s, t.ids, &err), &err); /* of what was computed before it */
+            assert_int_equal(t.ids[0], POISONED);
+            uint32_t n = t.n;
+            assert_int_equal(go_on(s, &greedy, 1, true, &t, &err), PD_ERR_NUMERIC);
+            assert_int_equal(t.n, n);
         }
         *n_late += t.n > N_PROMPT + 1 && t.ids[t.n - 1] == POISONED;
         pd_session_destroy(s);

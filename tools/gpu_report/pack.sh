@@ -1,14 +1,14 @@
 # gpu_report.sh --pack: a folder with everything that a machine with a GPU needs but its driver.
 #
 #     gpu_report.sh, gpu_report/   this script and its parts
-#     bin/                         peridot, kernel_bench, libperidot.so
+#     bin/                         peridot, kernel_bench, libperidot_core.so
 #     tests/                       test programs that a device matters to
 #     lib/                         libraries, of which a machine uses those that it lacks
 #     data/                        what the tests read
 #     peer/                        bench_peer and llama.cpp's libraries (--with-peer)
 #     about.txt                    commit, date, system
 #
-# The programs share one libperidot.so, so that thirty of them are not thirty copies of the compiler
+# The programs share one libperidot_core.so, so that thirty of them are not thirty copies of the compiler
 # of shaders: a build of its own in build/package.
 #
 # SPDX-License-Identifier: MIT
@@ -34,7 +34,7 @@ build_programs() {
   mkdir -p "$build"
   # no rpath: on the other machine it would name folders of this one
   # shellcheck disable=SC2046
-  if ! { cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON \
+  if ! { cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DPERIDOT_SHARED_CORE=ON \
     -DCMAKE_SKIP_BUILD_RPATH=ON -DPERIDOT_TESTS=ON -DPERIDOT_TOOLS=ON ${launcher[@]+"${launcher[@]}"} &&
     cmake --build "$build" --target peridot-cli kernel_bench $(test_names); } >"$build/build.log" 2>&1; then
     tail -n 30 "$build/build.log" >&2
@@ -53,7 +53,7 @@ copy_programs() {
     refuse "$pack_dir cannot be made"
   cp "$programs/peridot" "$programs/kernel_bench" "$pack_dir/bin/" ||
     refuse "$programs is no build folder with tools"
-  [ ! -e "$programs/libperidot.so" ] || cp -L "$programs/libperidot.so" "$pack_dir/bin/"
+  [ ! -e "$programs/libperidot_core.so" ] || cp -L "$programs/libperidot_core.so" "$pack_dir/bin/"
   for file in $(test_names); do
     cp "$programs/tests/$file" "$pack_dir/tests/" || refuse "$programs is no build folder with tests"
   done
@@ -74,7 +74,7 @@ copy_libraries() {
     while read -r name path; do
       case $name in
       ld-linux* | libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libresolv.so* | \
-        libutil.so* | libanl.so* | libmvec.so* | libperidot.so*) ;;
+        libutil.so* | libanl.so* | libmvec.so* | libperidot_core.so*) ;;
       *) cp -L "$path" "$pack_dir/lib/$name" ;;
       esac
     done

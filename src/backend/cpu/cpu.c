@@ -19,16 +19,32 @@
 
 /* ---- the device ----------------------------------------------------------------------------- */
 
+static bool word_is(const char *word, size_t n, const char *known) {
+    return strlen(known) == n && strncmp(word, known, n) == 0;
+}
+
 /* Whether PERIDOT_CPU_DISABLE, a comma list, names the feature. */
 static bool is_disabled(const char *feature) {
     const char *list = getenv("PERIDOT_CPU_DISABLE");
-    size_t n = strlen(feature);
     while (list && *list) {
-        size_t item = strcspn(list, ",");
-        if (item == n && strncmp(list, feature, n) == 0) return true;
-        list += item + (list[item] == ',');
+        size_t n = strcspn(list, ",");
+        if (word_is(list, n, feature)) return true;
+        list += n + (list[n] == ',');
     }
     return false;
+}
+
+static pd_status check_disabled(pd_error *err) {
+    const char *list = getenv("PERIDOT_CPU_DISABLE");
+    while (list && *list) {
+        size_t n = strcspn(list, ",");
+        if (n > 0 && !word_is(list, n, "avx512") && !word_is(list, n, "avx2"))
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "PERIDOT_CPU_DISABLE names \"%.*s\"; known are avx512 and avx2",
+                            (int)(n < 64 ? n : 64), list);
+        list += n + (list[n] == ',');
+    }
+    return PD_OK;
 }
 
 /* The widest that the processor has; PERIDOT_CPU_DISABLE=avx512,avx2 leaves the narrower ones. */
@@ -336,6 +352,7 @@ static const pd_backend_vtable cpu_vtable = {.close = cpu_close,
 pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **out,
                       pd_error *err) {
     *out = NULL;
+    PD_TRY(check_disabled(err));
     pd_cpu *cpu = pd_alloc(1, sizeof *cpu);
     if (!cpu) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
     cpu->base.v = &cpu_vtable;
@@ -350,6 +367,9 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     }
     cpu->n_threads = pd_pool_n_threads(cpu->pool);
     describe_kernels(reference, cpu->n_threads, &cpu->info);
+    if (cpu->n_threads > pd_cpu_count())
+        pd_log(PD_LOG_WARN, "cpu", "%u threads on %u processors are slower than one on each",
+               cpu->n_threads, pd_cpu_count());
     pd_log(PD_LOG_DEBUG, "cpu", "%s: %u threads, %s kernels", cpu->info.id, cpu->n_threads,
            reference ? "reference" : cpu->kernels->name);
     *out = &cpu->base;

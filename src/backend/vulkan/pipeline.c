@@ -89,6 +89,7 @@ static pd_status create_cache(pd_vk_pipelines *p, pd_error *err) {
     void *data = NULL;
     size_t n = 0;
     name_cache(d, p->cache_name, sizeof p->cache_name);
+    pd_vk_cache_note();
     bool seeded =
         pd_vk_cache_load(p->cache_name, &data, &n) && header_fits(&d->properties, data, n);
     VkPipelineCacheCreateInfo info = {
