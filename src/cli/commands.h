@@ -47,6 +47,13 @@ pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, uint32_t max,
                             uint32_t **out, uint32_t *n, pd_error *err);
 
+/* ---- outputs.c: what is written is never what is read ---------------------------------------- */
+
+/* All that the options name for writing, and one path more. Errors: ARGUMENT when it is a file that
+ * the command reads, by whatever name, or is written twice. */
+pd_status cli_check_outputs(const cli_options *o, pd_error *err);
+pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
+
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
 /* The files of a command that takes them with -m or without a flag: at least one, at most as many

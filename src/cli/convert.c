@@ -38,8 +38,6 @@ static pd_status read_paths(const cli_options *o, convert_job *job, pd_error *er
     free(full);
     if (!job->vision.path || !job->name)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
-    if (strcmp(job->text.path, job->vision.path) == 0)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--output and --mmproj name the same file");
     return PD_OK;
 }
 
@@ -55,6 +53,10 @@ static pd_status read_job(const cli_options *o, convert_job *job, pd_error *err)
     if (cli_given(o, OPT_CONVERT_MMPROJ) && !job->has_vision)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no image encoder to write to \"%s\"",
                         job->vision.path);
+    if (job->has_vision) {
+        PD_TRY(pd_file_check_outputs(job->text.path, job->vision.path, err));
+        PD_TRY(cli_check_output(o, job->vision.path, err)); /* main knows of given ones only */
+    }
     PD_TRY(pd_safetensors_open(job->folder, &job->in, err));
     PD_TRY(convert_read_vocab(job, err));
     if (cli_given(o, OPT_LORA)) PD_TRY(convert_lora_open(cli_text(o, OPT_LORA), &job->lora, err));

@@ -115,7 +115,8 @@ refused "use_dora" "$PERIDOT" convert hf --lora lora -o x.gguf
 # ---- what is refused ----------------------------------------------------------------------------
 refused "folder is missing" "$PERIDOT" convert -o x.gguf
 refused "--output FILE is missing" "$PERIDOT" convert hf
-refused "name the same file" "$PERIDOT" convert hf -o x.gguf --mmproj x.gguf
+refused "are the same file" "$PERIDOT" convert hf -o x.gguf --mmproj x.gguf
+refused "are the same file" "$PERIDOT" convert hf -o x.gguf --mmproj "$work/./x.gguf"
 refused "config.json" "$PERIDOT" convert nowhere -o x.gguf
 cp -r hf bad
 sed -i 's/"model_type": "gemma3"/"model_type": "gemma2"/' bad/config.json
