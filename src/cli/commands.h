@@ -124,7 +124,8 @@ pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err);
 int cli_report_error(const pd_error *err);
 /* Log lines to standard error, or to --log-file. */
 pd_status cli_log_begin(const cli_options *o, pd_error *err);
-void cli_log_end(void);
+/* Errors: IO when lines of the log were lost. */
+pd_status cli_log_end(const cli_options *o, pd_error *err);
 /* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
 const char *cli_bytes_text(uint64_t n_bytes, char *out);
 const char *cli_device_kind_name(pd_device_kind kind);

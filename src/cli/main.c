@@ -51,7 +51,12 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
         if (status == PD_OK && fn != cli_devices && cli_given(&o, OPT_HF_REPO))
             status = fetch_model(&o, err);
         if (status == PD_OK) status = fn(&o, err);
-        cli_log_end();
+        pd_error lost = {0};
+        pd_status log_status = cli_log_end(&o, &lost);
+        if (status == PD_OK && log_status != PD_OK) {
+            *err = lost;
+            status = log_status;
+        }
     }
     cli_options_free(&o);
     return status;
