@@ -1,10 +1,11 @@
 /* What this folder's files share: the facts that a walk over an image file gathers before any pixel
  * is decoded, and the steps of decoding.
  *
- * stb_image decodes most formats, but takes a file that ends early for a complete one in several
- * formats, and believes some of what a header says. So each format has a walk of its own over the
- * structure of the file: it finds the size, proves that the file is all there, and refuses what
- * stb_image cannot be trusted with. A walk reads only inside [bytes, bytes + n).
+ * libpng decodes PNG, stb_image most other formats, but it takes a file that ends early for a
+ * complete one in several formats, and believes some of what a header says. So each format has a
+ * walk of its own over the structure of the file: it finds the size, proves that the file is all
+ * there, and refuses what stb_image cannot be trusted with. A walk reads only inside [bytes, bytes
+ * + n).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,6 +32,9 @@ struct pd_picture {
     uint32_t width, height; /* as stored, before orientation */
     uint32_t orientation;   /* EXIF: 1..8; 1: upright */
     union {
+        struct {
+            size_t data_end; /* offset behind the last chunk of pixels */
+        } png;
         struct {
             size_t data; /* offset of the samples */
             uint32_t channels, maxval;
@@ -63,6 +67,7 @@ pd_status pd_pnm_inspect(pd_picture *p, pd_error *err);
 
 bool pd_tga_likely(const uint8_t *bytes, size_t n); /* TGA has no magic number */
 
+pd_status pd_png_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_gif_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_bmp_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_pnm_decode(const pd_picture *p, pd_image *out, pd_error *err);

@@ -1,8 +1,7 @@
 /* stb_image's implementation, for the formats wanted, without stdio, with all its names static.
  *
  * Its allocations go through hooks that refuse blocks far beyond what the image's size accounts
- * for: a few kilobytes of zlib data in a PNG of one pixel could otherwise ask for gigabytes. Memory
- * is zeroed, since stb_image reads tables that a damaged JPEG never defined. The hooks have no
+ * for. Memory is zeroed, since stb_image reads tables that a damaged JPEG never defined. The hooks have no
  * context argument; hence the thread-local bound. The file is compiled with -fwrapv: overflows in
  * the arithmetic on damaged coefficients are then defined.
  *
@@ -41,7 +40,6 @@ static void *hook_realloc(void *old, size_t old_bytes, size_t bytes) {
 #define STBI_FREE(p)                              pd_free(p)
 #define STBI_ASSERT(x)                            ((void)0) /* never stop the process for a file */
 #define STBI_NO_STDIO
-#define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_GIF
 #define STBI_ONLY_TGA
@@ -59,8 +57,8 @@ static void *hook_realloc(void *old, size_t old_bytes, size_t bytes) {
 #endif
 #include <stb_image.h>
 
-/* 16 bytes a pixel: up to 8 (RGBA of 16 bits, or JPEG's coefficients), in buffers that grow by
- * doubling; twice the file for the same reason; and what blocks at the edges and tables need. */
+/* 16 bytes a pixel: up to 8 for JPEG's coefficients, and as much again; twice the file; and what
+ * blocks at the edges and tables need. */
 static uint64_t bound_of(const pd_picture *p) {
     return 16 * ((uint64_t)p->width * p->height) + 2 * (uint64_t)p->n + (64u << 20);
 }

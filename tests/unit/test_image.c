@@ -56,25 +56,51 @@ static void write_le32(pd_bytes *b, uint32_t v) {
     write_le16(b, v >> 16);
 }
 
+/* The checksum of a PNG's chunks (ISO 3309). */
+static uint32_t crc_of(const char *data, size_t n) {
+    uint32_t crc = 0xffffffff;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= (uint8_t)data[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    return ~crc;
+}
+
+/* The checksum of what zlib data unpacks to. */
+static uint32_t adler_of(const uint8_t *data, size_t n) {
+    uint32_t a = 1, b = 0;
+    for (size_t i = 0; i < n; i++) {
+        a = (a + data[i]) % 65521;
+        b = (b + a) % 65521;
+    }
+    return b << 16 | a;
+}
+
 static void write_chunk(pd_bytes *b, const char *type, const void *data, size_t n) {
     write_be32(b, (uint32_t)n);
     pd_bytes_write(b, type, 4);
     pd_bytes_write(b, data, n);
-    write_be32(b, 0); /* checksums are not verified */
+    write_be32(b, crc_of(b->data + b->n - n - 4, n + 4));
+}
+
+static void write_ihdr(pd_bytes *b, uint32_t width, uint32_t height, uint8_t depth, uint8_t kind) {
+    pd_bytes header = {0};
+    const uint8_t rest[5] = {depth, kind};
+    write_be32(&header, width);
+    write_be32(&header, height);
+    pd_bytes_write(&header, rest, sizeof rest);
+    pd_bytes_write(b, "\x89PNG\r\n\x1a\n", 8);
+    write_chunk(b, "IHDR", header.data, header.n);
+    pd_bytes_free(&header);
 }
 
 /* 8-bit RGB; `zlib` is the content of IDAT, `exif` of eXIf or NULL. */
 static pd_bytes png(uint32_t width, uint32_t height, const pd_bytes *zlib, const pd_bytes *exif) {
-    pd_bytes b = {0}, header = {0};
-    write_be32(&header, width);
-    write_be32(&header, height);
-    pd_bytes_write(&header, "\x08\x02\0\0\0", 5);
-    pd_bytes_write(&b, "\x89PNG\r\n\x1a\n", 8);
-    write_chunk(&b, "IHDR", header.data, header.n);
+    pd_bytes b = {0};
+    write_ihdr(&b, width, height, 8, 2);
     if (exif) write_chunk(&b, "eXIf", exif->data, exif->n);
     write_chunk(&b, "IDAT", zlib->data, zlib->n);
     write_chunk(&b, "IEND", "", 0);
-    pd_bytes_free(&header);
     return b;
 }
 
@@ -85,7 +111,7 @@ static pd_bytes stored(const void *data, size_t n) {
     write_le16(&b, (uint32_t)n);
     write_le16(&b, ~(uint32_t)n & 0xffff);
     pd_bytes_write(&b, data, n);
-    write_be32(&b, 0);
+    write_be32(&b, adler_of(data, n));
     return b;
 }
 
@@ -374,6 +400,82 @@ static void test_bmp_headers_that_lie(void **state) {
     }
 }
 
+/* Every byte of a small PNG counts: changed in any way, the image is refused. */
+static void test_png_checksums(void **state) {
+    (void)state;
+    const uint8_t rows[14] = {0, 1, 2, 3, 4, 5, 6, 0, 7, 8, 9, 10, 11, 12};
+    pd_bytes zlib = stored(rows, sizeof rows), file = {0};
+    write_ihdr(&file, 2, 2, 8, 2);
+    write_chunk(&file, "tEXt", "Title\0x", 7);
+    write_chunk(&file, "IDAT", zlib.data, zlib.n);
+    write_chunk(&file, "IEND", "", 0);
+    pd_image image = decode(&file);
+    pd_image_free(&image);
+    for (size_t i = 0; i < file.n; i++) {
+        pd_error err = {0};
+        file.data[i] ^= 0x10;
+        if (pd_image_decode(file.data, file.n, NULL, &image, &err) == PD_OK)
+            fail_msg("byte %zu may be changed", i);
+        file.data[i] ^= 0x10;
+    }
+    pd_bytes_free(&file);
+    /* the chunk's checksum is right, that of the pixels is not */
+    zlib.data[zlib.n - 1] ^= 1;
+    file = png(2, 2, &zlib, NULL);
+    refuse(file.data, file.n, NULL, PD_ERR_FORMAT, "incorrect data check");
+    pd_bytes_free(&file);
+    pd_bytes_free(&zlib);
+}
+
+/* The standard's table 8; each kind of colour has its depths. */
+static void test_png_kinds(void **state) {
+    (void)state;
+    static const uint32_t depths[7] = {
+        [0] = 1 | 2 | 4 | 8 | 16, [2] = 8 | 16, [3] = 1 | 2 | 4 | 8, [4] = 8 | 16, [6] = 8 | 16};
+    const uint8_t row[9] = {0};
+    static const uint8_t samples[7] = {1, 0, 3, 1, 2, 0, 4};
+    for (uint8_t kind = 0; kind < 8; kind++) {
+        for (uint32_t depth = 0; depth <= 32; depth++) {
+            bool legal =
+                kind < 7 && depth && (depths[kind] & depth) == depth && (depth & (depth - 1)) == 0;
+            size_t n = 1 + (legal ? (samples[kind] * depth + 7) / 8 : 8);
+            pd_bytes zlib = stored(row, n), file = {0};
+            pd_image image;
+            write_ihdr(&file, 1, 1, (uint8_t)depth, kind);
+            if (kind == 3) write_chunk(&file, "PLTE", row, 3);
+            write_chunk(&file, "IDAT", zlib.data, zlib.n);
+            write_chunk(&file, "IEND", "", 0);
+            pd_error err = {0};
+            pd_status status = pd_image_decode(file.data, file.n, NULL, &image, &err);
+            if (status != (legal ? PD_OK : PD_ERR_FORMAT))
+                fail_msg("kind %u of depth %u: %d, %s", kind, depth, (int)status, err.message);
+            pd_image_free(&image);
+            pd_bytes_free(&zlib);
+            pd_bytes_free(&file);
+        }
+    }
+}
+
+/* Pixels may lie in many chunks, empty ones among them. */
+static void test_png_empty_chunks(void **state) {
+    (void)state;
+    const uint8_t rows[14] = {0, 1, 2, 3, 4, 5, 6, 0, 7, 8, 9, 10, 11, 12};
+    pd_bytes zlib = stored(rows, sizeof rows), file = {0};
+    write_ihdr(&file, 2, 2, 8, 2);
+    for (int i = 0; i < 1000; i++) write_chunk(&file, "IDAT", "", 0);
+    for (size_t i = 0; i < zlib.n; i++) {
+        write_chunk(&file, "IDAT", zlib.data + i, 1);
+        write_chunk(&file, "IDAT", "", 0);
+    }
+    write_chunk(&file, "IEND", "", 0);
+    pd_image image = decode(&file);
+    assert_memory_equal(image.rgb, rows + 1, 6);
+    assert_memory_equal(image.rgb + 6, rows + 8, 6);
+    pd_image_free(&image);
+    pd_bytes_free(&zlib);
+    pd_bytes_free(&file);
+}
+
 /* A PNG of one pixel whose data unpacks to 200 MB: deflate with fixed codes, "258 bytes from one
  * back" again and again, 13 bits each. */
 static void test_png_bomb(void **state) {
@@ -577,6 +679,9 @@ int main(void) {
         cmocka_unit_test(test_headers_that_lie),
         cmocka_unit_test(test_bmp_headers_that_lie),
         cmocka_unit_test(test_png_bomb),
+        cmocka_unit_test(test_png_checksums),
+        cmocka_unit_test(test_png_kinds),
+        cmocka_unit_test(test_png_empty_chunks),
         cmocka_unit_test(test_jpeg_huffman_tables),
         cmocka_unit_test(test_jpeg_scans),
         cmocka_unit_test(test_resize_vectors),
