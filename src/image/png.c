@@ -17,8 +17,7 @@
 #include "base/memory.h"
 #include "image/formats.h"
 
-/* What may be left of the pixels' stream behind the last pixel, beside its end and checksum: libpng
- * unpacks it all, a thousandfold at worst. */
+/* What may be left of the pixels' stream before the last row, beside 8 bytes a pixel. */
 enum { MAX_REST = 1 << 16 };
 
 enum { SIGNATURE_BYTES = 8, CHUNK_BYTES = 12, IHDR_BYTES = 13 };
@@ -114,6 +113,29 @@ static void set_rgb(png_structp png) {
     png_set_strip_alpha(png);
 }
 
+typedef struct place {
+    int pass;
+    uint32_t y;
+} place;
+
+/* The last row that is stored. Passes of an interlaced image may be empty, but not the first. */
+static place last_row(const pd_picture *p, int n_passes) {
+    static const uint8_t x0[] = {0, 4, 0, 2, 0, 1, 0}, y0[] = {0, 0, 4, 0, 2, 0, 1};
+    static const uint8_t step[] = {8, 8, 8, 4, 4, 2, 2};
+    if (n_passes == 1) return (place){0, p->height - 1};
+    int pass = 6;
+    while (p->width <= x0[pass] || p->height <= y0[pass]) pass--;
+    return (place){pass, p->height - 1 - (p->height - 1 - y0[pass]) % step[pass]};
+}
+
+/* With the last row libpng unpacks whatever is left, a thousandfold at worst. */
+static void check_rest(png_structp png, const pd_picture *p) {
+    const source *s = png_get_io_ptr(png);
+    uint64_t at = (uint64_t)(s->at - p->bytes), most = 8 * (uint64_t)p->width + MAX_REST;
+    if (at + most < p->of.png.data_end)
+        png_error(png, "it unpacks to far more than its size accounts for");
+}
+
 /* False: `stop` has left the reason. */
 static bool read_rgb(png_structp png, png_infop info, const pd_picture *p, uint8_t *rgb) {
     if (setjmp(png_jmpbuf(png))) return false;
@@ -126,10 +148,12 @@ static bool read_rgb(png_structp png, png_infop info, const pd_picture *p, uint8
     if (png_get_image_width(png, info) != p->width ||
         png_get_image_height(png, info) != p->height || png_get_rowbytes(png, info) != row_bytes)
         png_error(png, "its rows are not what its header says");
+    const place last = last_row(p, n_passes);
     for (int pass = 0; pass < n_passes; pass++)
-        for (uint32_t y = 0; y < p->height; y++) png_read_row(png, rgb + y * row_bytes, NULL);
-    if ((size_t)(((source *)png_get_io_ptr(png))->at - p->bytes) + MAX_REST < p->of.png.data_end)
-        png_error(png, "it unpacks to far more than its size accounts for");
+        for (uint32_t y = 0; y < p->height; y++) {
+            if (pass == last.pass && y == last.y) check_rest(png, p);
+            png_read_row(png, rgb + y * row_bytes, NULL);
+        }
     png_read_end(png, NULL);
     return true;
 }
