@@ -255,7 +255,7 @@ typedef struct pd_image {
 /* What an image from outside may ask for; checked against the header before anything is decoded. */
 typedef struct pd_image_limits {
     uint64_t max_bytes;  /* of the file; 0: 64 MiB; never above 2^31 - 1 */
-    uint64_t max_pixels; /* 0: 100 million; no side is ever above 65535 */
+    uint64_t max_pixels; /* 0: 2^26, 67 million; no side is ever above 65535 */
 } pd_image_limits;
 
 /* Decodes PNG, JPEG (8-bit, baseline and progressive), GIF (its first frame), BMP (not run-length

@@ -36,6 +36,13 @@ struct pd_picture {
             size_t data_end; /* offset behind the last chunk of pixels */
         } png;
         struct {
+            uint32_t n_components;
+            uint8_t id[4], table[4]; /* of each component: its name, its quantisation table */
+            uint32_t quantisers;     /* bit per table that was defined */
+            uint32_t dc, ac;         /* the same of Huffman tables */
+            bool progressive;
+        } jpeg;
+        struct {
             size_t data; /* offset of the samples */
             uint32_t channels, maxval;
         } pnm;

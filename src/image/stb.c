@@ -1,9 +1,9 @@
 /* stb_image's implementation, for the formats wanted, without stdio, with all its names static.
  *
  * Its allocations go through hooks that refuse blocks far beyond what the image's size accounts
- * for. Memory is zeroed, since stb_image reads tables that a damaged JPEG never defined. The hooks have no
- * context argument; hence the thread-local bound. The file is compiled with -fwrapv: overflows in
- * the arithmetic on damaged coefficients are then defined.
+ * for. Memory is zeroed, since stb_image reads tables that a damaged JPEG never defined. The hooks
+ * have no context argument; hence the thread-local bound. The file is compiled with -fwrapv:
+ * overflows in the arithmetic on damaged coefficients are then defined.
  *
  * SPDX-License-Identifier: MIT
  */
