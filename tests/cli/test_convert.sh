@@ -109,8 +109,37 @@ refused "do not fit its [1024, 640]" "$PERIDOT" convert flat --lora lora -o x.gg
 ok python3 "$tool" cut-layers hf cut 2
 refused "layers.2.mlp.gate_proj.lora_A.weight\", which belongs to no matrix" \
   "$PERIDOT" convert cut --lora lora -o x.gguf
-sed -i 's/"use_dora": false/"use_dora": true/' lora/adapter_config.json
-refused "use_dora" "$PERIDOT" convert hf --lora lora -o x.gguf
+# adapter WORDS SETTING: the adapter with a setting more, or changed, is refused
+adapter() {
+  rm -rf odd && cp -r lora odd
+  python3 - odd/adapter_config.json "$2" <<'PYTHON' || fail "no adapter with $2"
+import json, sys
+settings = json.load(open(sys.argv[1]))
+settings.update(json.loads("{" + sys.argv[2] + "}"))
+json.dump(settings, open(sys.argv[1], "w"))
+PYTHON
+  refused "$1" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
+}
+adapter "sets use_dora" '"use_dora": true'
+adapter "sets use_dora" '"use_dora": 1'
+adapter "sets fan_in_fan_out" '"fan_in_fan_out": 1'
+adapter "sets modules_to_save" '"modules_to_save": "embed_tokens"'
+adapter "sets alpha_pattern" '"alpha_pattern": "x"'
+adapter "neither true nor false" '"use_rslora": "true"'
+adapter "but r in adapter_config.json is 64" '"r": 64'
+adapter "is no rank" '"r": "4"'
+adapter "is no rank" '"r": 2.5'
+adapter "lora_alpha" '"lora_alpha": "4"'
+adapter "LoRA" '"peft_type": "LOHA"'
+rm -rf odd && cp -r lora odd
+python3 - <<'PYTHON' || fail "no empty adapter"
+open("odd/adapter_model.safetensors", "wb").write((8).to_bytes(8, "little") + b"{}      ")
+PYTHON
+refused "holds no matrices" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
+rm -rf odd && cp -r lora odd # ranks may differ where the settings say so
+sed -i 's/^{/{"rank_pattern": {"q_proj": 4}, /; s/"r": [0-9]*/"r": 64/' odd/adapter_config.json
+ok "$PERIDOT" convert hf --lora odd -o ranks.gguf --type f32 --no-mmproj
+cmp -s lora.gguf ranks.gguf || fail "rank_pattern changed what the adapter adds"
 
 # ---- what is refused ----------------------------------------------------------------------------
 refused "folder is missing" "$PERIDOT" convert -o x.gguf
