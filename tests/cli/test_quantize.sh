@@ -172,6 +172,16 @@ printf '\0\0\300\177' | dd of="$work/bad.gguf" bs=1 seek="$data" conv=notrunc st
 expect_error 4 'token_embd.weight holds a value that Q8_0 cannot hold' \
   quantize "$work/bad.gguf" "$work/folder/x.gguf" q4_0
 
+# Neither is it copied.
+for type in f32 q4_0; do
+  expect_error 4 'token_embd.weight holds a' quantize "$work/bad.gguf" "$work/folder/x.gguf" "$type"
+done
+cp "$work/f32.gguf" "$work/bad.gguf"
+printf '\0\0\200\177' | dd of="$work/bad.gguf" bs=1 seek=$(($(wc -c <"$work/f32.gguf") - 4)) conv=notrunc status=none
+expect_error 4 'holds a NaN or an infinity' quantize "$work/bad.gguf" "$work/folder/x.gguf" f32
+expect_error 4 'holds a' quantize "$work/bad.gguf" "$work/folder/x.gguf" q8_0
+expect_nothing_in "$work/folder"
+
 # ---- what is refused, and what is left behind ------------------------------------------------
 expect_error 2 'IN.gguf is missing' quantize
 expect_error 2 'TYPE is missing' quantize a b
