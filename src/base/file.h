@@ -39,6 +39,8 @@ void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n); /* fai
 /* Everything that takes long or may not fit: after it a commit only gives the name. For files that
  * are to appear together. May be left out; repeated, it syncs again. */
 pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err);
+/* Between finish and commit: a path by which the file can be read; NULL where it is not a file. */
+const char *pd_file_writer_path(const pd_file_writer *w, char out[32]);
 pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
 void pd_file_writer_abort(pd_file_writer *w);
 

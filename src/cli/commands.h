@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "cli/options.h"
+#include "file/gguf.h"
 
 pd_status cli_run(const cli_options *o, pd_error *err);
 pd_status cli_bench(const cli_options *o, pd_error *err);
@@ -53,6 +54,12 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
  * the command reads, by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
 pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
+
+/* ---- structure.c ----------------------------------------------------------------------------- */
+
+bool cli_is_image_encoder(const pd_gguf *g); /* by its architecture */
+/* Errors: what a run would refuse the file for before it touches a device. */
+pd_status cli_check_structure(const pd_gguf *g, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 

@@ -98,12 +98,26 @@ typedef struct output {
     double seconds;
 } output;
 
+/* What checkpoints may hold and models may not (a token of megabytes, one that is not UTF-8) shows
+ * when the file is read as a run reads it. */
+static pd_status check_written(const convert_job *job, const pd_gguf_writer *w, pd_error *err) {
+    pd_gguf *g = NULL;
+    pd_error why = {0};
+    pd_status status = pd_gguf_writer_read(w, &g, &why);
+    if (status == PD_OK && g) status = cli_check_structure(g, &why);
+    pd_gguf_close(g);
+    if (status == PD_OK) return PD_OK;
+    return PD_RAISE(err, status, "what \"%s\" holds gives no model that can be run: %s",
+                    job->folder, why.message);
+}
+
 static pd_status write_file(const convert_job *job, output *out, pd_error *err) {
     uint64_t start_ns = pd_clock_ns();
     PD_TRY(cli_check_disk(out->file->path, out->file->out_bytes, err));
     PD_TRY(pd_gguf_writer_open(out->file->path, &out->writer, err));
     PD_TRY(fill_file(job, out->file, out->writer, err));
     PD_TRY(pd_gguf_writer_finish(out->writer, err));
+    PD_TRY(check_written(job, out->writer, err));
     out->seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
     return PD_OK;
 }

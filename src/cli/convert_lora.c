@@ -19,6 +19,7 @@
 
 #include "cli/convert.h"
 #include "cli/tensor_pass.h"
+#include "file/json.h"
 
 enum { MAX_CONFIG = 1 << 24, MAX_RANK = 1 << 14 };
 
@@ -84,7 +85,7 @@ static pd_status read_config(convert_lora *l, const char *path, pd_error *err) {
     char *text = NULL;
     size_t n;
     PD_TRY(pd_file_read_all(path, MAX_CONFIG, &text, &n, err));
-    cJSON *root = cJSON_ParseWithLength(text, n);
+    cJSON *root = pd_json_parse(text, n);
     pd_free(text);
     pd_status status = root ? read_settings(l, root, path, err)
                             : PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" is not valid JSON", path);

@@ -15,6 +15,7 @@
 
 #include "base/memory.h"
 #include "model/keys.h"
+#include "file/json.h"
 
 enum {
     MAX_FILE = 1 << 24,
@@ -357,7 +358,7 @@ static pd_status read_json(const char *folder, const char *name, cJSON **out, pd
     const char *path = pd_arena_printf(&arena, "%s/%s", folder, name);
     pd_status status = path ? pd_file_read_all(path, MAX_FILE, &text, &n, err)
                             : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
-    *out = status == PD_OK ? cJSON_ParseWithLength(text, n) : NULL;
+    *out = status == PD_OK ? pd_json_parse(text, n) : NULL;
     if (status == PD_OK && !cJSON_IsObject(*out)) {
         cJSON_Delete(*out);
         *out = NULL;

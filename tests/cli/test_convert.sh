@@ -141,6 +141,34 @@ sed -i 's/^{/{"rank_pattern": {"q_proj": 4}, /; s/"r": [0-9]*/"r": 64/' odd/adap
 ok "$PERIDOT" convert hf --lora odd -o ranks.gguf --type f32 --no-mmproj
 cmp -s lora.gguf ranks.gguf || fail "rank_pattern changed what the adapter adds"
 
+# ---- what gives no model that runs --------------------------------------------------------------
+# changed FILE PROGRAM: a copy of the checkpoint in `odd` in which Python changed one JSON file, as `j`
+changed() {
+  rm -rf odd && cp -r hf odd
+  python3 -c "
+import json, sys
+j = json.load(open(sys.argv[1], encoding='utf-8'))
+$2
+json.dump(j, open(sys.argv[1], 'w'))" "odd/$1" || fail "no checkpoint with $2"
+}
+changed tokenizer.json 'j["model"]["vocab"] = {"": 0}; j["added_tokens"] = []'
+refused "" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+changed tokenizer.json 'v = j["model"]["vocab"]; k = list(v)[900]; v["x" * 10000000] = v.pop(k)'
+refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+changed tokenizer.json 'v = j["model"]["vocab"]; v["<0xZZ>"] = v.pop("<0x41>")'
+refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+for file in config.json generation_config.json tokenizer_config.json tokenizer.json \
+  model.safetensors.index.json; do
+  rm -rf odd && cp -r hf odd
+  printf '}' >>"odd/$file"
+  refused "" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+done
+rm -rf odd && cp -r lora odd
+printf 'x' >>odd/adapter_config.json
+refused "not valid JSON" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
+"$PERIDOT" convert hf -o /dev/stdout --no-mmproj >pipe.gguf 2>err.txt || fail "no model through a pipe"
+ok "$PERIDOT" verify pipe.gguf
+
 # ---- what is refused ----------------------------------------------------------------------------
 refused "folder is missing" "$PERIDOT" convert -o x.gguf
 refused "--output FILE is missing" "$PERIDOT" convert hf
