@@ -36,6 +36,7 @@ pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd
 typedef struct generation {
     pd_sampler *sampler;
     const pd_generate_desc *desc;
+    const pd_model *model;
     uint32_t n, n_max; /* tokens handed over */
 } generation;
 
@@ -43,7 +44,7 @@ static bool hand_over(generation *g, uint32_t id) {
     const pd_generate_desc *d = g->desc;
     g->n++;
     bool more = !d->fn || d->fn(d->fn_ctx, id);
-    return more && g->n < g->n_max && (d->ignore_stop || !pd_token_is_stop(id));
+    return more && g->n < g->n_max && (d->ignore_stop || !pd_model_is_stop(g->model, id));
 }
 
 static bool on_drawn(void *ctx, uint32_t id) {
@@ -56,10 +57,11 @@ static bool on_drawn(void *ctx, uint32_t id) {
 pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
                               pd_error *err) {
     uint32_t none = PD_DRAW_NO_ID, id;
-    generation g = {sampler, desc, 0, desc->n_max ? desc->n_max : UINT32_MAX};
+    generation g = {sampler, desc, s->model, 0, desc->n_max ? desc->n_max : UINT32_MAX};
+    const pd_special *special = pd_vocab_special(s->model->vocab);
     pd_drawing d = {.fn = on_drawn, .ctx = &g};
-    d.stops[0] = desc->ignore_stop ? none : PD_TOKEN_EOS;
-    d.stops[1] = desc->ignore_stop ? none : PD_TOKEN_END_OF_TURN;
+    for (uint32_t i = 0; i < 2; i++)
+        d.stops[i] = desc->ignore_stop || i >= special->n_stops ? none : special->stops[i];
     for (;;) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g.n);
