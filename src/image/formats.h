@@ -54,10 +54,11 @@ struct pd_picture {
             bool top_first;
         } bmp;
         struct {
-            pd_rect frame;          /* inside the screen */
-            size_t frame_end;       /* offset behind the first frame */
-            size_t control;         /* offset of the flags of its graphic control; 0: has none */
-            const uint8_t *outside; /* RGB of what the frame does not cover */
+            pd_rect frame; /* inside the screen */
+            bool interlaced;
+            size_t data;                 /* offset of its code size and blocks */
+            const uint8_t *colours;      /* [n_colours, 3] RGB */
+            uint32_t n_colours, outside; /* which one is what the frame does not cover */
         } gif;
     } of;
 };

@@ -27,21 +27,12 @@ static void *hook_alloc(size_t bytes) {
     return p;
 }
 
-static void *hook_realloc(void *old, size_t old_bytes, size_t bytes) {
-    void *p = hook_alloc(bytes);
-    if (!p) return NULL; /* the old block stays, as with realloc */
-    if (old) memcpy(p, old, old_bytes < bytes ? old_bytes : bytes);
-    pd_free(old);
-    return p;
-}
-
 #define STBI_MALLOC(bytes)                        hook_alloc(bytes)
-#define STBI_REALLOC_SIZED(old, old_bytes, bytes) hook_realloc(old, old_bytes, bytes)
+#define STBI_REALLOC_SIZED(old, old_bytes, bytes) NULL /* for formats that are not wanted */
 #define STBI_FREE(p)                              pd_free(p)
 #define STBI_ASSERT(x)                            ((void)0) /* never stop the process for a file */
 #define STBI_NO_STDIO
 #define STBI_ONLY_JPEG
-#define STBI_ONLY_GIF
 #define STBI_ONLY_TGA
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR

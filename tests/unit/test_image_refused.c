@@ -79,6 +79,35 @@ static void test_headers_that_lie(void **state) {
     refuse(gif, sizeof gif - 1, NULL, PD_ERR_UNSUPPORTED, "65535 x 65535");
 }
 
+/* One pixel; `size` and `codes` are the frame's code size and its only block of one byte. */
+static void check_gif(uint8_t size, uint8_t codes, const char *words) {
+    uint8_t gif[] = "GIF89a\1\0\1\0\x80\0\0abcdef,\0\0\0\0\1\0\1\0\0\2\1\0\0;";
+    gif[sizeof gif - 6] = size;
+    gif[sizeof gif - 4] = codes;
+    if (words) {
+        refuse(gif, sizeof gif - 1, NULL, PD_ERR_FORMAT, words);
+        return;
+    }
+    pd_image image;
+    pd_error err;
+    must(pd_image_decode(gif, sizeof gif - 1, NULL, &image, &err), &err);
+    assert_memory_equal(image.rgb, "def", 3);
+    pd_image_free(&image);
+}
+
+static void test_gif_codes(void **state) {
+    (void)state;
+    check_gif(2, 4 | 1 << 3, NULL); /* clear, colour 1 */
+    check_gif(2, 1, NULL);          /* without a clear */
+    check_gif(2, 4 | 5 << 3, "end early");
+    check_gif(2, 4 | 6 << 3, "impossible code");
+    check_gif(2, 4 | 4 << 3, "end early"); /* clear, clear, and two bits */
+    check_gif(0, 1, "impossible size");
+    check_gif(9, 1, "impossible size");
+    check_gif(113, 1, "impossible size");
+    check_gif(255, 1, "impossible size");
+}
+
 static void test_bmp_headers_that_lie(void **state) {
     (void)state;
     static const struct {
@@ -292,6 +321,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_and_unread_formats),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_headers_that_lie),
+        cmocka_unit_test(test_gif_codes),
         cmocka_unit_test(test_bmp_headers_that_lie),
         cmocka_unit_test(test_png_bomb),
         cmocka_unit_test(test_png_checksums),
