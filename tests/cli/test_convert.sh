@@ -152,17 +152,22 @@ $2
 json.dump(j, open(sys.argv[1], 'w'))" "odd/$1" || fail "no checkpoint with $2"
 }
 changed tokenizer.json 'j["model"]["vocab"] = {"": 0}; j["added_tokens"] = []'
-refused "" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
 changed tokenizer.json 'v = j["model"]["vocab"]; k = list(v)[900]; v["x" * 10000000] = v.pop(k)'
 refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
 changed tokenizer.json 'v = j["model"]["vocab"]; v["<0xZZ>"] = v.pop("<0x41>")'
 refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
-for file in config.json generation_config.json tokenizer_config.json tokenizer.json \
-  model.safetensors.index.json; do
+while read -r file words; do # one character behind the end
   rm -rf odd && cp -r hf odd
   printf '}' >>"odd/$file"
-  refused "" "$PERIDOT" convert odd -o x.gguf --no-mmproj
-done
+  refused "odd/$file\" is not $words" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+done <<'FILES'
+config.json a JSON object
+generation_config.json a JSON object
+tokenizer_config.json valid JSON
+tokenizer.json valid JSON
+model.safetensors.index.json an index of safetensors files
+FILES
 rm -rf odd && cp -r lora odd
 printf 'x' >>odd/adapter_config.json
 refused "not valid JSON" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
