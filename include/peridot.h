@@ -260,7 +260,7 @@ typedef struct pd_image {
 /* What an image from outside may ask for; checked against the header before anything is decoded. */
 typedef struct pd_image_limits {
     uint64_t max_bytes;  /* of the file; 0: 64 MiB; never above 2^31 - 1 */
-    uint64_t max_pixels; /* 0: 100 million; no side is ever above 65535 */
+    uint64_t max_pixels; /* 0: 2^26, 67 million; no side is ever above 65535 */
 } pd_image_limits;
 
 /* Decodes PNG, JPEG (8-bit, baseline and progressive), GIF (its first frame), BMP (not run-length
@@ -358,13 +358,14 @@ typedef struct pd_image_place {
 } pd_image_place;
 
 typedef struct pd_tokenize_desc {
-    bool no_bos;        /* default: <bos> comes first */
+    bool no_bos; /* default: <bos> comes first, and <eos> last, as far as the file wants them */
     bool parse_special; /* default: text never becomes a control token, whatever it spells */
     const pd_image_place *images; /* [n_images] */
     size_t n_images;
 } pd_tokenize_desc;
 
-/* An upper bound of the ids that n_bytes of text can become, <bos> included; images add to it. */
+/* An upper bound of the ids that n_bytes of text can become, <bos> and <eos> included; images add
+ * to it. */
 size_t pd_tokenize_bound(size_t n_bytes);
 enum { PD_IMAGE_MAX_IDS = 64 }; /* an image with its markers and sentence, or one window */
 
@@ -392,6 +393,8 @@ size_t pd_detokenize(const pd_model *model, pd_detokenizer *d, uint32_t id, char
 size_t pd_detokenizer_flush(pd_detokenizer *d, char *out);
 
 bool pd_token_is_stop(uint32_t id); /* <eos> or <end_of_turn> */
+/* Those, and what the model's file names as the ends of texts and turns. */
+bool pd_model_is_stop(const pd_model *model, uint32_t id);
 
 typedef struct pd_chat_turn {
     const char *role; /* "system" (first only), "user", "assistant" or "model" */
@@ -519,7 +522,7 @@ typedef bool (*pd_token_fn)(void *ctx, uint32_t id);
 
 typedef struct pd_generate_desc {
     uint32_t n_max;   /* tokens at most; default: as many as the context leaves room for */
-    bool ignore_stop; /* default: a stop token (pd_token_is_stop) is the last one */
+    bool ignore_stop; /* default: a stop token (pd_model_is_stop) is the last one */
     pd_token_fn fn;   /* may be NULL */
     void *fn_ctx;
 } pd_generate_desc;

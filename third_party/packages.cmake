@@ -17,6 +17,9 @@ add_library(peridot_cjson INTERFACE)
 target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})
 target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
 
+pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+add_library(peridot_png ALIAS PkgConfig::PNG)
+
 # stb_image is a header whose implementation src/image/stb.c compiles.
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
 add_library(peridot_stb INTERFACE)

@@ -39,8 +39,17 @@ void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n); /* fai
 /* Everything that takes long or may not fit: after it a commit only gives the name. For files that
  * are to appear together. May be left out; repeated, it syncs again. */
 pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err);
+/* Between finish and commit: a path by which the file can be read; NULL where it is not a file. */
+const char *pd_file_writer_path(const pd_file_writer *w, char out[32]);
 pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
 void pd_file_writer_abort(pd_file_writer *w);
+
+/* Errors: ARGUMENT when `output` is the regular file that `input` is, by whatever names and links:
+ * what replaces its input leaves nothing to go back to. Where `input` is a folder, the files in it
+ * count, but not GGUF files: those lie beside a checkpoint and are no part of it. */
+pd_status pd_file_check_output(const char *output, const char *input, pd_error *err);
+/* Errors: ARGUMENT when both paths, which need not exist yet, name one file to be written. */
+pd_status pd_file_check_outputs(const char *a, const char *b, pd_error *err);
 
 /* Whole file into memory (pd_free); at most max_bytes. `path` "-" is standard input. */
 pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, size_t *n,

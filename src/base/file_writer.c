@@ -169,6 +169,11 @@ pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err) {
     return w->failed ? raise_write(w, w->failure ? w->failure : EIO, err) : PD_OK;
 }
 
+const char *pd_file_writer_path(const pd_file_writer *w, char out[32]) {
+    if (w->is_direct) return NULL;
+    return w->temp_path ? w->temp_path : link_of(fileno(w->stream), out);
+}
+
 /* The new name survives a power cut only when its folder is synced as well. */
 static void sync_folder(const char *path) {
     char *folder = folder_of(path);

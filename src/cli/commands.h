@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "cli/options.h"
+#include "file/gguf.h"
 
 pd_status cli_run(const cli_options *o, pd_error *err);
 pd_status cli_bench(const cli_options *o, pd_error *err);
@@ -47,6 +48,19 @@ pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
  * *out: pd_free. */
 pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, uint32_t max,
                             uint32_t **out, uint32_t *n, pd_error *err);
+
+/* ---- outputs.c: what is written is never what is read ---------------------------------------- */
+
+/* All that the options name for writing, and one path more. Errors: ARGUMENT when it is a file that
+ * the command reads, by whatever name, or is written twice. */
+pd_status cli_check_outputs(const cli_options *o, pd_error *err);
+pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
+
+/* ---- structure.c ----------------------------------------------------------------------------- */
+
+bool cli_is_image_encoder(const pd_gguf *g); /* by its architecture */
+/* Errors: what a run would refuse the file for before it touches a device. */
+pd_status cli_check_structure(const pd_gguf *g, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
@@ -123,7 +137,8 @@ pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err);
 int cli_report_error(const pd_error *err);
 /* Log lines to standard error, or to --log-file. */
 pd_status cli_log_begin(const cli_options *o, pd_error *err);
-void cli_log_end(void);
+/* Errors: IO when lines of the log were lost. */
+pd_status cli_log_end(const cli_options *o, pd_error *err);
 /* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
 const char *cli_bytes_text(uint64_t n_bytes, char *out);
 const char *cli_device_kind_name(pd_device_kind kind);

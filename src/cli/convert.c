@@ -38,8 +38,6 @@ static pd_status read_paths(const cli_options *o, convert_job *job, pd_error *er
     free(full);
     if (!job->vision.path || !job->name)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
-    if (strcmp(job->text.path, job->vision.path) == 0)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--output and --mmproj name the same file");
     return PD_OK;
 }
 
@@ -55,6 +53,10 @@ static pd_status read_job(const cli_options *o, convert_job *job, pd_error *err)
     if (cli_given(o, OPT_CONVERT_MMPROJ) && !job->has_vision)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no image encoder to write to \"%s\"",
                         job->vision.path);
+    if (job->has_vision) {
+        PD_TRY(pd_file_check_outputs(job->text.path, job->vision.path, err));
+        PD_TRY(cli_check_output(o, job->vision.path, err)); /* main knows of given ones only */
+    }
     PD_TRY(pd_safetensors_open(job->folder, &job->in, err));
     PD_TRY(convert_read_vocab(job, err));
     if (cli_given(o, OPT_LORA)) PD_TRY(convert_lora_open(cli_text(o, OPT_LORA), &job->lora, err));
@@ -96,12 +98,26 @@ typedef struct output {
     double seconds;
 } output;
 
+/* What checkpoints may hold and models may not (a token of megabytes, one that is not UTF-8) shows
+ * when the file is read as a run reads it. */
+static pd_status check_written(const convert_job *job, const pd_gguf_writer *w, pd_error *err) {
+    pd_gguf *g = NULL;
+    pd_error why = {0};
+    pd_status status = pd_gguf_writer_read(w, &g, &why);
+    if (status == PD_OK && g) status = cli_check_structure(g, &why);
+    pd_gguf_close(g);
+    if (status == PD_OK) return PD_OK;
+    return PD_RAISE(err, status, "what \"%s\" holds gives no model that can be run: %s",
+                    job->folder, why.message);
+}
+
 static pd_status write_file(const convert_job *job, output *out, pd_error *err) {
     uint64_t start_ns = pd_clock_ns();
     PD_TRY(cli_check_disk(out->file->path, out->file->out_bytes, err));
     PD_TRY(pd_gguf_writer_open(out->file->path, &out->writer, err));
     PD_TRY(fill_file(job, out->file, out->writer, err));
     PD_TRY(pd_gguf_writer_finish(out->writer, err));
+    PD_TRY(check_written(job, out->writer, err));
     out->seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
     return PD_OK;
 }

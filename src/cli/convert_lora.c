@@ -3,7 +3,7 @@
  *     W + scale * B A     A: [rank, cols], B: [rows, rank]
  *     scale = lora_alpha / rank, or lora_alpha / sqrt(rank) with use_rslora
  *
- *     adapter_config.json           r is taken from the matrices themselves
+ *     adapter_config.json           r must be the matrices' own, unless rank_pattern varies it
  *     adapter_model.safetensors     base_model.model.NAME.lora_A.weight, .lora_B.weight, where NAME
  *                                   is the checkpoint's name of the matrix without ".weight"
  *
@@ -19,6 +19,7 @@
 
 #include "cli/convert.h"
 #include "cli/tensor_pass.h"
+#include "file/json.h"
 
 enum { MAX_CONFIG = 1 << 24, MAX_RANK = 1 << 14 };
 
@@ -26,6 +27,7 @@ struct convert_lora {
     pd_safetensors *file;
     bool *used; /* per tensor of the file */
     float alpha;
+    uint32_t rank; /* of all matrices; 0: of each its own */
     bool by_root;
     pd_arena arena;
     float *a, *b; /* of `loaded` */
@@ -34,28 +36,48 @@ struct convert_lora {
 
 /* ---- adapter_config.json -------------------------------------------------------------------- */
 
-static bool is_set(const cJSON *root, const char *name) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
-    return cJSON_IsTrue(item) || (cJSON_IsObject(item) && item->child) ||
-           (cJSON_IsArray(item) && item->child);
+/* Absent, null, false or empty: whatever else it is, it is meant to do something. */
+static bool is_unset(const cJSON *item) {
+    bool list = cJSON_IsObject(item) || cJSON_IsArray(item);
+    return !item || cJSON_IsNull(item) || cJSON_IsFalse(item) || (list && !item->child);
+}
+
+static pd_status refuse_variants(const cJSON *root, const char *path, pd_error *err) {
+    static const char *const refused[] = {"use_dora", "alpha_pattern", "modules_to_save",
+                                          "fan_in_fan_out"};
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(root, "peft_type");
+    if (!cJSON_IsString(type) || strcmp(type->valuestring, "LORA") != 0)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "\"%s\" does not describe a LoRA adapter", path);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        if (!is_unset(cJSON_GetObjectItemCaseSensitive(root, refused[i])))
+            return PD_RAISE(err, PD_ERR_UNSUPPORTED, "\"%s\" sets %s, which Peridot does not merge",
+                            path, refused[i]);
+    return PD_OK;
+}
+
+/* "r" is the rank of every pair of matrices unless "rank_pattern" names exceptions. */
+static pd_status read_rank(convert_lora *l, const cJSON *root, const char *path, pd_error *err) {
+    const cJSON *r = cJSON_GetObjectItemCaseSensitive(root, "r");
+    bool varies = !is_unset(cJSON_GetObjectItemCaseSensitive(root, "rank_pattern"));
+    double v = cJSON_IsNumber(r) ? r->valuedouble : 0;
+    if (!is_unset(r) && !(v >= 1 && v <= MAX_RANK && floor(v) == v))
+        return PD_RAISE(err, PD_ERR_MODEL, "r in \"%s\" is no rank from 1 to %d", path, MAX_RANK);
+    l->rank = varies ? 0 : (uint32_t)v;
+    return PD_OK;
 }
 
 static pd_status read_settings(convert_lora *l, const cJSON *root, const char *path,
                                pd_error *err) {
-    static const char *const refused[] = {"use_dora", "alpha_pattern", "modules_to_save",
-                                          "fan_in_fan_out"};
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(root, "peft_type");
     const cJSON *alpha = cJSON_GetObjectItemCaseSensitive(root, "lora_alpha");
-    if (!cJSON_IsString(type) || strcmp(type->valuestring, "LORA") != 0)
-        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "\"%s\" does not describe a LoRA adapter", path);
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        if (is_set(root, refused[i]))
-            return PD_RAISE(err, PD_ERR_UNSUPPORTED, "\"%s\" sets %s, which Peridot does not merge",
-                            path, refused[i]);
+    const cJSON *by_root = cJSON_GetObjectItemCaseSensitive(root, "use_rslora");
+    PD_TRY(refuse_variants(root, path, err));
+    PD_TRY(read_rank(l, root, path, err));
     if (!cJSON_IsNumber(alpha) || !isfinite(alpha->valuedouble))
         return PD_RAISE(err, PD_ERR_MODEL, "lora_alpha is missing in \"%s\"", path);
+    if (!is_unset(by_root) && !cJSON_IsTrue(by_root))
+        return PD_RAISE(err, PD_ERR_MODEL, "use_rslora in \"%s\" is neither true nor false", path);
     l->alpha = (float)alpha->valuedouble;
-    l->by_root = is_set(root, "use_rslora");
+    l->by_root = cJSON_IsTrue(by_root);
     return PD_OK;
 }
 
@@ -63,7 +85,7 @@ static pd_status read_config(convert_lora *l, const char *path, pd_error *err) {
     char *text = NULL;
     size_t n;
     PD_TRY(pd_file_read_all(path, MAX_CONFIG, &text, &n, err));
-    cJSON *root = cJSON_ParseWithLength(text, n);
+    cJSON *root = pd_json_parse(text, n);
     pd_free(text);
     pd_status status = root ? read_settings(l, root, path, err)
                             : PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" is not valid JSON", path);
@@ -79,6 +101,8 @@ static pd_status open_all(convert_lora *l, const char *folder, pd_error *err) {
     if (!config || !model) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
     PD_TRY(read_config(l, config, err));
     PD_TRY(pd_safetensors_open(model, &l->file, err));
+    if (pd_safetensors_count(l->file) == 0)
+        return PD_RAISE(err, PD_ERR_MODEL, "\"%s\" holds no matrices", model);
     l->used = pd_arena_alloc(&l->arena, pd_safetensors_count(l->file) + 1, sizeof *l->used);
     return l->used ? PD_OK : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an adapter");
 }
@@ -140,6 +164,11 @@ pd_status convert_lora_find(convert_lora *l, const pd_hf_weight *w, const conver
         return PD_RAISE(err, PD_ERR_MODEL,
                         "the adapter's matrices for %s do not fit its [%" PRIu64 ", %" PRIu64 "]",
                         w->name, w->shape[0], w->shape[1]);
+    if (l->rank != 0 && a->shape[0] != l->rank)
+        return PD_RAISE(err, PD_ERR_MODEL,
+                        "the adapter's matrices for %s have the rank %" PRIu64
+                        ", but r in adapter_config.json is %" PRIu32,
+                        w->name, a->shape[0], l->rank);
     convert_delta *d = pd_arena_alloc(&l->arena, 1, sizeof *d);
     if (!d) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an adapter");
     d->a = a;

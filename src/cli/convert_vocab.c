@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli/convert.h"
+#include "file/json.h"
 
 enum { MAX_FILE = 1 << 24 };
 
@@ -78,18 +79,20 @@ static const char *find_template(const cJSON *root) {
 }
 
 /* The file's text, or NULL where there is none. */
-static pd_status read_optional(convert_job *job, const char *name, char **out, pd_error *err) {
+static pd_status read_optional(convert_job *job, const char *name, char **out, size_t *n,
+                               pd_error *err) {
     const char *path = path_of(job, name);
-    size_t n;
     *out = NULL;
-    return is_there(path) ? pd_file_read_all(path, MAX_FILE, out, &n, err) : PD_OK;
+    *n = 0;
+    return is_there(path) ? pd_file_read_all(path, MAX_FILE, out, n, err) : PD_OK;
 }
 
 static pd_status read_settings(convert_job *job, const char *name, pd_error *err) {
     char *text;
-    PD_TRY(read_optional(job, name, &text, err));
+    size_t n;
+    PD_TRY(read_optional(job, name, &text, &n, err));
     if (!text) return PD_OK;
-    cJSON *root = cJSON_Parse(text);
+    cJSON *root = pd_json_parse(text, n);
     pd_free(text);
     if (!root)
         return PD_RAISE(err, PD_ERR_FORMAT, "\"%s/%s\" is not valid JSON", job->folder, name);
@@ -104,7 +107,8 @@ pd_status convert_read_vocab(convert_job *job, pd_error *err) {
     PD_TRY(read_vocab(job, err));
     PD_TRY(fit_size(job, err));
     job->eos = job->config.eos ? job->config.eos : PD_TOKEN_EOS;
-    PD_TRY(read_optional(job, "chat_template.jinja", &job->chat_template, err));
+    size_t n;
+    PD_TRY(read_optional(job, "chat_template.jinja", &job->chat_template, &n, err));
     PD_TRY(read_settings(job, "chat_template.json", err));
     return read_settings(job, "tokenizer_config.json", err);
 }

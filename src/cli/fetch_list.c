@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cli/fetch.h"
+#include "file/json.h"
 
 enum { MAX_LIST_BYTES = 32 << 20, MAX_PAGES = 1000, MAX_PATH_BYTES = 1024 };
 #define MAX_SIZE 9007199254740992.0 /* 2^53: exact in JSON's doubles */
@@ -120,7 +121,7 @@ static pd_status read_file(const fetch_place *place, const cJSON *item, fetch_li
 
 static pd_status read_page(const fetch_place *place, const pd_bytes *text, fetch_list *list,
                            pd_error *err) {
-    cJSON *root = cJSON_ParseWithLength(text->data ? text->data : "", text->n);
+    cJSON *root = pd_json_parse(text->data ? text->data : "", text->n);
     pd_status status = PD_OK;
     if (!cJSON_IsArray(root)) status = raise_damaged(place, "it is not a JSON array", err);
     for (const cJSON *item = root ? root->child : NULL; item && status == PD_OK;

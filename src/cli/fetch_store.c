@@ -24,6 +24,7 @@
 #include "base/folder.h"
 #include "base/log.h"
 #include "cli/fetch.h"
+#include "file/json.h"
 
 enum { MAX_STATE_BYTES = 64 << 20, PART_DIGITS = 12 };
 
@@ -140,7 +141,7 @@ pd_status fetch_store_read(fetch_store *s, const fetch_place *place, fetch_list 
     if (!path) return raise_memory(err);
     if (access(path, R_OK) != 0) return PD_OK;
     PD_TRY(pd_file_read_regular(path, MAX_STATE_BYTES, &text, &n, err));
-    cJSON *root = cJSON_ParseWithLength(text, n);
+    cJSON *root = pd_json_parse(text, n);
     pd_free(text);
     bool good = read_entries(root, place, out);
     cJSON_Delete(root);

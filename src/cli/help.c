@@ -102,7 +102,7 @@ static void print_value_cases(cli_command command) {
         if (!(opt->commands & 1u << command) || opt->kind == KIND_FLAG) continue;
         printf("    %s:%s", cli_command_name(command), opt->name);
         if (opt->alias) printf("|%s:%s", cli_command_name(command), opt->alias);
-        if (opt->kind == KIND_FILE || opt->kind == KIND_FILES) {
+        if (opt->kind == KIND_FILE || opt->kind == KIND_OUTPUT || opt->kind == KIND_FILES) {
             printf(") _peridot_files; return;;\n");
         } else if (opt->kind == KIND_DEVICE) {
             printf(") words=$(_peridot_devices);;\n");

@@ -142,8 +142,10 @@ static void print_model(const inspection *in) {
     for (uint32_t i = 0; i < c->n_layers; i++) n_global += c->layer_is_global[i];
     printf("\nmodel\n  %s (%s), %.2f million parameters\n", c->name, c->size_label,
            (double)in->weights->n_params / 1e6);
-    printf("  %u layers (%u global, %u local with a window of %u), embedding %u, feed-forward %u\n",
-           c->n_layers, n_global, c->n_layers - n_global, c->window, c->n_embd, c->n_ff);
+    printf("  %u layers (%u global", c->n_layers, n_global);
+    if (n_global < c->n_layers)
+        printf(", %u local with a window of %u", c->n_layers - n_global, c->window);
+    printf("), embedding %u, feed-forward %u\n", c->n_embd, c->n_ff);
     printf("  %u query heads on %u key heads of %u, vocabulary %u, context %u\n", c->n_heads,
            c->n_kv_heads, c->head_dim, c->n_vocab, c->n_ctx_train);
     printf("  rope base %g local, %g global, global positions times %g; attention scale %.9g\n",
@@ -246,12 +248,6 @@ static pd_status bind_text(inspection *in, pd_head_type head, pd_error *err) {
     return in->is_model ? pd_head_choose(in->weights, head, &in->head, err) : PD_OK;
 }
 
-static bool is_image_encoder(const pd_gguf *g) {
-    pd_string s;
-    return pd_gguf_get_string(g, "general.architecture", &s) && s.n == 4 &&
-           memcmp(s.data, "clip", 4) == 0;
-}
-
 static void release(inspection *in) {
     if (in->vision_weights) pd_vision_weights_free(in->vision_weights);
     pd_free(in->vision_weights);
@@ -271,8 +267,8 @@ pd_status cli_inspect(const cli_options *o, pd_error *err) {
     inspection in = {0};
     pd_status status = pd_gguf_open(paths[0], &in.file, err);
     if (status == PD_OK)
-        status = is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
-                                           : bind_text(&in, cli_head(o), err);
+        status = cli_is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
+                                               : bind_text(&in, cli_head(o), err);
     if (status == PD_OK && cli_given(o, OPT_PLAN)) {
         status = print_plans(&in, err);
     } else if (status == PD_OK && cli_given(o, OPT_JSON)) {

@@ -35,18 +35,30 @@ static void print_version(void) {
            __VERSION__, backends);
 }
 
+/* The model's path is known only now. */
+static pd_status fetch_model(cli_options *o, pd_error *err) {
+    PD_TRY(cli_fetch_model(o, err));
+    return cli_check_outputs(o, err);
+}
+
 static pd_status run_command(cli_command command, int argc, char **argv, pd_error *err) {
     cli_options o;
     pd_status status = cli_options_parse(command, argc, argv, &o, err);
     if (status == PD_OK && o.wants_help) {
         cli_help_command(command);
     } else if (status == PD_OK) {
-        status = cli_log_begin(&o, err);
+        status = cli_check_outputs(&o, err);
+        if (status == PD_OK) status = cli_log_begin(&o, err);
         command_fn fn = cli_given(&o, OPT_LIST_DEVICES) ? cli_devices : command_fns[command];
         if (status == PD_OK && fn != cli_devices && cli_given(&o, OPT_HF_REPO))
-            status = cli_fetch_model(&o, err);
+            status = fetch_model(&o, err);
         if (status == PD_OK) status = fn(&o, err);
-        cli_log_end();
+        pd_error lost = {0};
+        pd_status log_status = cli_log_end(&o, &lost);
+        if (status == PD_OK && log_status != PD_OK) {
+            *err = lost;
+            status = log_status;
+        }
     }
     cli_options_free(&o);
     return status;

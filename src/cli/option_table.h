@@ -57,7 +57,7 @@
       "show long pictures in up to four windows as well")                                          \
     X(PIXELS, FILE, "--pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),                  \
       "ready pixels instead of a picture: float32 [3, size, size] in [-1, 1]")                     \
-    X(DUMP_PIXELS, FILE, "--dump-pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),        \
+    X(DUMP_PIXELS, OUTPUT, "--dump-pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),      \
       "write what the picture became, in the form that --pixels takes")                            \
     X(IMAGE_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(EMBED_IMAGE),            \
       "the time of each kind of operation, on standard error")                                     \
@@ -146,16 +146,16 @@
     X(BENCH_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(BENCH),                  \
       "the time of each test's last step by operation: columns and fields of -o csv, json and "    \
       "jsonl, a table on standard error with md")                                                  \
-    X(BENCH_TRACE, FILE, "--trace", NULL, NULL, 0, 0, NULL, "FILE", FOR(BENCH),                    \
+    X(BENCH_TRACE, OUTPUT, "--trace", NULL, NULL, 0, 0, NULL, "FILE", FOR(BENCH),                  \
       "each test's last step as a timeline for Perfetto or chrome://tracing")                      \
     X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
       "format of the results")                                                                     \
-    X(OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE",                                    \
+    X(OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "FILE",                                  \
       FOR(LOGITS) | FOR(SYNTH) | FOR(CONVERT) | FOR(EMBED_IMAGE),                                  \
       "file to write; it appears when complete or not at all")                                     \
-    X(SCORE_OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(SCORE),                  \
+    X(SCORE_OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(SCORE),                \
       "write each scored token with its log-probability, as lines of JSON")                        \
-    X(FETCH_OUTPUT, FILE, "--output", "-o", NULL, 0, 0, NULL, "DIR", FOR(FETCH),                   \
+    X(FETCH_OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "DIR", FOR(FETCH),                 \
       "folder for the files (default: one in the cache folder)")                                   \
     X(FETCH_FILE, STRING, "--file", NULL, NULL, 0, 0, NULL, "NAME", FOR(FETCH),                    \
       "exactly this file of the repository, with its other parts if it is split")                  \
@@ -173,7 +173,7 @@
       "a checkpoint folder for convert instead: safetensors in bf16, config.json, tokenizer.json") \
     X(SYNTH_MMPROJ, FLAG, "--mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(SYNTH),                    \
       "the preset's image encoder instead of its text model")                                      \
-    X(CONVERT_MMPROJ, FILE, "--mmproj", NULL, NULL, 0, 0, NULL, "FILE", FOR(CONVERT),              \
+    X(CONVERT_MMPROJ, OUTPUT, "--mmproj", NULL, NULL, 0, 0, NULL, "FILE", FOR(CONVERT),            \
       "where the image encoder goes (default: mmproj-NAME beside the model)")                      \
     X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(CONVERT) | FOR(FETCH),     \
       "leave the image encoder out")                                                               \
@@ -213,7 +213,7 @@
       "print JSON")                                                                                \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
-    X(LOG_FILE, FILE, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,         \
+    X(LOG_FILE, OUTPUT, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,       \
       "log to a file instead")
 
 #endif

@@ -128,7 +128,8 @@ static pd_status set_value(cli_options *o, cli_option_id id, const char *source,
     case KIND_FILES: PD_TRY(append_list(o, v, '\n', text, err)); break;
     case KIND_STRING:
     case KIND_DEVICE:
-    case KIND_FILE: v->text = text; break;
+    case KIND_FILE:
+    case KIND_OUTPUT: v->text = text; break;
     case KIND_CHOICE:
         if (!choice_holds(opt->value, text))
             return PD_RAISE(err, PD_ERR_ARGUMENT, "%s must be one of %s, but is \"%s\"", source,

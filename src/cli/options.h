@@ -34,7 +34,8 @@ typedef enum cli_option_id {
 typedef enum cli_kind {
     KIND_FLAG,   /* no value; counts how often it was given */
     KIND_STRING, /* any text */
-    KIND_FILE,   /* a path: completed with file names */
+    KIND_FILE,   /* a path that is read: completed with file names */
+    KIND_OUTPUT, /* a path that is written: never one that is read, see outputs.c */
     KIND_DEVICE, /* any text: completed with the devices there are */
     KIND_FILES,  /* one path each time; the text has a newline between them */
     KIND_CHOICE, /* one word of the value column, where they stand separated by | */

@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -73,15 +72,6 @@ static pd_status read_job(const cli_options *o, quantize_job *job, pd_error *err
     job->head_type = named  ? pd_type_find(cli_text(o, OPT_EMBEDDING))->type
                      : pure ? job->type
                             : pd_type_embedding(job->type);
-    return PD_OK;
-}
-
-/* Replacing the input would leave nothing to go back to. */
-static pd_status check_paths(const quantize_job *job, pd_error *err) {
-    struct stat in, out;
-    if (stat(job->in_path, &in) == 0 && stat(job->out_path, &out) == 0 && in.st_dev == out.st_dev &&
-        in.st_ino == out.st_ino)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is the input itself", job->out_path);
     return PD_OK;
 }
 
@@ -179,7 +169,6 @@ static pd_status write_file(const quantize_job *job, pd_error *err) {
 pd_status cli_quantize(const cli_options *o, pd_error *err) {
     quantize_job job = {0};
     PD_TRY(read_job(o, &job, err));
-    PD_TRY(check_paths(&job, err));
     cli_interrupt_install();
     pd_status status = pd_gguf_open(job.in_path, &job.in, err);
     if (status == PD_OK) status = quantize_plan(&job, err);

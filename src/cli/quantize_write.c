@@ -4,8 +4,8 @@
  *     run k:   item 0             items 1..n
  *              write piece k - 1  convert the chunks of piece k, into the other buffer
  *
- * A tensor that keeps its type is written from the mapping. Two buffers of one piece, a chunk per
- * thread and the writer's own buffer are all the memory there is.
+ * A tensor that keeps its type is written from the mapping, and only looked at. Two buffers of one
+ * piece, a chunk per thread and the writer's own buffer are all the memory there is.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,7 +26,7 @@ typedef struct pipeline {
     pd_gguf_writer *writer;
     uint8_t *buffers[2];
     piece ready, next;        /* to be written; to be converted */
-    uint8_t *into;            /* where next is converted to; NULL: nothing to do */
+    uint8_t *into;            /* where next is converted to; NULL: it is only checked */
     atomic_uint_fast64_t bad; /* the first value of next that cannot be held, or UINT64_MAX */
 } pipeline;
 
@@ -38,12 +38,13 @@ static void convert_chunk(pipeline *p, uint32_t chunk) {
     uint64_t at = (uint64_t)chunk * PASS_CHUNK;
     uint64_t n = p->next.n - at < PASS_CHUNK ? p->next.n - at : PASS_CHUNK;
     pd_decode(t->from->type, pass_bytes(t->from, p->next.first + at), n, x);
-    if (!pass_fits(x, n, t->type)) {
+    if (!pass_fits(x, n, p->into ? t->type : PD_TYPE_F32)) {
         uint64_t first = p->next.first + at, known = atomic_load(&p->bad);
         while (first < known && !atomic_compare_exchange_weak(&p->bad, &known, first)) {
         }
     }
-    pd_encode(t->type, x, n, p->into + pd_type_row_bytes(pd_type_get((uint32_t)t->type), at));
+    if (p->into)
+        pd_encode(t->type, x, n, p->into + pd_type_row_bytes(pd_type_get((uint32_t)t->type), at));
 }
 
 static void run_items(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
@@ -91,11 +92,15 @@ static uint64_t stored_end(const piece *p, uint64_t *n_bytes) {
 
 static pd_status raise_bad(const pipeline *p, pd_error *err) {
     const quantize_tensor *t = p->next.tensor;
-    pd_status status =
-        PD_RAISE(err, PD_ERR_FORMAT,
-                 "the tensor %s holds a value that %s cannot hold, at or behind "
-                 "position %" PRIu64,
-                 t->from->name, pd_type_name((uint32_t)t->type), (uint64_t)atomic_load(&p->bad));
+    uint64_t at = atomic_load(&p->bad);
+    if (!p->into)
+        return PD_RAISE(err, PD_ERR_FORMAT,
+                        "the tensor %s holds a NaN or an infinity, at or behind position %" PRIu64,
+                        t->from->name, at);
+    pd_status status = PD_RAISE(err, PD_ERR_FORMAT,
+                                "the tensor %s holds a value that %s cannot hold, at or behind "
+                                "position %" PRIu64,
+                                t->from->name, pd_type_name((uint32_t)t->type), at);
     return pd_error_hint(err, status, "NaN, infinite, or above 65504; see peridot verify");
 }
 
@@ -106,7 +111,7 @@ static pd_status run_pipeline(const quantize_job *job, pipeline *p, pd_pool *poo
     p->next = piece_after(job, &p->next);
     for (unsigned number = 0; p->next.n > 0 || p->ready.n > 0; number++) {
         if (p->next.n > 0) place_next(p, number);
-        uint32_t n_chunks = p->next.n > 0 && p->into ? pass_chunks(p->next.n) : 0;
+        uint32_t n_chunks = p->next.n > 0 ? pass_chunks(p->next.n) : 0;
         pd_pool_run(pool, n_chunks + 1, 1, run_items, p);
         if (atomic_load(&p->bad) != UINT64_MAX) return raise_bad(p, err);
         if (pd_gguf_writer_failed(p->writer)) return PD_OK; /* commit says why */

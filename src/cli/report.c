@@ -18,22 +18,25 @@ int cli_report_error(const pd_error *err) {
 /* ---- log ------------------------------------------------------------------------------------ */
 
 static FILE *log_stream; /* NULL: standard error */
+static int log_failure;  /* errno of the first line that --log-file could not take */
 
 static void log_line(void *ctx, pd_log_level level, const char *subsystem, const char *line) {
     static const char *const names[] = {"error", "warning", "info", "debug"};
     (void)ctx;
     FILE *out = log_stream ? log_stream : stderr;
     fprintf(out, "%s: %s: %s\n", subsystem, names[level], line);
-    fflush(out);
+    if (fflush(out) != 0 && log_stream && !log_failure) log_failure = errno;
+}
+
+static pd_status raise_log(const char *path, int error, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_IO, "cannot write the log file \"%s\": %s", path, strerror(error));
 }
 
 pd_status cli_log_begin(const cli_options *o, pd_error *err) {
     const char *path = cli_text(o, OPT_LOG_FILE);
     if (path) {
         log_stream = fopen(path, "we");
-        if (!log_stream)
-            return PD_RAISE(err, PD_ERR_IO, "cannot write the log file \"%s\": %s", path,
-                            strerror(errno));
+        if (!log_stream) return raise_log(path, errno, err);
     }
     uint32_t verbose = o->values[OPT_VERBOSE].given;
     pd_log_level level = verbose >= 2 ? PD_LOG_DEBUG : verbose || path ? PD_LOG_INFO : PD_LOG_WARN;
@@ -43,10 +46,11 @@ pd_status cli_log_begin(const cli_options *o, pd_error *err) {
     return PD_OK;
 }
 
-void cli_log_end(void) {
+pd_status cli_log_end(const cli_options *o, pd_error *err) {
     pd_log_set(NULL, NULL, PD_LOG_ERROR);
-    if (log_stream) fclose(log_stream);
+    if (log_stream && fclose(log_stream) != 0 && !log_failure) log_failure = errno;
     log_stream = NULL;
+    return log_failure ? raise_log(cli_text(o, OPT_LOG_FILE), log_failure, err) : PD_OK;
 }
 
 void cli_write_text(char *text, size_t n) {

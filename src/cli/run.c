@@ -154,7 +154,7 @@ static bool on_token(void *ctx, uint32_t id) {
     if (job->n_generated == 0) job->first_ns = now_ns;
     job->last_ns = now_ns;
     job->n_generated++;
-    bool stop = pd_token_is_stop(id) && !cli_given(job->o, OPT_IGNORE_EOS);
+    bool stop = pd_model_is_stop(job->model, id) && !cli_given(job->o, OPT_IGNORE_EOS);
     print_token(job, id, stop);
     job->context_full = !stop && job->n_generated == job->n_max && job->limited_by_context;
     return !ferror(stdout);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/model.h"
+
 /* ---- the text ------------------------------------------------------------------------------- */
 
 static pd_status encode(const score_job *job, const pd_model *m, cli_ids *out, pd_error *err) {
@@ -69,9 +71,10 @@ static pd_status plan_windows(const cli_options *o, size_t n, score_windows *w, 
 /* Every window begins with <bos> if the text does. */
 static void take_window(score_job *job, uint32_t window) {
     const score_windows *w = &job->windows;
+    uint32_t bos = pd_vocab_special(job->side.model->vocab)->bos;
     const uint32_t *from = job->ids.ids + (size_t)window * w->step;
     memcpy(job->window_ids, from, w->length * sizeof *from);
-    if (job->ids.ids[0] == PD_TOKEN_BOS) job->window_ids[0] = PD_TOKEN_BOS;
+    if (job->ids.ids[0] == bos) job->window_ids[0] = bos;
 }
 
 static void begin_items(const score_job *job, uint32_t window, score_item *items) {

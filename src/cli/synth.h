@@ -84,14 +84,24 @@ void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w);
 /* `synth --hf`: a folder with config.json, safetensors files and the tokenizer's files. */
 pd_status synth_hf(const cli_options *o, pd_error *err);
 
+enum { SYNTH_HF_MAX_FILES = 128 };
+
 typedef struct synth_hf_model {
     const char *folder;
+    const char *tokenizer; /* a file that is read; NULL: none */
     synth_text text;
     synth_vision vision;
     bool has_vision; /* and then config.json is nested and names only what is no default */
     uint32_t n_rows; /* of the embedding */
+    const char *written[SYNTH_HF_MAX_FILES]; /* to be removed when the folder is not completed */
+    uint32_t n_written;
+    bool made_folder;
     pd_arena arena;
 } synth_hf_model;
+
+/* Opens one more file of the folder. Errors: those of pd_file_writer_open, ARGUMENT (it is the
+ * tokenizer that is read). */
+pd_status synth_hf_open(synth_hf_model *m, const char *name, pd_file_writer *out, pd_error *err);
 
 /* config.json, generation_config.json, preprocessor_config.json, tokenizer.json,
  * tokenizer_config.json. */

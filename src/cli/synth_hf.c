@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/synth.h"
 #include "model/hf_names.h"
@@ -55,6 +56,7 @@ static pd_status refuse_options(const cli_options *o, pd_error *err) {
 static pd_status read_model(const cli_options *o, synth_hf_model *m, pd_error *err) {
     PD_TRY(refuse_options(o, err));
     m->folder = cli_text(o, OPT_OUTPUT);
+    m->tokenizer = cli_text(o, OPT_TOKENIZER);
     if (!m->folder) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FOLDER is missing");
     PD_TRY(synth_text_read(o, &m->text, err));
     m->has_vision = synth_vision_of(&m->text.shape, &m->vision);
@@ -106,6 +108,22 @@ static synth_tensor values_of(const plan *p, const pd_hf_weight *w) {
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+pd_status synth_hf_open(synth_hf_model *m, const char *name, pd_file_writer *out, pd_error *err) {
+    const char *path = pd_arena_printf(&m->arena, "%s/%s", m->folder, name);
+    if (!path || m->n_written == SYNTH_HF_MAX_FILES)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for \"%s\"", name);
+    if (m->tokenizer) PD_TRY(pd_file_check_output(path, m->tokenizer, err));
+    PD_TRY(pd_file_writer_open(path, out, err));
+    m->written[m->n_written++] = path;
+    return PD_OK;
+}
+
+/* A folder with half of its files would pass for a checkpoint. */
+static void remove_written(const synth_hf_model *m) {
+    for (uint32_t i = 0; i < m->n_written; i++) unlink(m->written[i]);
+    if (m->made_folder) rmdir(m->folder);
+}
+
 /* How many weights from `first` on go into one file. */
 static uint32_t weights_of_file(const plan *p, uint32_t first) {
     uint64_t bytes = 0;
@@ -156,14 +174,13 @@ static pd_status write_file(plan *p, uint32_t number, uint32_t first, uint32_t n
                             pd_error *err) {
     pd_file_writer out;
     pd_bytes header = {0};
-    const char *path =
-        pd_arena_printf(&p->model.arena, "%s/%s", p->model.folder, file_name(p, number));
+    const char *name = file_name(p, number);
     put_header(p, first, n, &header);
-    if (!path || header.failed) {
+    if (!name || header.failed) {
         pd_bytes_free(&header);
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
     }
-    pd_status status = pd_file_writer_open(path, &out, err);
+    pd_status status = synth_hf_open(&p->model, name, &out, err);
     bool go_on = true;
     if (status == PD_OK) {
         uint8_t size[8];
@@ -183,8 +200,6 @@ static pd_status write_file(plan *p, uint32_t number, uint32_t first, uint32_t n
 static pd_status write_index(plan *p, pd_error *err) {
     pd_bytes b = {0};
     pd_file_writer out;
-    const char *path =
-        pd_arena_printf(&p->model.arena, "%s/model.safetensors.index.json", p->model.folder);
     pd_bytes_printf(&b, "{\"metadata\": {\"total_size\": %" PRIu64 "}, \"weight_map\": {",
                     p->total_bytes);
     for (uint32_t number = 0, first = 0, n; number < p->n_files; number++, first += n) {
@@ -194,9 +209,9 @@ static pd_status write_index(plan *p, pd_error *err) {
                             file_name(p, number));
     }
     pd_bytes_printf(&b, "}}\n");
-    pd_status status = path && !b.failed
-                           ? pd_file_writer_open(path, &out, err)
-                           : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
+    pd_status status = b.failed
+                           ? PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model")
+                           : synth_hf_open(&p->model, "model.safetensors.index.json", &out, err);
     if (status == PD_OK) {
         pd_file_writer_write(&out, b.data, b.n);
         status = pd_file_writer_commit(&out, err);
@@ -207,7 +222,8 @@ static pd_status write_index(plan *p, pd_error *err) {
 
 static pd_status write_all(plan *p, pd_error *err) {
     synth_hf_model *m = &p->model;
-    if (mkdir(m->folder, 0777) != 0 && errno != EEXIST)
+    m->made_folder = mkdir(m->folder, 0777) == 0;
+    if (!m->made_folder && errno != EEXIST)
         return PD_RAISE(err, PD_ERR_IO, "cannot make \"%s\": %s", m->folder, strerror(errno));
     PD_TRY(synth_hf_write_texts(m, err));
     PD_TRY(make_lists(p, err));
@@ -232,6 +248,7 @@ pd_status synth_hf(const cli_options *o, pd_error *err) {
     plan p = {.seed = (uint64_t)cli_int(o, OPT_SYNTH_SEED)};
     pd_status status = read_model(o, &p.model, err);
     if (status == PD_OK) status = write_all(&p, err);
+    if (status != PD_OK) remove_written(&p.model);
     char size[32];
     if (status == PD_OK)
         fprintf(stderr, "%s: %s, %u tensors in %u files, %s; the weights are random\n",

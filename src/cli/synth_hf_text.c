@@ -10,10 +10,8 @@
 static pd_status write_text(synth_hf_model *m, const char *name, const pd_bytes *text,
                             pd_error *err) {
     pd_file_writer w;
-    const char *path = pd_arena_printf(&m->arena, "%s/%s", m->folder, name);
-    if (!path || text->failed)
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %s", name);
-    PD_TRY(pd_file_writer_open(path, &w, err));
+    if (text->failed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %s", name);
+    PD_TRY(synth_hf_open(m, name, &w, err));
     pd_file_writer_write(&w, text->data, text->n);
     return pd_file_writer_commit(&w, err);
 }

@@ -1,8 +1,9 @@
-/* `peridot verify FILE`: is this file whole and sound? The structure is checked by opening it; then
+/* `peridot verify FILE`: is this file whole and sound? The structure is checked as a run does; then
  * every value is decoded and looked at (verify_stats.c says what counts as wrong), and the digests
  * are printed, to be compared with what the file's origin says.
  *
- * What is wrong is listed on standard output and makes the command fail with ERR_FORMAT.
+ * What is wrong is listed on standard output and makes the command fail: with ERR_FORMAT for
+ * values, and with what a run would fail with.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -45,11 +46,12 @@ static void print_findings(const verification *v) {
         if (f->odd[0]) printf("  odd:   %s: %s\n", name, f->odd);
         n_values += v->stats[i].n;
     }
+    if (v->structure.status != PD_OK) printf("  wrong: %s\n", v->structure.message);
     printf("  %" PRIu64 " tensors, %" PRIu64 " values: ", n, n_values);
     if (v->n_wrong)
         printf("%" PRIu64 " tensors are wrong\n", v->n_wrong);
     else
-        printf("sound\n");
+        printf("%s\n", v->structure.status == PD_OK ? "sound" : "sound, but no model to run");
 }
 
 static pd_status report(const verification *v, const cli_options *o, pd_error *err) {
@@ -60,7 +62,10 @@ static pd_status report(const verification *v, const cli_options *o, pd_error *e
         if (cli_given(o, OPT_VERBOSE)) print_stats(v);
         print_findings(v);
     }
-    if (v->n_wrong == 0) return PD_OK;
+    if (v->n_wrong == 0) {
+        if (err) *err = v->structure;
+        return v->structure.status;
+    }
     return PD_RAISE(err, PD_ERR_FORMAT, "%" PRIu64 " of %" PRIu64 " tensors are wrong: %s: %s",
                     v->n_wrong, pd_gguf_tensor_count(v->file),
                     pd_gguf_tensor_at(v->file, v->first_wrong)->name,
@@ -76,6 +81,14 @@ static pd_status allocate(verification *v, pd_error *err) {
     return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the list of tensors");
 }
 
+/* A file that cannot be run is read all the same: its digests tell whether it came so. */
+static pd_status check_structure(verification *v, pd_error *err) {
+    v->structure.status = cli_check_structure(v->file, &v->structure);
+    if (v->structure.status != PD_ERR_MEMORY_HOST) return PD_OK;
+    if (err) *err = v->structure;
+    return v->structure.status;
+}
+
 pd_status cli_verify(const cli_options *o, pd_error *err) {
     const char *paths[2];
     uint32_t n_paths;
@@ -84,6 +97,7 @@ pd_status cli_verify(const cli_options *o, pd_error *err) {
     verification v = {.n_threads = cli_u32(o, OPT_THREADS)};
     cli_interrupt_install();
     pd_status status = pd_gguf_open(paths[0], &v.file, err);
+    if (status == PD_OK) status = check_structure(&v, err);
     if (status == PD_OK) status = allocate(&v, err);
     if (status == PD_OK) status = verify_read(&v, err);
     if (status == PD_OK) status = report(&v, o, err);

@@ -32,6 +32,7 @@ typedef struct verification {
     verify_finding *findings; /* [tensors] */
     cli_digest_text *digests; /* [parts] */
     uint64_t n_wrong, first_wrong;
+    pd_error structure; /* what a run would refuse the file for; PD_OK: nothing */
 } verification;
 
 /* verify_read.c: reads every byte of the file once. Errors: CANCELLED, MEMORY_HOST, INTERNAL. */

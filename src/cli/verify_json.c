@@ -37,7 +37,9 @@ static cJSON *tensor_json(const pd_tensor *t, const verify_stats *s, const verif
 
 pd_status verify_print_json(const verification *v, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddBoolToObject(root, "sound", v->n_wrong == 0);
+    bool runs = v->structure.status == PD_OK;
+    cJSON_AddBoolToObject(root, "sound", v->n_wrong == 0 && runs);
+    if (!runs) cJSON_AddStringToObject(root, "wrong", v->structure.message);
     add_parts(root, v);
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
     for (uint64_t i = 0; i < pd_gguf_tensor_count(v->file); i++)

@@ -124,6 +124,9 @@ void pd_gguf_write_data(pd_gguf_writer *w, const void *data, uint64_t n);
 bool pd_gguf_writer_failed(const pd_gguf_writer *w);
 /* As pd_file_writer_finish: commit or abort still follow. */
 pd_status pd_gguf_writer_finish(pd_gguf_writer *w, pd_error *err);
+/* Between finish and commit: what was written, as a reader sees it; NULL where it went into a pipe.
+ * Errors: those of pd_gguf_open. */
+pd_status pd_gguf_writer_read(const pd_gguf_writer *w, pd_gguf **out, pd_error *err);
 pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err);
 void pd_gguf_writer_abort(pd_gguf_writer *w);
 

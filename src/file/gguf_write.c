@@ -262,6 +262,13 @@ pd_status pd_gguf_writer_finish(pd_gguf_writer *w, pd_error *err) {
     return w->status;
 }
 
+pd_status pd_gguf_writer_read(const pd_gguf_writer *w, pd_gguf **out, pd_error *err) {
+    char link[32];
+    const char *path = pd_file_writer_path(&w->file, link);
+    *out = NULL;
+    return path ? pd_gguf_open(path, out, err) : PD_OK;
+}
+
 pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err) {
     pd_status status = pd_gguf_writer_finish(w, err);
     if (status == PD_OK) {

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "file/hf_tokenizer.h"
+#include "file/json.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -100,7 +101,7 @@ pd_status pd_hf_tokenizer_read(const char *path, pd_hf_tokenizer *out, pd_error 
     pd_mapping file;
     *out = (pd_hf_tokenizer){0};
     PD_TRY(pd_mapping_open(path, &file, err));
-    cJSON *root = cJSON_ParseWithLength((const char *)file.data, (size_t)file.size);
+    cJSON *root = pd_json_parse((const char *)file.data, (size_t)file.size);
     pd_mapping_close(&file);
     if (!root) return PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" is not valid JSON", path);
     pd_status status = convert(root, path, out, err);

@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/folder.h"
 #include "base/memory.h"
+#include "file/json.h"
 
 enum { MAX_HEADER = 100000000, MAX_INDEX = 1 << 27, MAX_PARTS = 4096, MAX_TENSORS = 1 << 20 };
 enum { FORGET_UNIT = 1 << 16 }; /* at least a page on every system */
@@ -204,15 +205,9 @@ static pd_status check_cover(pd_safetensors *s, uint32_t first, const part *p, u
                     p->mapping.size - at);
 }
 
-static bool only_spaces(const char *at, const char *end) {
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')) at++;
-    return at == end;
-}
-
 static pd_status read_header(const part *p, cJSON **out, uint64_t *data_at, pd_error *err) {
     pd_reader r = {p->mapping.data, p->mapping.size, 0};
     const uint8_t *text;
-    const char *end = NULL;
     uint64_t n;
     *out = NULL;
     if (!pd_read_u64(&r, &n) || n > MAX_HEADER || !pd_read_bytes(&r, n, &text))
@@ -221,10 +216,8 @@ static pd_status read_header(const part *p, cJSON **out, uint64_t *data_at, pd_e
                         " bytes and its header does not end within them",
                         p->label, p->mapping.size);
     *data_at = r.pos;
-    cJSON *root = n > 0 && text[0] == '{'
-                      ? cJSON_ParseWithLengthOpts((const char *)text, (size_t)n, &end, false)
-                      : NULL;
-    if (cJSON_IsObject(root) && only_spaces(end, (const char *)text + n)) {
+    cJSON *root = n > 0 && text[0] == '{' ? pd_json_parse((const char *)text, (size_t)n) : NULL;
+    if (cJSON_IsObject(root)) {
         *out = root;
         return PD_OK;
     }
@@ -313,7 +306,7 @@ static pd_status open_index(pd_safetensors *s, const char *path, pd_error *err) 
     char *text = NULL;
     size_t n;
     PD_TRY(pd_file_read_all(path, MAX_INDEX, &text, &n, err));
-    cJSON *root = cJSON_ParseWithLength(text, n);
+    cJSON *root = pd_json_parse(text, n);
     pd_free(text);
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map");
     pd_status status =

@@ -24,6 +24,7 @@ enum {
     MASKS_AT = FILE_BYTES + INFO_BYTES,
     MASKS_BYTES = 12,
     METHOD_MASKS = 3,
+    MAX_COLOURS = 256,
 };
 
 static pd_status read_masks(pd_picture *p, uint32_t method, pd_error *err) {
@@ -56,6 +57,12 @@ static pd_status read_palette(pd_picture *p, uint32_t header, uint32_t used, pd_
     return PD_OK;
 }
 
+/* OS/2's second, Windows' first, with masks of three colours or four, version 4 and version 5 */
+static bool is_known_header(uint32_t bytes) {
+    return bytes == INFO_BYTES || bytes == 52 || bytes == 56 || bytes == 64 || bytes == 108 ||
+           bytes == 124;
+}
+
 /* Size, bits and method, from either header. */
 static pd_status read_header(pd_picture *p, uint32_t header, uint32_t *method, uint32_t *used,
                              pd_error *err) {
@@ -67,7 +74,7 @@ static pd_status read_header(pd_picture *p, uint32_t header, uint32_t *method, u
         p->of.bmp.bits = pd_le16(b + 24);
         return PD_OK;
     }
-    if (header < INFO_BYTES)
+    if (!is_known_header(header))
         return PD_RAISE(err, PD_ERR_UNSUPPORTED, "BMP headers of %u bytes are not read", header);
     if (p->n < FILE_BYTES + INFO_BYTES) return pd_picture_cut_short(p, err);
     int64_t height = (int32_t)pd_le32(b + 22);
@@ -79,6 +86,8 @@ static pd_status read_header(pd_picture *p, uint32_t header, uint32_t *method, u
     *used = pd_le32(b + 46);
     if (p->width > INT32_MAX)
         return PD_RAISE(err, PD_ERR_FORMAT, "the BMP image has a negative width");
+    if (*used > MAX_COLOURS)
+        return PD_RAISE(err, PD_ERR_FORMAT, "the BMP image's palette has %u colours", *used);
     return PD_OK;
 }
 
@@ -86,6 +95,8 @@ pd_status pd_bmp_inspect(pd_picture *p, pd_error *err) {
     if (p->n < FILE_BYTES + CORE_BYTES) return pd_picture_cut_short(p, err);
     uint32_t offset = pd_le32(p->bytes + 10), header = pd_le32(p->bytes + 14), method, used;
     PD_TRY(read_header(p, header, &method, &used, err));
+    if (offset < FILE_BYTES + (uint64_t)header)
+        return PD_RAISE(err, PD_ERR_FORMAT, "the BMP image's pixels begin inside its header");
     uint32_t bits = p->of.bmp.bits;
     bool deep = bits == 16 || bits == 32, indexed = bits == 1 || bits == 4 || bits == 8;
     if (!deep && !indexed && bits != 24)

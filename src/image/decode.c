@@ -17,7 +17,8 @@
 /* What JPEG, GIF and TGA can say; it also bounds the tables that resizing needs. */
 enum { MAX_SIDE = 65535 };
 
-static const pd_image_limits default_limits = {64u << 20, 100000000};
+/* Sensors of 64 million pixels (9248 x 6944) fit. */
+static const pd_image_limits default_limits = {64u << 20, 1u << 26};
 
 pd_status pd_image_create(uint32_t width, uint32_t height, pd_image *out, pd_error *err) {
     uint64_t bytes;

@@ -18,7 +18,7 @@ typedef struct signature {
 } signature;
 
 static const signature known[] = {
-    {"\x89PNG\r\n\x1a\n", 8, 0, {"PNG", pd_png_inspect, pd_stb_decode}},
+    {"\x89PNG\r\n\x1a\n", 8, 0, {"PNG", pd_png_inspect, pd_png_decode}},
     {"\xff\xd8\xff", 3, 0, {"JPEG", pd_jpeg_inspect, pd_stb_decode}},
     {"GIF87a", 6, 0, {"GIF", pd_gif_inspect, pd_gif_decode}},
     {"GIF89a", 6, 0, {"GIF", pd_gif_inspect, pd_gif_decode}},

@@ -1,10 +1,11 @@
 /* What this folder's files share: the facts that a walk over an image file gathers before any pixel
  * is decoded, and the steps of decoding.
  *
- * stb_image decodes most formats, but takes a file that ends early for a complete one in several
- * formats, and believes some of what a header says. So each format has a walk of its own over the
- * structure of the file: it finds the size, proves that the file is all there, and refuses what
- * stb_image cannot be trusted with. A walk reads only inside [bytes, bytes + n).
+ * libpng decodes PNG, stb_image most other formats, but it takes a file that ends early for a
+ * complete one in several formats, and believes some of what a header says. So each format has a
+ * walk of its own over the structure of the file: it finds the size, proves that the file is all
+ * there, and refuses what stb_image cannot be trusted with. A walk reads only inside [bytes, bytes
+ * + n).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -32,6 +33,16 @@ struct pd_picture {
     uint32_t orientation;   /* EXIF: 1..8; 1: upright */
     union {
         struct {
+            size_t data_end; /* offset behind the last chunk of pixels */
+        } png;
+        struct {
+            uint32_t n_components;
+            uint8_t id[4], table[4]; /* of each component: its name, its quantisation table */
+            uint32_t quantisers;     /* bit per table that was defined */
+            uint32_t dc, ac;         /* the same of Huffman tables */
+            bool progressive;
+        } jpeg;
+        struct {
             size_t data; /* offset of the samples */
             uint32_t channels, maxval;
         } pnm;
@@ -43,10 +54,11 @@ struct pd_picture {
             bool top_first;
         } bmp;
         struct {
-            pd_rect frame;          /* inside the screen */
-            size_t frame_end;       /* offset behind the first frame */
-            size_t control;         /* offset of the flags of its graphic control; 0: has none */
-            const uint8_t *outside; /* RGB of what the frame does not cover */
+            pd_rect frame; /* inside the screen */
+            bool interlaced;
+            size_t data;                 /* offset of its code size and blocks */
+            const uint8_t *colours;      /* [n_colours, 3] RGB */
+            uint32_t n_colours, outside; /* which one is what the frame does not cover */
         } gif;
     } of;
 };
@@ -63,6 +75,7 @@ pd_status pd_pnm_inspect(pd_picture *p, pd_error *err);
 
 bool pd_tga_likely(const uint8_t *bytes, size_t n); /* TGA has no magic number */
 
+pd_status pd_png_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_gif_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_bmp_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_pnm_decode(const pd_picture *p, pd_image *out, pd_error *err);

@@ -1,10 +1,9 @@
 /* stb_image's implementation, for the formats wanted, without stdio, with all its names static.
  *
  * Its allocations go through hooks that refuse blocks far beyond what the image's size accounts
- * for: a few kilobytes of zlib data in a PNG of one pixel could otherwise ask for gigabytes. Memory
- * is zeroed, since stb_image reads tables that a damaged JPEG never defined. The hooks have no
- * context argument; hence the thread-local bound. The file is compiled with -fwrapv: overflows in
- * the arithmetic on damaged coefficients are then defined.
+ * for. Memory is zeroed, since stb_image reads tables that a damaged JPEG never defined. The hooks
+ * have no context argument; hence the thread-local bound. The file is compiled with -fwrapv:
+ * overflows in the arithmetic on damaged coefficients are then defined.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,22 +27,12 @@ static void *hook_alloc(size_t bytes) {
     return p;
 }
 
-static void *hook_realloc(void *old, size_t old_bytes, size_t bytes) {
-    void *p = hook_alloc(bytes);
-    if (!p) return NULL; /* the old block stays, as with realloc */
-    if (old) memcpy(p, old, old_bytes < bytes ? old_bytes : bytes);
-    pd_free(old);
-    return p;
-}
-
 #define STBI_MALLOC(bytes)                        hook_alloc(bytes)
-#define STBI_REALLOC_SIZED(old, old_bytes, bytes) hook_realloc(old, old_bytes, bytes)
+#define STBI_REALLOC_SIZED(old, old_bytes, bytes) NULL /* for formats that are not wanted */
 #define STBI_FREE(p)                              pd_free(p)
 #define STBI_ASSERT(x)                            ((void)0) /* never stop the process for a file */
 #define STBI_NO_STDIO
-#define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
-#define STBI_ONLY_GIF
 #define STBI_ONLY_TGA
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
@@ -59,8 +48,8 @@ static void *hook_realloc(void *old, size_t old_bytes, size_t bytes) {
 #endif
 #include <stb_image.h>
 
-/* 16 bytes a pixel: up to 8 (RGBA of 16 bits, or JPEG's coefficients), in buffers that grow by
- * doubling; twice the file for the same reason; and what blocks at the edges and tables need. */
+/* 16 bytes a pixel: up to 8 for JPEG's coefficients, and as much again; twice the file; and what
+ * blocks at the edges and tables need. */
 static uint64_t bound_of(const pd_picture *p) {
     return 16 * ((uint64_t)p->width * p->height) + 2 * (uint64_t)p->n + (64u << 20);
 }

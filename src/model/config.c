@@ -134,6 +134,10 @@ static pd_status read_rope(const pd_gguf *g, pd_config *c, pd_error *err) {
     PD_TRY(pd_key_float(g, "gemma3.rope.freq_base", 1, 1e12f, 1e6f, &c->rope_base_global, err));
     PD_TRY(pd_key_float(g, "gemma3.rope.freq_base_swa", 1, 1e12f, 1e4f, &c->rope_base_local, err));
     PD_TRY(pd_key_float(g, "gemma3.rope.scaling.factor", 0, 1e6f, 0, &factor, err));
+    if (factor != 0 && factor < 1e-3f)
+        return PD_RAISE(err, PD_ERR_MODEL,
+                        "gemma3.rope.scaling.factor is %g, expected 0 (none) or 0.001 to 1e+06",
+                        (double)factor);
     if (pd_gguf_get_string(g, "gemma3.rope.scaling.type", &type))
         pd_key_printable(type, found, sizeof found);
     bool none = strcmp(found, "none") == 0;

@@ -15,6 +15,7 @@
 
 #include "base/memory.h"
 #include "model/keys.h"
+#include "file/json.h"
 
 enum {
     MAX_FILE = 1 << 24,
@@ -125,43 +126,94 @@ static pd_status refuse_variants(const cJSON *o, pd_error *err) {
     return expect_unset(o, "use_bidirectional_attention", err); /* EmbeddingGemma */
 }
 
-/* One rope: its base, and what positions are divided by. */
-static pd_status read_one_rope(const cJSON *o, float absent, float *base, float *factor,
-                               pd_error *err) {
-    const cJSON *type = field(o, "rope_type");
+/* Fields that are not known would be left out, and change what the model computes. */
+static pd_status expect_known(const cJSON *o, const char *where, const char *const *known,
+                              pd_error *err) {
+    for (const cJSON *item = o->child; item; item = item->next) {
+        const char *const *name = known;
+        while (*name && strcmp(*name, item->string) != 0) name++;
+        char found[40];
+        if (*name || cJSON_IsNull(item)) continue;
+        pd_key_printable((pd_string){item->string, strlen(item->string)}, found, 40);
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "%s in config.json sets \"%s\", which Peridot does not compute", where,
+                        found);
+    }
+    return PD_OK;
+}
+
+/* "default" or "linear". What names no type must not scale. */
+static pd_status read_rope_type(const cJSON *o, const char *where, bool *linear, pd_error *err) {
+    const cJSON *type = field(o, "rope_type"), *factor = field(o, "factor");
     if (!type) type = field(o, "type");
     char found[40];
-    const char *name = printable(type, "default", found);
-    PD_TRY(get_float(o, "rope_theta", 1, 1e12, absent, base, err));
+    const char *name = printable(type, type ? "no text" : "default", found);
+    *linear = strcmp(name, "linear") == 0;
+    if (!*linear && strcmp(name, "default") != 0)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "rope_type of %s in config.json is \"%s\", Peridot handles \"linear\" and "
+                        "\"default\"",
+                        where, name);
+    if (*linear && !factor)
+        return PD_RAISE(err, PD_ERR_MODEL, "%s in config.json is linear, but has no factor", where);
+    if (!*linear && factor && !(cJSON_IsNumber(factor) && factor->valuedouble == 1))
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "%s in config.json has a factor, but its rope_type is not \"linear\"",
+                        where);
+    return PD_OK;
+}
+
+/* One rope: its base, and what positions are divided by. */
+static pd_status read_one_rope(const cJSON *o, const char *where, float absent, float *base,
+                               float *factor, pd_error *err) {
+    static const char *const known[] = {
+        "rope_type", "type", "factor", "rope_theta", "original_max_position_embeddings", NULL};
+    bool linear;
+    *base = absent;
     *factor = 1;
-    if (strcmp(name, "default") == 0) return PD_OK;
-    if (strcmp(name, "linear") == 0) return get_float(o, "factor", 1e-3, 1e6, 1, factor, err);
+    if (!o) return PD_OK;
+    if (!cJSON_IsObject(o))
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "%s in config.json is no object", where);
+    PD_TRY(expect_known(o, where, known, err));
+    PD_TRY(get_float(o, "rope_theta", 1, 1e12, absent, base, err));
+    PD_TRY(read_rope_type(o, where, &linear, err));
+    return linear ? get_float(o, "factor", 1e-3, 1e6, 1, factor, err) : PD_OK;
+}
+
+/* As newer versions of transformers write it: one for each kind of layers. */
+static pd_status read_both_ropes(const cJSON *both, pd_hf_config *c, pd_error *err) {
+    static const char *const known[] = {"full_attention", "sliding_attention", NULL};
+    const cJSON *full = field(both, "full_attention");
+    float local_factor;
+    if (!full)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "rope_parameters in config.json has no full_attention");
+    PD_TRY(expect_known(both, "rope_parameters", known, err));
+    PD_TRY(read_one_rope(full, "full_attention", 1e6f, &c->text.rope_base_global, &c->rope_factor,
+                         err));
+    PD_TRY(read_one_rope(field(both, "sliding_attention"), "sliding_attention", 1e4f,
+                         &c->text.rope_base_local, &local_factor, err));
+    if (local_factor == 1) return PD_OK;
     return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                    "rope_type in config.json is \"%s\", Peridot handles \"linear\" and "
-                    "\"default\"",
-                    name);
+                    "rope_parameters in config.json scales the sliding layers, which Peridot does "
+                    "not compute");
 }
 
 static pd_status read_rope(const cJSON *o, pd_hf_config *c, pd_error *err) {
     const cJSON *both = field(o, "rope_parameters"), *old = field(o, "rope_scaling");
     pd_config *t = &c->text;
-    float unused, local_factor;
+    float unused, factor;
+    PD_TRY(read_one_rope(old, "rope_scaling", 1e6f, &unused, &factor, err));
     if (both) {
-        const cJSON *full = field(both, "full_attention");
-        if (!full)
-            return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                            "rope_parameters in config.json has no full_attention");
-        PD_TRY(read_one_rope(full, 1e6f, &t->rope_base_global, &c->rope_factor, err));
-        PD_TRY(read_one_rope(field(both, "sliding_attention"), 1e4f, &t->rope_base_local,
-                             &local_factor, err));
-        if (local_factor != 1)
-            return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                            "rope_parameters in config.json scales the sliding layers, which "
-                            "Peridot does not compute");
+        PD_TRY(read_both_ropes(both, c, err));
+        if (old && factor != c->rope_factor)
+            return PD_RAISE(
+                err, PD_ERR_MODEL,
+                "rope_scaling and rope_parameters in config.json contradict each other");
     } else {
         PD_TRY(get_float(o, "rope_theta", 1, 1e12, 1e6f, &t->rope_base_global, err));
         PD_TRY(get_float(o, "rope_local_base_freq", 1, 1e12, 1e4f, &t->rope_base_local, err));
-        PD_TRY(read_one_rope(old, 1e6f, &unused, &c->rope_factor, err));
+        c->rope_factor = factor;
     }
     t->rope_scale_global = 1 / c->rope_factor;
     return PD_OK;
@@ -306,7 +358,7 @@ static pd_status read_json(const char *folder, const char *name, cJSON **out, pd
     const char *path = pd_arena_printf(&arena, "%s/%s", folder, name);
     pd_status status = path ? pd_file_read_all(path, MAX_FILE, &text, &n, err)
                             : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
-    *out = status == PD_OK ? cJSON_ParseWithLength(text, n) : NULL;
+    *out = status == PD_OK ? pd_json_parse(text, n) : NULL;
     if (status == PD_OK && !cJSON_IsObject(*out)) {
         cJSON_Delete(*out);
         *out = NULL;

@@ -44,6 +44,7 @@ pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd
 typedef struct generation {
     pd_sampler *sampler;
     const pd_generate_desc *desc;
+    const pd_model *model;
     uint32_t first;    /* position that the first token handed over takes */
     uint32_t n, n_max; /* tokens handed over */
     uint32_t last;
@@ -54,7 +55,7 @@ static bool hand_over(generation *g, uint32_t id) {
     g->n++;
     g->last = id;
     bool more = !d->fn || d->fn(d->fn_ctx, id);
-    return more && g->n < g->n_max && (d->ignore_stop || !pd_token_is_stop(id));
+    return more && g->n < g->n_max && (d->ignore_stop || !pd_model_is_stop(g->model, id));
 }
 
 static bool on_drawn(void *ctx, uint32_t id) {
@@ -70,10 +71,10 @@ static bool is_full(const pd_session *s) {
 /* The first token is drawn as any other is; the backend draws those behind it, if it can. */
 static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
     uint32_t none = PD_DRAW_NO_ID, id;
-    bool ignore_stop = g->desc->ignore_stop;
+    const pd_special *special = pd_vocab_special(s->model->vocab);
     pd_drawing d = {.fn = on_drawn, .ctx = g};
-    d.stops[0] = ignore_stop ? none : PD_TOKEN_EOS;
-    d.stops[1] = ignore_stop ? none : PD_TOKEN_END_OF_TURN;
+    for (uint32_t i = 0; i < 2; i++)
+        d.stops[i] = g->desc->ignore_stop || i >= special->n_stops ? none : special->stops[i];
     for (;;) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
@@ -106,6 +107,7 @@ pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_gener
     PD_TRY(compute_pending(s, err));
     generation g = {.sampler = sampler,
                     .desc = desc,
+                    .model = s->model,
                     .first = pd_session_count(s),
                     .n_max = desc->n_max ? desc->n_max : UINT32_MAX};
     pd_status status = run_generation(s, &g, err);

@@ -9,7 +9,9 @@
 #include "text/chat.h"
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "text/vocab.h"
 
 typedef struct id_list {
     bool parse_special;
@@ -42,7 +44,8 @@ pd_status pd_vocab_encode_spans(const pd_vocab *v, const pd_span *spans, size_t 
         if (is_text) {
             pd_bytes_write(&text, spans[i].text, spans[i].n_bytes);
         } else {
-            if (out.n < n_max) ids[out.n] = spans[i].id;
+            bool is_bos = spans[i].id == PD_TOKEN_BOS;
+            if (out.n < n_max) ids[out.n] = is_bos ? v->special.bos : spans[i].id;
             out.n++;
         }
         if (is_text && (i + 1 == n_spans || spans[i + 1].id != PD_SPAN_TEXT)) {
@@ -60,10 +63,19 @@ done:
     return status;
 }
 
+/* A model that was trained with other markers answers badly to Gemma's, and nothing shows why. */
+static void tell_template(const pd_vocab *v) {
+    if (!v->special.other_template || atomic_exchange(v->told, 1)) return;
+    pd_log(PD_LOG_WARN, "text",
+           "the model's file brings another chat template than Gemma's, which is not used: answers "
+           "may be poor");
+}
+
 pd_status pd_vocab_chat_encode(const pd_vocab *v, const pd_chat_turn *turns, size_t n_turns,
                                uint32_t *ids, size_t n_max, size_t *n_ids, pd_error *err) {
     pd_span_list list;
     *n_ids = 0;
+    tell_template(v);
     PD_TRY(pd_template_render(turns, n_turns, true, &list, err));
     pd_status status = pd_vocab_encode_spans(v, list.spans, list.n, false, ids, n_max, n_ids, err);
     pd_span_list_free(&list);

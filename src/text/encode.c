@@ -199,7 +199,7 @@ pd_status pd_vocab_encode(const pd_vocab *v, const char *text, size_t n_bytes, b
     return PD_OK;
 }
 
-/* Every token stands for at least one byte of text. */
+/* Every token stands for at least one byte of text, but <bos> and <eos>. */
 size_t pd_tokenize_bound(size_t n_bytes) {
-    return n_bytes < SIZE_MAX ? n_bytes + 1 : n_bytes;
+    return n_bytes < SIZE_MAX - 1 ? n_bytes + 2 : n_bytes;
 }

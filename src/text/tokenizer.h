@@ -14,12 +14,14 @@
 #define PD_TEXT_TOKENIZER_H
 
 #include "file/gguf.h"
+#include "text/special.h"
 
 typedef struct pd_vocab pd_vocab;
 
-/* Reads tokenizer.ggml.{model,tokens,scores}; nothing keeps pointing into the file. Errors:
- * UNSUPPORTED (another tokenizer model), MODEL (missing or inconsistent arrays, a token that is not
- * UTF-8 or too long, a byte token missing), MEMORY_HOST. */
+/* Reads tokenizer.ggml.{model,tokens,scores} and what special.h names; nothing keeps pointing into
+ * the file. Errors: UNSUPPORTED (another tokenizer model), MODEL (missing or inconsistent arrays,
+ * scores that give no order, a token that is not UTF-8 or too long, a byte token missing, Gemma's
+ * markers spelled otherwise), MEMORY_HOST. */
 pd_status pd_vocab_open(const pd_gguf *g, pd_vocab **out, pd_error *err);
 void pd_vocab_close(pd_vocab *v);           /* NULL is allowed */
 uint32_t pd_vocab_count(const pd_vocab *v); /* tokens, padding included */
@@ -29,6 +31,8 @@ uint32_t pd_vocab_count(const pd_vocab *v); /* tokens, padding included */
 pd_string pd_vocab_text(const pd_vocab *v, uint32_t id);
 /* Hidden when decoding, never encoded from plain text. Padding ids count as control. */
 bool pd_vocab_is_control(const pd_vocab *v, uint32_t id);
+
+const pd_special *pd_vocab_special(const pd_vocab *v);
 
 /* Without <bos>. parse_special: control tokens spelled in the text become themselves. Any bytes are
  * accepted. Errors: ARGUMENT (n_max too small: *n_ids is the size needed; or 4 GiB of text and

@@ -5,14 +5,15 @@
  * equal scores by lower id; Gemma's scores fall with the id, so the id itself serves as the rank
  * and a rank table is made only for lists where it does not.
  *
- * Refused: token lists that are not UTF-8, that lack a byte token, or whose tokens exceed what one
- * decoding call may write.
+ * Refused: token lists that are not UTF-8, that lack a byte token, whose tokens exceed what one
+ * decoding call may write, and scores that give no order: merging would make other tokens.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "text/vocab.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -70,6 +71,10 @@ void pd_vocab_insert(pd_vocab *v, uint32_t id) {
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
+static bool is_list_of(const pd_gguf_value *v, pd_gguf_kind kind, uint64_t count) {
+    return v->kind == PD_GGUF_ARRAY && v->item_kind == kind && v->count == count;
+}
+
 static pd_status read_arrays(const pd_gguf *g, const pd_gguf_value **tokens,
                              const pd_gguf_value **scores, pd_error *err) {
     pd_string model;
@@ -88,7 +93,14 @@ static pd_status read_arrays(const pd_gguf *g, const pd_gguf_value **tokens,
                         "tokenizer.ggml.tokens has %" PRIu64 " items, expected 1 to %d", t->count,
                         PD_VOCAB_MAX_TOKENS);
     const pd_gguf_value *s = pd_gguf_find(g, "tokenizer.ggml.scores");
-    if (s && (s->kind != PD_GGUF_ARRAY || s->item_kind != PD_GGUF_F32 || s->count != t->count))
+    const pd_gguf_value *types = pd_gguf_find(g, "tokenizer.ggml.token_type");
+    if (types && !is_list_of(types, PD_GGUF_I32, t->count) &&
+        !is_list_of(types, PD_GGUF_U32, t->count))
+        return PD_RAISE(err, PD_ERR_MODEL,
+                        "tokenizer.ggml.token_type is not an array of %" PRIu64
+                        " 32-bit integers, one per token",
+                        t->count);
+    if (!s || !is_list_of(s, PD_GGUF_F32, t->count))
         return PD_RAISE(err, PD_ERR_MODEL,
                         "tokenizer.ggml.scores is not an array of %" PRIu64
                         " float values, one per token",
@@ -109,7 +121,9 @@ static pd_status vocab_alloc(pd_vocab *v, const pd_gguf_value *tokens, pd_error 
     v->seconds = pd_alloc(65536 / 8, 1);
     v->joined = pd_alloc(PD_VOCAB_JOINED_BITS / 8, 1);
     v->direct = pd_alloc(n, sizeof *v->direct);
-    if (!v->text || !v->start || !v->kind || !v->slots || !v->seconds || !v->joined || !v->direct)
+    v->told = pd_alloc(1, sizeof *v->told);
+    if (!v->told || !v->text || !v->start || !v->kind || !v->slots || !v->seconds || !v->joined ||
+        !v->direct)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a vocabulary of %" PRIu32 " tokens",
                         n);
     memset(v->slots, 0xFF, n_slots * sizeof *v->slots); /* every id is PD_VOCAB_NONE */
@@ -147,6 +161,9 @@ static pd_status add_token(pd_vocab *v, const pd_classifier *c, uint32_t id, pd_
                            pd_error *err) {
     pd_token_kind kind = pd_classify(c, id, s);
     size_t n = 1;
+    PD_TRY(pd_special_check_text(id, s, err));
+    bool named = id == v->special.bos || pd_special_is_stop(&v->special, id);
+    if (named && kind != PD_KIND_BYTE) kind = PD_KIND_CONTROL;
     if (s.n > 3 * PD_VOCAB_MAX_TOKEN_BYTES)
         return PD_RAISE(err, PD_ERR_MODEL, "token %" PRIu32 " has %" PRIu64 " bytes", id, s.n);
     if (kind == PD_KIND_BYTE) {
@@ -201,6 +218,26 @@ static int compare_scored(const void *a, const void *b) {
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Scores of the tokens that merging makes: numbers, and not all the same. */
+static pd_status check_scores(const pd_vocab *v, const pd_gguf_value *scores, pd_error *err) {
+    bool varied = false;
+    uint32_t n = 0;
+    float first = 0, score;
+    for (uint32_t id = 0; id < v->count; id++) {
+        memcpy(&score, scores->data + 4 * (size_t)id, 4);
+        if (!isfinite(score))
+            return PD_RAISE(err, PD_ERR_MODEL,
+                            "tokenizer.ggml.scores is not finite for token %" PRIu32, id);
+        if (v->kind[id] != PD_KIND_ORDINARY) continue;
+        if (n++ == 0) first = score;
+        varied = varied || score != first;
+    }
+    if (varied || n < 2) return PD_OK;
+    return PD_RAISE(err, PD_ERR_MODEL,
+                    "tokenizer.ggml.scores is %g for all tokens, which gives no order of merging",
+                    (double)first);
+}
+
 static bool ids_are_ranks(const pd_vocab *v, const pd_gguf_value *scores) {
     uint32_t before = 0;
     for (uint32_t id = 0; id < v->count; id++) {
@@ -213,7 +250,8 @@ static bool ids_are_ranks(const pd_vocab *v, const pd_gguf_value *scores) {
 }
 
 static pd_status rank_tokens(pd_vocab *v, const pd_gguf_value *scores, pd_error *err) {
-    if (!scores || ids_are_ranks(v, scores)) return PD_OK;
+    PD_TRY(check_scores(v, scores, err));
+    if (ids_are_ranks(v, scores)) return PD_OK;
     scored *order = pd_alloc(v->count, sizeof *order);
     v->rank = pd_alloc(v->count, sizeof *v->rank);
     if (!order || !v->rank) {
@@ -238,6 +276,7 @@ pd_status pd_vocab_open(const pd_gguf *g, pd_vocab **out, pd_error *err) {
     if (!v) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a vocabulary");
     pd_status status;
     v->count = (uint32_t)tokens->count;
+    PD_GO(pd_special_read(g, v->count, &v->special, err));
     PD_GO(vocab_alloc(v, tokens, err));
     PD_GO(add_tokens(v, tokens, err));
     PD_GO(rank_tokens(v, scores, err));
@@ -263,7 +302,12 @@ void pd_vocab_close(pd_vocab *v) {
     pd_free(v->seconds);
     pd_free(v->joined);
     pd_free((void *)v->direct);
+    pd_free((void *)v->told);
     pd_free(v);
+}
+
+const pd_special *pd_vocab_special(const pd_vocab *v) {
+    return &v->special;
 }
 
 uint32_t pd_vocab_count(const pd_vocab *v) {

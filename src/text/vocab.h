@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "text/special.h"
 #include "text/tokenizer.h"
 
 enum {
@@ -55,6 +56,9 @@ struct pd_vocab {
     uint8_t *seconds;          /* [65536 / 8] */
     uint8_t *joined;           /* [PD_VOCAB_JOINED_BITS / 8] */
     _Atomic(uint8_t) *direct;  /* [count] */
+    pd_special special;
+    _Atomic(uint8_t)
+        *told; /* [1] set once the user was told that the file's template is not used */
 };
 
 /* Two neighbouring characters, each as its UTF-8 bytes packed little-endian, to a bit of `joined`.

@@ -109,13 +109,76 @@ refused "do not fit its [1024, 640]" "$PERIDOT" convert flat --lora lora -o x.gg
 ok python3 "$tool" cut-layers hf cut 2
 refused "layers.2.mlp.gate_proj.lora_A.weight\", which belongs to no matrix" \
   "$PERIDOT" convert cut --lora lora -o x.gguf
-sed -i 's/"use_dora": false/"use_dora": true/' lora/adapter_config.json
-refused "use_dora" "$PERIDOT" convert hf --lora lora -o x.gguf
+# adapter WORDS SETTING: the adapter with a setting more, or changed, is refused
+adapter() {
+  rm -rf odd && cp -r lora odd
+  python3 - odd/adapter_config.json "$2" <<'PYTHON' || fail "no adapter with $2"
+import json, sys
+settings = json.load(open(sys.argv[1]))
+settings.update(json.loads("{" + sys.argv[2] + "}"))
+json.dump(settings, open(sys.argv[1], "w"))
+PYTHON
+  refused "$1" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
+}
+adapter "sets use_dora" '"use_dora": true'
+adapter "sets use_dora" '"use_dora": 1'
+adapter "sets fan_in_fan_out" '"fan_in_fan_out": 1'
+adapter "sets modules_to_save" '"modules_to_save": "embed_tokens"'
+adapter "sets alpha_pattern" '"alpha_pattern": "x"'
+adapter "neither true nor false" '"use_rslora": "true"'
+adapter "but r in adapter_config.json is 64" '"r": 64'
+adapter "is no rank" '"r": "4"'
+adapter "is no rank" '"r": 2.5'
+adapter "lora_alpha" '"lora_alpha": "4"'
+adapter "LoRA" '"peft_type": "LOHA"'
+rm -rf odd && cp -r lora odd
+python3 - <<'PYTHON' || fail "no empty adapter"
+open("odd/adapter_model.safetensors", "wb").write((8).to_bytes(8, "little") + b"{}      ")
+PYTHON
+refused "holds no matrices" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
+rm -rf odd && cp -r lora odd # ranks may differ where the settings say so
+sed -i 's/^{/{"rank_pattern": {"q_proj": 4}, /; s/"r": [0-9]*/"r": 64/' odd/adapter_config.json
+ok "$PERIDOT" convert hf --lora odd -o ranks.gguf --type f32 --no-mmproj
+cmp -s lora.gguf ranks.gguf || fail "rank_pattern changed what the adapter adds"
+
+# ---- what gives no model that runs --------------------------------------------------------------
+# changed FILE PROGRAM: a copy of the checkpoint in `odd` in which Python changed one JSON file, as `j`
+changed() {
+  rm -rf odd && cp -r hf odd
+  python3 -c "
+import json, sys
+j = json.load(open(sys.argv[1], encoding='utf-8'))
+$2
+json.dump(j, open(sys.argv[1], 'w'))" "odd/$1" || fail "no checkpoint with $2"
+}
+changed tokenizer.json 'j["model"]["vocab"] = {"": 0}; j["added_tokens"] = []'
+refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+changed tokenizer.json 'v = j["model"]["vocab"]; k = list(v)[900]; v["x" * 10000000] = v.pop(k)'
+refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+changed tokenizer.json 'v = j["model"]["vocab"]; v["<0xZZ>"] = v.pop("<0x41>")'
+refused "gives no model that can be run" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+while read -r file words; do # one character behind the end
+  rm -rf odd && cp -r hf odd
+  printf '}' >>"odd/$file"
+  refused "odd/$file\" is not $words" "$PERIDOT" convert odd -o x.gguf --no-mmproj
+done <<'FILES'
+config.json a JSON object
+generation_config.json a JSON object
+tokenizer_config.json valid JSON
+tokenizer.json valid JSON
+model.safetensors.index.json an index of safetensors files
+FILES
+rm -rf odd && cp -r lora odd
+printf 'x' >>odd/adapter_config.json
+refused "not valid JSON" "$PERIDOT" convert hf --lora odd -o x.gguf --no-mmproj
+"$PERIDOT" convert hf -o /dev/stdout --no-mmproj >pipe.gguf 2>err.txt || fail "no model through a pipe"
+ok "$PERIDOT" verify pipe.gguf
 
 # ---- what is refused ----------------------------------------------------------------------------
 refused "folder is missing" "$PERIDOT" convert -o x.gguf
 refused "--output FILE is missing" "$PERIDOT" convert hf
-refused "name the same file" "$PERIDOT" convert hf -o x.gguf --mmproj x.gguf
+refused "are the same file" "$PERIDOT" convert hf -o x.gguf --mmproj x.gguf
+refused "are the same file" "$PERIDOT" convert hf -o x.gguf --mmproj "$work/./x.gguf"
 refused "config.json" "$PERIDOT" convert nowhere -o x.gguf
 cp -r hf bad
 sed -i 's/"model_type": "gemma3"/"model_type": "gemma2"/' bad/config.json

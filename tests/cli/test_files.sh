@@ -71,5 +71,24 @@ done
 expect_ok run -m "$model" -p hello -n 2 --device cpu --no-perf --log-file "$work/log"
 [ -e "$work/log" ] || fail "--log-file made no file"
 [ ! -s "$work/err" ] || fail "--log-file and yet: $(cat "$work/err")"
+"$PERIDOT" run -m "$model" -p hello -n 2 --device cpu --no-perf -v -v --log-file /dev/full >"$work/out" 2>"$work/err"
+expect_text "exit code of a log that is lost" 3 $?
+grep -q '^peridot: cannot write the log file "/dev/full": No space left' "$work/err" ||
+  fail "a log that is lost said: $(cat "$work/err")"
+
+# A checkpoint's folder is complete or not there; one that was there stays, and what was in it.
+mkdir "$work/there"
+echo precious >"$work/there/note"
+for folder in fresh there; do
+  (
+    trap '' XFSZ
+    ulimit -f 600
+    exec "$PERIDOT" synth --hf --preset tiny -o "$work/$folder"
+  ) >"$work/out" 2>"$work/err"
+  expect_text "exit code of a checkpoint on a full disk" 3 $?
+  grep -q '^peridot: cannot write .*File too large' "$work/err" || fail "full disk: $(cat "$work/err")"
+done
+[ -e "$work/fresh" ] && fail "left behind: $(ls -A "$work/fresh")"
+expect_text "the folder that was there" note "$(ls -A "$work/there")"
 expect_error 3 'cannot write the log file' devices --log-file "$work/none/log"
 finish

@@ -160,6 +160,35 @@ grep -q 'all 128 values are zero' "$work/out" || fail "zeros: $(cat "$work/out")
 head -c -512 "$work/f32.gguf" >"$work/cut.gguf"
 expect_error 4 'ends 512 bytes early' verify "$work/cut.gguf"
 expect_error 4 'ends 512 bytes early' quantize "$work/cut.gguf" "$work/folder/x.gguf" q8_0
+
+# What a run refuses is not sound, whatever its values are; its digests are printed all the same.
+# unfit CODE PATTERN OLD NEW: with a name in the file changed to one as long
+unfit() {
+  sed "s/$3/$4/" "$work/f32.gguf" >"$work/bad.gguf"
+  "$PERIDOT" verify "$work/bad.gguf" >"$work/out" 2>"$work/err"
+  expect_text "exit code of verify ($2)" "$1" $?
+  grep -Eq "^  wrong: .*($2)" "$work/out" || fail "$2: $(cat "$work/out")"
+  grep -Eq "^peridot: .*($2)" "$work/err" || fail "$2: $(cat "$work/err")"
+  grep -q "sha256  $(sha256sum "$work/bad.gguf" | cut -d' ' -f1)" "$work/out" || fail "$2: no digest"
+  "$PERIDOT" run -m "$work/bad.gguf" -p hello -n 1 --device cpu >"$work/out" 2>"$work/err"
+  expect_text "exit code of run ($2)" "$1" $?
+  "$PERIDOT" verify "$work/bad.gguf" --json >"$work/out" 2>"$work/err"
+  jq -e '.sound == false and (.wrong | length) > 0' "$work/out" >"$work/jq" || fail "$2: $(cat "$work/out")"
+}
+unfit 6 'general.architecture is absent' general.architecture general.architectur_
+unfit 6 'blk.1.ffn_up.weight' blk.1.ffn_up.weight blk.1.ffn_op.weight
+unfit 6 'block_count' gemma3.block_count gemma3.block_caunt
+unfit 6 'no byte token <0x41>' '<0x41>' '<0xZZ>'
+unfit 5 'another family' '\x06\x00\x00\x00\x00\x00\x00\x00gemma3' '\x06\x00\x00\x00\x00\x00\x00\x00gamma3'
+printf 'GGUF\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' >"$work/bad.gguf" # neither tensors nor settings
+"$PERIDOT" verify "$work/bad.gguf" >"$work/out" 2>"$work/err"
+expect_text "exit code of verify without tensors" 6 $?
+
+# Without a window every layer is global, and no local ones are spoken of.
+sed 's/gemma3.attention.sliding_window/gemma3.attention.sliding_windaw/' "$work/f32.gguf" >"$work/bad.gguf"
+expect_ok inspect "$work/bad.gguf"
+grep -q '^  2 layers (2 global), embedding' "$work/out" || fail "no window: $(grep layers "$work/out")"
+
 expect_error 3 'No such file' verify "$work/none.gguf"
 expect_error 2 'model FILE is missing' verify
 
@@ -171,6 +200,16 @@ cp "$work/f32.gguf" "$work/bad.gguf"
 printf '\0\0\300\177' | dd of="$work/bad.gguf" bs=1 seek="$data" conv=notrunc status=none
 expect_error 4 'token_embd.weight holds a value that Q8_0 cannot hold' \
   quantize "$work/bad.gguf" "$work/folder/x.gguf" q4_0
+
+# Neither is it copied.
+for type in f32 q4_0; do
+  expect_error 4 'token_embd.weight holds a' quantize "$work/bad.gguf" "$work/folder/x.gguf" "$type"
+done
+cp "$work/f32.gguf" "$work/bad.gguf"
+printf '\0\0\200\177' | dd of="$work/bad.gguf" bs=1 seek=$(($(wc -c <"$work/f32.gguf") - 4)) conv=notrunc status=none
+expect_error 4 'holds a NaN or an infinity' quantize "$work/bad.gguf" "$work/folder/x.gguf" f32
+expect_error 4 'holds a' quantize "$work/bad.gguf" "$work/folder/x.gguf" q8_0
+expect_nothing_in "$work/folder"
 
 # ---- what is refused, and what is left behind ------------------------------------------------
 expect_error 2 'IN.gguf is missing' quantize

@@ -80,6 +80,15 @@ expect_ok run -m "$model" -p hello -sys "Be brief." -n 4 --temp 0 --ids --device
 chat=$(sed -n 's/^prompt *\([0-9]*\) tokens.*/\1/p' "$work/err")
 [ "$chat" -gt "$n" ] || fail "the chat prompt has $chat tokens, the raw one $n"
 
+# A file with another template gets a line on standard error, once, and none where no template is used.
+sed 's/%}<start_of_turn>/%}<START_of_turn>/g' "$model" >"$work/other.gguf"
+expect_ok run -m "$work/other.gguf" -p hello -n 1 --device cpu --no-perf
+expect_text "warnings of another template" 1 "$(grep -c 'warning: .*another chat template' "$work/err")"
+expect_ok run -m "$work/other.gguf" -p hello --raw -n 1 --device cpu --no-perf
+expect_text "warnings with --raw" "" "$(cat "$work/err")"
+expect_ok run -m "$model" -p hello -n 1 --device cpu --no-perf
+expect_text "warnings of Gemma's template" "" "$(cat "$work/err")"
+
 # Ctrl-C ends the answer, not the report.
 expect_ok synth -o "$work/slow.gguf" --preset tiny --ctx-size 1000000
 "$PERIDOT" run -m "$work/slow.gguf" -p hello --ids --raw --ignore-eos --device cpu -c 0 \

@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE /* dl_iterate_phdr */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "fault/support_drivers.h"
 #include "fault/support_fault.h"
 #include "support_golden.h"
 
@@ -206,5 +208,6 @@ static void every_allocation_fails(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails)};
+    keep_drivers_loaded();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,12 +19,11 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <dlfcn.h>
-#include <link.h>
 #include <math.h>
 
-#include "backend/vulkan/device.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "fault/support_drivers.h"
 #include "fault/support_fault.h"
 #include "fault_layer.h"
 #include "peridot_measure.h"
@@ -430,26 +429,6 @@ static bool start_layer(void) {
     covers = (fault_layer_covers_fn)dlsym(library, "fault_layer_covers");
     layer = get ? get() : NULL;
     return layer && covers;
-}
-
-static int pin_library(struct dl_phdr_info *info, size_t size, void *ctx) {
-    (void)size, (void)ctx;
-    if (info->dlpi_name[0] == '/')
-        (void)dlopen(info->dlpi_name, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-    return 0;
-}
-
-/* Their thousands of destructors are registered anew whenever the loader loads them, and the list
- * of them never shrinks: after some hundred times, unloading takes seconds. Leaks of theirs would
- * be ours, too, once nobody knows whose code that was. */
-static void keep_drivers_loaded(void) {
-    VkInstance instance;
-    VkPhysicalDevice some[8];
-    uint32_t n;
-    if (pd_vk_instance_open(&instance, NULL) != PD_OK) return;
-    (void)pd_vk_physical_list(instance, some, 8, &n, NULL);
-    dl_iterate_phdr(pin_library, NULL);
-    pd_vk_instance_close();
 }
 
 int main(int argc, char **argv) {

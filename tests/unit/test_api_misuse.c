@@ -78,6 +78,7 @@ static void null_without_model(void **state) {
     assert_int_equal(pd_device_measure("no such device", 1, &speed, NULL), PD_ERR_NO_DEVICE);
     assert_int_equal(pd_tokenize_bound(SIZE_MAX), SIZE_MAX);
     assert_true(pd_token_is_stop(PD_TOKEN_EOS));
+    assert_false(pd_model_is_stop(NULL, PD_TOKEN_EOS));
 }
 
 static void null_images(void **state) {

@@ -357,6 +357,8 @@ static void test_rope(void **state) {
     key_f32("gemma3.rope.scaling.factor", 0, PD_OK, NULL);
     assert_true(config.rope_scale_global == 1.0f);
     key_f32("gemma3.rope.scaling.factor", -2, PD_ERR_MODEL, "factor");
+    key_f32("gemma3.rope.scaling.factor", 1e-38f, PD_ERR_MODEL, "factor");
+    key_f32("gemma3.rope.scaling.factor", 5e-4f, PD_ERR_MODEL, "factor");
     key_text("gemma3.rope.scaling.type", "linear", PD_OK, NULL);
     key_text("gemma3.rope.scaling.type", "none", PD_OK, NULL);
     key_text("gemma3.rope.scaling.type", "yarn", PD_ERR_UNSUPPORTED, "\"yarn\"");

@@ -1,6 +1,6 @@
-/* Images: known pixels of each format, the eight orientations, resizing vectors, windows, the
- * golden image bit for bit, limits, and headers that lie. tests/image compares with Pillow itself,
- * and tests/fault/test_image_damage.c cuts and damages files.
+/* Images: known pixels of each format, the eight orientations, resizing vectors, windows, and the
+ * golden image bit for bit. tests/image compares with Pillow itself, test_image_refused.c holds
+ * what is refused.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,83 +11,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/bytes.h"
-#include "image/image.h"
-#include "support_golden.h"
-
-#define IMAGES(name) test_data("images/" name)
-
-static pd_image decode(const pd_bytes *b) {
-    pd_image image;
-    pd_error err;
-    must(pd_image_decode(b->data, b->n, NULL, &image, &err), &err);
-    return image;
-}
-
-/* Fails with the status, with words of the sentence in it, and without an image. */
-static void refuse(const void *data, size_t n, const pd_image_limits *limits, pd_status status,
-                   const char *words) {
-    pd_image image;
-    pd_error err = {0};
-    assert_int_equal(pd_image_decode(data, n, limits, &image, &err), status);
-    if (!strstr(err.message, words)) fail_msg("\"%s\" lacks \"%s\"", err.message, words);
-    assert_null(image.rgb);
-    assert_int_equal(pd_image_decode(data, n, limits, &image, NULL), status);
-}
-
-/* ---- writing small files ----------------------------------------------------------------------
- */
-
-static void write_be32(pd_bytes *b, uint32_t v) {
-    const uint8_t bytes[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
-                              (uint8_t)v};
-    pd_bytes_write(b, bytes, 4);
-}
-
-static void write_le16(pd_bytes *b, uint32_t v) {
-    const uint8_t bytes[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
-    pd_bytes_write(b, bytes, 2);
-}
-
-static void write_le32(pd_bytes *b, uint32_t v) {
-    write_le16(b, v & 0xffff);
-    write_le16(b, v >> 16);
-}
-
-static void write_chunk(pd_bytes *b, const char *type, const void *data, size_t n) {
-    write_be32(b, (uint32_t)n);
-    pd_bytes_write(b, type, 4);
-    pd_bytes_write(b, data, n);
-    write_be32(b, 0); /* checksums are not verified */
-}
-
-/* 8-bit RGB; `zlib` is the content of IDAT, `exif` of eXIf or NULL. */
-static pd_bytes png(uint32_t width, uint32_t height, const pd_bytes *zlib, const pd_bytes *exif) {
-    pd_bytes b = {0}, header = {0};
-    write_be32(&header, width);
-    write_be32(&header, height);
-    pd_bytes_write(&header, "\x08\x02\0\0\0", 5);
-    pd_bytes_write(&b, "\x89PNG\r\n\x1a\n", 8);
-    write_chunk(&b, "IHDR", header.data, header.n);
-    if (exif) write_chunk(&b, "eXIf", exif->data, exif->n);
-    write_chunk(&b, "IDAT", zlib->data, zlib->n);
-    write_chunk(&b, "IEND", "", 0);
-    pd_bytes_free(&header);
-    return b;
-}
-
-/* zlib data of one stored block. */
-static pd_bytes stored(const void *data, size_t n) {
-    pd_bytes b = {0};
-    pd_bytes_write(&b, "\x78\x01\x01", 3);
-    write_le16(&b, (uint32_t)n);
-    write_le16(&b, ~(uint32_t)n & 0xffff);
-    pd_bytes_write(&b, data, n);
-    write_be32(&b, 0);
-    return b;
-}
+#include "support_image_files.h"
 
 /* The TIFF structure of an EXIF block with entries before and behind the orientation. */
 static pd_bytes exif_block(uint32_t orientation, bool big) {
@@ -269,165 +194,6 @@ static void test_read_names_the_file(void **state) {
     assert_int_equal(pd_image_read(__FILE__, NULL, &image, NULL), PD_ERR_UNSUPPORTED);
 }
 
-/* ---- refusing ----------------------------------------------------------------------------------
- */
-
-static void test_unknown_and_unread_formats(void **state) {
-    (void)state;
-    refuse("", 0, NULL, PD_ERR_FORMAT, "empty");
-    refuse("hello, world, this is text", 26, NULL, PD_ERR_UNSUPPORTED, "no known format");
-    refuse("\x89PNG", 4, NULL, PD_ERR_FORMAT, "cut short");
-    refuse("RIFF\x10\0\0\0WEBPVP8 ", 16, NULL, PD_ERR_UNSUPPORTED, "WebP");
-    refuse("\0\0\0\x20"
-           "ftypavif",
-           12, NULL, PD_ERR_UNSUPPORTED, "AVIF");
-    refuse("II*\0\x08\0\0\0", 8, NULL, PD_ERR_UNSUPPORTED, "TIFF");
-    refuse("P3\n1 1\n255\n1 2 3\n", 17, NULL, PD_ERR_UNSUPPORTED, "plain");
-    refuse("P6\n1 1\n0\n123", 12, NULL, PD_ERR_FORMAT, "maximum");
-    refuse("P6\n1 x\n255\n123", 14, NULL, PD_ERR_FORMAT, "damaged");
-}
-
-static void test_limits(void **state) {
-    (void)state;
-    static const char file[] = "P6 3 2 255\n123456789abcdefghi";
-    size_t n = sizeof file - 1;
-    pd_image image;
-    pd_image_limits fits = {n, 6}, bytes = {n - 1, 6}, pixels = {n, 5};
-    assert_int_equal(pd_image_decode(file, n, &fits, &image, NULL), PD_OK);
-    assert_memory_equal(image.rgb, "123456789abcdefghi", 18);
-    pd_image_free(&image);
-    refuse(file, n, &bytes, PD_ERR_UNSUPPORTED, "at most 28");
-    refuse(file, n, &pixels, PD_ERR_UNSUPPORTED, "at most 5");
-}
-
-/* Sizes that overflow one product or another, or ask for far too much. */
-static void test_headers_that_lie(void **state) {
-    (void)state;
-    static const uint32_t sizes[][2] = {
-        {0xffffffff, 0xffffffff}, {0x7fffffff, 0x7fffffff}, {0x80000000, 2}, {0x10000, 0x10000},
-        {0x55555556, 3},          {65535, 65535},           {1, 100000001}};
-    static const uint8_t row[] = {0, 1, 2, 3};
-    pd_bytes zlib = stored(row, sizeof row);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        uint32_t w = sizes[i][0], h = sizes[i][1];
-        pd_bytes file = png(w, h, &zlib, NULL);
-        refuse(file.data, file.n, NULL, PD_ERR_UNSUPPORTED, "at most 100000000");
-        pd_bytes_free(&file);
-        char pnm[64];
-        snprintf(pnm, sizeof pnm, "P6 %u %u 255\n123", w, h);
-        refuse(pnm, strlen(pnm), NULL, PD_ERR_FORMAT, "cut short");
-    }
-    pd_bytes strip = png(65536, 1, &zlib, NULL);
-    refuse(strip.data, strip.n, NULL, PD_ERR_UNSUPPORTED, "at most 65535");
-    pd_bytes_free(&strip);
-    pd_bytes empty = png(0, 5, &zlib, NULL);
-    refuse(empty.data, empty.n, NULL, PD_ERR_FORMAT, "0 x 5");
-    pd_bytes_free(&empty);
-    pd_bytes_free(&zlib);
-    refuse("P5 99999999999 1 255\n1", 22, NULL, PD_ERR_FORMAT, "damaged");
-    static const uint8_t tga[18] = {[2] = 2, [12] = 0xff, 0xff, 0xff, 0xff, 24, 0};
-    refuse(tga, sizeof tga, NULL, PD_ERR_FORMAT, "cut short");
-    static const char gif[] = "GIF89a\xff\xff\xff\xff\x80\0\0abcdef,\0\0\0\0\x01\0\x01\0\0\x02\x02"
-                              "\x44\x01\0;";
-    refuse(gif, sizeof gif - 1, NULL, PD_ERR_UNSUPPORTED, "65535 x 65535");
-}
-
-static void test_bmp_headers_that_lie(void **state) {
-    (void)state;
-    static const struct {
-        uint32_t offset, header, width, height, bits, method;
-        pd_status status;
-    } cases[] = {
-        {54, 40, 1, 1, 24, 0, PD_OK},
-        {54, 40, 1, 0xffffffff, 24, 0, PD_OK}, /* top row first */
-        {54, 40, 1, 0x80000000, 24, 0, PD_ERR_FORMAT},
-        {54, 40, 0x80000000, 1, 24, 0, PD_ERR_FORMAT},
-        {54, 40, 0x7fffffff, 0x7fffffff, 32, 0, PD_ERR_FORMAT},
-        {54, 40, 0, 0, 24, 0, PD_ERR_FORMAT},
-        {55, 40, 1, 1, 24, 0, PD_ERR_FORMAT},
-        {0xffffffff, 40, 1, 1, 24, 0, PD_ERR_FORMAT},
-        {54, 0xfffffff0, 1, 1, 8, 0, PD_ERR_FORMAT},
-        {54, 39, 1, 1, 24, 0, PD_ERR_UNSUPPORTED},
-        {54, 40, 1, 1, 8, 1, PD_ERR_UNSUPPORTED},
-        {54, 40, 1, 1, 24, 3, PD_ERR_UNSUPPORTED},
-        {54, 40, 1, 1, 0, 0, PD_ERR_UNSUPPORTED},
-        {54, 40, 1, 1, 7, 0, PD_ERR_UNSUPPORTED},
-        {54, 40, 1, 1, 32, 3, PD_ERR_FORMAT}, /* the masks are not there */
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pd_bytes b = {0};
-        pd_bytes_write(&b, "BM\0\0\0\0\0\0\0", 10);
-        write_le32(&b, cases[i].offset);
-        write_le32(&b, cases[i].header);
-        write_le32(&b, cases[i].width);
-        write_le32(&b, cases[i].height);
-        write_le32(&b, 1 | cases[i].bits << 16);
-        write_le32(&b, cases[i].method);
-        for (int k = 0; k < 5; k++) write_le32(&b, 0);
-        write_le32(&b, 0x00010203);
-        pd_image image;
-        pd_status status = pd_image_decode(b.data, b.n, NULL, &image, NULL);
-        if (status != cases[i].status) fail_msg("case %zu: %s", i, pd_status_name(status));
-        if (status == PD_OK) assert_memory_equal(image.rgb, "\1\2\3", 3);
-        pd_image_free(&image);
-        pd_bytes_free(&b);
-    }
-}
-
-/* A PNG of one pixel whose data unpacks to 200 MB: deflate with fixed codes, "258 bytes from one
- * back" again and again, 13 bits each. */
-static void test_png_bomb(void **state) {
-    (void)state;
-    enum { REPEATS = 200000000 / 258 };
-    pd_bytes zlib = {0};
-    uint32_t bits = 0x3 | 0x0c << 3, n_bits = 3 + 8; /* last block, fixed codes; the literal 0 */
-    pd_bytes_write(&zlib, "\x78\x01", 2);
-    for (uint32_t i = 0; i < REPEATS; i++) {
-        bits |=
-            0xa3u << n_bits; /* length code 285, its 8 bits reversed; distance code 0: 5 zeros */
-        for (n_bits += 13; n_bits >= 8; n_bits -= 8, bits >>= 8) {
-            uint8_t byte = (uint8_t)bits;
-            pd_bytes_write(&zlib, &byte, 1);
-        }
-    }
-    write_be32(&zlib, 0);
-    pd_bytes file = png(1, 1, &zlib, NULL);
-    refuse(file.data, file.n, NULL, PD_ERR_FORMAT, "unpacks to far more");
-    pd_bytes_free(&zlib);
-    pd_bytes_free(&file);
-}
-
-/* Huffman tables with more codes than there are would be written behind stb_image's arrays. */
-static void test_jpeg_huffman_tables(void **state) {
-    (void)state;
-    size_t n;
-    char *jpeg = read_file(IMAGES("baseline.jpg"), &n), *dht = memmem(jpeg, n, "\xff\xc4", 2);
-    assert_non_null(dht);
-    memset(dht + 5, 0xff, 16);
-    refuse(jpeg, n, NULL, PD_ERR_FORMAT, "Huffman");
-    memset(dht + 5, 0, 16);
-    dht[5 + 0] = 3; /* three codes of one bit */
-    refuse(jpeg, n, NULL, PD_ERR_FORMAT, "Huffman");
-    free(jpeg);
-}
-
-/* Scans without end would keep the decoder busy for hours. */
-static void test_jpeg_scans(void **state) {
-    (void)state;
-    size_t n;
-    char *jpeg = read_file(IMAGES("progressive.jpg"), &n), *sos = memmem(jpeg, n, "\xff\xda", 2);
-    assert_non_null(sos);
-    char *next = memmem(sos + 2, n - (size_t)(sos + 2 - jpeg), "\xff\xc4", 2);
-    assert_non_null(next);
-    pd_bytes file = {0};
-    pd_bytes_write(&file, jpeg, (size_t)(sos - jpeg));
-    for (int i = 0; i < 101; i++) pd_bytes_write(&file, sos, (size_t)(next - sos));
-    pd_bytes_write(&file, "\xff\xd9", 2);
-    refuse(file.data, file.n, NULL, PD_ERR_FORMAT, "more than 100 scans");
-    pd_bytes_free(&file);
-    free(jpeg);
-}
-
 /* ---- resizing, windows, packing ----------------------------------------------------------------
  */
 
@@ -572,13 +338,6 @@ int main(void) {
         cmocka_unit_test(test_orientation_of_jpeg),
         cmocka_unit_test(test_formats_agree),
         cmocka_unit_test(test_read_names_the_file),
-        cmocka_unit_test(test_unknown_and_unread_formats),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_headers_that_lie),
-        cmocka_unit_test(test_bmp_headers_that_lie),
-        cmocka_unit_test(test_png_bomb),
-        cmocka_unit_test(test_jpeg_huffman_tables),
-        cmocka_unit_test(test_jpeg_scans),
         cmocka_unit_test(test_resize_vectors),
         cmocka_unit_test(test_golden_pixels),
         cmocka_unit_test(test_pack),
