@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli/compare.h"
+#include "pack/compare.h"
 
 /* ---- pairs ---------------------------------------------------------------------------------- */
 

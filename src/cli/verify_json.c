@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "cli/json.h"
-#include "cli/verify.h"
+#include "pack/verify.h"
 
 static void add_parts(cJSON *root, const verification *v) {
     cJSON *parts = cJSON_AddArrayToObject(root, "files");
