@@ -192,8 +192,8 @@ static void print_markdown_row(const bench_context *c, const bench_row *row) {
     snprintf(speed, sizeof speed, "%.2f ± %.2f", row->avg_ts, row->stddev_ts);
     /* ± is two bytes and one column wide. */
     printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
-           cli_bytes_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan",
-           c->n_threads, row->n_batch, row->n_ubatch, test, speed);
+           pd_size_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan", c->n_threads,
+           row->n_batch, row->n_ubatch, test, speed);
     if (with_profile(c)) bench_print_profile(c, row);
 }
 

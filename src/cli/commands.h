@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/words.h"
 #include "cli/options.h"
 #include "file/gguf.h"
 
@@ -125,12 +126,6 @@ void cli_progress_end(cli_progress *p); /* wipes the bar */
  * is an image encoder, --mmproj, as if they had been given. */
 pd_status cli_fetch_model(cli_options *o, pd_error *err);
 
-/* ---- disk.c ---------------------------------------------------------------------------------- */
-
-/* Errors: IO when the folder of `path` has less room than n_bytes. Writing for minutes only to find
- * the disk full helps nobody. */
-pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err);
-
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
 
 /* "peridot: message", and the hint on a line of its own. Returns the exit code. */
@@ -139,8 +134,6 @@ int cli_report_error(const pd_error *err);
 pd_status cli_log_begin(const cli_options *o, pd_error *err);
 /* Errors: IO when lines of the log were lost. */
 pd_status cli_log_end(const cli_options *o, pd_error *err);
-/* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
-const char *cli_bytes_text(uint64_t n_bytes, char *out);
 const char *cli_device_kind_name(pd_device_kind kind);
 /* What a model said to standard output. On a terminal control characters other than newlines and
  * tabs become '?', in `text` as well: nobody but the user may move the cursor or set the title. */

@@ -123,7 +123,7 @@ static void print_tensor(const pd_tensor *t) {
     for (uint32_t d = t->n_dims; d-- > 0 && n < 100;)
         n += snprintf(shape + n, sizeof shape - (size_t)n, "%s%" PRIu64, n ? ", " : "", t->ne[d]);
     printf("  %-36s %-5s [%s]  %s\n", t->name, pd_type_name(t->type), shape,
-           cli_bytes_text(t->n_bytes, bytes));
+           pd_size_text(t->n_bytes, bytes));
 }
 
 static void print_types(const pd_gguf *g) {
@@ -133,7 +133,7 @@ static void print_types(const pd_gguf *g) {
     printf("\nby type\n");
     for (uint32_t i = 0; i < n; i++)
         printf("  %-5s %6" PRIu64 " tensors  %s\n", pd_type_name(totals[i].type),
-               totals[i].n_tensors, cli_bytes_text(totals[i].n_bytes, bytes));
+               totals[i].n_tensors, pd_size_text(totals[i].n_bytes, bytes));
 }
 
 static void print_model(const inspection *in) {
@@ -160,16 +160,15 @@ static void print_sizes(const inspection *in) {
     uint64_t weights = 0;
     for (uint64_t i = 0; i < pd_gguf_tensor_count(in->file); i++)
         weights += pd_gguf_tensor_at(in->file, i)->n_bytes;
-    printf("\nmemory\n  weights %s; read for one generated token: ",
-           cli_bytes_text(weights, bytes));
-    printf("%s", cli_bytes_text(in->weights->bytes_per_token, bytes));
+    printf("\nmemory\n  weights %s; read for one generated token: ", pd_size_text(weights, bytes));
+    printf("%s", pd_size_text(in->weights->bytes_per_token, bytes));
     const pd_tensor *head = in->weights->output;
-    printf(", %s of it the head as %s\n", cli_bytes_text(head->n_bytes, bytes),
+    printf(", %s of it the head as %s\n", pd_size_text(head->n_bytes, bytes),
            pd_type_name((uint32_t)head->type));
     for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
         uint32_t n_ctx = contexts[i] < c->n_ctx_train ? contexts[i] : c->n_ctx_train;
         printf("  keys and values of %6u positions at f16: %s\n", n_ctx,
-               cli_bytes_text(inspect_kv_bytes(c, n_ctx), bytes));
+               pd_size_text(inspect_kv_bytes(c, n_ctx), bytes));
         if (n_ctx == c->n_ctx_train) break;
     }
 }
@@ -177,7 +176,7 @@ static void print_sizes(const inspection *in) {
 static void print_text(const inspection *in) {
     const pd_gguf *g = in->file;
     char bytes[32];
-    printf("%s: %s\n", pd_gguf_path(g), cli_bytes_text(pd_gguf_file_bytes(g), bytes));
+    printf("%s: %s\n", pd_gguf_path(g), pd_size_text(pd_gguf_file_bytes(g), bytes));
     if (in->is_model) print_model(in);
     if (in->is_vision) inspect_print_vision(in);
     printf("\nmetadata (%" PRIu64 ")\n", pd_gguf_value_count(g));

@@ -81,7 +81,7 @@ static void print_pair(const compare_tensor *t) {
     if (!t->a || !t->b) {
         const pd_tensor *only = t->a ? t->a : t->b;
         printf("%s %-36s %-5s %s\n", t->a ? "-" : "+", only->name,
-               pd_type_name((uint32_t)only->type), cli_bytes_text(only->n_bytes, a_bytes));
+               pd_type_name((uint32_t)only->type), pd_size_text(only->n_bytes, a_bytes));
         return;
     }
     printf("  %-36s %-5s %-5s", t->a->name, pd_type_name((uint32_t)t->a->type),
@@ -93,8 +93,7 @@ static void print_pair(const compare_tensor *t) {
         printf(" another shape: %" PRIu64 " x %" PRIu64 " and %" PRIu64 " x %" PRIu64 " ",
                t->a->ne[1], t->a->ne[0], t->b->ne[1], t->b->ne[0]);
     }
-    printf(" %s, %s\n", cli_bytes_text(t->a->n_bytes, a_bytes),
-           cli_bytes_text(t->b->n_bytes, b_bytes));
+    printf(" %s, %s\n", pd_size_text(t->a->n_bytes, a_bytes), pd_size_text(t->b->n_bytes, b_bytes));
 }
 
 static void print_text(const comparison *c) {

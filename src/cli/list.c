@@ -53,7 +53,7 @@ static void show_file(listing *l, uint64_t n_bytes) {
         cJSON_AddNumberToObject(item, "bytes", (double)n_bytes);
         cJSON_AddItemToArray(l->json, item);
     } else {
-        printf("%12s  %s  %s\n", cli_bytes_text(n_bytes, size), repo_text, name);
+        printf("%12s  %s  %s\n", pd_size_text(n_bytes, size), repo_text, name);
     }
     pd_bytes_free(&repo);
 }

@@ -44,8 +44,8 @@ static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns
     uint64_t fresh = done > p->start_bytes ? done - p->start_bytes : 0;
     uint64_t speed = seconds > 0 ? (uint64_t)((double)fresh / seconds) : 0;
     fprintf(stderr, "\r%s [%s] %3d %%  %s of %s  %s/s%s \033[K", p->label, bar, (int)(share * 100),
-            cli_bytes_text(done, done_text), cli_bytes_text(total, total_text),
-            cli_bytes_text(speed, speed_text),
+            pd_size_text(done, done_text), pd_size_text(total, total_text),
+            pd_size_text(speed, speed_text),
             time_left(total > done ? total - done : 0, speed, left));
     fflush(stderr);
     p->drawn = true;

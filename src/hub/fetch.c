@@ -67,8 +67,8 @@ static pd_status use_stored_instead(fetch_job *job, pd_status status, pd_error *
 static void report_file(const fetch_file *f, uint64_t n_bytes, uint64_t start_ns) {
     char size[32], speed[32];
     double seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
-    fprintf(stderr, "%s: %s in %.1f s, %s/s\n", f->path, cli_bytes_text(f->size, size), seconds,
-            cli_bytes_text((uint64_t)((double)n_bytes / seconds), speed));
+    fprintf(stderr, "%s: %s in %.1f s, %s/s\n", f->path, pd_size_text(f->size, size), seconds,
+            pd_size_text((uint64_t)((double)n_bytes / seconds), speed));
 }
 
 static pd_status get_missing(fetch_job *job, fetch_run *run, pd_error *err) {
@@ -96,7 +96,7 @@ static pd_status fill_store(fetch_job *job, pd_error *err) {
     fetch_store_count(&job->store, &job->list, &run.total, &run.done);
     const char *inside = fetch_store_path(&job->store, FETCH_STATE_NAME);
     if (!inside) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
-    PD_TRY(cli_check_disk(inside, run.total - run.done, err));
+    PD_TRY(pd_disk_check(inside, run.total - run.done, err));
     PD_TRY(fetch_store_write(&job->store, &job->place, &job->list, err));
     return get_missing(job, &run, err);
 }

@@ -152,7 +152,7 @@ static pd_status raise_no_file(const fetch_place *p, const fetch_list *list, pd_
     const fetch_file *nearest = NULL;
     uint32_t best = 12;
     for (size_t i = 0; i < list->n; i++) {
-        uint32_t d = cli_distance(p->file, list->files[i].path);
+        uint32_t d = pd_word_distance(p->file, list->files[i].path);
         if (d >= best || !fetch_is_safe(list->files[i].path)) continue;
         best = d;
         nearest = &list->files[i];

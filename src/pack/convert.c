@@ -113,7 +113,7 @@ static pd_status check_written(const convert_job *job, const pd_gguf_writer *w, 
 
 static pd_status write_file(const convert_job *job, output *out, pd_error *err) {
     uint64_t start_ns = pd_clock_ns();
-    PD_TRY(cli_check_disk(out->file->path, out->file->out_bytes, err));
+    PD_TRY(pd_disk_check(out->file->path, out->file->out_bytes, err));
     PD_TRY(pd_gguf_writer_open(out->file->path, &out->writer, err));
     PD_TRY(fill_file(job, out->file, out->writer, err));
     PD_TRY(pd_gguf_writer_finish(out->writer, err));
@@ -126,9 +126,9 @@ static void print_summary(const output *out) {
     const convert_file *file = out->file;
     char in[32], to[32], speed[32];
     fprintf(stderr, "%s: %s, %" PRIu32 " tensors, %s -> %s in %.1f s, %s/s\n", file->path,
-            pd_type_name((uint32_t)file->type), file->weights.n, cli_bytes_text(file->in_bytes, in),
-            cli_bytes_text(file->out_bytes, to), out->seconds,
-            cli_bytes_text((uint64_t)((double)file->in_bytes / out->seconds), speed));
+            pd_type_name((uint32_t)file->type), file->weights.n, pd_size_text(file->in_bytes, in),
+            pd_size_text(file->out_bytes, to), out->seconds,
+            pd_size_text((uint64_t)((double)file->in_bytes / out->seconds), speed));
 }
 
 /* Both files are complete before either gets its name. */

@@ -113,16 +113,16 @@ static void print_plan(const quantize_job *job) {
         const group *g = &groups[i];
         if (g->from == g->to) {
             printf("  %-4s kept    %6" PRIu64 " tensors  %12s", pd_type_name((uint32_t)g->from),
-                   g->n, cli_bytes_text(g->in_bytes, before));
+                   g->n, pd_size_text(g->in_bytes, before));
         } else {
             printf("  %-4s -> %-4s %6" PRIu64 " tensors  %12s -> %s",
                    pd_type_name((uint32_t)g->from), pd_type_name((uint32_t)g->to), g->n,
-                   cli_bytes_text(g->in_bytes, before), cli_bytes_text(g->out_bytes, after));
+                   pd_size_text(g->in_bytes, before), pd_size_text(g->out_bytes, after));
         }
         printf("%s\n", g->is_head ? "  (embedding, output)" : "");
     }
     printf("  total        %6" PRIu64 " tensors  %12s -> %s, %.2f bits per value\n", job->n_tensors,
-           cli_bytes_text(job->in_bytes, before), cli_bytes_text(job->out_bytes, after),
+           pd_size_text(job->in_bytes, before), pd_size_text(job->out_bytes, after),
            job->n_values ? 8.0 * (double)job->out_bytes / (double)job->n_values : 0);
     if (job->n_fallback)
         printf("  %" PRIu64 " of them have rows that the blocks of the wanted type do not divide\n",
@@ -147,7 +147,7 @@ static void log_tensors(const quantize_job *job) {
 
 static pd_status write_file(const quantize_job *job, pd_error *err) {
     uint64_t header_bytes = pd_gguf_file_bytes(job->in) - job->in_bytes;
-    PD_TRY(cli_check_disk(job->out_path, job->out_bytes + header_bytes, err));
+    PD_TRY(pd_disk_check(job->out_path, job->out_bytes + header_bytes, err));
     pd_gguf_writer *w = NULL;
     uint64_t start_ns = pd_clock_ns();
     PD_TRY(pd_gguf_writer_open(job->out_path, &w, err));
@@ -161,8 +161,8 @@ static pd_status write_file(const quantize_job *job, pd_error *err) {
     double seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
     char read[32], written[32];
     fprintf(stderr, "%s: %.2f s, %s/s read, %s/s written\n", job->out_path, seconds,
-            cli_bytes_text((uint64_t)((double)job->in_bytes / seconds), read),
-            cli_bytes_text((uint64_t)((double)job->out_bytes / seconds), written));
+            pd_size_text((uint64_t)((double)job->in_bytes / seconds), read),
+            pd_size_text((uint64_t)((double)job->out_bytes / seconds), written));
     return PD_OK;
 }
 

@@ -95,7 +95,7 @@ static void print_summary(const synth_job *job) {
                  pd_type_name(job->text.type), pd_type_name(job->tensors.items[0].type));
     }
     fprintf(stderr, "%s: %s, %u tensors, %s; the weights are random\n", job->path, what,
-            job->tensors.n, cli_bytes_text(job->total_bytes, size));
+            job->tensors.n, pd_size_text(job->total_bytes, size));
 }
 
 pd_status cli_synth(const cli_options *o, pd_error *err) {
@@ -103,7 +103,7 @@ pd_status cli_synth(const cli_options *o, pd_error *err) {
     cli_interrupt_install();
     if (cli_given(o, OPT_SYNTH_HF)) return synth_hf(o, err);
     pd_status status = prepare(o, &job, err);
-    if (status == PD_OK) status = cli_check_disk(job.path, job.total_bytes, err);
+    if (status == PD_OK) status = pd_disk_check(job.path, job.total_bytes, err);
     if (status == PD_OK) status = write_file(&job, err);
     if (status == PD_OK) print_summary(&job);
     synth_list_free(&job.tensors);

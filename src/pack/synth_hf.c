@@ -253,7 +253,7 @@ pd_status synth_hf(const cli_options *o, pd_error *err) {
     if (status == PD_OK)
         fprintf(stderr, "%s: %s, %u tensors in %u files, %s; the weights are random\n",
                 p.model.folder, p.model.text.shape.name, weight_count(&p), p.n_files,
-                cli_bytes_text(p.total_bytes, size));
+                pd_size_text(p.total_bytes, size));
     for (int i = 0; i < 2; i++) {
         pd_hf_weights_free(&p.lists[i]);
         synth_list_free(&p.values[i]);

@@ -15,7 +15,7 @@
 static void print_digests(const verification *v) {
     uint32_t n = pd_gguf_part_count(v->file);
     char bytes[32];
-    printf("%s: %s\n", pd_gguf_path(v->file), cli_bytes_text(pd_gguf_file_bytes(v->file), bytes));
+    printf("%s: %s\n", pd_gguf_path(v->file), pd_size_text(pd_gguf_file_bytes(v->file), bytes));
     for (uint32_t i = 0; i < n; i++) {
         const char *space = n > 1 ? "  " : "", *name = n > 1 ? pd_gguf_part_name(v->file, i) : "";
         printf("  xxh3    %s%s%s\n", v->digests[i].xxh3, space, name);

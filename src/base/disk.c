@@ -2,9 +2,10 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "cli/commands.h"
+#include "base/file.h"
+#include "base/words.h"
 
-pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err) {
+pd_status pd_disk_check(const char *path, uint64_t n_bytes, pd_error *err) {
     char folder[4096];
     const char *slash = strrchr(path, '/');
     int n = slash ? (int)(slash - path) + 1 : 1;
@@ -16,5 +17,5 @@ pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err) {
     if (free_bytes >= n_bytes) return PD_OK;
     char needed[32], left[32];
     return PD_RAISE(err, PD_ERR_IO, "cannot write \"%s\": it needs %s, but the disk has %s left",
-                    path, cli_bytes_text(n_bytes, needed), cli_bytes_text(free_bytes, left));
+                    path, pd_size_text(n_bytes, needed), pd_size_text(free_bytes, left));
 }
