@@ -6,6 +6,7 @@
 #ifndef PD_CLI_COMMANDS_H
 #define PD_CLI_COMMANDS_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/bytes.h"
@@ -98,6 +99,7 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
+const atomic_int *cli_interrupt_flag(void);      /* not 0 once interrupted */
 void cli_interrupt_watch(pd_session *session);   /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 

@@ -1,6 +1,6 @@
-/* Parts of `peridot fetch`, from the outside in:
+/* Parts of hub_fetch, from the outside in:
  *
- *     fetch.c         the command, and --hf-repo of the others
+ *     fetch.c         the whole of it
  *     fetch_place.c   what is asked for and of whom: repository, server, token, URLs
  *     fetch_http.c    one request; what the server refuses, in words: fetch_refusal.c
  *     fetch_list.c    the files a repository has
@@ -13,7 +13,24 @@
 #ifndef PD_HUB_FETCH_H
 #define PD_HUB_FETCH_H
 
-#include "cli/commands.h"
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "hub/hub.h"
+
+/* ---- the caller's watch ---------------------------------------------------------------------- */
+
+static inline bool fetch_stopped(const hub_watch *w) {
+    return w->cancel && atomic_load(w->cancel) != 0;
+}
+static inline void fetch_begin(const hub_watch *w, const char *what, uint64_t bytes_before) {
+    if (w->begin) w->begin(w->ctx, what, bytes_before);
+}
+static inline void fetch_progress(const hub_watch *w, uint64_t done, uint64_t total) {
+    if (w->progress) w->progress(w->ctx, done, total);
+}
+static inline void fetch_end(const hub_watch *w) {
+    if (w->end) w->end(w->ctx);
+}
 
 /* ---- fetch_place.c --------------------------------------------------------------------------- */
 
@@ -22,7 +39,7 @@ typedef struct fetch_place {
     const char *token;    /* NULL: none */
     const char *repo;     /* "user/name": letters, digits, '-', '_', '.' */
     const char *type;     /* "q4_0" as written; NULL: none was named */
-    const char *file;     /* --file; NULL: none was named */
+    const char *file;     /* NULL: none was named */
     const char *revision;
     pd_arena arena;
 } fetch_place;
@@ -72,7 +89,8 @@ typedef struct fetch_request {
 } fetch_request;
 
 /* Errors: MEMORY_HOST, INTERNAL. */
-pd_status fetch_http_create(const fetch_place *place, fetch_http **out, pd_error *err);
+pd_status fetch_http_create(const fetch_place *place, const hub_watch *watch, fetch_http **out,
+                            pd_error *err);
 void fetch_http_destroy(fetch_http *h); /* NULL is allowed */
 /* One GET, redirects followed; the token goes to the place's server alone. Errors: IO, ARGUMENT
  * (what the place names is not there), FORMAT, CANCELLED, and the sink's. */
@@ -80,7 +98,7 @@ pd_status fetch_http_get(fetch_http *h, fetch_request *r, pd_error *err);
 /* Some server answered something at some time. */
 bool fetch_http_answered(const fetch_http *h);
 /* Waits before attempt number `attempt` (from 1): 1 s, 2 s, 4 s, up to 30 s. Errors: CANCELLED. */
-pd_status fetch_http_pause(unsigned attempt, const char *why, pd_error *err);
+pd_status fetch_http_pause(const fetch_http *h, unsigned attempt, const char *why, pd_error *err);
 
 /* fetch_refusal.c: the sentence for an answer that is no 2xx; sets r->transient. */
 pd_status fetch_raise_refusal(const fetch_place *place, fetch_request *r, pd_error *err);
@@ -136,15 +154,18 @@ pd_status fetch_choose(const fetch_place *place, fetch_list *list, bool with_mmp
 #define FETCH_STATE_NAME ".peridot-fetch.json"
 
 typedef struct fetch_store {
+    const hub_watch *watch;
     const char *folder;
     int lock; /* descriptor of the locked folder; -1: none */
     pd_arena arena;
 } fetch_store;
 
-/* <output>, or <cache>/models/<user>/<name>/<revision>; makes nothing. Errors: IO, MEMORY_HOST. */
-pd_status fetch_store_open(fetch_place *place, const char *output, fetch_store *out, pd_error *err);
+/* <folder>, or <cache>/models/<user>/<name>/<revision>; makes nothing. Errors: IO, MEMORY_HOST. */
+pd_status fetch_store_open(fetch_place *place, const char *folder, const hub_watch *watch,
+                           fetch_store *out, pd_error *err);
 /* Makes the folder and waits until no other process fetches into it. Errors: IO, CANCELLED. */
 pd_status fetch_store_lock(fetch_store *s, pd_error *err);
+void fetch_store_unlock(fetch_store *s); /* also when it was not locked */
 void fetch_store_close(fetch_store *s);
 const char *fetch_store_path(fetch_store *s, const char *path); /* NULL: no memory */
 /* The listing of the last time; *out is empty when there is none of this place. */
@@ -177,14 +198,15 @@ void fetch_sum_update(fetch_sum *s, const void *data, size_t n);
 pd_status fetch_sum_finish(fetch_sum *s, bool *matches, pd_error *err);
 void fetch_sum_destroy(fetch_sum *s); /* NULL is allowed */
 /* Reads n_bytes of a descriptor from its beginning. Errors: IO, CANCELLED. */
-pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_bytes, pd_error *err);
+pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_bytes,
+                         const hub_watch *watch, pd_error *err);
 
 typedef struct fetch_run {
     fetch_http *http;
     fetch_place *place;
     fetch_store *store;
     unsigned n_retries;
-    cli_progress progress;
+    const hub_watch *watch;
     uint64_t done, total; /* bytes of all files, those of parts from earlier included */
     char commit[72];      /* X-Repo-Commit, or empty */
 } fetch_run;

@@ -8,11 +8,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/folder.h"
+#include "base/words.h"
 #include "hub/fetch.h"
 
 /* ---- names ---------------------------------------------------------------------------------- */

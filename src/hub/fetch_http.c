@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,7 @@ enum { CONNECT_SECONDS = 30, SILENCE_SECONDS = 60, MAX_REDIRECTS = 10, PIECE_BYT
 
 struct fetch_http {
     const fetch_place *place;
+    const hub_watch *watch;
     CURL *curl;
     struct curl_slist *token_header; /* NULL: no token */
     char detail[CURL_ERROR_SIZE];
@@ -124,8 +126,9 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx) {
 
 static int on_progress(void *ctx, curl_off_t down, curl_off_t down_now, curl_off_t up,
                        curl_off_t up_now) {
-    (void)ctx, (void)down, (void)down_now, (void)up, (void)up_now;
-    return cli_interrupted();
+    const transfer *t = ctx;
+    (void)down, (void)down_now, (void)up, (void)up_now;
+    return fetch_stopped(t->http->watch);
 }
 
 /* ---- what went wrong ------------------------------------------------------------------------ */
@@ -196,6 +199,7 @@ static void set_request(fetch_http *h, transfer *t) {
     curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, own ? h->token_header : NULL);
     curl_easy_setopt(h->curl, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(h->curl, CURLOPT_XFERINFODATA, t);
 }
 
 pd_status fetch_http_get(fetch_http *h, fetch_request *r, pd_error *err) {
@@ -211,7 +215,7 @@ pd_status fetch_http_get(fetch_http *h, fetch_request *r, pd_error *err) {
     if (!h->detail[0]) snprintf(h->detail, sizeof h->detail, "%s", curl_easy_strerror(code));
     pd_log(PD_LOG_INFO, "fetch", "status %ld, %s", r->answer.status, curl_easy_strerror(code));
     if (t.status != PD_OK) return t.status;
-    if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    if (fetch_stopped(h->watch)) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
     if (code != CURLE_OK) return raise_failure(h, r, code, err);
     return r->answer.status / 100 == 2 ? PD_OK : fetch_raise_refusal(h->place, r, err);
 }
@@ -220,12 +224,12 @@ bool fetch_http_answered(const fetch_http *h) {
     return h->answered;
 }
 
-pd_status fetch_http_pause(unsigned attempt, const char *why, pd_error *err) {
+pd_status fetch_http_pause(const fetch_http *h, unsigned attempt, const char *why, pd_error *err) {
     enum { SLICE_MS = 100, MAX_SECONDS = 30 };
     unsigned seconds = attempt < 6 ? 1u << (attempt - 1) : MAX_SECONDS;
     pd_log(PD_LOG_WARN, "fetch", "%s; trying again in %u s", why, seconds);
     for (unsigned i = 0; i < seconds * (1000 / SLICE_MS); i++) {
-        if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+        if (fetch_stopped(h->watch)) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
         nanosleep(&(struct timespec){.tv_nsec = SLICE_MS * 1000000L}, NULL);
     }
     return PD_OK;
@@ -271,7 +275,8 @@ static bool set_token(fetch_http *h) {
     return h->token_header != NULL;
 }
 
-pd_status fetch_http_create(const fetch_place *place, fetch_http **out, pd_error *err) {
+pd_status fetch_http_create(const fetch_place *place, const hub_watch *watch, fetch_http **out,
+                            pd_error *err) {
     *out = NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return PD_RAISE(err, PD_ERR_INTERNAL, "libcurl does not start");
@@ -284,6 +289,7 @@ pd_status fetch_http_create(const fetch_place *place, fetch_http **out, pd_error
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, &h->old_pipe);
     h->place = place;
+    h->watch = watch;
     h->curl = curl_easy_init();
     if (h->curl && set_token(h) && set_certificates(h) && set_up(h)) {
         *out = h;

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,7 +163,7 @@ static pd_status get_page(fetch_http *h, const char *url, unsigned n_retries, pa
         *r = (fetch_request){.url = url, .sink = take_page, .ctx = p};
         pd_status status = fetch_http_get(h, r, err);
         if (status == PD_OK || !r->transient || attempt++ == n_retries) return status;
-        PD_TRY(fetch_http_pause(attempt, err ? err->message : "", err));
+        PD_TRY(fetch_http_pause(h, attempt, err ? err->message : "", err));
     }
 }
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,11 +69,11 @@ void fetch_sum_destroy(fetch_sum *s) {
     pd_free(s);
 }
 
-pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_bytes, pd_error *err) {
+pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_bytes,
+                         const hub_watch *watch, pd_error *err) {
     enum { PIECE = 64 << 10 };
     unsigned char piece[PIECE];
-    cli_progress progress;
-    cli_progress_begin(&progress, "checking");
+    fetch_begin(watch, "checking", 0);
     pd_status status = PD_OK;
     for (uint64_t at = 0; at < n_bytes && status == PD_OK;) {
         uint64_t wanted = n_bytes - at < PIECE ? n_bytes - at : PIECE;
@@ -85,10 +86,10 @@ pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_byte
         }
         fetch_sum_update(s, piece, (size_t)got);
         at += (uint64_t)got;
-        if (!cli_progress_update(&progress, at, n_bytes))
-            status = PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+        fetch_progress(watch, at, n_bytes);
+        if (fetch_stopped(watch)) status = PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
     }
-    cli_progress_end(&progress);
+    fetch_end(watch);
     return status;
 }
 
@@ -125,7 +126,7 @@ static pd_status open_part(part *p, pd_error *err) {
     if (p->fd < 0 || fstat(p->fd, &st) != 0) return raise_write(p, err);
     if ((uint64_t)st.st_size > p->file->size) return begin_anew(p, err);
     p->at = (uint64_t)st.st_size;
-    return p->at ? fetch_sum_read(p->sum, p->fd, p->part_path, p->at, err) : PD_OK;
+    return p->at ? fetch_sum_read(p->sum, p->fd, p->part_path, p->at, p->run->watch, err) : PD_OK;
 }
 
 /* The first piece of an answer: does it continue the part, and is it of the listed file? */
@@ -144,8 +145,7 @@ static pd_status begin_answer(part *p, const fetch_answer *a, pd_error *err) {
                         p->run->place->endpoint, p->file->path, p->at);
     if (a->status != 206 && p->at) PD_TRY(begin_anew(p, err));
     /* only now: its speed is that of the transfer, without what went before */
-    cli_progress_begin(&p->run->progress, "fetching");
-    p->run->progress.start_bytes = p->run->done;
+    fetch_begin(p->run->watch, "fetching", p->run->done);
     return PD_OK;
 }
 
@@ -164,7 +164,7 @@ static pd_status take_piece(void *ctx, const fetch_answer *answer, const void *d
     fetch_sum_update(p->sum, data, n);
     p->at += n;
     p->run->done += n;
-    cli_progress_update(&p->run->progress, p->run->done, p->run->total);
+    fetch_progress(p->run->watch, p->run->done, p->run->total);
     return PD_OK;
 }
 
@@ -197,8 +197,8 @@ static pd_status get_all(part *p, pd_error *err) {
         if (p->at > furthest) attempt = 0;
         if (p->at > furthest) furthest = p->at;
         if (!again || attempt++ == p->run->n_retries) return status;
-        cli_progress_end(&p->run->progress);
-        PD_TRY(fetch_http_pause(attempt, err ? err->message : "", err));
+        fetch_end(p->run->watch);
+        PD_TRY(fetch_http_pause(p->run->http, attempt, err ? err->message : "", err));
     }
     return PD_OK;
 }

@@ -1,6 +1,6 @@
 /* The folder that a repository's files go to.
  *
- *     <cache>/models/<user>/<name>/<revision>/    or the folder of --output
+ *     <cache>/models/<user>/<name>/<revision>/    or the folder that was named
  *         model-q4_0.gguf                         complete and checked; never anything else
  *         model-q8_0.gguf.0123456789ab.part       begun; the digits are those of its id
  *         .peridot-fetch.json                     the listing, and which files are complete
@@ -14,6 +14,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -34,11 +35,11 @@ static pd_status raise_memory(pd_error *err) {
 
 /* ---- the folder ----------------------------------------------------------------------------- */
 
-pd_status fetch_store_open(fetch_place *place, const char *output, fetch_store *out,
-                           pd_error *err) {
-    *out = (fetch_store){.lock = -1};
-    if (output) {
-        out->folder = pd_arena_strdup(&out->arena, output);
+pd_status fetch_store_open(fetch_place *place, const char *folder, const hub_watch *watch,
+                           fetch_store *out, pd_error *err) {
+    *out = (fetch_store){.watch = watch, .lock = -1};
+    if (folder) {
+        out->folder = pd_arena_strdup(&out->arena, folder);
         return out->folder ? PD_OK : raise_memory(err);
     }
     char *root = pd_cache_path("models");
@@ -86,14 +87,19 @@ pd_status fetch_store_lock(fetch_store *s, pd_error *err) {
         if (!told)
             pd_log(PD_LOG_WARN, "fetch", "waiting for another process that fetches into %s",
                    s->folder);
-        if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+        if (fetch_stopped(s->watch)) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
         nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000L}, NULL);
     }
     return PD_OK;
 }
 
+void fetch_store_unlock(fetch_store *s) {
+    if (s->lock >= 0) close(s->lock);
+    s->lock = -1;
+}
+
 void fetch_store_close(fetch_store *s) {
-    if (s->folder && s->lock >= 0) close(s->lock);
+    fetch_store_unlock(s);
     pd_arena_destroy(&s->arena);
     *s = (fetch_store){.lock = -1};
 }
@@ -195,14 +201,14 @@ bool fetch_store_holds(fetch_store *s, const fetch_file *file) {
 }
 
 /* Whether a file that nobody knows has the right content. */
-static pd_status check_content(const fetch_file *file, const char *path, bool *right,
-                               pd_error *err) {
+static pd_status check_content(const fetch_store *s, const fetch_file *file, const char *path,
+                               bool *right, pd_error *err) {
     fetch_sum *sum = NULL;
     *right = false;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return PD_OK;
     pd_status status = fetch_sum_create(file, &sum, err);
-    if (status == PD_OK) status = fetch_sum_read(sum, fd, path, file->size, err);
+    if (status == PD_OK) status = fetch_sum_read(sum, fd, path, file->size, s->watch, err);
     if (status == PD_OK) status = fetch_sum_finish(sum, right, err);
     fetch_sum_destroy(sum);
     close(fd);
@@ -220,7 +226,7 @@ pd_status fetch_store_mark(fetch_store *s, fetch_list *list, const fetch_list *k
         const char *path = fetch_store_path(s, f->path);
         if (!has_size(path, f->size)) continue;
         f->have = same;
-        if (!same) PD_TRY(check_content(f, path, &f->have, err));
+        if (!same) PD_TRY(check_content(s, f, path, &f->have, err));
     }
     return PD_OK;
 }

@@ -1,4 +1,4 @@
-/* `peridot list`: the models that were fetched, by repository.
+/* The models that were fetched, by repository.
  *
  *     <cache>/models/<user>/<name>/<revision>/    as fetch_store.c lays them out
  *
@@ -11,16 +11,17 @@
 
 #include "base/file.h"
 #include "base/folder.h"
-#include "cli/json.h"
+#include "base/bytes.h"
+#include "hub/hub.h"
 
 enum { MAX_DEPTH = 16, REPO_DEPTH = 3 }; /* folders below models: user, name, revision */
 
 typedef struct listing {
-    pd_bytes path;    /* where the walk is */
-    size_t root;      /* bytes of models' own path, with its slash */
-    size_t inside;    /* ... and with the repository's and revision's */
-    cJSON *json;      /* NULL: lines of text */
-    uint64_t n_files; /* so far */
+    pd_bytes path; /* where the walk is */
+    size_t root;   /* bytes of models' own path, with its slash */
+    size_t inside; /* ... and with the repository's and revision's */
+    void (*fn)(void *ctx, const hub_entry *entry);
+    void *ctx;
 } listing;
 
 static bool is_shown(const char *name) {
@@ -38,24 +39,17 @@ static void write_repository(const listing *l, pd_bytes *out) {
     if (!is_main) pd_bytes_printf(out, "@%.*s", n - n_name - 1, repo + n_name + 1);
 }
 
-static void show_file(listing *l, uint64_t n_bytes) {
-    char size[32];
+static pd_status show_file(listing *l, uint64_t n_bytes, pd_error *err) {
     pd_bytes repo = {0};
-    const char *name = l->path.data + l->inside;
     write_repository(l, &repo);
-    const char *repo_text = repo.failed ? "?" : repo.data;
-    l->n_files++;
-    if (l->json) {
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "repo", repo_text);
-        cJSON_AddStringToObject(item, "file", name);
-        cJSON_AddStringToObject(item, "path", l->path.data);
-        cJSON_AddNumberToObject(item, "bytes", (double)n_bytes);
-        cJSON_AddItemToArray(l->json, item);
-    } else {
-        printf("%12s  %s  %s\n", pd_size_text(n_bytes, size), repo_text, name);
-    }
+    hub_entry entry = {repo.data, l->path.data + l->inside, l->path.data, n_bytes};
+    pd_status status = PD_OK;
+    if (repo.failed)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
+    else
+        l->fn(l->ctx, &entry);
     pd_bytes_free(&repo);
+    return status;
 }
 
 static pd_status walk(listing *l, unsigned depth, pd_error *err);
@@ -72,7 +66,7 @@ static pd_status show_entry(listing *l, const char *name, unsigned depth, pd_err
         if (depth + 1 == REPO_DEPTH) l->inside = l->path.n;
         if (depth + 1 < MAX_DEPTH) status = walk(l, depth + 1, err);
     } else if (S_ISREG(st.st_mode) && depth >= REPO_DEPTH) {
-        show_file(l, (uint64_t)st.st_size);
+        status = show_file(l, (uint64_t)st.st_size, err);
     }
     l->path.n = before;
     l->path.data[before] = '\0';
@@ -90,25 +84,15 @@ static pd_status walk(listing *l, unsigned depth, pd_error *err) {
     return status;
 }
 
-pd_status cli_list(const cli_options *o, pd_error *err) {
+pd_status hub_list(void (*fn)(void *ctx, const hub_entry *entry), void *ctx, pd_error *err) {
     char *root = pd_cache_path("models");
-    cJSON *json = cli_given(o, OPT_JSON) ? cJSON_CreateObject() : NULL;
-    listing l = {.json = json ? cJSON_AddArrayToObject(json, "files") : NULL};
+    listing l = {.fn = fn, .ctx = ctx};
     pd_status status = PD_OK;
-    if (cli_given(o, OPT_JSON) && !l.json) {
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    } else if (root) {
+    if (root) {
         pd_bytes_printf(&l.path, "%s/", root);
         l.root = l.path.n;
         status = l.path.failed ? PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path")
                                : walk(&l, 0, err);
-    }
-    if (status == PD_OK && json) {
-        status = cli_print_json(json, err);
-    } else {
-        cJSON_Delete(json);
-        if (status == PD_OK && l.n_files == 0)
-            fprintf(stderr, "no models were fetched; peridot fetch USER/REPO does that\n");
     }
     pd_bytes_free(&l.path);
     pd_free(root);
