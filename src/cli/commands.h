@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "cli/options.h"
 #include "file/gguf.h"
+#include "peridot_files.h"
 
 pd_status cli_run(const cli_options *o, pd_error *err);
 pd_status cli_bench(const cli_options *o, pd_error *err);
@@ -57,12 +58,6 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
  * the command reads, by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
 pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
-
-/* ---- structure.c ----------------------------------------------------------------------------- */
-
-bool cli_is_image_encoder(const pd_gguf *g); /* by its architecture */
-/* Errors: what a run would refuse the file for before it touches a device. */
-pd_status cli_check_structure(const pd_gguf *g, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
@@ -121,6 +116,9 @@ void cli_progress_begin(cli_progress *p, const char *label);
 /* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
 void cli_progress_end(cli_progress *p); /* wipes the bar */
+/* For the work of peridot_files.h, whose bar begins with each file; cli_progress_end is left to the
+ * caller. Ctrl-C stops it: installs interrupt.c's handler. */
+pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progress *p);
 
 /* ---- fetch.c: models from the Hugging Face hub ---------------------------------------------- */
 

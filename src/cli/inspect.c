@@ -12,6 +12,7 @@
 
 #include "engine/plan.h"
 #include "engine/step.h"
+#include "pack/structure.h"
 
 enum { DEFAULT_CHUNK = 512 };
 
@@ -266,7 +267,7 @@ pd_status cli_inspect(const cli_options *o, pd_error *err) {
     inspection in = {0};
     pd_status status = pd_gguf_open(paths[0], &in.file, err);
     if (status == PD_OK)
-        status = cli_is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
+        status = pack_is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
                                                : bind_text(&in, cli_head(o), err);
     if (status == PD_OK && cli_given(o, OPT_PLAN)) {
         status = print_plans(&in, err);

@@ -1,49 +1,46 @@
 /* `peridot verify --json`.  SPDX-License-Identifier: MIT */
-#include <math.h>
-
 #include "cli/json.h"
-#include "pack/verify.h"
+#include "cli/verify.h"
 
-static void add_parts(cJSON *root, const verification *v) {
-    cJSON *parts = cJSON_AddArrayToObject(root, "files");
-    for (uint32_t i = 0; i < pd_gguf_part_count(v->file); i++) {
+static void add_files(cJSON *root, const pd_verification *v) {
+    cJSON *files = cJSON_AddArrayToObject(root, "files");
+    for (uint32_t i = 0; i < v->n_files; i++) {
+        const pd_verified_file *f = &v->files[i];
         cJSON *j = cJSON_CreateObject();
-        cJSON_AddStringToObject(j, "name", pd_gguf_part_name(v->file, i));
-        cJSON_AddNumberToObject(j, "bytes", (double)pd_gguf_part_mapping(v->file, i)->size);
-        cJSON_AddStringToObject(j, "xxh3", v->digests[i].xxh3);
-        cJSON_AddStringToObject(j, "sha256", v->digests[i].sha256);
-        cJSON_AddItemToArray(parts, j);
+        cJSON_AddStringToObject(j, "name", f->name);
+        cJSON_AddNumberToObject(j, "bytes", (double)f->n_bytes);
+        cJSON_AddStringToObject(j, "xxh3", f->xxh3);
+        cJSON_AddStringToObject(j, "sha256", f->sha256);
+        cJSON_AddItemToArray(files, j);
     }
 }
 
-static cJSON *tensor_json(const pd_tensor *t, const verify_stats *s, const verify_finding *f) {
+static cJSON *tensor_json(const pd_verified_tensor *t) {
     cJSON *j = cJSON_CreateObject();
-    double n = s->n > s->n_bad ? (double)(s->n - s->n_bad) : 1;
     cJSON_AddStringToObject(j, "name", t->name);
-    cJSON_AddStringToObject(j, "type", pd_type_name((uint32_t)t->type));
-    cJSON_AddNumberToObject(j, "values", (double)s->n);
-    cJSON_AddNumberToObject(j, "not_finite", (double)s->n_bad);
-    cJSON_AddNumberToObject(j, "zeros", (double)s->n_zero);
-    if (s->n > s->n_bad) {
-        cJSON_AddNumberToObject(j, "min", (double)s->min);
-        cJSON_AddNumberToObject(j, "max", (double)s->max);
-        cJSON_AddNumberToObject(j, "mean", s->sum / n);
-        cJSON_AddNumberToObject(j, "rms", sqrt(s->sum_sq / n));
+    cJSON_AddStringToObject(j, "type", t->type);
+    cJSON_AddNumberToObject(j, "values", (double)t->n_values);
+    cJSON_AddNumberToObject(j, "not_finite", (double)t->n_not_finite);
+    cJSON_AddNumberToObject(j, "zeros", (double)t->n_zero);
+    if (t->n_values > t->n_not_finite) {
+        cJSON_AddNumberToObject(j, "min", (double)t->min);
+        cJSON_AddNumberToObject(j, "max", (double)t->max);
+        cJSON_AddNumberToObject(j, "mean", t->mean);
+        cJSON_AddNumberToObject(j, "rms", t->rms);
     }
-    if (f->wrong[0]) cJSON_AddStringToObject(j, "wrong", f->wrong);
-    if (f->odd[0]) cJSON_AddStringToObject(j, "odd", f->odd);
+    if (t->wrong[0]) cJSON_AddStringToObject(j, "wrong", t->wrong);
+    if (t->odd[0]) cJSON_AddStringToObject(j, "odd", t->odd);
     return j;
 }
 
-pd_status verify_print_json(const verification *v, pd_error *err) {
+pd_status verify_print_json(const pd_verification *v, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
-    bool runs = v->structure.status == PD_OK;
+    bool runs = v->unusable.status == PD_OK;
     cJSON_AddBoolToObject(root, "sound", v->n_wrong == 0 && runs);
-    if (!runs) cJSON_AddStringToObject(root, "wrong", v->structure.message);
-    add_parts(root, v);
+    if (!runs) cJSON_AddStringToObject(root, "wrong", v->unusable.message);
+    add_files(root, v);
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
-    for (uint64_t i = 0; i < pd_gguf_tensor_count(v->file); i++)
-        cJSON_AddItemToArray(
-            tensors, tensor_json(pd_gguf_tensor_at(v->file, i), &v->stats[i], &v->findings[i]));
+    for (uint64_t i = 0; i < v->n_tensors; i++)
+        cJSON_AddItemToArray(tensors, tensor_json(&v->tensors[i]));
     return cli_print_json(root, err);
 }

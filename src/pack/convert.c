@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/folder.h"
+#include "pack/structure.h"
 
 /* ---- what is asked for ---------------------------------------------------------------------- */
 
@@ -104,7 +105,7 @@ static pd_status check_written(const convert_job *job, const pd_gguf_writer *w, 
     pd_gguf *g = NULL;
     pd_error why = {0};
     pd_status status = pd_gguf_writer_read(w, &g, &why);
-    if (status == PD_OK && g) status = cli_check_structure(g, &why);
+    if (status == PD_OK && g) status = pack_check_structure(g, &why);
     pd_gguf_close(g);
     if (status == PD_OK) return PD_OK;
     return PD_RAISE(err, status, "what \"%s\" holds gives no model that can be run: %s",

@@ -8,48 +8,48 @@
 
 #include "base/memory.h"
 
-struct cli_digest {
+struct pack_digest {
     XXH3_state_t *xxh3;
     EVP_MD_CTX *sha256;
     bool failed;
 };
 
-static void begin(cli_digest *d) {
+static void begin(pack_digest *d) {
     d->failed = XXH3_64bits_reset(d->xxh3) != XXH_OK ||
                 EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1;
 }
 
-pd_status cli_digest_create(cli_digest **out, pd_error *err) {
-    cli_digest *d = *out = pd_alloc(1, sizeof *d);
+pd_status pack_digest_create(pack_digest **out, pd_error *err) {
+    pack_digest *d = *out = pd_alloc(1, sizeof *d);
     if (d) d->xxh3 = XXH3_createState();
     if (d) d->sha256 = EVP_MD_CTX_new();
     if (d && d->xxh3 && d->sha256) {
         begin(d);
         return PD_OK;
     }
-    cli_digest_destroy(d);
+    pack_digest_destroy(d);
     *out = NULL;
     return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a digest");
 }
 
-void cli_digest_update(cli_digest *d, const void *data, size_t n) {
+void pack_digest_update(pack_digest *d, const void *data, size_t n) {
     if (d->failed) return;
     d->failed =
         XXH3_64bits_update(d->xxh3, data, n) != XXH_OK || EVP_DigestUpdate(d->sha256, data, n) != 1;
 }
 
-pd_status cli_digest_finish(cli_digest *d, cli_digest_text *out, pd_error *err) {
-    unsigned char sha256[EVP_MAX_MD_SIZE];
+pd_status pack_digest_finish(pack_digest *d, char xxh3[17], char sha256[65], pd_error *err) {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (d->failed || EVP_DigestFinal_ex(d->sha256, sha256, &n) != 1 || n != 32)
+    if (d->failed || EVP_DigestFinal_ex(d->sha256, bytes, &n) != 1 || n != 32)
         return PD_RAISE(err, PD_ERR_INTERNAL, "the SHA-256 of a file could not be computed");
-    snprintf(out->xxh3, sizeof out->xxh3, "%016" PRIx64, (uint64_t)XXH3_64bits_digest(d->xxh3));
-    for (unsigned i = 0; i < n; i++) snprintf(out->sha256 + 2 * i, 3, "%02x", sha256[i]);
+    snprintf(xxh3, 17, "%016" PRIx64, (uint64_t)XXH3_64bits_digest(d->xxh3));
+    for (unsigned i = 0; i < n; i++) snprintf(sha256 + 2 * i, 3, "%02x", bytes[i]);
     begin(d);
     return PD_OK;
 }
 
-void cli_digest_destroy(cli_digest *d) {
+void pack_digest_destroy(pack_digest *d) {
     if (!d) return;
     XXH3_freeState(d->xxh3);
     EVP_MD_CTX_free(d->sha256);

@@ -7,16 +7,12 @@
 
 #include "base/error.h"
 
-typedef struct cli_digest cli_digest;
+typedef struct pack_digest pack_digest;
 
-typedef struct cli_digest_text {
-    char xxh3[17], sha256[65]; /* lower-case hexadecimal */
-} cli_digest_text;
-
-pd_status cli_digest_create(cli_digest **out, pd_error *err);
-void cli_digest_update(cli_digest *d, const void *data, size_t n);
+pd_status pack_digest_create(pack_digest **out, pd_error *err);
+void pack_digest_update(pack_digest *d, const void *data, size_t n);
 /* Errors: INTERNAL when the library failed at any point. The digest begins anew. */
-pd_status cli_digest_finish(cli_digest *d, cli_digest_text *out, pd_error *err);
-void cli_digest_destroy(cli_digest *d); /* NULL is allowed */
+pd_status pack_digest_finish(pack_digest *d, char xxh3[17], char sha256[65], pd_error *err);
+void pack_digest_destroy(pack_digest *d); /* NULL is allowed */
 
 #endif

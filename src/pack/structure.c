@@ -1,13 +1,15 @@
 /* Whether a file is a model, or an image encoder, that can be run: what opening it for a run checks
  * before a device is touched.  SPDX-License-Identifier: MIT */
+#include "pack/structure.h"
+
 #include <string.h>
 
-#include "cli/commands.h"
+#include "base/memory.h"
 #include "model/vision_weights.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
-bool cli_is_image_encoder(const pd_gguf *g) {
+bool pack_is_image_encoder(const pd_gguf *g) {
     pd_string s;
     return pd_gguf_get_string(g, "general.architecture", &s) && s.n == 4 &&
            memcmp(s.data, "clip", 4) == 0;
@@ -35,6 +37,6 @@ static pd_status check_text(const pd_gguf *g, pd_error *err) {
     return status;
 }
 
-pd_status cli_check_structure(const pd_gguf *g, pd_error *err) {
-    return cli_is_image_encoder(g) ? check_vision(g, err) : check_text(g, err);
+pd_status pack_check_structure(const pd_gguf *g, pd_error *err) {
+    return pack_is_image_encoder(g) ? check_vision(g, err) : check_text(g, err);
 }

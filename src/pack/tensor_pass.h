@@ -7,7 +7,6 @@
 #define PD_PACK_TENSOR_PASS_H
 
 #include "base/thread.h"
-#include "cli/commands.h"
 #include "file/gguf.h"
 
 /* Values that one thread takes at once, a multiple of every block; and the most of one piece. */

@@ -1,10 +1,10 @@
-/* Parts of `peridot verify`.  SPDX-License-Identifier: MIT */
+/* Parts of pd_files_verify.  SPDX-License-Identifier: MIT */
 #ifndef PD_PACK_VERIFY_H
 #define PD_PACK_VERIFY_H
 
-#include "cli/commands.h"
-#include "pack/digest.h"
 #include "file/gguf.h"
+#include "pack/digest.h"
+#include "pack/work.h"
 
 /* Of decoded values; all but the bad ones count for what stands behind n_bad. */
 typedef struct verify_stats {
@@ -26,19 +26,17 @@ typedef struct verify_finding {
 void verify_judge(const pd_tensor *t, const verify_stats *s, verify_finding *out);
 
 typedef struct verification {
+    pd_verification report; /* first: pd_verification_free gets a pointer to it */
     pd_gguf *file;
-    uint32_t n_threads;
-    verify_stats *stats;      /* [tensors] */
-    verify_finding *findings; /* [tensors] */
-    cli_digest_text *digests; /* [parts] */
-    uint64_t n_wrong, first_wrong;
-    pd_error structure; /* what a run would refuse the file for; PD_OK: nothing */
+    const pd_files_work *work;
+    verify_stats *stats;         /* [tensors] */
+    verify_finding *findings;    /* [tensors] */
+    pd_verified_file *files;     /* [parts] */
+    pd_verified_tensor *tensors; /* [tensors] */
 } verification;
 
-/* verify_read.c: reads every byte of the file once. Errors: CANCELLED, MEMORY_HOST, INTERNAL. */
+/* verify_read.c: reads every byte of the file once; fills stats, findings and the digests of files.
+ * Errors: CANCELLED, MEMORY_HOST, INTERNAL. */
 pd_status verify_read(verification *v, pd_error *err);
-
-/* verify_json.c */
-pd_status verify_print_json(const verification *v, pd_error *err);
 
 #endif

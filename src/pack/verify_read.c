@@ -7,15 +7,15 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/memory.h"
 #include "pack/tensor_pass.h"
 #include "pack/verify.h"
 
 typedef struct reader {
     verification *v;
     pd_pool *pool;
-    cli_digest *digest;
+    pack_digest *digest;
     pass_trail trail;
-    cli_progress progress;
     uint32_t part;
     uint64_t at;             /* bytes of that part in the digest */
     uint64_t end;            /* up to where the next run takes them */
@@ -41,7 +41,7 @@ static void run_items(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
             count_chunk(r, i - 1);
         } else {
             const pd_mapping *m = pd_gguf_part_mapping(r->v->file, r->part);
-            cli_digest_update(r->digest, m->data + r->at, (size_t)(r->end - r->at));
+            pack_digest_update(r->digest, m->data + r->at, (size_t)(r->end - r->at));
         }
     }
 }
@@ -52,8 +52,7 @@ static pd_status run(reader *r, uint32_t n_chunks, pd_error *err) {
     r->at = r->end;
     pass_forget(&r->trail, r->part, r->at);
     uint64_t total = pd_gguf_file_bytes(r->v->file);
-    if (cli_progress_update(&r->progress, r->before + r->at, total)) return PD_OK;
-    return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    return pack_tell(r->v->work, r->before + r->at, total, err);
 }
 
 /* What lies behind the last tensor of the part, and in front of the first one of the next. */
@@ -69,7 +68,8 @@ static pd_status digest_until(reader *r, uint64_t end, pd_error *err) {
 static pd_status finish_part(reader *r, pd_error *err) {
     uint64_t size = pd_gguf_part_mapping(r->v->file, r->part)->size;
     PD_TRY(digest_until(r, size, err));
-    PD_TRY(cli_digest_finish(r->digest, &r->v->digests[r->part], err));
+    pd_verified_file *file = &r->v->files[r->part];
+    PD_TRY(pack_digest_finish(r->digest, file->xxh3, file->sha256, err));
     r->before += size;
     r->at = 0;
     r->part++;
@@ -93,11 +93,12 @@ static pd_status read_tensor(reader *r, const pd_tensor *t, verify_stats *stats,
 
 static pd_status read_all(reader *r, pd_error *err) {
     verification *v = r->v;
+    PD_TRY(pack_tell(v->work, 0, pd_gguf_file_bytes(v->file), err));
     for (uint64_t i = 0; i < pd_gguf_tensor_count(v->file); i++) {
         const pd_tensor *t = pd_gguf_tensor_at(v->file, i);
         PD_TRY(read_tensor(r, t, &v->stats[i], err));
         verify_judge(t, &v->stats[i], &v->findings[i]);
-        if (v->findings[i].wrong[0] && v->n_wrong++ == 0) v->first_wrong = i;
+        if (v->findings[i].wrong[0] && v->report.n_wrong++ == 0) v->report.first_wrong = i;
     }
     while (r->part < pd_gguf_part_count(v->file)) PD_TRY(finish_part(r, err));
     return PD_OK;
@@ -107,12 +108,10 @@ pd_status verify_read(verification *v, pd_error *err) {
     reader r = {.v = v, .trail = {.file = v->file}};
     r.chunks = pd_alloc(PASS_PIECE_CHUNKS, sizeof *r.chunks);
     if (!r.chunks) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory");
-    cli_progress_begin(&r.progress, "reading");
-    pd_status status = pd_pool_create(v->n_threads, &r.pool, err);
-    if (status == PD_OK) status = cli_digest_create(&r.digest, err);
+    pd_status status = pd_pool_create(v->work->n_threads, &r.pool, err);
+    if (status == PD_OK) status = pack_digest_create(&r.digest, err);
     if (status == PD_OK) status = read_all(&r, err);
-    cli_progress_end(&r.progress);
-    cli_digest_destroy(r.digest);
+    pack_digest_destroy(r.digest);
     pd_pool_destroy(r.pool);
     pd_free(r.chunks);
     return status;
