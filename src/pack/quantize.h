@@ -1,9 +1,9 @@
-/* Parts of `peridot quantize`.  SPDX-License-Identifier: MIT */
+/* Parts of pd_files_quantize.  SPDX-License-Identifier: MIT */
 #ifndef PD_PACK_QUANTIZE_H
 #define PD_PACK_QUANTIZE_H
 
-#include "cli/commands.h"
 #include "file/gguf.h"
+#include "pack/work.h"
 
 typedef struct quantize_tensor {
     const pd_tensor *from;
@@ -15,18 +15,15 @@ typedef struct quantize_tensor {
 typedef struct quantize_job {
     const char *in_path, *out_path;
     pd_type type, head_type;
-    bool head_named; /* by --embedding or --pure: it must fit */
-    bool dry_run;
-    uint32_t n_threads; /* 0: one per processor */
+    bool head_named; /* it must fit */
+    const pd_files_work *work;
     pd_gguf *in;
-    quantize_tensor *tensors; /* in the file's order */
-    uint64_t n_tensors;
-    uint64_t in_bytes, out_bytes, n_values; /* of the tensors */
-    uint64_t n_fallback, n_requantised;
+    quantize_tensor *tensors;   /* in the file's order */
+    pd_quantize_report *report; /* counts, sizes */
 } quantize_job;
 
-/* quantize_plan.c: which type each tensor of job->in gets; fills tensors and what is counted.
- * Errors: ARGUMENT when a type that the user named does not fit, MEMORY_HOST. */
+/* quantize_plan.c: which type each tensor of job->in gets; fills tensors and the report, but for
+ * the time. Errors: ARGUMENT when a type that the user named does not fit, MEMORY_HOST. */
 pd_status quantize_plan(quantize_job *job, pd_error *err);
 /* Metadata and the directory. */
 void quantize_declare(const quantize_job *job, pd_gguf_writer *w);

@@ -16,6 +16,7 @@
  */
 #include <string.h>
 
+#include "base/memory.h"
 #include "pack/quantize.h"
 
 enum { QUANTIZATION_VERSION = 2 }; /* ggml's GGML_QNT_VERSION: the layouts of quant.c */
@@ -42,7 +43,7 @@ static bool is_head(const pd_gguf *g, const pd_tensor *t) {
     return strcmp(t->name, "token_embd.weight") == 0 && !pd_gguf_find_tensor(g, "output.weight");
 }
 
-/* --embedding is for both of two matrices; the rule is for the one that makes the logits. */
+/* A named type is for both of two matrices; the rule is for the one that makes the logits. */
 static pd_type wanted_type(const quantize_job *job, const quantize_tensor *t) {
     bool named = job->head_named && strcmp(t->from->name, "token_embd.weight") == 0;
     return t->is_head || named ? job->head_type : job->type;
@@ -61,28 +62,48 @@ static pd_status plan_tensor(quantize_job *job, quantize_tensor *t, pd_error *er
                         "%s has blocks of %u values, but a row of %s has %llu",
                         pd_type_name((uint32_t)wanted), pd_type_get((uint32_t)wanted)->block_values,
                         from->name, (unsigned long long)from->ne[0]);
-    job->n_fallback += t->is_fallback;
+    job->report->n_fallback += t->is_fallback;
     if (t->type != from->type && pd_type_get((uint32_t)from->type)->block_values != 1)
-        job->n_requantised++;
+        job->report->n_requantised++;
     return PD_OK;
 }
 
+/* Counts a tensor in the report, with those of the same types. */
+static void count_tensor(const quantize_job *job, const quantize_tensor *t) {
+    pd_quantize_report *r = job->report;
+    const pd_type_info *from = pd_type_get((uint32_t)t->from->type);
+    const pd_type_info *to = pd_type_get((uint32_t)t->type);
+    uint64_t n_values = t->from->n_bytes / from->block_bytes * from->block_values;
+    uint64_t out_bytes = pd_type_row_bytes(to, n_values);
+    r->n_values += n_values;
+    r->in_bytes += t->from->n_bytes;
+    r->out_bytes += out_bytes;
+    uint32_t k = 0;
+    while (k < r->n_groups && (r->groups[k].from != from->name || r->groups[k].to != to->name ||
+                               r->groups[k].is_head != t->is_head))
+        k++;
+    if (k == PD_MAX_QUANTIZE_GROUPS) return;
+    pd_quantize_group *g = &r->groups[k];
+    if (k == r->n_groups) {
+        *g = (pd_quantize_group){.from = from->name, .to = to->name, .is_head = t->is_head};
+        r->n_groups++;
+    }
+    g->n_tensors++;
+    g->in_bytes += t->from->n_bytes;
+    g->out_bytes += out_bytes;
+}
+
 pd_status quantize_plan(quantize_job *job, pd_error *err) {
-    job->n_tensors = pd_gguf_tensor_count(job->in);
-    job->tensors = pd_alloc(job->n_tensors, sizeof *job->tensors);
+    job->report->n_tensors = pd_gguf_tensor_count(job->in);
+    job->tensors = pd_alloc(job->report->n_tensors, sizeof *job->tensors);
     if (!job->tensors) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
     bool has_head = false;
-    for (uint64_t i = 0; i < job->n_tensors; i++) {
+    for (uint64_t i = 0; i < job->report->n_tensors; i++) {
         quantize_tensor *t = &job->tensors[i];
         t->from = pd_gguf_tensor_at(job->in, i);
         PD_TRY(plan_tensor(job, t, err));
         has_head = has_head || t->is_head;
-        const pd_type_info *in = pd_type_get((uint32_t)t->from->type),
-                           *out = pd_type_get((uint32_t)t->type);
-        uint64_t n = t->from->n_bytes / in->block_bytes * in->block_values;
-        job->n_values += n;
-        job->in_bytes += t->from->n_bytes;
-        job->out_bytes += pd_type_row_bytes(out, n);
+        count_tensor(job, t);
     }
     if (job->head_named && !has_head)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
@@ -115,7 +136,7 @@ static void write_settings(const quantize_job *job, pd_gguf_writer *w) {
 
 void quantize_declare(const quantize_job *job, pd_gguf_writer *w) {
     write_settings(job, w);
-    for (uint64_t i = 0; i < job->n_tensors; i++) {
+    for (uint64_t i = 0; i < job->report->n_tensors; i++) {
         const quantize_tensor *t = &job->tensors[i];
         pd_gguf_write_tensor(w, t->from->name, t->type, t->from->n_dims, t->from->ne);
     }

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
+#include "base/memory.h"
 #include "pack/quantize.h"
 #include "pack/tensor_pass.h"
 
@@ -65,7 +66,7 @@ static void run_items(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
 static piece piece_after(const quantize_job *job, const piece *p) {
     const quantize_tensor *t = p->tensor ? p->tensor : job->tensors;
     uint64_t first = p->tensor ? p->first + p->n : 0;
-    const quantize_tensor *end = job->tensors + job->n_tensors;
+    const quantize_tensor *end = job->tensors + job->report->n_tensors;
     for (; t < end; t++, first = 0) {
         uint64_t n = pass_values(t->from);
         if (first < n) return (piece){.tensor = t, .first = first, .n = pass_piece(n, first)};
@@ -104,8 +105,7 @@ static pd_status raise_bad(const pipeline *p, pd_error *err) {
     return pd_error_hint(err, status, "NaN, infinite, or above 65504; see peridot verify");
 }
 
-static pd_status run_pipeline(const quantize_job *job, pipeline *p, pd_pool *pool,
-                              cli_progress *progress, pd_error *err) {
+static pd_status run_pipeline(const quantize_job *job, pipeline *p, pd_pool *pool, pd_error *err) {
     pass_trail trail = {.file = job->in};
     uint64_t done = 0, n_bytes;
     p->next = piece_after(job, &p->next);
@@ -120,8 +120,7 @@ static pd_status run_pipeline(const quantize_job *job, pipeline *p, pd_pool *poo
             pass_forget(&trail, p->ready.tensor->from->part, end);
             done += n_bytes;
         }
-        if (!cli_progress_update(progress, done, job->in_bytes))
-            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+        PD_TRY(pack_tell(job->work, done, job->report->in_bytes, err));
         p->ready = p->next;
         if (p->next.n > 0) p->next = piece_after(job, &p->next);
     }
@@ -137,13 +136,8 @@ pd_status quantize_write_data(const quantize_job *job, pd_gguf_writer *w, pd_err
         p.buffers[i] = pd_alloc_aligned(PASS_PIECE, sizeof(float)); /* the widest type */
         if (!p.buffers[i]) status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory");
     }
-    if (status == PD_OK) status = pd_pool_create(job->n_threads, &pool, err);
-    if (status == PD_OK) {
-        cli_progress progress;
-        cli_progress_begin(&progress, "quantising");
-        status = run_pipeline(job, &p, pool, &progress, err);
-        cli_progress_end(&progress);
-    }
+    if (status == PD_OK) status = pd_pool_create(job->work->n_threads, &pool, err);
+    if (status == PD_OK) status = run_pipeline(job, &p, pool, err);
     pd_pool_destroy(pool);
     for (unsigned i = 0; i < 2; i++) pd_free_aligned(p.buffers[i]);
     return status;
