@@ -1,18 +1,14 @@
-/* `peridot synth`: a GGUF file in the real layout, of any of the family's shapes, with random
- * weights: a text model, or with --mmproj an image encoder. It computes what a trained one of that
- * shape computes, at the same speed, and says nothing of sense. The file depends on the options
- * alone: equal seeds give equal bytes.
+/* A GGUF file in the real layout, of any of the family's shapes, with random weights: a text model
+ * or an image encoder. It computes what a trained one of that shape computes, at the same speed,
+ * and says nothing of sense. The file depends on the descriptor alone.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <inttypes.h>
-#include <string.h>
-
 #include "pack/synth.h"
 
 typedef struct synth_job {
     const char *path;
-    uint64_t seed;
+    const pd_synth_desc *desc;
     bool is_vision;
     synth_text text; /* one of the two */
     synth_vision vision;
@@ -22,16 +18,12 @@ typedef struct synth_job {
 
 /* ---- what to write -------------------------------------------------------------------------- */
 
-static pd_status prepare(const cli_options *o, synth_job *job, pd_error *err) {
-    job->path = cli_text(o, OPT_OUTPUT);
-    if (!job->path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
-    job->seed = (uint64_t)cli_int(o, OPT_SYNTH_SEED);
-    job->is_vision = cli_given(o, OPT_SYNTH_MMPROJ);
+static pd_status prepare(synth_job *job, pd_error *err) {
     if (job->is_vision) {
-        PD_TRY(synth_vision_read(o, &job->vision, err));
+        PD_TRY(synth_vision_read(job->desc, &job->vision, err));
         PD_TRY(synth_vision_list(&job->vision, &job->tensors, err));
     } else {
-        PD_TRY(synth_text_read(o, &job->text, err));
+        PD_TRY(synth_text_read(job->desc, &job->text, err));
         PD_TRY(synth_text_list(&job->text, &job->tensors, err));
     }
     for (uint32_t i = 0; i < job->tensors.n; i++)
@@ -39,31 +31,34 @@ static pd_status prepare(const cli_options *o, synth_job *job, pd_error *err) {
     return PD_OK;
 }
 
+enum { PIECE_BYTES = 1 << 20 };
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
+/* *piece: room for PIECE_BYTES. */
+static pd_status write_tensor(const synth_job *job, const synth_tensor *t, uint8_t *piece,
+                              uint64_t *done_bytes, pd_gguf_writer *w, pd_error *err) {
+    uint64_t block_bytes = pd_type_get(t->type)->block_bytes;
+    uint64_t n_blocks = synth_tensor_bytes(t) / block_bytes, most = PIECE_BYTES / block_bytes;
+    for (uint64_t first = 0, n; first < n_blocks; first += n) {
+        n = n_blocks - first < most ? n_blocks - first : most;
+        synth_fill(t, job->desc->seed, first, n, piece);
+        pd_gguf_write_data(w, piece, n * block_bytes);
+        *done_bytes += n * block_bytes;
+        PD_TRY(pack_tell(&job->desc->work, *done_bytes, job->total_bytes, err));
+    }
+    return PD_OK;
+}
+
 static pd_status write_tensors(const synth_job *job, pd_gguf_writer *w, pd_error *err) {
-    enum { PIECE_BYTES = 1 << 20 };
     uint8_t *piece = pd_alloc(PIECE_BYTES, 1);
     if (!piece) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
-    cli_progress progress;
-    cli_progress_begin(&progress, "writing");
-    bool go_on = true;
     uint64_t done_bytes = 0;
-    for (uint32_t i = 0; i < job->tensors.n && go_on; i++) {
-        const synth_tensor *t = &job->tensors.items[i];
-        uint64_t block_bytes = pd_type_get(t->type)->block_bytes;
-        uint64_t n_blocks = synth_tensor_bytes(t) / block_bytes, most = PIECE_BYTES / block_bytes;
-        for (uint64_t first = 0, n; first < n_blocks && go_on; first += n) {
-            n = n_blocks - first < most ? n_blocks - first : most;
-            synth_fill(t, job->seed, first, n, piece);
-            pd_gguf_write_data(w, piece, n * block_bytes);
-            done_bytes += n * block_bytes;
-            go_on = cli_progress_update(&progress, done_bytes, job->total_bytes);
-        }
-    }
-    cli_progress_end(&progress);
+    pd_status status = pack_tell(&job->desc->work, 0, job->total_bytes, err);
+    for (uint32_t i = 0; i < job->tensors.n && status == PD_OK; i++)
+        status = write_tensor(job, &job->tensors.items[i], piece, &done_bytes, w, err);
     pd_free(piece);
-    return go_on ? PD_OK : PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    return status;
 }
 
 static pd_status write_file(const synth_job *job, pd_error *err) {
@@ -85,28 +80,43 @@ static pd_status write_file(const synth_job *job, pd_error *err) {
     return status;
 }
 
-static void print_summary(const synth_job *job) {
-    char size[32], what[96];
+static void make_report(const synth_job *job, pd_synth_report *out) {
+    *out =
+        (pd_synth_report){.n_tensors = job->tensors.n, .n_files = 1, .n_bytes = job->total_bytes};
     if (job->is_vision) {
-        snprintf(what, sizeof what, "image encoder of %s, %s layers", job->vision.name,
-                 pd_type_name(job->vision.type));
+        out->preset = job->vision.name;
+        out->type = pd_type_name(job->vision.type);
     } else {
-        snprintf(what, sizeof what, "%s, %s layers, %s embedding", job->text.shape.name,
-                 pd_type_name(job->text.type), pd_type_name(job->tensors.items[0].type));
+        out->preset = job->text.shape.name;
+        out->type = pd_type_name(job->text.type);
+        out->embedding = pd_type_name(job->tensors.items[0].type);
     }
-    fprintf(stderr, "%s: %s, %u tensors, %s; the weights are random\n", job->path, what,
-            job->tensors.n, pd_size_text(job->total_bytes, size));
 }
 
-pd_status cli_synth(const cli_options *o, pd_error *err) {
-    synth_job job = {0};
-    cli_interrupt_install();
-    if (cli_given(o, OPT_SYNTH_HF)) return synth_hf(o, err);
-    pd_status status = prepare(o, &job, err);
-    if (status == PD_OK) status = pd_disk_check(job.path, job.total_bytes, err);
+static pd_status synth_gguf(const char *path, const pd_synth_desc *desc, pd_synth_report *report,
+                            pd_error *err) {
+    synth_job job = {.path = path, .desc = desc, .is_vision = desc->kind == PD_SYNTH_MMPROJ};
+    pd_status status = prepare(&job, err);
+    if (status == PD_OK && desc->tokenizer)
+        status = pd_file_check_output(path, desc->tokenizer, err);
+    if (status == PD_OK) status = pd_disk_check(path, job.total_bytes, err);
     if (status == PD_OK) status = write_file(&job, err);
-    if (status == PD_OK) print_summary(&job);
+    if (status == PD_OK && report) make_report(&job, report);
     synth_list_free(&job.tensors);
     synth_text_free(&job.text);
     return status;
+}
+
+pd_status pd_files_synth(const char *path, const pd_synth_desc *desc, pd_synth_report *report,
+                         pd_error *err) {
+    static const pd_synth_desc none;
+    PD_NEED(err, path);
+    if (!desc) desc = &none;
+    if (report) *report = (pd_synth_report){0};
+    switch (desc->kind) {
+    case PD_SYNTH_TEXT:
+    case PD_SYNTH_MMPROJ: return synth_gguf(path, desc, report, err);
+    case PD_SYNTH_CHECKPOINT: return synth_hf(path, desc, report, err);
+    }
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%d is no kind of made-up model", (int)desc->kind);
 }

@@ -1,13 +1,16 @@
-/* Parts of `peridot synth`: what a file of each kind holds, its random bytes, its vocabulary.
+/* Parts of pd_files_synth: what a file of each kind holds, its random bytes, its vocabulary.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef PD_PACK_SYNTH_H
 #define PD_PACK_SYNTH_H
 
-#include "cli/commands.h"
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "file/gguf.h"
 #include "file/hf_tokenizer.h"
+#include "pack/work.h"
 
 /* ---- synth_list.c: the tensors of a file, in its order --------------------------------------- */
 
@@ -56,9 +59,10 @@ typedef struct synth_text {
     pd_hf_tokenizer vocab;
 } synth_text;
 
-const synth_shape *synth_preset(const cli_options *o);
-/* What the options ask for, the vocabulary with it. Free it also after an error. */
-pd_status synth_text_read(const cli_options *o, synth_text *out, pd_error *err);
+/* Errors: ARGUMENT: none has that name; NULL stands for "tiny". */
+pd_status synth_preset(const char *name, const synth_shape **out, pd_error *err);
+/* What is asked for, the vocabulary with it. Free it also after an error. */
+pd_status synth_text_read(const pd_synth_desc *desc, synth_text *out, pd_error *err);
 void synth_text_free(synth_text *t);
 pd_status synth_text_list(const synth_text *t, synth_list *out, pd_error *err);
 void synth_text_write_values(const synth_text *t, pd_gguf_writer *w);
@@ -74,15 +78,16 @@ typedef struct synth_vision {
 
 /* The encoder that a preset's model has; false: it has none. */
 bool synth_vision_of(const synth_shape *text, synth_vision *out);
-pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *err);
+pd_status synth_vision_read(const pd_synth_desc *desc, synth_vision *out, pd_error *err);
 pd_status synth_vision_list(const synth_vision *v, synth_list *out, pd_error *err);
 void synth_vision_write_values(const synth_vision *v, pd_gguf_writer *w);
 
 /* ---- synth_hf.c, synth_hf_text.c: a checkpoint in Hugging Face's layout -----------------------
  */
 
-/* `synth --hf`: a folder with config.json, safetensors files and the tokenizer's files. */
-pd_status synth_hf(const cli_options *o, pd_error *err);
+/* A folder with config.json, safetensors files and the tokenizer's files. */
+pd_status synth_hf(const char *folder, const pd_synth_desc *desc, pd_synth_report *report,
+                   pd_error *err);
 
 enum { SYNTH_HF_MAX_FILES = 128 };
 

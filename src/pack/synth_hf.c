@@ -1,4 +1,4 @@
-/* `synth --hf`: a made-up checkpoint in the layout of the released ones: BF16 safetensors, in two
+/* A made-up checkpoint in the layout of the released ones: BF16 safetensors, in two
  * files or more where there is an image encoder, and the files around them. Data is streamed.
  *
  * As in the released checkpoints, the embedding of a model for images has 64 rows more than there
@@ -20,12 +20,11 @@ enum { SPARE_ROWS = 64, REAL_TOKENS = 262144, PIECE_VALUES = 1 << 19 };
 
 typedef struct plan {
     synth_hf_model model;
-    uint64_t seed;
+    const pd_synth_desc *desc;
     pd_hf_weights lists[2]; /* text, images */
     synth_list values[2];   /* what a GGUF file of the same would get: mean and spread */
     uint64_t total_bytes, done_bytes, file_bytes;
     uint32_t n_files;
-    cli_progress progress;
 } plan;
 
 /* Weights of both lists, counted through. */
@@ -43,22 +42,11 @@ static uint64_t value_count(const pd_hf_weight *w) {
 
 /* ---- what to write -------------------------------------------------------------------------- */
 
-static pd_status refuse_options(const cli_options *o, pd_error *err) {
-    static const cli_option_id of_gguf[] = {OPT_TYPE, OPT_EMBD_TYPE, OPT_QAT, OPT_SYNTH_MMPROJ};
-    for (size_t i = 0; i < sizeof of_gguf / sizeof of_gguf[0]; i++)
-        if (cli_given(o, of_gguf[i]))
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "%s is for GGUF files and cannot be used with --hf",
-                            cli_option_get(of_gguf[i])->name);
-    return PD_OK;
-}
-
-static pd_status read_model(const cli_options *o, synth_hf_model *m, pd_error *err) {
-    PD_TRY(refuse_options(o, err));
-    m->folder = cli_text(o, OPT_OUTPUT);
-    m->tokenizer = cli_text(o, OPT_TOKENIZER);
-    if (!m->folder) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FOLDER is missing");
-    PD_TRY(synth_text_read(o, &m->text, err));
+static pd_status read_model(const pd_synth_desc *desc, synth_hf_model *m, pd_error *err) {
+    if (desc->type || desc->embedding)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a checkpoint's type is bf16, and no other");
+    m->tokenizer = desc->tokenizer;
+    PD_TRY(synth_text_read(desc, &m->text, err));
     m->has_vision = synth_vision_of(&m->text.shape, &m->vision);
     m->n_rows = m->text.shape.n_vocab;
     if (!m->has_vision) return PD_OK;
@@ -157,17 +145,18 @@ static void put_header(plan *p, uint32_t first, uint32_t n, pd_bytes *b) {
     while (b->n % 8 && !b->failed) pd_bytes_write(b, " ", 1);
 }
 
-static bool write_values(plan *p, const pd_hf_weight *w, uint8_t *piece, pd_file_writer *out) {
+static pd_status write_values(plan *p, const pd_hf_weight *w, uint8_t *piece, pd_file_writer *out,
+                              pd_error *err) {
     synth_tensor t = values_of(p, w);
     uint64_t n_values = value_count(w);
     for (uint64_t first = 0, n; first < n_values; first += n) {
         n = n_values - first < PIECE_VALUES ? n_values - first : PIECE_VALUES;
-        synth_fill(&t, p->seed, first, n, piece);
+        synth_fill(&t, p->desc->seed, first, n, piece);
         pd_file_writer_write(out, piece, 2 * n);
         p->done_bytes += 2 * n;
-        if (!cli_progress_update(&p->progress, p->done_bytes, p->total_bytes)) return false;
+        PD_TRY(pack_tell(&p->desc->work, p->done_bytes, p->total_bytes, err));
     }
-    return true;
+    return PD_OK;
 }
 
 static pd_status write_file(plan *p, uint32_t number, uint32_t first, uint32_t n, uint8_t *piece,
@@ -181,20 +170,19 @@ static pd_status write_file(plan *p, uint32_t number, uint32_t first, uint32_t n
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
     }
     pd_status status = synth_hf_open(&p->model, name, &out, err);
-    bool go_on = true;
-    if (status == PD_OK) {
+    bool opened = status == PD_OK;
+    if (opened) {
         uint8_t size[8];
         for (unsigned i = 0; i < 8; i++) size[i] = (uint8_t)((uint64_t)header.n >> 8 * i);
         pd_file_writer_write(&out, size, sizeof size);
         pd_file_writer_write(&out, header.data, header.n);
-        for (uint32_t i = first; i < first + n && go_on; i++)
-            go_on = write_values(p, weight_at(p, i), piece, &out);
+        for (uint32_t i = first; i < first + n && status == PD_OK; i++)
+            status = write_values(p, weight_at(p, i), piece, &out, err);
     }
     pd_bytes_free(&header);
-    if (status != PD_OK) return status;
-    if (go_on) return pd_file_writer_commit(&out, err);
-    pd_file_writer_abort(&out);
-    return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    if (status == PD_OK) return pd_file_writer_commit(&out, err);
+    if (opened) pd_file_writer_abort(&out);
+    return status;
 }
 
 static pd_status write_index(plan *p, pd_error *err) {
@@ -231,29 +219,30 @@ static pd_status write_all(plan *p, pd_error *err) {
         first += weights_of_file(p, first);
     uint8_t *piece = pd_alloc(PIECE_VALUES, 2);
     if (!piece) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
-    cli_progress_begin(&p->progress, "writing");
-    pd_status status = PD_OK;
+    pd_status status = pack_tell(&p->desc->work, 0, p->total_bytes, err);
     for (uint32_t number = 0, first = 0; number < p->n_files && status == PD_OK; number++) {
         uint32_t n = weights_of_file(p, first);
         status = write_file(p, number, first, n, piece, err);
         first += n;
     }
-    cli_progress_end(&p->progress);
     pd_free(piece);
     if (status == PD_OK && m->has_vision) status = write_index(p, err);
     return status;
 }
 
-pd_status synth_hf(const cli_options *o, pd_error *err) {
-    plan p = {.seed = (uint64_t)cli_int(o, OPT_SYNTH_SEED)};
-    pd_status status = read_model(o, &p.model, err);
+pd_status synth_hf(const char *folder, const pd_synth_desc *desc, pd_synth_report *report,
+                   pd_error *err) {
+    plan p = {.model.folder = folder, .desc = desc};
+    pd_status status = read_model(desc, &p.model, err);
     if (status == PD_OK) status = write_all(&p, err);
     if (status != PD_OK) remove_written(&p.model);
-    char size[32];
-    if (status == PD_OK)
-        fprintf(stderr, "%s: %s, %u tensors in %u files, %s; the weights are random\n",
-                p.model.folder, p.model.text.shape.name, weight_count(&p), p.n_files,
-                pd_size_text(p.total_bytes, size));
+    if (status == PD_OK && report)
+        *report = (pd_synth_report){.preset = p.model.text.shape.name,
+                                    .type = pd_type_name(PD_TYPE_BF16),
+                                    .embedding = pd_type_name(PD_TYPE_BF16),
+                                    .n_tensors = weight_count(&p),
+                                    .n_files = p.n_files,
+                                    .n_bytes = p.total_bytes};
     for (int i = 0; i < 2; i++) {
         pd_hf_weights_free(&p.lists[i]);
         synth_list_free(&p.values[i]);

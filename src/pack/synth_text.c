@@ -25,43 +25,54 @@ static const char chat_template[] =
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
-const synth_shape *synth_preset(const cli_options *o) {
-    const synth_shape *found = &presets[0];
-    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
-        if (strcmp(presets[i].name, cli_text(o, OPT_PRESET)) == 0) found = &presets[i];
-    return found;
-}
-
-static void apply_overrides(const cli_options *o, synth_shape *shape) {
-    if (cli_given(o, OPT_VOCAB)) shape->n_vocab = cli_u32(o, OPT_VOCAB);
-    if (cli_given(o, OPT_LAYERS)) shape->n_layers = cli_u32(o, OPT_LAYERS);
-    if (cli_given(o, OPT_SYNTH_CTX)) shape->n_ctx = cli_u32(o, OPT_SYNTH_CTX);
-}
-
-static pd_status read_types(const cli_options *o, synth_text *t, pd_error *err) {
-    t->type = cli_given(o, OPT_TYPE) ? pd_type_find(cli_text(o, OPT_TYPE))->type : PD_TYPE_Q4_0;
-    t->embd_type = pd_type_embedding(t->type);
-    if (cli_given(o, OPT_QAT)) {
-        if (t->type != PD_TYPE_Q4_0)
-            return PD_RAISE(err, PD_ERR_ARGUMENT, "--qat goes with --type q4_0 only, not %s",
-                            cli_text(o, OPT_TYPE));
-        t->embd_type = PD_TYPE_F16;
+pd_status synth_preset(const char *name, const synth_shape **out, pd_error *err) {
+    *out = &presets[0];
+    if (!name) return PD_OK;
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        *out = &presets[i];
+        if (strcmp(presets[i].name, name) == 0) return PD_OK;
     }
-    if (!cli_given(o, OPT_EMBD_TYPE)) return PD_OK;
-    t->embd_type = pd_type_find(cli_text(o, OPT_EMBD_TYPE))->type;
-    if (pd_type_fitting(t->embd_type, t->shape.n_embd) == t->embd_type) return PD_OK;
-    return PD_RAISE(
-        err, PD_ERR_ARGUMENT, "--embd-type %s has blocks of %u values, but a row has %u",
-        cli_text(o, OPT_EMBD_TYPE), pd_type_get(t->embd_type)->block_values, t->shape.n_embd);
+    pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "there is no preset \"%.40s\"", name);
+    return pd_error_hint(err, status, "tiny, 270m, 1b, 4b, 12b, 27b");
 }
 
-pd_status synth_text_read(const cli_options *o, synth_text *out, pd_error *err) {
-    const char *tokenizer = cli_text(o, OPT_TOKENIZER);
-    *out = (synth_text){.shape = *synth_preset(o)};
-    apply_overrides(o, &out->shape);
-    PD_TRY(read_types(o, out, err));
-    if (tokenizer) {
-        PD_TRY(pd_hf_tokenizer_read(tokenizer, &out->vocab, err));
+/* 0: as the preset has it. */
+static pd_status override(const char *what, uint32_t n, uint32_t min, uint32_t max, uint32_t *out,
+                          pd_error *err) {
+    if (n == 0) return PD_OK;
+    if (n < min || n > max)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s must be from %u to %u, but is %u", what, min, max,
+                        n);
+    *out = n;
+    return PD_OK;
+}
+
+static pd_status read_shape(const pd_synth_desc *desc, synth_shape *out, pd_error *err) {
+    const synth_shape *preset;
+    PD_TRY(synth_preset(desc->preset, &preset, err));
+    *out = *preset;
+    PD_TRY(override("n_vocab", desc->n_vocab, 600, 262208, &out->n_vocab, err));
+    PD_TRY(override("n_layers", desc->n_layers, 1, 256, &out->n_layers, err));
+    return override("n_ctx", desc->n_ctx, 64, 1 << 24, &out->n_ctx, err);
+}
+
+static pd_status read_types(const pd_synth_desc *desc, synth_text *t, pd_error *err) {
+    PD_TRY(pack_type("the matrices", desc->type, PD_TYPE_Q4_0, &t->type, err));
+    PD_TRY(pack_type("the embedding", desc->embedding, pd_type_embedding(t->type), &t->embd_type,
+                     err));
+    if (!desc->embedding || pd_type_fitting(t->embd_type, t->shape.n_embd) == t->embd_type)
+        return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT,
+                    "--embd-type %s has blocks of %u values, but a row has %u", desc->embedding,
+                    pd_type_get(t->embd_type)->block_values, t->shape.n_embd);
+}
+
+pd_status synth_text_read(const pd_synth_desc *desc, synth_text *out, pd_error *err) {
+    *out = (synth_text){0};
+    PD_TRY(read_shape(desc, &out->shape, err));
+    PD_TRY(read_types(desc, out, err));
+    if (desc->tokenizer) {
+        PD_TRY(pd_hf_tokenizer_read(desc->tokenizer, &out->vocab, err));
     } else {
         PD_TRY(synth_make_vocab(&out->vocab, err));
     }

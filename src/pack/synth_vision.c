@@ -1,4 +1,4 @@
-/* What `synth --mmproj` writes: settings and tensors of an image encoder, with the names, shapes
+/* Settings and tensors of a made-up image encoder, with the names, shapes
  * and types that llama.cpp's converter gives them.
  *
  * SPDX-License-Identifier: MIT
@@ -19,17 +19,6 @@ static const synth_vision tiny_tower = {"", 224, 14, 2, 288, 432, 4, 0, PD_TYPE_
 
 enum { POOL = 4 }; /* patches on a side of what is averaged into a row */
 
-static pd_status refuse_text_options(const cli_options *o, pd_error *err) {
-    static const cli_option_id of_text[] = {OPT_EMBD_TYPE, OPT_QAT, OPT_VOCAB, OPT_SYNTH_CTX,
-                                            OPT_TOKENIZER};
-    for (size_t i = 0; i < sizeof of_text / sizeof of_text[0]; i++)
-        if (cli_given(o, of_text[i]))
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "%s is for text models and cannot be used with --mmproj",
-                            cli_option_get(of_text[i])->name);
-    return PD_OK;
-}
-
 bool synth_vision_of(const synth_shape *text, synth_vision *out) {
     *out = strcmp(text->name, "tiny") == 0 ? tiny_tower : tower;
     out->name = text->name;
@@ -37,15 +26,22 @@ bool synth_vision_of(const synth_shape *text, synth_vision *out) {
     return strcmp(text->name, "270m") != 0 && strcmp(text->name, "1b") != 0;
 }
 
-pd_status synth_vision_read(const cli_options *o, synth_vision *out, pd_error *err) {
-    const synth_shape *text = synth_preset(o);
-    PD_TRY(refuse_text_options(o, err));
+static pd_status refuse_text_fields(const pd_synth_desc *desc, pd_error *err) {
+    if (!desc->embedding && !desc->n_vocab && !desc->n_ctx && !desc->tokenizer) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT,
+                    "an image encoder has no embedding, n_vocab, n_ctx and tokenizer");
+}
+
+pd_status synth_vision_read(const pd_synth_desc *desc, synth_vision *out, pd_error *err) {
+    const synth_shape *text;
+    PD_TRY(refuse_text_fields(desc, err));
+    PD_TRY(synth_preset(desc->preset, &text, err));
     if (!synth_vision_of(text, out))
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "--preset %s has no image encoder; 4b, 12b, 27b and tiny have one",
                         text->name);
-    if (cli_given(o, OPT_TYPE)) out->type = pd_type_find(cli_text(o, OPT_TYPE))->type;
-    if (cli_given(o, OPT_LAYERS)) out->n_layers = cli_u32(o, OPT_LAYERS);
+    PD_TRY(pack_type("the matrices", desc->type, out->type, &out->type, err));
+    if (desc->n_layers) out->n_layers = desc->n_layers;
     if (out->n_layers <= PD_MAX_VISION_LAYERS) return PD_OK;
     return PD_RAISE(err, PD_ERR_ARGUMENT, "--layers is %u, an image encoder has at most %d",
                     out->n_layers, PD_MAX_VISION_LAYERS);
