@@ -1,6 +1,6 @@
-/* `peridot convert DIR -o MODEL.gguf`: a Gemma 3 checkpoint in Hugging Face's layout (config.json,
- * safetensors, tokenizer files) as GGUF files: the text model and, where the checkpoint has one,
- * the image encoder. Optionally a LoRA adapter is merged in.
+/* A Gemma 3 checkpoint in Hugging Face's layout (config.json, safetensors, tokenizer files) as GGUF
+ * files: the text model and, where the checkpoint has one, the image encoder. Optionally a LoRA
+ * adapter is merged in.
  *
  * The checkpoint is mapped and streamed through: memory does not grow with it. The files appear
  * when both are complete or not at all.
@@ -9,30 +9,21 @@
  */
 #include "pack/convert.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/folder.h"
 #include "pack/structure.h"
 
 /* ---- what is asked for ---------------------------------------------------------------------- */
 
-static pd_type type_of(const cli_options *o, cli_option_id id, pd_type absent) {
-    return cli_given(o, id) ? pd_type_find(cli_text(o, id))->type : absent;
-}
-
-static pd_status read_paths(const cli_options *o, convert_job *job, pd_error *err) {
-    if (o->n_args < 1) return PD_RAISE(err, PD_ERR_ARGUMENT, "the checkpoint's folder is missing");
-    job->folder = o->args[0];
-    job->text.path = cli_text(o, OPT_OUTPUT);
-    if (!job->text.path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
-    size_t name_at = pd_path_name_at(job->text.path);
-    job->vision.path = cli_text(o, OPT_CONVERT_MMPROJ);
-    if (!job->vision.path)
-        job->vision.path = pd_arena_printf(&job->arena, "%.*smmproj-%s", (int)name_at,
-                                           job->text.path, job->text.path + name_at);
+static pd_status read_paths(convert_job *job, const char *path, const char *mmproj, pd_error *err) {
+    job->text.path = path;
+    size_t name_at = pd_path_name_at(path);
+    job->vision.path =
+        mmproj ? mmproj
+               : pd_arena_printf(&job->arena, "%.*smmproj-%s", (int)name_at, path, path + name_at);
     char *full = realpath(job->folder, NULL);
     const char *folder = full ? full : job->folder;
     job->name = pd_arena_strdup(&job->arena, folder + pd_path_name_at(folder));
@@ -42,25 +33,38 @@ static pd_status read_paths(const cli_options *o, convert_job *job, pd_error *er
     return PD_OK;
 }
 
-static pd_status read_job(const cli_options *o, convert_job *job, pd_error *err) {
-    PD_TRY(read_paths(o, job, err));
-    job->text.type = type_of(o, OPT_TYPE, PD_TYPE_Q4_0);
-    job->vision.type = type_of(o, OPT_MMPROJ_TYPE, PD_TYPE_F16);
-    job->embd_named = cli_given(o, OPT_EMBEDDING);
-    job->embd_type = type_of(o, OPT_EMBEDDING, pd_type_embedding(job->text.type));
-    job->n_threads = cli_u32(o, OPT_THREADS);
+static pd_status read_types(convert_job *job, const pd_convert_desc *desc, pd_error *err) {
+    PD_TRY(pack_type("the matrices", desc->type, PD_TYPE_Q4_0, &job->text.type, err));
+    PD_TRY(pack_type("the image encoder", desc->mmproj_type, PD_TYPE_F16, &job->vision.type, err));
+    job->embd_named = desc->embedding != NULL;
+    return pack_type("the embedding", desc->embedding, pd_type_embedding(job->text.type),
+                     &job->embd_type, err);
+}
+
+/* None of the files to write is one that is read, or the other one. */
+static pd_status check_outputs(const convert_job *job, const char *lora, pd_error *err) {
+    const char *outputs[2] = {job->text.path, job->vision.path};
+    if (job->has_vision) PD_TRY(pd_file_check_outputs(outputs[0], outputs[1], err));
+    for (int i = 0; i < (job->has_vision ? 2 : 1); i++) {
+        if (lora) PD_TRY(pd_file_check_output(outputs[i], lora, err));
+        PD_TRY(pd_file_check_output(outputs[i], job->folder, err));
+    }
+    return PD_OK;
+}
+
+static pd_status read_job(convert_job *job, const char *path, const pd_convert_desc *desc,
+                          pd_error *err) {
+    PD_TRY(read_paths(job, path, desc->mmproj, err));
+    PD_TRY(read_types(job, desc, err));
     PD_TRY(pd_hf_config_read(job->folder, &job->config, err));
-    job->has_vision = job->config.has_vision && !cli_given(o, OPT_NO_MMPROJ);
-    if (cli_given(o, OPT_CONVERT_MMPROJ) && !job->has_vision)
+    job->has_vision = job->config.has_vision && !desc->no_mmproj;
+    if (desc->mmproj && !job->has_vision)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no image encoder to write to \"%s\"",
                         job->vision.path);
-    if (job->has_vision) {
-        PD_TRY(pd_file_check_outputs(job->text.path, job->vision.path, err));
-        PD_TRY(cli_check_output(o, job->vision.path, err)); /* main knows of given ones only */
-    }
+    PD_TRY(check_outputs(job, desc->lora, err));
     PD_TRY(pd_safetensors_open(job->folder, &job->in, err));
     PD_TRY(convert_read_vocab(job, err));
-    if (cli_given(o, OPT_LORA)) PD_TRY(convert_lora_open(cli_text(o, OPT_LORA), &job->lora, err));
+    if (desc->lora) PD_TRY(convert_lora_open(desc->lora, &job->lora, err));
     return convert_plan(job, err);
 }
 
@@ -96,7 +100,7 @@ static pd_status fill_file(const convert_job *job, const convert_file *file, pd_
 typedef struct output {
     const convert_file *file;
     pd_gguf_writer *writer; /* NULL: committed, or never opened */
-    double seconds;
+    uint64_t ns;
 } output;
 
 /* What checkpoints may hold and models may not (a token of megabytes, one that is not UTF-8) shows
@@ -119,21 +123,23 @@ static pd_status write_file(const convert_job *job, output *out, pd_error *err) 
     PD_TRY(fill_file(job, out->file, out->writer, err));
     PD_TRY(pd_gguf_writer_finish(out->writer, err));
     PD_TRY(check_written(job, out->writer, err));
-    out->seconds = (double)(pd_clock_ns() - start_ns) / 1e9;
+    out->ns = pd_clock_ns() - start_ns;
     return PD_OK;
 }
 
-static void print_summary(const output *out) {
+static void tell_written(const output *out, const pd_convert_desc *desc) {
     const convert_file *file = out->file;
-    char in[32], to[32], speed[32];
-    fprintf(stderr, "%s: %s, %" PRIu32 " tensors, %s -> %s in %.1f s, %s/s\n", file->path,
-            pd_type_name((uint32_t)file->type), file->weights.n, pd_size_text(file->in_bytes, in),
-            pd_size_text(file->out_bytes, to), out->seconds,
-            pd_size_text((uint64_t)((double)file->in_bytes / out->seconds), speed));
+    const pd_written_file written = {.path = file->path,
+                                     .type = pd_type_name((uint32_t)file->type),
+                                     .n_tensors = file->weights.n,
+                                     .in_bytes = file->in_bytes,
+                                     .out_bytes = file->out_bytes,
+                                     .ns = out->ns};
+    if (desc->written) desc->written(desc->written_ctx, &written);
 }
 
 /* Both files are complete before either gets its name. */
-static pd_status write_files(const convert_job *job, pd_error *err) {
+static pd_status write_files(const convert_job *job, const pd_convert_desc *desc, pd_error *err) {
     output outputs[2] = {{.file = &job->text}, {.file = &job->vision}};
     unsigned n = job->has_vision ? 2 : 1;
     pd_status status = PD_OK;
@@ -141,17 +147,21 @@ static pd_status write_files(const convert_job *job, pd_error *err) {
     for (unsigned i = 0; i < n && status == PD_OK; i++) {
         status = pd_gguf_writer_commit(outputs[i].writer, err);
         outputs[i].writer = NULL;
-        if (status == PD_OK) print_summary(&outputs[i]);
+        if (status == PD_OK) tell_written(&outputs[i], desc);
     }
     for (unsigned i = 0; i < n; i++) pd_gguf_writer_abort(outputs[i].writer);
     return status;
 }
 
-pd_status cli_convert(const cli_options *o, pd_error *err) {
-    convert_job job = {0};
-    cli_interrupt_install();
-    pd_status status = read_job(o, &job, err);
-    if (status == PD_OK) status = write_files(&job, err);
+pd_status pd_files_convert(const char *folder, const char *path, const pd_convert_desc *desc,
+                           pd_error *err) {
+    static const pd_convert_desc none;
+    PD_NEED(err, folder);
+    PD_NEED(err, path);
+    if (!desc) desc = &none;
+    convert_job job = {.folder = folder, .work = &desc->work};
+    pd_status status = read_job(&job, path, desc, err);
+    if (status == PD_OK) status = write_files(&job, desc, err);
     job_free(&job);
     return status;
 }

@@ -1,12 +1,13 @@
-/* Parts of `peridot convert`.  SPDX-License-Identifier: MIT */
+/* Parts of pd_files_convert.  SPDX-License-Identifier: MIT */
 #ifndef PD_PACK_CONVERT_H
 #define PD_PACK_CONVERT_H
 
-#include "cli/commands.h"
+#include "base/memory.h"
 #include "file/gguf.h"
 #include "file/hf_tokenizer.h"
 #include "file/safetensors.h"
 #include "model/hf_names.h"
+#include "pack/work.h"
 
 /* ---- convert_lora.c: an adapter in PEFT's layout ----------------------------------------------
  */
@@ -62,14 +63,14 @@ typedef struct convert_job {
     convert_file text, vision;
     bool has_vision; /* vision is to be written */
     pd_type embd_type;
-    bool embd_named; /* by --embedding: it must fit */
-    uint32_t n_threads;
+    bool embd_named; /* it must fit */
+    const pd_files_work *work;
     pd_arena arena;
 } convert_job;
 
 /* Finds every tensor that the configuration implies, with its shape, and sees that nothing is left
  * over. Errors: MODEL (one is missing, of another shape or kind, or twice), UNSUPPORTED (one that
- * Gemma 3 does not have), ARGUMENT (--embedding does not fit), MEMORY_HOST. */
+ * Gemma 3 does not have), ARGUMENT (the type of the embedding does not fit), MEMORY_HOST. */
 pd_status convert_plan(convert_job *job, pd_error *err);
 
 /* ---- convert_vocab.c ------------------------------------------------------------------------- */

@@ -97,8 +97,9 @@ static void forget(const convert_job *job, const piece *p) {
 }
 
 static pd_status run_pipeline(const convert_job *job, const convert_file *file, pipeline *p,
-                              pd_pool *pool, cli_progress *progress, pd_error *err) {
+                              pd_pool *pool, pd_error *err) {
     uint64_t done = 0;
+    PD_TRY(pack_tell(job->work, 0, file->in_bytes, err));
     for (p->next = piece_after(file, &p->next); p->next.tensor || p->ready.tensor; p->number++) {
         const convert_tensor *t = p->next.tensor;
         if (t && t->delta && p->next.first == 0)
@@ -111,8 +112,7 @@ static pd_status run_pipeline(const convert_job *job, const convert_file *file, 
         if (!p->next.tensor) break;
         forget(job, &p->next);
         done += pd_type_row_bytes(pd_type_get((uint32_t)p->next.tensor->from->type), p->next.n);
-        if (!cli_progress_update(progress, done, file->in_bytes))
-            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+        PD_TRY(pack_tell(job->work, done, file->in_bytes, err));
         p->next = piece_after(file, &p->next);
     }
     return PD_OK;
@@ -127,13 +127,8 @@ pd_status convert_write_data(const convert_job *job, const convert_file *file, p
         p.buffers[i] = pd_alloc_aligned(PASS_PIECE, sizeof(float)); /* the widest type */
         if (!p.buffers[i]) status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory");
     }
-    if (status == PD_OK) status = pd_pool_create(job->n_threads, &pool, err);
-    if (status == PD_OK) {
-        cli_progress progress;
-        cli_progress_begin(&progress, "converting");
-        status = run_pipeline(job, file, &p, pool, &progress, err);
-        cli_progress_end(&progress);
-    }
+    if (status == PD_OK) status = pd_pool_create(job->work->n_threads, &pool, err);
+    if (status == PD_OK) status = run_pipeline(job, file, &p, pool, err);
     pd_pool_destroy(pool);
     for (unsigned i = 0; i < 2; i++) pd_free_aligned(p.buffers[i]);
     return status;

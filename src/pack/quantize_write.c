@@ -108,6 +108,7 @@ static pd_status raise_bad(const pipeline *p, pd_error *err) {
 static pd_status run_pipeline(const quantize_job *job, pipeline *p, pd_pool *pool, pd_error *err) {
     pass_trail trail = {.file = job->in};
     uint64_t done = 0, n_bytes;
+    PD_TRY(pack_tell(job->work, 0, job->report->in_bytes, err));
     p->next = piece_after(job, &p->next);
     for (unsigned number = 0; p->next.n > 0 || p->ready.n > 0; number++) {
         if (p->next.n > 0) place_next(p, number);
