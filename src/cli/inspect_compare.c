@@ -7,53 +7,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <math.h>
-#include <string.h>
 
-#include "pack/compare.h"
-
-/* ---- pairs ---------------------------------------------------------------------------------- */
-
-double compare_rms(const compare_sums *s) {
-    if (s->n_differ == 0) return 0;
-    return s->sum_a_sq > 0 ? sqrt(s->sum_diff_sq / s->sum_a_sq) : (double)INFINITY;
-}
-
-bool compare_values_same(const pd_gguf_value *a, const pd_gguf_value *b) {
-    return a->kind == b->kind && (a->kind != PD_GGUF_ARRAY || a->item_kind == b->item_kind) &&
-           a->count == b->count && a->n_bytes == b->n_bytes &&
-           memcmp(a->data, b->data, (size_t)a->n_bytes) == 0;
-}
-
-const pd_gguf_value *compare_find_value(const pd_gguf *g, const pd_gguf_value *v) {
-    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
-        const pd_gguf_value *other = pd_gguf_value_at(g, i);
-        if (other->key.n == v->key.n && memcmp(other->key.data, v->key.data, v->key.n) == 0)
-            return other;
-    }
-    return NULL;
-}
-
-static bool shapes_equal(const pd_tensor *a, const pd_tensor *b) {
-    return memcmp(a->ne, b->ne, sizeof a->ne) == 0;
-}
-
-static pd_status pair_tensors(comparison *c, pd_error *err) {
-    uint64_t n_a = pd_gguf_tensor_count(c->a), n_b = pd_gguf_tensor_count(c->b);
-    c->tensors = pd_alloc(n_a + n_b, sizeof *c->tensors);
-    if (!c->tensors) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a list");
-    for (uint64_t i = 0; i < n_a; i++) {
-        compare_tensor *t = &c->tensors[c->n_tensors++];
-        t->a = pd_gguf_tensor_at(c->a, i);
-        t->b = pd_gguf_find_tensor(c->b, t->a->name);
-        t->same_shape = t->b && shapes_equal(t->a, t->b);
-    }
-    for (uint64_t i = 0; i < n_b; i++) {
-        const pd_tensor *b = pd_gguf_tensor_at(c->b, i);
-        if (!pd_gguf_find_tensor(c->a, b->name)) c->tensors[c->n_tensors++].b = b;
-    }
-    return PD_OK;
-}
+#include "cli/compare.h"
 
 /* ---- as text -------------------------------------------------------------------------------- */
 
@@ -112,19 +67,18 @@ static void print_text(const comparison *c) {
 }
 
 pd_status inspect_compare(const cli_options *o, const char *a, const char *b, pd_error *err) {
-    comparison c = {.n_threads = cli_u32(o, OPT_THREADS)};
-    cli_interrupt_install();
+    cli_progress bar;
+    const pd_files_work work = cli_work_begin(o, "comparing", &bar);
+    comparison c = {.work = &work};
     pd_status status = pd_gguf_open(a, &c.a, err);
     if (status == PD_OK) status = pd_gguf_open(b, &c.b, err);
-    if (status == PD_OK) status = pair_tensors(&c, err);
-    if (status == PD_OK) status = compare_read(&c, err);
+    if (status == PD_OK) status = compare_files(&c, err);
+    cli_progress_end(&bar);
     if (status == PD_OK && cli_given(o, OPT_JSON)) {
         status = compare_print_json(&c, err);
     } else if (status == PD_OK) {
         print_text(&c);
     }
-    pd_free(c.tensors);
-    pd_gguf_close(c.a);
-    pd_gguf_close(c.b);
+    compare_free(&c);
     return status;
 }

@@ -1,8 +1,10 @@
-/* Parts of `peridot inspect A B`.  SPDX-License-Identifier: MIT */
+/* Two files side by side: what pd_files_compare is made of, and `peridot inspect A B`.
+ * SPDX-License-Identifier: MIT */
 #ifndef PD_PACK_COMPARE_H
 #define PD_PACK_COMPARE_H
 
-#include "cli/inspect.h"
+#include "file/gguf.h"
+#include "pack/work.h"
 
 /* Values of b against those of a. */
 typedef struct compare_sums {
@@ -22,7 +24,7 @@ typedef struct compare_tensor {
 
 typedef struct comparison {
     pd_gguf *a, *b;
-    uint32_t n_threads;
+    const pd_files_work *work;
     compare_tensor *tensors; /* those of a in its order, then those of b alone */
     uint64_t n_tensors;
 } comparison;
@@ -36,10 +38,11 @@ bool compare_values_same(const pd_gguf_value *a, const pd_gguf_value *b);
 /* The setting of that key in the other file, or NULL. */
 const pd_gguf_value *compare_find_value(const pd_gguf *g, const pd_gguf_value *v);
 
+/* Pairs the tensors of a and b and reads them: fills the rest. Free it also after an error. */
+pd_status compare_files(comparison *c, pd_error *err);
+void compare_free(comparison *c); /* closes the files too */
+
 /* compare_read.c: fills the sums. Errors: CANCELLED, MEMORY_HOST. */
 pd_status compare_read(comparison *c, pd_error *err);
-
-/* compare_json.c */
-pd_status compare_print_json(const comparison *c, pd_error *err);
 
 #endif

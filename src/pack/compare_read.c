@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pack/compare.h"
+#include "base/memory.h"
 #include "pack/tensor_pass.h"
 
 typedef struct reader {
@@ -76,8 +77,8 @@ static void forget(const pd_gguf *g, const pd_tensor *t, uint64_t first, uint64_
                       pd_type_row_bytes(type, n));
 }
 
-static bool read_tensor(const comparison *c, reader *r, compare_tensor *t, pd_pool *pool,
-                        cli_progress *progress, uint64_t *done, uint64_t total) {
+static pd_status read_tensor(const comparison *c, reader *r, compare_tensor *t, pd_pool *pool,
+                             uint64_t *done, uint64_t total, pd_error *err) {
     uint64_t n_values = pass_values(t->a);
     r->tensor = t;
     t->sums.same_bytes = true;
@@ -90,32 +91,28 @@ static bool read_tensor(const comparison *c, reader *r, compare_tensor *t, pd_po
         forget(c->b, t->b, r->first, r->n);
         *done += pd_type_row_bytes(pd_type_get((uint32_t)t->a->type), r->n) +
                  pd_type_row_bytes(pd_type_get((uint32_t)t->b->type), r->n);
-        if (!cli_progress_update(progress, *done, total)) return false;
+        PD_TRY(pack_tell(c->work, *done, total, err));
     }
-    return true;
+    return PD_OK;
 }
 
-static bool read_all(comparison *c, reader *r, pd_pool *pool) {
+static pd_status read_all(comparison *c, reader *r, pd_pool *pool, pd_error *err) {
     uint64_t done = 0, total = 0;
-    bool go_on = true;
     for (uint64_t i = 0; i < c->n_tensors; i++)
         if (c->tensors[i].same_shape) total += c->tensors[i].a->n_bytes + c->tensors[i].b->n_bytes;
-    cli_progress progress;
-    cli_progress_begin(&progress, "comparing");
-    for (uint64_t i = 0; i < c->n_tensors && go_on; i++)
+    PD_TRY(pack_tell(c->work, 0, total, err));
+    for (uint64_t i = 0; i < c->n_tensors; i++)
         if (c->tensors[i].same_shape)
-            go_on = read_tensor(c, r, &c->tensors[i], pool, &progress, &done, total);
-    cli_progress_end(&progress);
-    return go_on;
+            PD_TRY(read_tensor(c, r, &c->tensors[i], pool, &done, total, err));
+    return PD_OK;
 }
 
 pd_status compare_read(comparison *c, pd_error *err) {
     reader r = {.chunks = pd_alloc(PASS_PIECE_CHUNKS, sizeof *r.chunks)};
     if (!r.chunks) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory");
     pd_pool *pool = NULL;
-    pd_status status = pd_pool_create(c->n_threads, &pool, err);
-    if (status == PD_OK && !read_all(c, &r, pool))
-        status = PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    pd_status status = pd_pool_create(c->work->n_threads, &pool, err);
+    if (status == PD_OK) status = read_all(c, &r, pool, err);
     pd_pool_destroy(pool);
     pd_free(r.chunks);
     return status;
