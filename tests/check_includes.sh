@@ -1,10 +1,10 @@
 #!/bin/bash
 # Checks that includes point one way through the tree:
 #
-#     base < file < model < text, image < engine < sample < cli, server
+#     base < file < model < text, image < engine < sample < pack, hub < cli, server
 #
-# A folder may include its own headers and those to its left. text and image, cli and server stand
-# side by side. backend hangs under engine: it includes engine and what is left of it, while engine
+# A folder may include its own headers and those to its left. text and image, pack and hub, cli and
+# server stand side by side; pack and hub do without the engine, and hub without models. backend hangs under engine: it includes engine and what is left of it, while engine
 # knows of backend only the narrow interface, backend/backend.h. The headers that C shares with the
 # shaders (shaders/*.h) are for engine and backend; include/ is for all. Every quoted
 # include must exist, named from src.
@@ -25,7 +25,9 @@ allowed() {
     engine) echo "base file model text image" ;;
     backend) echo "base file model text image engine" ;;
     sample) echo "base file model text image engine" ;;
-    cli | server) echo "base file model text image engine sample" ;;
+    pack) echo "base file model text" ;;
+    hub) echo "base file" ;;
+    cli | server) echo "base file model text image engine sample pack hub" ;;
     *) echo "UNKNOWN" ;;
     esac
 }
@@ -34,7 +36,7 @@ allowed() {
 check_line() { # root file folder header
     local root=$1 file=$2 folder=$3 header=$4 target=${4%%/*}
     case $header in
-    peridot.h | peridot_measure.h) [ -f "$root/include/$header" ] && return 0 ;;
+    peridot.h | peridot_measure.h | peridot_files.h) [ -f "$root/include/$header" ] && return 0 ;;
     esac
     if [ ! -f "$root/src/$header" ]; then
         case $folder in
@@ -73,8 +75,9 @@ self_test() {
     local t failed=0
     t=$(mktemp -d) || return 1
     mkdir -p "$t/include" "$t/shaders"
-    touch "$t/include/peridot.h" "$t/include/peridot_measure.h" "$t/shaders/args.h"
-    for folder in base file model text image engine backend/vulkan sample cli server; do
+    touch "$t/include/peridot.h" "$t/include/peridot_measure.h" \
+        "$t/include/peridot_files.h" "$t/shaders/args.h"
+    for folder in base file model text image engine backend/vulkan sample pack hub cli server; do
         mkdir -p "$t/src/$folder"
         touch "$t/src/$folder/x.h"
     done
@@ -92,13 +95,17 @@ self_test() {
     for case in "base base/x.h" "file base/x.h" "model file/x.h" "text model/x.h" \
         "engine text/x.h" "engine backend/backend.h" "engine args.h" "backend engine/x.h" \
         "backend/vulkan backend/backend.h" "backend/vulkan args.h" "sample engine/x.h" \
-        "cli file/x.h" "cli engine/x.h" "server sample/x.h" "base peridot.h" "cli peridot_measure.h"; do
+        "cli file/x.h" "cli engine/x.h" "server sample/x.h" "base peridot.h" "cli peridot_measure.h" \
+        "pack text/x.h" "pack model/x.h" "pack peridot_files.h" "hub file/x.h" "cli pack/x.h" \
+        "cli hub/x.h" "server pack/x.h"; do
         expect clean $case
     done
     for case in "base file/x.h" "file model/x.h" "model text/x.h" "text image/x.h" \
         "text engine/x.h" "image text/x.h" "engine sample/x.h" "engine backend/vulkan/x.h" \
         "engine cli/x.h" "backend sample/x.h" "backend/vulkan cli/x.h" "sample backend/backend.h" \
         "sample cli/x.h" "cli server/x.h" "server cli/x.h" "cli backend/vulkan/x.h" \
+        "sample pack/x.h" "engine hub/x.h" "pack hub/x.h" "hub pack/x.h" "pack engine/x.h" \
+        "pack cli/x.h" "hub model/x.h" "hub cli/x.h" "hub server/x.h" \
         "file args.h" "file absent.h" "file x.h"; do
         expect back $case
     done
