@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/score.h"
+#include "cli/score/score.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 
 struct bench_trace {
     pd_file_writer writer;

@@ -1,6 +1,6 @@
 /* `peridot verify --json`.  SPDX-License-Identifier: MIT */
 #include "cli/json.h"
-#include "cli/verify.h"
+#include "cli/inspect/verify.h"
 
 static void add_files(cJSON *root, const pd_verification *v) {
     cJSON *files = cJSON_AddArrayToObject(root, "files");

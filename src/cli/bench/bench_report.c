@@ -6,7 +6,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 
 void bench_test_name(const bench_row *row, char *out) {
     char depth[24] = "";

@@ -1,7 +1,7 @@
 /* `peridot inspect A B --json`: what differs, as one JSON object.  SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "cli/compare.h"
+#include "cli/inspect/compare.h"
 #include "cli/json.h"
 
 /* Adds {"key": {"a": ..., "b": ...}}; a side that lacks it has no member. */

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 
 typedef struct taking {
     cli_profile *profile;

@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/inspect.h"
+#include "cli/inspect/inspect.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "cli/json.h"
-#include "cli/score.h"
+#include "cli/score/score.h"
 
 /* ---- statistics ----------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* What `peridot inspect` tells of an image encoder.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "cli/inspect.h"
+#include "cli/inspect/inspect.h"
 
 pd_status inspect_bind_vision(inspection *in, pd_error *err) {
     in->vision_weights = pd_alloc(1, sizeof *in->vision_weights);

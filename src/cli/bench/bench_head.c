@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 
 static const char calibration_text[] =
     "The lighthouse keeper climbed the narrow stairs every evening, carrying oil and a notebook. "

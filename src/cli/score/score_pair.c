@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli/score.h"
+#include "cli/score/score.h"
 #include "engine/divergence.h"
 #include "engine/draw.h"
 

@@ -2,7 +2,7 @@
 #ifndef PD_CLI_COMPARE_H
 #define PD_CLI_COMPARE_H
 
-#include "cli/inspect.h"
+#include "cli/inspect/inspect.h"
 #include "pack/compare.h"
 
 /* compare_json.c */

@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/verify.h"
+#include "cli/inspect/verify.h"
 
 #include <inttypes.h>
 

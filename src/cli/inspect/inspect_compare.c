@@ -8,7 +8,7 @@
  */
 #include <inttypes.h>
 
-#include "cli/compare.h"
+#include "cli/inspect/compare.h"
 
 /* ---- as text -------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
  */
 #include <math.h>
 
-#include "cli/inspect.h"
+#include "cli/inspect/inspect.h"
 #include "cli/json.h"
 
 cJSON *inspect_string_json(pd_string s) {
