@@ -18,17 +18,24 @@ typedef enum pd_vk_count {
 } pd_vk_count;
 
 /* Bytes of the scratch buffer, for hazards. */
-typedef struct pd_vk_range {
-    uint64_t begin, end;
-} pd_vk_range;
+typedef enum pd_vk_access {
+    PD_VK_KEPT = 0, /* not written by any dispatch, or ordered by way of another binding */
+    PD_VK_READ = 1,
+    PD_VK_WRITTEN = 2 /* or both */
+} pd_vk_access;
 
-enum { PD_VK_STEPS_IN_FLIGHT = 4, PD_VK_MAX_ACCESS = 3, PD_VK_PUSH_BYTES = 48 };
+typedef struct pd_vk_binding {
+    pd_vk_slice slice;
+    unsigned access; /* pd_vk_access */
+} pd_vk_binding;
+
+enum { PD_VK_STEPS_IN_FLIGHT = 4, PD_VK_PUSH_BYTES = 48 };
 
 typedef struct pd_vk_dispatch {
     const pd_vk_pipeline *pipeline;
     VkDescriptorSet set;
     uint32_t n_buffers;
-    pd_vk_slice buffers[PD_VK_MAX_BUFFERS];
+    pd_vk_binding bindings[PD_VK_MAX_BUFFERS]; /* [n_buffers] */
     uint8_t push[PD_VK_PUSH_BYTES];
     uint32_t groups[3];
     pd_vk_count count; /* NONE: groups as they are; else groups[axis] is computed per step */
@@ -37,7 +44,6 @@ typedef struct pd_vk_dispatch {
     int32_t indirect;     /* entry of the step buffer's dispatch table; -1: direct */
     uint32_t op_index;
     double flops; /* predicted work at the plan's most rows */
-    pd_vk_range reads[PD_VK_MAX_ACCESS], writes[PD_VK_MAX_ACCESS];
 } pd_vk_dispatch;
 
 /* What is submitted at once. A program whose steps can be chained has a command buffer for each

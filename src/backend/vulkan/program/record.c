@@ -75,8 +75,8 @@ static pd_status write_set(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
     PD_VK(dev->vk.vkAllocateDescriptorSets(dev->handle, &alloc, &d->set));
     VkDescriptorBufferInfo infos[PD_VK_MAX_BUFFERS];
     for (uint32_t i = 0; i < d->n_buffers; i++)
-        infos[i] = (VkDescriptorBufferInfo){d->buffers[i].handle, d->buffers[i].offset,
-                                            d->buffers[i].bytes};
+        infos[i] = (VkDescriptorBufferInfo){
+            d->bindings[i].slice.handle, d->bindings[i].slice.offset, d->bindings[i].slice.bytes};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                   .dstSet = d->set,
                                   .descriptorCount = d->n_buffers,
@@ -89,23 +89,28 @@ done:
 
 /* ---- hazards -------------------------------------------------------------------------------- */
 
-static bool overlap(pd_vk_range a, pd_vk_range b) {
-    return a.begin < b.end && b.begin < a.end;
+static bool overlap(const pd_vk_slice *a, const pd_vk_slice *b) {
+    return a->handle == b->handle && a->offset < b->offset + b->bytes &&
+           b->offset < a->offset + a->bytes;
 }
 
-static bool any_overlap(const pd_vk_range *a, const pd_vk_range *b) {
-    for (int i = 0; i < PD_VK_MAX_ACCESS; i++)
-        for (int j = 0; j < PD_VK_MAX_ACCESS; j++)
-            if (overlap(a[i], b[j])) return true;
+/* Whether `d` does `access` to what `earlier` did `before` to. */
+static bool meet(const pd_vk_dispatch *d, unsigned access, const pd_vk_dispatch *earlier,
+                 unsigned before) {
+    for (uint32_t i = 0; i < d->n_buffers; i++)
+        for (uint32_t k = 0; k < earlier->n_buffers; k++)
+            if ((d->bindings[i].access & access) && (earlier->bindings[k].access & before) &&
+                overlap(&d->bindings[i].slice, &earlier->bindings[k].slice))
+                return true;
     return false;
 }
 
 /* The dispatches of one operation are independent by construction (slices of a matrix write
  * different columns) unless one reads what another wrote (merging partial results). */
 static bool depends(const pd_vk_dispatch *d, const pd_vk_dispatch *earlier) {
-    if (any_overlap(d->reads, earlier->writes)) return true;
+    if (meet(d, PD_VK_READ, earlier, PD_VK_WRITTEN)) return true;
     if (d->op_index == earlier->op_index) return false;
-    return any_overlap(d->writes, earlier->writes) || any_overlap(d->writes, earlier->reads);
+    return meet(d, PD_VK_WRITTEN, earlier, PD_VK_READ | PD_VK_WRITTEN);
 }
 
 static bool needs_barrier(const pd_program *p, uint32_t since, uint32_t i) {
