@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/plan.h"
-#include "engine/step.h"
 #include "pack/structure.h"
+#include "plan/plan.h"
+#include "plan/step.h"
 
 enum { DEFAULT_CHUNK = 512 };
 
