@@ -6,10 +6,10 @@
 # A folder may include its own headers and those to its left. text and image, pack and hub, cli and
 # server stand side by side; pack does without the engine, and hub without models. plan is what is
 # to be computed: it needs neither text nor image. Under backend/ each device's folder sees
-# backend's own headers, plan and what is left of it; vulkan has rooms, also in an order: device < kernels < program < tune < vulkan. Whatever is right of backend
-# knows of it only the narrow interface, backend/backend.h. The headers that C shares with the
-# shaders (shaders/*.h) are for plan, backend and engine; include/ is for all. Every quoted include
-# must exist, named from src.
+# backend's own headers, plan and what is left of it; vulkan has rooms, also in an order: device <
+# kernels < program < tune < vulkan. Whatever is right of backend knows of it only the narrow
+# interface, backend/backend.h. The headers that C shares with the shaders (shaders/*.h) are for
+# plan, backend and engine; include/ is for all. Every quoted include must exist, named from src.
 #
 # Usage: check_includes.sh ROOT     exit 0: clean, 1: a back edge, each on a line of its own
 # It first proves on a throw-away tree that it can fail.
