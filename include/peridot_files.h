@@ -1,6 +1,7 @@
 /* Peridot's third header: whole model files in, whole model files out. Converts checkpoints,
  * quantises, reads every byte of a file and says what is wrong with it, compares two files, and
- * makes up models of any size. Conventions as in peridot.h; no device is touched.
+ * makes up models of any size. Conventions as in peridot.h; no device is touched, and any number of
+ * threads may be in such calls.
  *
  * A file that is written appears under its name when it is complete, or not at all. What would
  * replace its own input is refused. Memory does not grow with the files: they are mapped and

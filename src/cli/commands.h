@@ -54,10 +54,9 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
 
 /* ---- outputs.c: what is written is never what is read ---------------------------------------- */
 
-/* All that the options name for writing, and one path more. Errors: ARGUMENT when it is a file that
- * the command reads, by whatever name, or is written twice. */
+/* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
+ * by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
-pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 

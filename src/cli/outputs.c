@@ -51,7 +51,7 @@ static pd_status check_arguments(const cli_options *o, const char *output, pd_er
     return PD_OK;
 }
 
-pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err) {
+static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         const char *text = o->values[i].text;
         cli_kind kind = cli_option_get((cli_option_id)i)->kind;
@@ -81,7 +81,7 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err) {
     const char *outputs[MAX_OUTPUTS];
     uint32_t n = list_outputs(o, outputs);
     for (uint32_t i = 0; i < n; i++) {
-        PD_TRY(cli_check_output(o, outputs[i], err));
+        PD_TRY(check_output(o, outputs[i], err));
         for (uint32_t k = 0; k < i; k++) PD_TRY(pd_file_check_outputs(outputs[i], outputs[k], err));
     }
     return PD_OK;

@@ -151,7 +151,6 @@ static pd_status run_job(fetch_job *job, const hub_desc *desc, pd_error *err) {
 void hub_model_free(hub_model *m) {
     fetch_job *job = (fetch_job *)m;
     if (!job) return;
-    fetch_http_destroy(job->http);
     fetch_store_close(&job->store);
     fetch_list_free(&job->list);
     fetch_list_free(&job->known);
@@ -168,6 +167,7 @@ pd_status hub_fetch(const hub_desc *desc, hub_model **out, pd_error *err) {
     job->watch = &desc->watch;
     job->store.lock = -1;
     pd_status status = run_job(job, desc, err);
+    fetch_http_destroy(job->http);
     fetch_store_unlock(&job->store);
     if (status == PD_OK)
         *out = &job->result;

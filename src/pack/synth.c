@@ -31,11 +31,11 @@ static pd_status prepare(synth_job *job, pd_error *err) {
     return PD_OK;
 }
 
-enum { PIECE_BYTES = 1 << 20 };
-
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* *piece: room for PIECE_BYTES. */
+enum { PIECE_BYTES = 1 << 20 };
+
+/* piece: [PIECE_BYTES] */
 static pd_status write_tensor(const synth_job *job, const synth_tensor *t, uint8_t *piece,
                               uint64_t *done_bytes, pd_gguf_writer *w, pd_error *err) {
     uint64_t block_bytes = pd_type_get(t->type)->block_bytes;
