@@ -109,16 +109,24 @@ def speed():
     groups = [("llvmpipe: Vulkan on the processor, 1B Q4_0", comparisons(perf / "2026-11-22-llvmpipe.md")),
               ("processor, two threads, 1B Q4_0", comparisons(perf / "2026-11-22-cpu-text.md")),
               ("quantising", quantising(perf / "2026-11-22-quantize.md"))]
-    left, right, width, y = 210, 570, 800, 86
+    left, right, width, y = 200, 560, 840, 86
     low, high = math.log2(0.25), math.log2(8)
 
     def x_of(ratio):
         return left + (math.log2(ratio) - low) / (high - low) * (right - left)
 
-    parts = []
+    parts, rules = [], []
+
+    def add_rules(top, bottom):
+        for ratio in (0.25, 0.5, 1, 2, 4, 8):
+            x = x_of(ratio)
+            role = "one" if ratio == 1 else "rule"
+            rules.append(f'<line class="{role}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>')
+
     for title, rows in groups:
         parts.append(text(20, y, title, size=13, more=' font-weight="600"'))
         y += 10
+        top = y
         for what, ratio, least, most, figures in rows:
             one, end = x_of(1), x_of(ratio)
             parts.append(text(left - 12, y + 15, what, size=13, anchor="end"))
@@ -130,14 +138,11 @@ def speed():
             parts.append(text(right + 16, y + 15, f"{ratio:.2f}", size=13, more=' font-weight="600"'))
             parts.append(text(right + 58, y + 15, figures, "faint", 11))
             y += 24
+        add_rules(top, y)
         y += 22
     bottom = y - 22
-    rules = []
     for ratio in (0.25, 0.5, 1, 2, 4, 8):
-        x = x_of(ratio)
-        role = "one" if ratio == 1 else "rule"
-        rules.append(f'<line class="{role}" x1="{x:.1f}" x2="{x:.1f}" y1="62" y2="{bottom}"/>')
-        rules.append(text(x, bottom + 18, f"{ratio:g}", "faint", 12, "middle"))
+        rules.append(text(x_of(ratio), bottom + 18, f"{ratio:g}", "faint", 12, "middle"))
     rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the right: "
                       "Peridot is faster", "faint", 12, "middle"))
     rules.append(text(20, 28, "Peridot beside llama.cpp", size=16, more=' font-weight="600"'))
@@ -153,7 +158,7 @@ LAYERS = [  # from the top: a folder may include what lies below it
     [("pack", "convert, quantize, synth, verify, compare"), ("hub", "models from the Hugging Face hub")],
     [("sample", "from logits to a token")],
     [("engine", "models, sessions, KV pages, images")],
-    [("backend", "what computes plans"), ("cpu", "the reference; vector units"), ("vulkan", "any GPU with a driver")],
+    [("backend", "the interface to what computes"), ("backend/cpu", "the reference; vector units"), ("backend/vulkan", "any GPU with a driver")],
     [("plan", "the forward passes as operations")],
     [("text", "Gemma's tokenizer"), ("image", "image files to pixels")],
     [("model", "settings and weights by meaning")],
