@@ -7,8 +7,8 @@
 #ifndef PD_BACKEND_BACKEND_H
 #define PD_BACKEND_BACKEND_H
 
-#include "engine/plan.h"
-#include "engine/step.h"
+#include "plan/plan.h"
+#include "plan/step.h"
 #include "peridot_measure.h"
 
 typedef struct pd_backend pd_backend;   /* an opened device and the weights on it */

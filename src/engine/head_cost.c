@@ -14,7 +14,7 @@
 
 #include "base/thread.h"
 #include "engine/divergence.h"
-#include "engine/draw.h"
+#include "plan/draw.h"
 #include "engine/session.h"
 
 enum { MAX_POSITIONS = 8, GRAIN_ROWS = 64, BATCH_ROWS = 8192, LANES = 16 };

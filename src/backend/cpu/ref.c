@@ -1,6 +1,6 @@
 /* `cpu-ref`: the operations in double precision, as plainly as they can be written. This file and
  * ref_attention.c are the definition that every other backend is compared with; formulas in
- * engine/op.h. Only rows, heads or output columns are shared out to threads, so that the order of
+ * plan/op.h. Only rows, heads or output columns are shared out to threads, so that the order of
  * every sum is fixed.
  *
  * SPDX-License-Identifier: MIT

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "engine/step.h"
+#include "plan/step.h"
 
 enum { MAX_SPLITS = 64 };
 

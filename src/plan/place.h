@@ -1,8 +1,8 @@
 /* Buffer lifetimes to offsets in one scratch arena.  SPDX-License-Identifier: MIT */
-#ifndef PD_ENGINE_PLACE_H
-#define PD_ENGINE_PLACE_H
+#ifndef PD_PLAN_PLACE_H
+#define PD_PLAN_PLACE_H
 
-#include "engine/plan.h"
+#include "plan/plan.h"
 
 /* Sets first_op, last_op, bytes and offset of every buffer and the plan's scratch_bytes. Input and
  * output buffers live through the whole plan; a scratch buffer from its first writer to its last

@@ -7,12 +7,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_ENGINE_PLAN_H
-#define PD_ENGINE_PLAN_H
+#ifndef PD_PLAN_PLAN_H
+#define PD_PLAN_PLAN_H
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "engine/op.h"
+#include "plan/op.h"
 #include "model/vision_weights.h"
 #include "model/weights.h"
 

@@ -7,8 +7,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_ENGINE_DRAW_H
-#define PD_ENGINE_DRAW_H
+#ifndef PD_PLAN_DRAW_H
+#define PD_PLAN_DRAW_H
 
 #include <stdbool.h>
 

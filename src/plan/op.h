@@ -3,7 +3,7 @@
  * An operation is what a fast GPU wants to do in one go; every backend implements the same list,
  * `cpu-ref` in double precision as the definition. Rows are the tokens of a step (or its outputs);
  * what changes from step to step - which token, position and sequence a row has - is in pd_step
- * (engine/step.h), never here.
+ * (plan/step.h), never here.
  *
  *   embed            out[r] = table[token(r)] * scale; given[r] where the token is PD_TOKEN_GIVEN
  *   norm             out[r] = rms(x[r]) * weight                              (residual absent)
@@ -22,7 +22,7 @@
  *   gather           out[o] = x[out_rows[o]]
  *   pool_norm        out[o] = rms(mean of x[r] over the o-th square of the grid of rows) * weight
  *   draw             out[o] = {id of the highest value, its bits, how many are not finite, drawn
- * id} of x[o]; drawn as the step says (engine/draw.h), else the highest; ids that are never text
+ * id} of x[o]; drawn as the step says (plan/draw.h), else the highest; ids that are never text
  * are left out
  *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids
  *
@@ -35,8 +35,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_ENGINE_OP_H
-#define PD_ENGINE_OP_H
+#ifndef PD_PLAN_OP_H
+#define PD_PLAN_OP_H
 
 #include "file/gguf.h"
 

@@ -1,10 +1,10 @@
 /* Building, printing and freeing plans.  SPDX-License-Identifier: MIT */
-#include "engine/plan.h"
+#include "plan/plan.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/place.h"
+#include "plan/place.h"
 
 void pd_plan_init(pd_plan *p, const pd_plan_desc *desc) {
     *p = (pd_plan){.desc = *desc};

@@ -4,13 +4,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_ENGINE_STEP_H
-#define PD_ENGINE_STEP_H
+#ifndef PD_PLAN_STEP_H
+#define PD_PLAN_STEP_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "engine/draw.h"
+#include "plan/draw.h"
 
 enum { PD_PAGE_POSITIONS = 64 };            /* positions of one layer in a KV page */
 #define PD_NO_PAGE     UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */

@@ -18,7 +18,7 @@
  */
 #include <stdio.h>
 
-#include "engine/plan.h"
+#include "plan/plan.h"
 
 /* The buffers that all layers share. */
 typedef struct text_bufs {

@@ -1,5 +1,5 @@
 /* Names of operations and which buffers each touches.  SPDX-License-Identifier: MIT */
-#include "engine/op.h"
+#include "plan/op.h"
 
 const char *pd_op_kind_name(pd_op_kind kind) {
     static const char *const names[] = {

@@ -1,5 +1,5 @@
 /* Candidates: selection by a heap, filters, and the draw.  SPDX-License-Identifier: MIT */
-#include "engine/draw.h"
+#include "plan/draw.h"
 
 #include <assert.h>
 #include <float.h>

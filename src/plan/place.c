@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/place.h"
+#include "plan/place.h"
 
 enum { PLACE_ALIGN = 256 };
 

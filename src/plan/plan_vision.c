@@ -19,7 +19,7 @@
  */
 #include <stdio.h>
 
-#include "engine/plan.h"
+#include "plan/plan.h"
 
 typedef struct vision_bufs {
     pd_buf_id patches; /* [patches, 3 * patch * patch] pixels */
