@@ -169,7 +169,7 @@ LAYERS = [  # from the top: a folder may include what lies below it
 
 def layers():
     width, left, right, top, height, gap = 800, 20, 720, 44, 44, 8
-    parts = [text(left, 28, "The layers of src/: a folder includes from those below it, never from above", size=14)]
+    parts = [text(left, 28, "The layers of src/: a folder includes only from those below it", size=14)]
     y = top
     for row in LAYERS:
         share = (right - left - gap * (len(row) - 1)) / len(row)
