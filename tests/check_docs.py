@@ -3,7 +3,8 @@
 be looked up:
 
   links      every relative link leads to a file, and to a heading of it where it names one
-  flags      every command and flag in a `peridot COMMAND --flag` exists, by `peridot COMMAND --help`
+  flags      every command and flag in a `peridot COMMAND --flag` exists, by `peridot COMMAND --help`; a
+             flag alone is some command's, or of a script in tools/
   variables  every PERIDOT_* that the pages name occurs in the sources, and every one that the sources
              read from the environment is in docs/environment.md
   files      every source file that they name exists, by its name without the folder
@@ -114,6 +115,19 @@ def check_flags(root, texts, program):
                     yield f"{where}: peridot {command} has no {name}"
 
 
+def check_lone_flags(root, texts, program):
+    """Flags without a command: some command or script of tools/ must have them, or pass them over."""
+    commands = re.findall(r"^  ([a-z][a-z-]+)  ", program.help_of(None), re.M)
+    known = set().union(*(program.flags_of(command) for command in [None, *commands]))
+    for path in [*(root / "tools").glob("*.sh"), root / "tools/plots.py", *(root / "src").rglob("habits.c")]:
+        known |= set(re.findall(r"--[a-z][a-z-]*", path.read_text(encoding="utf-8")))
+    for page, text in texts.items():
+        prose, _ = fences(text)
+        for flag in re.findall(r"`(--[a-z][a-z-]*)", prose):
+            if flag not in known:
+                yield f"{page.relative_to(root)}: nothing has {flag}"
+
+
 # ---- environment variables ----------------------------------------------------------------------
 
 def source_texts(root):
@@ -182,6 +196,7 @@ def check_tree(root, program):
     texts = pages(root)
     yield from check_links(root, texts)
     yield from check_flags(root, texts, program)
+    yield from check_lone_flags(root, texts, program)
     yield from check_variables(root, texts)
     yield from check_files(root, texts)
     yield from check_pictures(root)
@@ -197,6 +212,7 @@ BREAKS = [  # file, what is added at its end, what must be said of it
     ("docs/commands.md", "```sh\nA=1 build/dev/peridot bench -m M -zz | cat\n```", "peridot bench has no -zz"),
     ("docs/commands.md", "`peridot list --device cpu`", "peridot list has no --device"),
     ("docs/commands.md", "`peridot absent`", "peridot absent is no command"),
+    ("docs/images.md", "`--absent`", "nothing has --absent"),
     ("docs/testing.md", "PERIDOT_ABSENT", "PERIDOT_ABSENT is nowhere"),
     ("src/base/file.c", 'char *a(void) { return getenv("PERIDOT_ABSENT"); }', "PERIDOT_ABSENT is missing"),
     ("src/cli/options.c", 'static const char *a = "PERIDOT_ABSENT";', "PERIDOT_ABSENT is missing"),
