@@ -28,7 +28,8 @@ VARIABLE = re.compile(r"PERIDOT_[A-Z][A-Z_]*[A-Z]")
 
 
 def pages(root):
-    found = [root / "README.md", root / "CONTRIBUTING.md", root / "src/README.md", *sorted((root / "docs").glob("*.md"))]
+    found = [root / "README.md", root / "CONTRIBUTING.md", root / "src/README.md"]
+    found += sorted((root / "docs").glob("*.md"))
     return {page: page.read_text(encoding="utf-8") for page in found}
 
 
@@ -68,6 +69,9 @@ def check_links(root, texts):
 
 # ---- commands and flags -------------------------------------------------------------------------
 
+COMMAND_LINE = re.compile(r"\s*(?:\$ |eval )?(?:\S*=\S* |/usr/bin/time -v )*(?:\S*/)?peridot(?: (.*))?$")
+
+
 def command_lines(text):
     """The words behind each `peridot` that is a command line or a span of code."""
     prose, code = fences(text)
@@ -75,7 +79,7 @@ def command_lines(text):
     for line in code + spans:
         line = re.sub(r"\"[^\"]*\"|'[^']*'", "TEXT", line)
         for part in re.split(r"&&|\|(?!\d)|;|#|\$\(", line):
-            match = re.match(r"\s*(?:\$ |eval )?(?:\S*=\S* |/usr/bin/time -v )*(?:\S*/)?peridot(?: (.*))?$", part)
+            match = COMMAND_LINE.match(part)
             if match and match.group(1):
                 yield match.group(1).split()
 
@@ -91,8 +95,12 @@ class Program:
             self.helps[command] = done.stdout if done.returncode == 0 else None
         return self.helps[command]
 
+    def has(self, command):
+        return re.fullmatch(r"[a-z][a-z-]*", command) is not None and self.help_of(command) is not None
+
     def flags_of(self, command):
-        heads = re.findall(r"^ {2,6}(-[^ ,]+(?:, -[^ ,]+)*)", self.help_of(command), re.M)  # not what they say
+        # the heads of the lines: what they say may name flags of other commands
+        heads = re.findall(r"^ {2,6}(-[^ ,]+(?:, -[^ ,]+)*)", self.help_of(command), re.M)
         return {flag for head in heads for flag in head.split(", ")}
 
 
@@ -105,7 +113,7 @@ def check_flags(root, texts, program):
                 if command in program.flags_of(None):
                     continue
                 command, flags = "run", words
-            elif command != "COMMAND" and not (re.fullmatch(r"[a-z][a-z-]*", command) and program.help_of(command)):
+            elif command != "COMMAND" and not program.has(command):
                 yield f"{where}: peridot {command} is no command"
                 continue
             known = {"--help", "--flag"} if command == "COMMAND" else program.flags_of(command)
@@ -174,8 +182,8 @@ def check_files(root, texts):
 
 def check_pictures(root):
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, root / "tools/plots.py", "--into", folder], capture_output=True,
-                              text=True, check=False)
+        command = [sys.executable, root / "tools/plots.py", "--into", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             yield f"tools/plots.py: {(done.stderr.strip() or 'failed').splitlines()[-1]}"
             return
@@ -209,7 +217,7 @@ BREAKS = [  # file, what is added at its end, what must be said of it
     ("README.md", "[x](docs/absent.md)", "leads nowhere"),
     ("docs/images.md", "[x](commands.md#absent)", "no such heading"),
     ("docs/commands.md", "`peridot run --absent`", "peridot run has no --absent"),
-    ("docs/commands.md", "```sh\nA=1 build/dev/peridot bench -m M -zz | cat\n```", "peridot bench has no -zz"),
+    ("docs/commands.md", "```sh\nA=1 build/peridot bench -m M -zz | cat\n```", "peridot bench has no -zz"),
     ("docs/commands.md", "`peridot list --device cpu`", "peridot list has no --device"),
     ("docs/commands.md", "`peridot absent`", "peridot absent is no command"),
     ("docs/images.md", "`--absent`", "nothing has --absent"),

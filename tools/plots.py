@@ -130,7 +130,8 @@ def speed():
         for what, ratio, least, most, figures in rows:
             one, end = x_of(1), x_of(ratio)
             parts.append(text(left - 12, y + 15, what, size=13, anchor="end"))
-            parts.append(f'<rect class="{"faster" if ratio >= 1 else "slower"}" x="{min(one, end):.1f}" y="{y + 3}" '
+            role = "faster" if ratio >= 1 else "slower"
+            parts.append(f'<rect class="{role}" x="{min(one, end):.1f}" y="{y + 3}" '
                          f'width="{abs(end - one):.1f}" height="16"/>')
             if least:
                 parts.append(f'<line class="span" x1="{x_of(least):.1f}" x2="{x_of(most):.1f}" y1="{y + 11}" '
@@ -143,11 +144,11 @@ def speed():
     bottom = y - 22
     for ratio in (0.25, 0.5, 1, 2, 4, 8):
         rules.append(text(x_of(ratio), bottom + 18, f"{ratio:g}", "faint", 12, "middle"))
-    rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the right: "
-                      "Peridot is faster", "faint", 12, "middle"))
+    rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the "
+                      "right: Peridot is faster", "faint", 12, "middle"))
     rules.append(text(20, 28, "Peridot beside llama.cpp", size=16, more=' font-weight="600"'))
-    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, November 2026; lines: the range of three rounds; "
-                      "no GPU has been measured", "faint", 12))
+    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, November 2026; lines: the range of three "
+                      "rounds; no GPU has been measured", "faint", 12))
     return picture(width, bottom + 54, "Speed of Peridot beside llama.cpp", rules + parts)
 
 
@@ -158,7 +159,8 @@ LAYERS = [  # from the top: a folder may include what lies below it
     [("pack", "convert, quantize, synth, verify, compare"), ("hub", "models from the Hugging Face hub")],
     [("sample", "from logits to a token")],
     [("engine", "models, sessions, KV pages, images")],
-    [("backend", "the interface to what computes"), ("backend/cpu", "the reference; vector units"), ("backend/vulkan", "any GPU with a driver")],
+    [("backend", "the interface to what computes"), ("backend/cpu", "the reference; vector units"),
+     ("backend/vulkan", "any GPU with a driver")],
     [("plan", "the forward passes as operations")],
     [("text", "Gemma's tokenizer"), ("image", "image files to pixels")],
     [("model", "settings and weights by meaning")],
@@ -175,7 +177,8 @@ def layers():
         share = (right - left - gap * (len(row) - 1)) / len(row)
         for i, (name, does) in enumerate(row):
             x = left + i * (share + gap)
-            parts.append(f'<rect class="box" x="{x:.1f}" y="{y}" width="{share:.1f}" height="{height}" rx="5"/>')
+            parts.append(f'<rect class="box" x="{x:.1f}" y="{y}" width="{share:.1f}" height="{height}" '
+                         f'rx="5"/>')
             parts.append(text(round(x + 12, 1), y + 19, name, size=14, more=' font-weight="600"'))
             parts.append(text(round(x + 12, 1), y + 36, does, "faint", 12))
         y += height + gap
@@ -183,7 +186,8 @@ def layers():
     parts.append(f'<path class="arrow" d="M{x} {top + 4}V{bottom - 10}" stroke-width="2"/>')
     parts.append(f'<path class="head" d="M{x - 6} {bottom - 12}H{x + 6}L{x} {bottom}Z"/>')
     middle = (top + bottom) // 2
-    parts.append(text(x + 22, middle, "includes", "faint", 13, "middle", f' transform="rotate(90 {x + 22} {middle})"'))
+    turn = f' transform="rotate(90 {x + 22} {middle})"'
+    parts.append(text(x + 22, middle, "includes", "faint", 13, "middle", turn))
     return picture(width, bottom + 16, "The layers of the source", parts)
 
 
@@ -207,8 +211,9 @@ def terminal():
         if not line:
             continue
         role = "typed" if line.startswith("$ ") else "out"
-        parts.append(f'<text class="{role}" x="{left}" y="{top + i * line_height}" font-size="12" xml:space="preserve" '
-                     f'textLength="{advance * len(line):.1f}" lengthAdjust="spacingAndGlyphs">{escape(line)}</text>')
+        parts.append(f'<text class="{role}" x="{left}" y="{top + i * line_height}" font-size="12" '
+                     f'xml:space="preserve" textLength="{advance * len(line):.1f}" '
+                     f'lengthAdjust="spacingAndGlyphs">{escape(line)}</text>')
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img">',
