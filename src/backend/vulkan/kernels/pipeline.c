@@ -1,125 +1,15 @@
-/* Compute pipelines, one per (shader, constants, subgroup size), and the driver's cache of them.
- *
- * A model needs some tens of pipelines, so they are searched linearly. The list belongs to the
- * caller's thread. Builder threads get pipelines of their own to fill in (in_flight), which nobody
- * else looks into before they are joined; what they share besides, shaders' SPIR-V and counters,
- * has a lock. The VkPipelineCache is kept
- * as pipelines-<UUID>-<driver version>-<hash>.bin, the hash being that of the driver's and
- * Peridot's version; its Vulkan header is compared with the device before the driver sees it, since
- * not every driver does that well. Vulkan's header: length, version 1, vendor, device, 16 bytes of
- * UUID.
+/* Compute pipelines, one per (shader, constants, subgroup size). A model needs some tens of them,
+ * so they are searched linearly.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "backend/vulkan/kernels/pipeline.h"
-
-#include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/vulkan/kernels/cache.h"
+#include "backend/vulkan/kernels/pipelines.h"
 #include "backend/vulkan/kernels/shared_memory.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/memory.h"
-#include "base/thread.h"
-
-enum { MAX_SHADERS = 64 };
-
-/* SPIR-V that several pipelines are made of. */
-typedef struct shader {
-    const char *name; /* pd_vk_pipeline_desc.shader */
-    uint32_t *words;
-    size_t n_bytes;
-} shader;
-
-/* Declared pipelines that threads build, each with its own error. */
-typedef struct build_job {
-    pd_vk_pipelines *pipelines;
-    pd_vk_pipeline **list; /* [n] */
-    pd_error *errors;      /* [n] */
-    pd_status *statuses;   /* [n] */
-    uint32_t n, n_threads;
-    atomic_bool stop; /* build no more */
-} build_job;
-
-struct pd_vk_pipelines {
-    pd_vk_device *device;
-    VkPipelineCache cache;
-    char cache_name[128];
-    uint64_t cache_hash; /* of what was loaded; 0: nothing */
-    pd_vk_pipeline **list;
-    uint32_t n, cap;
-    pd_thread *builder; /* NULL: none is at work */
-    build_job background;
-
-    pd_mutex *lock; /* of what follows */
-    shader shaders[MAX_SHADERS];
-    uint32_t n_shaders;
-    pd_build_stats stats;
-};
-
-/* ---- the driver's cache -------------------------------------------------------------------- */
-
-static void name_cache(const pd_vk_device *d, char *out, size_t n) {
-    const VkPhysicalDeviceProperties *p = &d->properties;
-    char uuid[2 * VK_UUID_SIZE + 1];
-    for (uint32_t i = 0; i < VK_UUID_SIZE; i++)
-        snprintf(uuid + 2 * i, 3, "%02x", p->pipelineCacheUUID[i]);
-    uint64_t hash = pd_hash(d->info.driver, strlen(d->info.driver));
-    hash = pd_hash_seeded(d->info.name, strlen(d->info.name), hash);
-    hash = pd_hash_seeded(PD_VERSION_STRING, strlen(PD_VERSION_STRING), hash);
-    snprintf(out, n, "pipelines-%s-%08x-%016" PRIx64 ".bin", uuid, p->driverVersion, hash);
-}
-
-static bool header_fits(const VkPhysicalDeviceProperties *p, const uint8_t *data, size_t n) {
-    VkPipelineCacheHeaderVersionOne h;
-    if (n < sizeof h) return false;
-    memcpy(&h, data, sizeof h);
-    return h.headerSize >= sizeof h && h.headerSize <= n &&
-           h.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && h.vendorID == p->vendorID &&
-           h.deviceID == p->deviceID &&
-           memcmp(h.pipelineCacheUUID, p->pipelineCacheUUID, VK_UUID_SIZE) == 0;
-}
-
-static pd_status create_cache(pd_vk_pipelines *p, pd_error *err) {
-    pd_status status = PD_OK;
-    pd_vk_device *d = p->device;
-    void *data = NULL;
-    size_t n = 0;
-    name_cache(d, p->cache_name, sizeof p->cache_name);
-    pd_vk_cache_note();
-    bool seeded =
-        pd_vk_cache_load(p->cache_name, &data, &n) && header_fits(&d->properties, data, n);
-    VkPipelineCacheCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
-        .initialDataSize = seeded ? n : 0,
-        .pInitialData = seeded ? data : NULL,
-    };
-    VkResult result = d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache);
-    if (result == VK_SUCCESS && seeded) {
-        p->cache_hash = pd_hash(data, n);
-    } else if (result != VK_SUCCESS) {
-        info.initialDataSize = 0;
-        PD_VK_MAKE(d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache), p->cache);
-    }
-done:
-    pd_free(data);
-    return status;
-}
-
-static void save_cache(const pd_vk_pipelines *p) {
-    pd_vk_device *d = p->device;
-    size_t n = 0;
-    if (d->vk.vkGetPipelineCacheData(d->handle, p->cache, &n, NULL) != VK_SUCCESS || n == 0) return;
-    void *data = pd_alloc(n, 1);
-    if (!data) return;
-    bool whole = d->vk.vkGetPipelineCacheData(d->handle, p->cache, &n, data) == VK_SUCCESS;
-    if (whole && header_fits(&d->properties, data, n) && pd_hash(data, n) != p->cache_hash)
-        pd_vk_cache_store(p->cache_name, data, n);
-    pd_free(data);
-}
 
 pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_error *err) {
     *out = NULL;
@@ -127,7 +17,7 @@ pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_erro
     if (!p) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for pipelines");
     p->device = d;
     p->lock = pd_mutex_create();
-    pd_status status = p->lock ? create_cache(p, err)
+    pd_status status = p->lock ? pd_vk_pipeline_cache_create(p, err)
                                : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a lock");
     if (status != PD_OK) {
         pd_mutex_destroy(p->lock);
@@ -138,7 +28,7 @@ pd_status pd_vk_pipelines_create(pd_vk_device *d, pd_vk_pipelines **out, pd_erro
     return PD_OK;
 }
 
-static void destroy_pipeline(pd_vk_device *d, pd_vk_pipeline *pipeline) {
+void pd_vk_pipeline_destroy(pd_vk_device *d, pd_vk_pipeline *pipeline) {
     if (pipeline->handle) d->vk.vkDestroyPipeline(d->handle, pipeline->handle, NULL);
     if (pipeline->layout) d->vk.vkDestroyPipelineLayout(d->handle, pipeline->layout, NULL);
     if (pipeline->set_layout)
@@ -146,15 +36,13 @@ static void destroy_pipeline(pd_vk_device *d, pd_vk_pipeline *pipeline) {
     pd_free(pipeline);
 }
 
-static void join_builder(pd_vk_pipelines *p);
-
 void pd_vk_pipelines_destroy(pd_vk_pipelines *p) {
     if (!p) return;
     pd_vk_device *d = p->device;
     atomic_store(&p->background.stop, true);
-    join_builder(p);
-    if (p->n > 0) save_cache(p);
-    for (uint32_t i = 0; i < p->n; i++) destroy_pipeline(d, p->list[i]);
+    pd_vk_pipelines_join(p);
+    if (p->n > 0) pd_vk_pipeline_cache_save(p);
+    for (uint32_t i = 0; i < p->n; i++) pd_vk_pipeline_destroy(d, p->list[i]);
     d->vk.vkDestroyPipelineCache(d->handle, p->cache, NULL);
     for (uint32_t i = 0; i < p->n_shaders; i++) pd_free(p->shaders[i].words);
     pd_mutex_destroy(p->lock);
@@ -164,7 +52,7 @@ void pd_vk_pipelines_destroy(pd_vk_pipelines *p) {
 
 /* ---- shaders -------------------------------------------------------------------------------- */
 
-static const shader *find_shader(const pd_vk_pipelines *p, const char *name) {
+static const pd_vk_shader *find_shader(const pd_vk_pipelines *p, const char *name) {
     for (uint32_t i = 0; i < p->n_shaders; i++)
         if (strcmp(p->shaders[i].name, name) == 0) return &p->shaders[i];
     return NULL;
@@ -172,20 +60,20 @@ static const shader *find_shader(const pd_vk_pipelines *p, const char *name) {
 
 /* From the list, else from the cache folder or the compiler; then it is in the list. Entries never
  * move or change. Two threads may compile the same one: the second result is dropped. */
-static pd_status get_shader(pd_vk_pipelines *p, const char *name, const shader **out,
-                            pd_error *err) {
+pd_status pd_vk_pipelines_shader(pd_vk_pipelines *p, const char *name, const pd_vk_shader **out,
+                                 pd_error *err) {
     pd_mutex_lock(p->lock);
     *out = find_shader(p, name);
     pd_mutex_unlock(p->lock);
     if (*out) return PD_OK;
-    shader made = {.name = name};
+    pd_vk_shader made = {.name = name};
     uint64_t compile_ns;
     PD_TRY(pd_vk_spirv_get(name, &made.words, &made.n_bytes, &compile_ns, err));
     pd_mutex_lock(p->lock);
     p->stats.n_shaders += compile_ns > 0;
     p->stats.shader_ns += compile_ns;
     *out = find_shader(p, name);
-    bool kept = !*out && p->n_shaders < MAX_SHADERS;
+    bool kept = !*out && p->n_shaders < PD_VK_MAX_SHADERS;
     if (kept) {
         p->shaders[p->n_shaders] = made;
         *out = &p->shaders[p->n_shaders++];
@@ -193,7 +81,7 @@ static pd_status get_shader(pd_vk_pipelines *p, const char *name, const shader *
     pd_mutex_unlock(p->lock);
     if (!kept) pd_free(made.words);
     if (*out) return PD_OK;
-    return PD_RAISE(err, PD_ERR_INTERNAL, "there are more than %d shaders", (int)MAX_SHADERS);
+    return PD_RAISE(err, PD_ERR_INTERNAL, "there are more than %d shaders", (int)PD_VK_MAX_SHADERS);
 }
 
 /* ---- one pipeline -------------------------------------------------------------------------- */
@@ -251,7 +139,7 @@ static pd_status check_limits(const pd_vk_device *d, const pd_vk_pipeline_desc *
 
 /* A driver may fail, or not, on more than it has. */
 static pd_status check_shared(const pd_vk_device *d, const pd_vk_pipeline *pipeline,
-                              const shader *s, pd_error *err) {
+                              const pd_vk_shader *s, pd_error *err) {
     uint64_t bytes;
     if (!pd_vk_shared_bytes(s->words, s->n_bytes / 4, &pipeline->desc, &bytes) ||
         bytes <= d->caps.max_shared_bytes)
@@ -336,12 +224,12 @@ static pd_status create_handle(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, VkS
 }
 
 /* The slow part: may run for several pipelines at once. */
-static pd_status build_pipeline(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_error *err) {
+pd_status pd_vk_pipeline_build(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_error *err) {
     pd_status status = PD_OK;
     pd_vk_device *d = p->device;
     VkShaderModule module = VK_NULL_HANDLE;
-    const shader *s;
-    PD_TRY(get_shader(p, pipeline->desc.shader, &s, err));
+    const pd_vk_shader *s;
+    PD_TRY(pd_vk_pipelines_shader(p, pipeline->desc.shader, &s, err));
     PD_TRY(check_shared(d, pipeline, s, err));
     VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -402,7 +290,7 @@ static pd_status declare(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc, pd
     if (status == PD_OK) status = check_limits(p->device, desc, pipeline->name, err);
     if (status == PD_OK) status = create_layouts(p->device, pipeline, err);
     if (status != PD_OK) {
-        destroy_pipeline(p->device, pipeline);
+        pd_vk_pipeline_destroy(p->device, pipeline);
         return status;
     }
     *out = p->list[p->n++] = pipeline;
@@ -423,124 +311,13 @@ pd_status pd_vk_pipeline_get(pd_vk_pipelines *p, const pd_vk_pipeline_desc *desc
     pd_vk_pipeline *pipeline = NULL;
     *out = NULL;
     PD_TRY(declare(p, desc, &pipeline, err));
-    if (pipeline->in_flight) join_builder(p);
-    pd_status status = pipeline->handle ? PD_OK : build_pipeline(p, pipeline, err);
+    if (pipeline->in_flight) pd_vk_pipelines_join(p);
+    pd_status status = pipeline->handle ? PD_OK : pd_vk_pipeline_build(p, pipeline, err);
     if (status == PD_OK)
         *out = pipeline;
     else if (p->list[p->n - 1] == pipeline)
-        destroy_pipeline(p->device, p->list[--p->n]);
+        pd_vk_pipeline_destroy(p->device, p->list[--p->n]);
     return status;
-}
-
-/* ---- many at once --------------------------------------------------------------------------- */
-
-static void fetch_shaders(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
-    (void)thread;
-    build_job *job = ctx;
-    for (uint32_t i = begin; i < end && !atomic_load(&job->stop); i++) {
-        const char *name = job->list[i]->desc.shader;
-        const shader *s;
-        bool first = true;
-        for (uint32_t k = 0; k < i && first; k++) first = strcmp(job->list[k]->desc.shader, name);
-        if (first) (void)get_shader(job->pipelines, name, &s, NULL); /* build_range will tell */
-    }
-}
-
-static void build_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
-    (void)thread;
-    build_job *job = ctx;
-    for (uint32_t i = begin; i < end && !atomic_load(&job->stop); i++)
-        job->statuses[i] = build_pipeline(job->pipelines, job->list[i], &job->errors[i]);
-}
-
-/* First every shader once, since one is often what several pipelines are made of. */
-static pd_status run_job(build_job *job, pd_error *err) {
-    pd_pool *pool;
-    PD_TRY(pd_pool_create(job->n_threads < job->n ? job->n_threads : job->n, &pool, err));
-    pd_pool_run(pool, job->n, 1, fetch_shaders, job);
-    pd_pool_run(pool, job->n, 1, build_range, job);
-    pd_pool_destroy(pool);
-    return PD_OK;
-}
-
-static void free_job(build_job *job) {
-    pd_free(job->list);
-    pd_free(job->errors);
-    pd_free(job->statuses);
-    *job = (build_job){0};
-}
-
-/* A job of everything that is wanted and not built. Frees what it made when memory runs out. */
-static pd_status create_job(pd_vk_pipelines *p, uint32_t n_threads, build_job *job, pd_error *err) {
-    *job = (build_job){.pipelines = p,
-                       .list = pd_alloc(p->n + 1, sizeof(pd_vk_pipeline *)),
-                       .errors = pd_alloc(p->n + 1, sizeof *job->errors),
-                       .statuses = pd_alloc(p->n + 1, sizeof *job->statuses),
-                       .n_threads = n_threads};
-    if (!job->list || !job->errors || !job->statuses) {
-        free_job(job);
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to build pipelines");
-    }
-    for (uint32_t i = 0; i < p->n; i++)
-        if (!p->list[i]->handle && p->list[i]->wanted) job->list[job->n++] = p->list[i];
-    return PD_OK;
-}
-
-static void forget_unbuilt(pd_vk_pipelines *p) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < p->n; i++)
-        if (p->list[i]->handle)
-            p->list[n++] = p->list[i];
-        else
-            destroy_pipeline(p->device, p->list[i]);
-    p->n = n;
-}
-
-static pd_status build_all(pd_vk_pipelines *p, pd_error *err) {
-    build_job job;
-    PD_TRY(create_job(p, pd_cpu_count(), &job, err));
-    pd_status status = job.n > 0 ? run_job(&job, err) : PD_OK;
-    for (uint32_t i = 0; i < job.n && status == PD_OK; i++) {
-        status = job.statuses[i];
-        if (status != PD_OK && err) *err = job.errors[i];
-    }
-    free_job(&job);
-    return status;
-}
-
-pd_status pd_vk_pipelines_build(pd_vk_pipelines *p, pd_error *err) {
-    join_builder(p);
-    pd_status status = build_all(p, err);
-    if (status != PD_OK) forget_unbuilt(p); /* what failed once must not fail later programs */
-    return status;
-}
-
-/* ---- in the background ---------------------------------------------------------------------- */
-
-static void builder_main(void *ctx) {
-    (void)run_job(ctx, NULL);
-}
-
-static void join_builder(pd_vk_pipelines *p) {
-    if (!p->builder) return;
-    pd_thread_join(p->builder);
-    p->builder = NULL;
-    for (uint32_t i = 0; i < p->background.n; i++) p->background.list[i]->in_flight = false;
-    free_job(&p->background);
-}
-
-/* On all processors: the caller waits for the file and the device most of the time. */
-void pd_vk_pipelines_begin(pd_vk_pipelines *p) {
-    build_job *job = &p->background;
-    join_builder(p);
-    if (create_job(p, pd_cpu_count(), job, NULL) != PD_OK) return;
-    if (job->n == 0 || pd_thread_start(builder_main, job, &p->builder, NULL) != PD_OK)
-        free_job(job);
-    else
-        for (uint32_t i = 0; i < job->n; i++) {
-            job->list[i]->in_flight = true;
-            job->list[i]->wanted = false; /* until somebody declares it in earnest */
-        }
 }
 
 void pd_vk_pipelines_stats(pd_vk_pipelines *p, pd_build_stats *out) {

@@ -6,9 +6,9 @@
  *               directory under a key made of the expanded source, the glslang version and the
  *               target
  *   coopmat_rewrite.c  SPIR-V with NVIDIA's cooperative matrices to Khronos'
- *   pipeline.c  specialised pipelines, created once per (shader, constants), over one
- *               VkPipelineCache that is kept in the cache directory under the device's UUID and
- *               driver version
+ *   pipeline.c  specialised pipelines, created once per (shader, constants); build.c: many at once;
+ *               pipeline_cache.c: one VkPipelineCache, kept in the cache directory under the
+ *               device's UUID and driver version
  *
  * All shaders have one descriptor set of storage buffers 0..n_buffers-1 and one push-constant
  * block. Specialisation constant 0 is always the workgroup's size in x.
