@@ -23,6 +23,14 @@ typedef struct pd_draw {
     uint64_t seed, counter;
 } pd_draw;
 
+/* What a draw operation says of a row of logits, as the shaders write it. */
+typedef struct pd_drawn {
+    uint32_t best; /* id of the highest value, of those that may be drawn */
+    float best_value;
+    uint32_t n_nonfinite; /* values that are not finite */
+    uint32_t id;          /* drawn; the best where the step does not say how to draw */
+} pd_drawn;
+
 float pd_draw_scale(float temp); /* temp > 0 */
 uint32_t pd_draw_top_p(float p); /* 0 and 1: off */
 uint32_t pd_draw_min_p(float p); /* 0 to 1 */

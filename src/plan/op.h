@@ -21,9 +21,8 @@
  *   attention        out[r] = softmax(q[r] . K) V over the visible positions of the row's sequence
  *   gather           out[o] = x[out_rows[o]]
  *   pool_norm        out[o] = rms(mean of x[r] over the o-th square of the grid of rows) * weight
- *   draw             out[o] = {id of the highest value, its bits, how many are not finite, drawn
- * id} of x[o]; drawn as the step says (plan/draw.h), else the highest; ids that are never text
- * are left out
+ *   draw             out[o] = the highest value of x[o], how many are not finite, and the drawn id
+ *                    (plan/draw.h, pd_drawn); ids that are never text are left out
  *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids
  *
  * Buffers that products read may be wider than the values in them (plan.h): an operation that
@@ -132,7 +131,7 @@ typedef struct pd_op_pool_norm {
 
 typedef struct pd_op_draw {
     pd_buf_id x;   /* [outs, n_vocab] */
-    pd_buf_id out; /* [outs, 4] u32: best id, its value's bits, non-finite values, drawn id */
+    pd_buf_id out; /* [outs, 4] u32: a pd_drawn each */
 } pd_op_draw;
 
 typedef struct pd_op_log_prob {

@@ -14,17 +14,18 @@ expect_not_logged() {
 }
 
 # The CPU for want of a GPU, and why, at -v only.
-export VK_DRIVER_FILES=$work/no_driver VK_ICD_FILENAMES=$work/no_driver
+no_driver() {
+  VK_DRIVER_FILES=$work/no_driver VK_ICD_FILENAMES=$work/no_driver "$@"
+}
 # shellcheck disable=SC2086
 {
-  expect_ok $run
+  no_driver expect_ok $run
   expect_not_logged 'no GPU'
-  expect_ok $run -v
+  no_driver expect_ok $run -v
   expect_logged 'no GPU can be used, so the CPU is; .'
-  expect_ok $run -v --device cpu
+  no_driver expect_ok $run -v --device cpu
   expect_not_logged 'no GPU'
 }
-unset VK_DRIVER_FILES VK_ICD_FILENAMES
 
 # More threads than processors.
 processors=$(nproc)

@@ -85,10 +85,12 @@ done:
 
 static void hand_over(chain_run *r) {
     const pd_chain *c = r->chain;
-    uint32_t result[4];
-    memcpy(result, r->p->ring.mapped + 16 * (r->n_handed++ % PD_RING_STEPS), sizeof result);
-    bool device_ended = result[2] != 0 || result[3] == c->stops[0] || result[3] == c->stops[1];
-    bool more = c->fn(c->ctx, result);
+    pd_drawn drawn;
+    memcpy(&drawn, r->p->ring.mapped + sizeof drawn * (r->n_handed++ % PD_RING_STEPS),
+           sizeof drawn);
+    bool device_ended =
+        drawn.n_nonfinite != 0 || drawn.id == c->stops[0] || drawn.id == c->stops[1];
+    bool more = c->fn(c->ctx, &drawn);
     if (more && !device_ended) return;
     if (!device_ended) r->state[PD_STATE_GO] = 0;
     r->ended = true;
