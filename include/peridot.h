@@ -20,7 +20,8 @@
  * UTF-8 with an explicit byte count. A pointer handed out belongs to the object it came from unless
  * said otherwise.
  *
- * Beside it peridot_measure.h: for programs that measure devices, models and where time goes.
+ * Beside it peridot_measure.h, for programs that measure devices, models and where time goes, and
+ * peridot_files.h, for those that convert, quantise and check model files.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -51,6 +51,10 @@ pd_status pd_file_check_output(const char *output, const char *input, pd_error *
 /* Errors: ARGUMENT when both paths, which need not exist yet, name one file to be written. */
 pd_status pd_file_check_outputs(const char *a, const char *b, pd_error *err);
 
+/* Errors: IO when the folder of `path` has less room than n_bytes. Writing for minutes only to find
+ * the disk full helps nobody. */
+pd_status pd_disk_check(const char *path, uint64_t n_bytes, pd_error *err);
+
 /* Whole file into memory (pd_free); at most max_bytes. `path` "-" is standard input. */
 pd_status pd_file_read_all(const char *path, uint64_t max_bytes, char **data, size_t *n,
                            pd_error *err);

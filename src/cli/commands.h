@@ -6,11 +6,14 @@
 #ifndef PD_CLI_COMMANDS_H
 #define PD_CLI_COMMANDS_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/words.h"
 #include "cli/options.h"
 #include "file/gguf.h"
+#include "peridot_files.h"
 
 pd_status cli_run(const cli_options *o, pd_error *err);
 pd_status cli_bench(const cli_options *o, pd_error *err);
@@ -51,16 +54,9 @@ pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, ui
 
 /* ---- outputs.c: what is written is never what is read ---------------------------------------- */
 
-/* All that the options name for writing, and one path more. Errors: ARGUMENT when it is a file that
- * the command reads, by whatever name, or is written twice. */
+/* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
+ * by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
-pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
-
-/* ---- structure.c ----------------------------------------------------------------------------- */
-
-bool cli_is_image_encoder(const pd_gguf *g); /* by its architecture */
-/* Errors: what a run would refuse the file for before it touches a device. */
-pd_status cli_check_structure(const pd_gguf *g, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
@@ -97,6 +93,7 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
+const atomic_int *cli_interrupt_flag(void);      /* not 0 once interrupted */
 void cli_interrupt_watch(pd_session *session);   /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
@@ -118,18 +115,15 @@ void cli_progress_begin(cli_progress *p, const char *label);
 /* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
 void cli_progress_end(cli_progress *p); /* wipes the bar */
+/* For the work of peridot_files.h, whose bar begins with each file; cli_progress_end is left to the
+ * caller. Ctrl-C stops it: installs interrupt.c's handler. */
+pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progress *p);
 
 /* ---- fetch.c: models from the Hugging Face hub ---------------------------------------------- */
 
 /* Where --hf-repo is given: fetches what is not in the cache yet, and sets --model and, when there
  * is an image encoder, --mmproj, as if they had been given. */
 pd_status cli_fetch_model(cli_options *o, pd_error *err);
-
-/* ---- disk.c ---------------------------------------------------------------------------------- */
-
-/* Errors: IO when the folder of `path` has less room than n_bytes. Writing for minutes only to find
- * the disk full helps nobody. */
-pd_status cli_check_disk(const char *path, uint64_t n_bytes, pd_error *err);
 
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
 
@@ -139,8 +133,6 @@ int cli_report_error(const pd_error *err);
 pd_status cli_log_begin(const cli_options *o, pd_error *err);
 /* Errors: IO when lines of the log were lost. */
 pd_status cli_log_end(const cli_options *o, pd_error *err);
-/* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
-const char *cli_bytes_text(uint64_t n_bytes, char *out);
 const char *cli_device_kind_name(pd_device_kind kind);
 /* What a model said to standard output. On a terminal control characters other than newlines and
  * tabs become '?', in `text` as well: nobody but the user may move the cursor or set the title. */

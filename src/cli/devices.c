@@ -66,8 +66,8 @@ static void print_device(const pd_device_info *d, const measurement *m) {
     char a[32], b[32];
     printf("%-10s %s (%s)\n", d->id, d->name, cli_device_kind_name(d->kind));
     if (!d->usable) printf("           not usable: %s\n", d->unusable_reason);
-    printf("           memory     %s", cli_bytes_text(d->memory_bytes, a));
-    if (d->memory_free_bytes) printf(", %s free", cli_bytes_text(d->memory_free_bytes, b));
+    printf("           memory     %s", pd_size_text(d->memory_bytes, a));
+    if (d->memory_free_bytes) printf(", %s free", pd_size_text(d->memory_free_bytes, b));
     printf("\n");
     print_measurement(m);
     if (is_cpu(d)) return;
@@ -76,8 +76,8 @@ static void print_device(const pd_device_info *d, const measurement *m) {
            d->device_id);
     printf("           limits     binding %s, allocation %s, shared memory %s, workgroup %u, "
            "subgroup %u (%u..%u)\n",
-           cli_bytes_text(d->max_binding_bytes, a), cli_bytes_text(d->max_alloc_bytes, b),
-           cli_bytes_text(d->shared_memory_bytes, (char[32]){0}), d->max_workgroup_size,
+           pd_size_text(d->max_binding_bytes, a), pd_size_text(d->max_alloc_bytes, b),
+           pd_size_text(d->shared_memory_bytes, (char[32]){0}), d->max_workgroup_size,
            d->subgroup_size, d->subgroup_size_min, d->subgroup_size_max);
     feature features[N_FEATURES];
     list_features(d, features);

@@ -18,8 +18,8 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
     fprintf(stderr,
             "head       %s -> %s, %s -> %s per token, KL %.2g nats (worst %.2g) over %u positions, "
             "same top token %u/%u\n",
-            info->head_file_type, info->head_type, cli_bytes_text(info->head_file_bytes, before),
-            cli_bytes_text(info->head_bytes, after), cost.kl_mean, cost.kl_max, cost.n_positions,
+            info->head_file_type, info->head_type, pd_size_text(info->head_file_bytes, before),
+            pd_size_text(info->head_bytes, after), cost.kl_mean, cost.kl_max, cost.n_positions,
             cost.n_same, cost.n_positions);
     return PD_OK;
 }

@@ -11,11 +11,11 @@
 
 static _Atomic(pd_session *) watched;
 static _Atomic(pd_model *) watched_model;
-static atomic_bool interrupted;
+static atomic_int interrupted;
 
 static void on_signal(int signal_number) {
     (void)signal_number;
-    if (atomic_exchange(&interrupted, true)) _exit(pd_status_exit_code(PD_ERR_CANCELLED));
+    if (atomic_exchange(&interrupted, 1)) _exit(pd_status_exit_code(PD_ERR_CANCELLED));
     pd_session *session = atomic_load(&watched);
     if (session) pd_session_cancel(session);
     pd_model *model = atomic_load(&watched_model);
@@ -30,7 +30,11 @@ void cli_interrupt_install(void) {
 }
 
 bool cli_interrupted(void) {
-    return atomic_load(&interrupted);
+    return atomic_load(&interrupted) != 0;
+}
+
+const atomic_int *cli_interrupt_flag(void) {
+    return &interrupted;
 }
 
 void cli_interrupt_watch(pd_session *session) {

@@ -1,116 +1,46 @@
-/* `peridot list`: the models that were fetched, by repository.
- *
- *     <cache>/models/<user>/<name>/<revision>/    as fetch_store.c lays them out
- *
- * Every file with its own name is complete. Parts, and what begins with a dot, are not shown.
- *
- * SPDX-License-Identifier: MIT
- */
-#include <string.h>
-#include <sys/stat.h>
-
-#include "base/file.h"
-#include "base/folder.h"
+/* `peridot list`: the models that were fetched, by repository.  SPDX-License-Identifier: MIT */
 #include "cli/json.h"
-
-enum { MAX_DEPTH = 16, REPO_DEPTH = 3 }; /* folders below models: user, name, revision */
+#include "hub/hub.h"
 
 typedef struct listing {
-    pd_bytes path;    /* where the walk is */
-    size_t root;      /* bytes of models' own path, with its slash */
-    size_t inside;    /* ... and with the repository's and revision's */
     cJSON *json;      /* NULL: lines of text */
     uint64_t n_files; /* so far */
 } listing;
 
-static bool is_shown(const char *name) {
-    size_t n = strlen(name);
-    return name[0] != '.' && !(n > 5 && strcmp(name + n - 5, ".part") == 0);
-}
-
-/* "user/name" or, of another revision than main, "user/name@revision". */
-static void write_repository(const listing *l, pd_bytes *out) {
-    const char *repo = l->path.data + l->root;
-    int n = (int)(l->inside - l->root - 1), n_name = n - 1;
-    while (n_name > 0 && repo[n_name] != '/') n_name--;
-    bool is_main = n - n_name == 5 && strncmp(repo + n_name, "/main", 5) == 0;
-    pd_bytes_printf(out, "%.*s", n_name, repo);
-    if (!is_main) pd_bytes_printf(out, "@%.*s", n - n_name - 1, repo + n_name + 1);
-}
-
-static void show_file(listing *l, uint64_t n_bytes) {
+static void show_file(void *ctx, const hub_entry *e) {
+    listing *l = ctx;
     char size[32];
-    pd_bytes repo = {0};
-    const char *name = l->path.data + l->inside;
-    write_repository(l, &repo);
-    const char *repo_text = repo.failed ? "?" : repo.data;
     l->n_files++;
     if (l->json) {
         cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "repo", repo_text);
-        cJSON_AddStringToObject(item, "file", name);
-        cJSON_AddStringToObject(item, "path", l->path.data);
-        cJSON_AddNumberToObject(item, "bytes", (double)n_bytes);
+        cJSON_AddStringToObject(item, "repo", e->repo);
+        cJSON_AddStringToObject(item, "file", e->name);
+        cJSON_AddStringToObject(item, "path", e->path);
+        cJSON_AddNumberToObject(item, "bytes", (double)e->n_bytes);
         cJSON_AddItemToArray(l->json, item);
     } else {
-        printf("%12s  %s  %s\n", cli_bytes_text(n_bytes, size), repo_text, name);
+        printf("%12s  %s  %s\n", pd_size_text(e->n_bytes, size), e->repo, e->name);
     }
-    pd_bytes_free(&repo);
 }
 
-static pd_status walk(listing *l, unsigned depth, pd_error *err);
-
-static pd_status show_entry(listing *l, const char *name, unsigned depth, pd_error *err) {
-    struct stat st = {0};
-    size_t before = l->path.n;
-    pd_bytes_printf(&l->path, "%s", name);
-    if (l->path.failed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
+static pd_status list_json(pd_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    listing l = {.json = cJSON_AddArrayToObject(root, "files")};
     pd_status status = PD_OK;
-    if (stat(l->path.data, &st) != 0) st.st_mode = 0; /* it has gone */
-    if (S_ISDIR(st.st_mode)) {
-        pd_bytes_printf(&l->path, "/");
-        if (depth + 1 == REPO_DEPTH) l->inside = l->path.n;
-        if (depth + 1 < MAX_DEPTH) status = walk(l, depth + 1, err);
-    } else if (S_ISREG(st.st_mode) && depth >= REPO_DEPTH) {
-        show_file(l, (uint64_t)st.st_size);
-    }
-    l->path.n = before;
-    l->path.data[before] = '\0';
-    return status;
-}
-
-/* A folder that cannot be read, or has gone, has nothing to show. */
-static pd_status walk(listing *l, unsigned depth, pd_error *err) {
-    pd_folder folder;
-    pd_status status = pd_folder_list(l->path.data, &folder, err);
-    if (status != PD_OK) return status == PD_ERR_IO ? PD_OK : status;
-    for (size_t i = 0; i < folder.n && status == PD_OK; i++)
-        if (is_shown(folder.names[i])) status = show_entry(l, folder.names[i], depth, err);
-    pd_folder_free(&folder);
+    if (!l.json)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
+    else
+        status = hub_list(show_file, &l, err);
+    if (status == PD_OK) return cli_print_json(root, err);
+    cJSON_Delete(root);
     return status;
 }
 
 pd_status cli_list(const cli_options *o, pd_error *err) {
-    char *root = pd_cache_path("models");
-    cJSON *json = cli_given(o, OPT_JSON) ? cJSON_CreateObject() : NULL;
-    listing l = {.json = json ? cJSON_AddArrayToObject(json, "files") : NULL};
-    pd_status status = PD_OK;
-    if (cli_given(o, OPT_JSON) && !l.json) {
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
-    } else if (root) {
-        pd_bytes_printf(&l.path, "%s/", root);
-        l.root = l.path.n;
-        status = l.path.failed ? PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path")
-                               : walk(&l, 0, err);
-    }
-    if (status == PD_OK && json) {
-        status = cli_print_json(json, err);
-    } else {
-        cJSON_Delete(json);
-        if (status == PD_OK && l.n_files == 0)
-            fprintf(stderr, "no models were fetched; peridot fetch USER/REPO does that\n");
-    }
-    pd_bytes_free(&l.path);
-    pd_free(root);
-    return status;
+    listing l = {0};
+    if (cli_given(o, OPT_JSON)) return list_json(err);
+    PD_TRY(hub_list(show_file, &l, err));
+    if (l.n_files == 0)
+        fprintf(stderr, "no models were fetched; peridot fetch USER/REPO does that\n");
+    return PD_OK;
 }

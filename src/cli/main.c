@@ -69,7 +69,7 @@ static pd_status raise_unknown_command(const char *name, pd_error *err) {
     const char *instead = cli_habit_command(name);
     if (instead) return pd_error_hint(err, status, "%s", instead);
     for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
-        if (cli_distance(name, cli_command_name((cli_command)c)) <= 2)
+        if (pd_word_distance(name, cli_command_name((cli_command)c)) <= 2)
             return pd_error_hint(err, status, "did you mean %s?", cli_command_name((cli_command)c));
     return pd_error_hint(err, status, "peridot --help lists the commands");
 }

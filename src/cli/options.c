@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/words.h"
 #include "cli/habits.h"
 
 static const cli_option options[OPT_COUNT] = {
@@ -54,26 +55,6 @@ bool cli_command_find(const char *name, cli_command *out) {
         return true;
     }
     return false;
-}
-
-uint32_t cli_distance(const char *a, const char *b) {
-    enum { MAX = 40 };
-    size_t n = strlen(a), m = strlen(b);
-    if (n > MAX || m > MAX) return MAX;
-    uint32_t row[MAX + 1];
-    for (uint32_t j = 0; j <= m; j++) row[j] = j;
-    for (uint32_t i = 1; i <= n; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= m; j++) {
-            uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[m];
 }
 
 /* ---- values ------------------------------------------------------------------------------- */
@@ -205,7 +186,7 @@ static pd_status raise_unknown(cli_command command, const char *flag, size_t n, 
     const char *nearest = NULL;
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         if (!(options[i].commands & 1u << command)) continue;
-        uint32_t d = cli_distance(wanted, options[i].name);
+        uint32_t d = pd_word_distance(wanted, options[i].name);
         if (d <= best && (!nearest || d < best)) {
             best = d;
             nearest = options[i].name;

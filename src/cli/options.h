@@ -100,9 +100,6 @@ static inline double cli_real(const cli_options *o, cli_option_id id) {
     return o->values[id].real;
 }
 
-/* Levenshtein distance, for "did you mean"; long strings count as far. */
-uint32_t cli_distance(const char *a, const char *b);
-
 /* help.c: to standard output. */
 void cli_help_program(void);
 void cli_help_command(cli_command command);

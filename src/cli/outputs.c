@@ -13,33 +13,13 @@
 
 /* ---- what is read --------------------------------------------------------------------------- */
 
-/* A file or folder; of a split model every part. */
-static pd_status check_path(const char *output, const char *path, pd_error *err) {
-    static const char tail[] = "-00001-of-";
-    enum { N_TAIL = sizeof tail - 1 + sizeof "00000.gguf" - 1 };
-    PD_TRY(pd_file_check_output(output, path, err));
-    size_t n = strlen(path);
-    if (n <= N_TAIL || strncmp(path + n - N_TAIL, tail, sizeof tail - 1) != 0) return PD_OK;
-    unsigned long n_parts = strtoul(path + n - strlen("00000.gguf"), NULL, 10);
-    pd_bytes part = {0};
-    pd_status status = PD_OK;
-    for (unsigned long i = 2; i <= n_parts && status == PD_OK; i++) {
-        part.n = 0;
-        pd_bytes_printf(&part, "%.*s-%05lu-of-%05lu.gguf", (int)(n - N_TAIL), path, i, n_parts);
-        status = part.failed ? PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path")
-                             : pd_file_check_output(output, part.data, err);
-    }
-    pd_bytes_free(&part);
-    return status;
-}
-
 /* paths: with a newline between them */
 static pd_status check_paths(const char *output, const char *paths, pd_error *err) {
     char *list = pd_strdup(paths), *rest = list;
     if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
     pd_status status = PD_OK;
     for (char *path; status == PD_OK && (path = strsep(&rest, "\n"));)
-        status = check_path(output, path, err);
+        status = pd_gguf_check_output(output, path, err);
     pd_free(list);
     return status;
 }
@@ -51,14 +31,14 @@ static pd_status check_found_mmproj(const cli_options *o, const char *output, pd
     bool sees = cli_given(o, OPT_IMAGE) || o->command == CLI_EMBED_IMAGE;
     if (!sees || !cli_text(o, OPT_MODEL) || cli_find_mmproj(o, &path, &unused) != PD_OK)
         return PD_OK;
-    pd_status status = check_path(output, path, err);
+    pd_status status = pd_gguf_check_output(output, path, err);
     pd_free(path);
     return status;
 }
 
 static pd_status check_text(const cli_options *o, const char *output, pd_error *err) {
     const char *tokens = cli_text(o, OPT_TOKENS), *file = cli_text(o, OPT_FILE);
-    if (tokens && tokens[0] == '@') PD_TRY(check_path(output, tokens + 1, err));
+    if (tokens && tokens[0] == '@') PD_TRY(pd_gguf_check_output(output, tokens + 1, err));
     bool takes_text = (cli_option_get(OPT_PROMPT)->commands >> o->command & 1) != 0;
     bool given = tokens || cli_text(o, OPT_PROMPT) || (file && strcmp(file, "-") != 0);
     return takes_text && !given ? pd_file_check_output(output, "/dev/stdin", err) : PD_OK;
@@ -66,16 +46,18 @@ static pd_status check_text(const cli_options *o, const char *output, pd_error *
 
 static pd_status check_arguments(const cli_options *o, const char *output, pd_error *err) {
     uint32_t n = o->command == CLI_FETCH ? 0 : o->command == CLI_QUANTIZE ? 1 : o->n_args;
-    for (uint32_t i = 0; i < n && i < o->n_args; i++) PD_TRY(check_path(output, o->args[i], err));
+    for (uint32_t i = 0; i < n && i < o->n_args; i++)
+        PD_TRY(pd_gguf_check_output(output, o->args[i], err));
     return PD_OK;
 }
 
-pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err) {
+static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         const char *text = o->values[i].text;
         cli_kind kind = cli_option_get((cli_option_id)i)->kind;
         if (!text || (kind != KIND_FILE && kind != KIND_FILES)) continue;
-        PD_TRY(kind == KIND_FILES ? check_paths(output, text, err) : check_path(output, text, err));
+        PD_TRY(kind == KIND_FILES ? check_paths(output, text, err)
+                                  : pd_gguf_check_output(output, text, err));
     }
     PD_TRY(check_found_mmproj(o, output, err));
     PD_TRY(check_text(o, output, err));
@@ -99,7 +81,7 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err) {
     const char *outputs[MAX_OUTPUTS];
     uint32_t n = list_outputs(o, outputs);
     for (uint32_t i = 0; i < n; i++) {
-        PD_TRY(cli_check_output(o, outputs[i], err));
+        PD_TRY(check_output(o, outputs[i], err));
         for (uint32_t k = 0; k < i; k++) PD_TRY(pd_file_check_outputs(outputs[i], outputs[k], err));
     }
     return PD_OK;

@@ -44,8 +44,8 @@ static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns
     uint64_t fresh = done > p->start_bytes ? done - p->start_bytes : 0;
     uint64_t speed = seconds > 0 ? (uint64_t)((double)fresh / seconds) : 0;
     fprintf(stderr, "\r%s [%s] %3d %%  %s of %s  %s/s%s \033[K", p->label, bar, (int)(share * 100),
-            cli_bytes_text(done, done_text), cli_bytes_text(total, total_text),
-            cli_bytes_text(speed, speed_text),
+            pd_size_text(done, done_text), pd_size_text(total, total_text),
+            pd_size_text(speed, speed_text),
             time_left(total > done ? total - done : 0, speed, left));
     fflush(stderr);
     p->drawn = true;
@@ -54,6 +54,7 @@ static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns
 
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total) {
     cli_progress *p = ctx;
+    if (bytes_done == 0) p->start_ns = pd_clock_ns(); /* what went before is no part of the speed */
     if (p->active) {
         uint64_t now_ns = pd_clock_ns();
         if (now_ns - p->shown_ns >= UINT64_C(100000000)) draw(p, bytes_done, bytes_total, now_ns);
@@ -64,4 +65,11 @@ bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total) {
 void cli_progress_end(cli_progress *p) {
     if (p->drawn) fprintf(stderr, "\r\033[K");
     p->active = false;
+}
+
+pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progress *p) {
+    cli_interrupt_install();
+    cli_progress_begin(p, label);
+    return (pd_files_work){
+        .n_threads = cli_u32(o, OPT_THREADS), .progress = cli_progress_update, .progress_ctx = p};
 }

@@ -66,18 +66,6 @@ void cli_write_text(char *text, size_t n) {
 
 /* ---- texts ---------------------------------------------------------------------------------- */
 
-const char *cli_bytes_text(uint64_t n_bytes, char *out) {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    double n = (double)n_bytes;
-    unsigned unit = 0;
-    while (n >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
-        n /= 1024;
-        unit++;
-    }
-    snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.2f %s", n, units[unit]);
-    return out;
-}
-
 const char *cli_device_kind_name(pd_device_kind kind) {
     switch (kind) {
     case PD_DEVICE_CPU_REFERENCE: return "cpu reference";

@@ -1,112 +1,86 @@
-/* `peridot synth`: a GGUF file in the real layout, of any of the family's shapes, with random
- * weights: a text model, or with --mmproj an image encoder. It computes what a trained one of that
- * shape computes, at the same speed, and says nothing of sense. The file depends on the options
- * alone: equal seeds give equal bytes.
+/* `peridot synth`: a model of any of the family's shapes with random weights.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <inttypes.h>
 #include <string.h>
 
-#include "cli/synth.h"
+#include "cli/commands.h"
 
-typedef struct synth_job {
-    const char *path;
-    uint64_t seed;
-    bool is_vision;
-    synth_text text; /* one of the two */
-    synth_vision vision;
-    synth_list tensors;
-    uint64_t total_bytes;
-} synth_job;
-
-/* ---- what to write -------------------------------------------------------------------------- */
-
-static pd_status prepare(const cli_options *o, synth_job *job, pd_error *err) {
-    job->path = cli_text(o, OPT_OUTPUT);
-    if (!job->path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
-    job->seed = (uint64_t)cli_int(o, OPT_SYNTH_SEED);
-    job->is_vision = cli_given(o, OPT_SYNTH_MMPROJ);
-    if (job->is_vision) {
-        PD_TRY(synth_vision_read(o, &job->vision, err));
-        PD_TRY(synth_vision_list(&job->vision, &job->tensors, err));
-    } else {
-        PD_TRY(synth_text_read(o, &job->text, err));
-        PD_TRY(synth_text_list(&job->text, &job->tensors, err));
-    }
-    for (uint32_t i = 0; i < job->tensors.n; i++)
-        job->total_bytes += synth_tensor_bytes(&job->tensors.items[i]);
+static pd_status refuse(const cli_options *o, const cli_option_id *ids, size_t n, const char *why,
+                        pd_error *err) {
+    for (size_t i = 0; i < n; i++)
+        if (cli_given(o, ids[i]))
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is for %s", cli_option_get(ids[i])->name,
+                            why);
     return PD_OK;
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
-
-static pd_status write_tensors(const synth_job *job, pd_gguf_writer *w, pd_error *err) {
-    enum { PIECE_BYTES = 1 << 20 };
-    uint8_t *piece = pd_alloc(PIECE_BYTES, 1);
-    if (!piece) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a model");
-    cli_progress progress;
-    cli_progress_begin(&progress, "writing");
-    bool go_on = true;
-    uint64_t done_bytes = 0;
-    for (uint32_t i = 0; i < job->tensors.n && go_on; i++) {
-        const synth_tensor *t = &job->tensors.items[i];
-        uint64_t block_bytes = pd_type_get(t->type)->block_bytes;
-        uint64_t n_blocks = synth_tensor_bytes(t) / block_bytes, most = PIECE_BYTES / block_bytes;
-        for (uint64_t first = 0, n; first < n_blocks && go_on; first += n) {
-            n = n_blocks - first < most ? n_blocks - first : most;
-            synth_fill(t, job->seed, first, n, piece);
-            pd_gguf_write_data(w, piece, n * block_bytes);
-            done_bytes += n * block_bytes;
-            go_on = cli_progress_update(&progress, done_bytes, job->total_bytes);
-        }
+static pd_status check_options(const cli_options *o, pd_synth_kind kind, pd_error *err) {
+    static const cli_option_id of_gguf[] = {OPT_TYPE, OPT_EMBD_TYPE, OPT_QAT, OPT_SYNTH_MMPROJ};
+    static const cli_option_id of_text[] = {OPT_EMBD_TYPE, OPT_QAT, OPT_VOCAB, OPT_SYNTH_CTX,
+                                            OPT_TOKENIZER};
+    if (kind == PD_SYNTH_CHECKPOINT) {
+        PD_TRY(refuse(o, of_gguf, sizeof of_gguf / sizeof of_gguf[0],
+                      "GGUF files and cannot be used with --hf", err));
+    } else if (kind == PD_SYNTH_MMPROJ) {
+        PD_TRY(refuse(o, of_text, sizeof of_text / sizeof of_text[0],
+                      "text models and cannot be used with --mmproj", err));
     }
-    cli_progress_end(&progress);
-    pd_free(piece);
-    return go_on ? PD_OK : PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    if (!cli_text(o, OPT_OUTPUT))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--output %s is missing",
+                        kind == PD_SYNTH_CHECKPOINT ? "FOLDER" : "FILE");
+    const char *type = cli_text(o, OPT_TYPE);
+    if (cli_given(o, OPT_QAT) && type && strcmp(type, "q4_0") != 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--qat goes with --type q4_0 only, not %s", type);
+    return PD_OK;
 }
 
-static pd_status write_file(const synth_job *job, pd_error *err) {
-    pd_gguf_writer *w = NULL;
-    PD_TRY(pd_gguf_writer_open(job->path, &w, err));
-    if (job->is_vision) {
-        synth_vision_write_values(&job->vision, w);
-    } else {
-        synth_text_write_values(&job->text, w);
-    }
-    for (uint32_t i = 0; i < job->tensors.n; i++) {
-        const synth_tensor *t = &job->tensors.items[i];
-        pd_gguf_write_tensor(w, t->name, t->type, t->n_dims, t->ne);
-    }
-    pd_gguf_begin_data(w);
-    pd_status status = write_tensors(job, w, err);
-    if (status == PD_OK) return pd_gguf_writer_commit(w, err);
-    pd_gguf_writer_abort(w);
-    return status;
+/* A number that was not given is 0. */
+static pd_synth_desc read_desc(const cli_options *o, pd_synth_kind kind) {
+    pd_synth_desc desc = {.kind = kind,
+                          .preset = cli_text(o, OPT_PRESET),
+                          .type = cli_text(o, OPT_TYPE),
+                          .embedding = cli_text(o, OPT_EMBD_TYPE),
+                          .n_layers = cli_u32(o, OPT_LAYERS),
+                          .n_vocab = cli_u32(o, OPT_VOCAB),
+                          .n_ctx = cli_u32(o, OPT_SYNTH_CTX),
+                          .tokenizer = cli_text(o, OPT_TOKENIZER),
+                          .seed = (uint64_t)cli_int(o, OPT_SYNTH_SEED)};
+    if (cli_given(o, OPT_QAT) && !desc.embedding) desc.embedding = "f16";
+    return desc;
 }
 
-static void print_summary(const synth_job *job) {
+static void tell(const pd_synth_report *r, const char *path, pd_synth_kind kind) {
     char size[32], what[96];
-    if (job->is_vision) {
-        snprintf(what, sizeof what, "image encoder of %s, %s layers", job->vision.name,
-                 pd_type_name(job->vision.type));
-    } else {
-        snprintf(what, sizeof what, "%s, %s layers, %s embedding", job->text.shape.name,
-                 pd_type_name(job->text.type), pd_type_name(job->tensors.items[0].type));
+    switch (kind) {
+    case PD_SYNTH_TEXT:
+        snprintf(what, sizeof what, ", %s layers, %s embedding, %u tensors", r->type, r->embedding,
+                 r->n_tensors);
+        break;
+    case PD_SYNTH_MMPROJ:
+        snprintf(what, sizeof what, ", %s layers, %u tensors", r->type, r->n_tensors);
+        break;
+    case PD_SYNTH_CHECKPOINT:
+        snprintf(what, sizeof what, ", %u tensors in %u files", r->n_tensors, r->n_files);
+        break;
     }
-    fprintf(stderr, "%s: %s, %u tensors, %s; the weights are random\n", job->path, what,
-            job->tensors.n, cli_bytes_text(job->total_bytes, size));
+    fprintf(stderr, "%s: %s%s%s, %s; the weights are random\n", path,
+            kind == PD_SYNTH_MMPROJ ? "image encoder of " : "", r->preset, what,
+            pd_size_text(r->n_bytes, size));
 }
 
 pd_status cli_synth(const cli_options *o, pd_error *err) {
-    synth_job job = {0};
-    cli_interrupt_install();
-    if (cli_given(o, OPT_SYNTH_HF)) return synth_hf(o, err);
-    pd_status status = prepare(o, &job, err);
-    if (status == PD_OK) status = cli_check_disk(job.path, job.total_bytes, err);
-    if (status == PD_OK) status = write_file(&job, err);
-    if (status == PD_OK) print_summary(&job);
-    synth_list_free(&job.tensors);
-    synth_text_free(&job.text);
+    pd_synth_kind kind = cli_given(o, OPT_SYNTH_HF)       ? PD_SYNTH_CHECKPOINT
+                         : cli_given(o, OPT_SYNTH_MMPROJ) ? PD_SYNTH_MMPROJ
+                                                          : PD_SYNTH_TEXT;
+    const char *path = cli_text(o, OPT_OUTPUT);
+    pd_synth_report report;
+    cli_progress bar;
+    PD_TRY(check_options(o, kind, err));
+    pd_synth_desc desc = read_desc(o, kind);
+    desc.work = cli_work_begin(o, "writing", &bar);
+    pd_status status = pd_files_synth(path, &desc, &report, err);
+    cli_progress_end(&bar);
+    if (status == PD_OK) tell(&report, path, kind);
     return status;
 }

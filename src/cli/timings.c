@@ -91,7 +91,7 @@ void run_print_timings(const run_job *job) {
     print_images(job);
     print_speeds(job);
     fprintf(stderr, "device     %s: %s, precision %s, peak memory %s\n", device->id, device->name,
-            cli_precision_name(job->precision), cli_bytes_text(stats->device_peak_bytes, peak));
+            cli_precision_name(job->precision), pd_size_text(stats->device_peak_bytes, peak));
     print_sampler(&job->sampler.desc);
     if (has_logits) fprintf(stderr, "logits     hash %016" PRIx64 "\n", stats->logits_hash);
     print_head_cost(job);

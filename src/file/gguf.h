@@ -99,6 +99,10 @@ uint32_t pd_gguf_part_count(const pd_gguf *g);
 const pd_mapping *pd_gguf_part_mapping(const pd_gguf *g, uint32_t part);
 const char *pd_gguf_part_name(const pd_gguf *g, uint32_t part); /* without its folders */
 
+/* As pd_file_check_output; where `input` is the first part of a split model, all its parts count.
+ */
+pd_status pd_gguf_check_output(const char *output, const char *input, pd_error *err);
+
 /* ---- writer -------------------------------------------------------------------------------- */
 
 typedef struct pd_gguf_writer pd_gguf_writer;

@@ -2,8 +2,7 @@
  * making a session, computing a prompt, generating and encoding an image, for every n, on every
  * device; then that and all later ones.
  *
- * The linker puts the functions below between the library and the C library's (--wrap), so that the
- * drivers' own allocations are left alone. Each time the library must return ERR_MEMORY_HOST with a
+ * Each time the library must return ERR_MEMORY_HOST with a
  * sentence, or do without and compute the same; it must neither crash nor leak (which the leak
  * sanitizer sees), and the next run in the same process must compute the same bits.
  *
@@ -15,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "fault/support_allocations.h"
 #include "fault/support_drivers.h"
 #include "fault/support_fault.h"
 #include "support_golden.h"
@@ -34,40 +33,6 @@ enum {
 };
 
 static const uint32_t prompt[N_PROMPT] = {2, 301, 17, 88, 402, 5, 260, 33, 519, 44, 7};
-
-/* ---- allocations ----------------------------------------------------------------------------- */
-
-static atomic_uint n_allocations, n_failed, fail_at; /* fail_at 0: none fails */
-static atomic_bool ever_after;
-
-static bool fails(void) {
-    uint32_t number = atomic_fetch_add(&n_allocations, 1) + 1, at = fail_at;
-    if (at == 0 || number < at || (number > at && !ever_after)) return false;
-    n_failed++;
-    return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_aligned_alloc(size_t align, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n);
-
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
-}
-void *__wrap_calloc(size_t count, size_t n) {
-    return fails() ? NULL : __real_calloc(count, n);
-}
-void *__wrap_realloc(void *p, size_t n) {
-    return fails() ? NULL : __real_realloc(p, n);
-}
-void *__wrap_aligned_alloc(size_t align, size_t n) {
-    return fails() ? NULL : __real_aligned_alloc(align, n);
-}
 
 /* ---- a run ----------------------------------------------------------------------------------- */
 

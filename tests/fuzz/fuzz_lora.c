@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "cli/convert.h"
+#include "pack/convert.h"
 #include "fuzz.h"
 
 static void put_tensors(void) {

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <math.h>
 
+#include "peridot_files.h"
 #include "peridot_measure.h"
 #include "support_golden.h"
 
@@ -244,6 +245,51 @@ static void null_measures(void **state) {
     REFUSED(pd_session_head_cost(scoring, &cost, &err)); /* the head was kept */
 }
 
+static void null_files(void **state) {
+    (void)state;
+    const char *file = GOLDEN("mm-mmproj.gguf");
+    pd_verification *v = (pd_verification *)&err;
+    pd_comparison *c = (pd_comparison *)&err;
+    REFUSED(pd_files_convert(NULL, "x.gguf", NULL, &err));
+    REFUSED(pd_files_convert("no folder", NULL, NULL, &err));
+    assert_int_equal(pd_files_convert("no folder", "x.gguf", NULL, NULL), PD_ERR_IO);
+    REFUSED(pd_files_quantize(NULL, "x.gguf", "f16", NULL, NULL, &err));
+    REFUSED(pd_files_quantize(file, NULL, "f16", NULL, NULL, &err));
+    REFUSED(pd_files_quantize(file, "x.gguf", NULL, NULL, NULL, &err));
+    assert_int_equal(
+        pd_files_quantize(file, "x.gguf", "F16", &(pd_quantize_desc){.dry_run = true}, NULL, NULL),
+        PD_OK);
+    REFUSED(pd_files_verify(NULL, NULL, &v, &err));
+    assert_null(v);
+    REFUSED(pd_files_verify(file, NULL, NULL, &err));
+    REFUSED(pd_files_compare(NULL, file, NULL, &c, &err));
+    assert_null(c);
+    REFUSED(pd_files_compare(file, NULL, NULL, &c, &err));
+    REFUSED(pd_files_compare(file, file, NULL, NULL, &err));
+    REFUSED(pd_files_synth(NULL, NULL, NULL, &err));
+    pd_verification_free(NULL);
+    pd_comparison_free(NULL);
+}
+
+static void refused_files(void **state) {
+    (void)state;
+    const char *file = GOLDEN("mm-mmproj.gguf");
+    const pd_synth_desc hf = {.kind = PD_SYNTH_CHECKPOINT, .type = "q8_0"};
+    const pd_synth_desc blind = {.kind = PD_SYNTH_MMPROJ, .n_vocab = 1000};
+    pd_verification *v;
+    REFUSED(pd_files_quantize(file, "x.gguf", "q4_k_m", NULL, NULL, &err));
+    REFUSED(pd_files_quantize(file, file, "f16", NULL, NULL, &err));
+    REFUSED(pd_files_quantize(file, "x.gguf", "q8_0",
+                              &(pd_quantize_desc){.embedding = "f16", .pure = true}, NULL, &err));
+    REFUSED(pd_files_convert("no folder", "x.gguf", &(pd_convert_desc){.type = "q9"}, &err));
+    REFUSED(pd_files_verify(file, &(pd_files_work){.n_threads = 5000}, &v, &err));
+    REFUSED(pd_files_synth("x", &(pd_synth_desc){.kind = (pd_synth_kind)3}, NULL, &err));
+    REFUSED(pd_files_synth("x", &(pd_synth_desc){.preset = "5b"}, NULL, &err));
+    REFUSED(pd_files_synth("x", &(pd_synth_desc){.n_layers = 257}, NULL, &err));
+    REFUSED(pd_files_synth("x", &hf, NULL, &err));
+    REFUSED(pd_files_synth("x", &blind, NULL, &err));
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static void enumerations_out_of_range(void **state) {
@@ -366,7 +412,8 @@ int main(void) {
         cmocka_unit_test(null_and_empty),     cmocka_unit_test(null_sessions),
         cmocka_unit_test(null_measures),      cmocka_unit_test(enumerations_out_of_range),
         cmocka_unit_test(too_many_windows),   cmocka_unit_test(unchecked_samplers),
-        cmocka_unit_test(unknown_roles),
+        cmocka_unit_test(unknown_roles),      cmocka_unit_test(null_files),
+        cmocka_unit_test(refused_files),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -1,0 +1,37 @@
+/* See words.h.  SPDX-License-Identifier: MIT */
+#include "base/words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *pd_size_text(uint64_t n_bytes, char *out) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double n = (double)n_bytes;
+    unsigned unit = 0;
+    while (n >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        n /= 1024;
+        unit++;
+    }
+    snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.2f %s", n, units[unit]);
+    return out;
+}
+
+uint32_t pd_word_distance(const char *a, const char *b) {
+    enum { MAX = 40 };
+    size_t n = strlen(a), m = strlen(b);
+    if (n > MAX || m > MAX) return MAX;
+    uint32_t row[MAX + 1];
+    for (uint32_t j = 0; j <= m; j++) row[j] = j;
+    for (uint32_t i = 1; i <= n; i++) {
+        uint32_t diagonal = row[0];
+        row[0] = i;
+        for (uint32_t j = 1; j <= m; j++) {
+            uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[m];
+}

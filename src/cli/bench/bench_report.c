@@ -1,0 +1,259 @@
+/* Rows of `peridot bench` as a Markdown table, CSV, a JSON array or JSON lines, each written as
+ * soon as it is measured.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "cli/bench/bench.h"
+
+void bench_test_name(const bench_row *row, char *out) {
+    char depth[24] = "";
+    if (row->n_depth) snprintf(depth, sizeof depth, " @ d%u", row->n_depth);
+    if (row->n_prompt && row->n_gen) {
+        snprintf(out, 64, "pp%u+tg%u%s", row->n_prompt, row->n_gen, depth);
+    } else {
+        snprintf(out, 64, "%s%u%s", row->n_prompt ? "pp" : "tg",
+                 row->n_prompt ? row->n_prompt : row->n_gen, depth);
+    }
+}
+
+static bool on_cpu(const bench_context *c) {
+    pd_device_kind kind = pd_model_get_device(c->model)->kind;
+    return kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE;
+}
+
+static const char *output_format(const bench_context *c) {
+    return cli_text(c->o, OPT_BENCH_OUTPUT);
+}
+
+/* ---- one row as fields ---------------------------------------------------------------------- */
+
+static void add_model_fields(cJSON *j, const bench_context *c) {
+    const pd_model_info *info = pd_model_get_info(c->model);
+    const pd_device_info *device = pd_model_get_device(c->model);
+    char type[80];
+    snprintf(type, sizeof type, "gemma3 %s %s", info->size_label, info->file_type);
+    cJSON_AddStringToObject(j, "build_commit", c->build_commit);
+    cJSON_AddNumberToObject(j, "build_number", 0);
+    cJSON_AddStringToObject(j, "cpu_info", c->cpu_info);
+    cJSON_AddStringToObject(j, "gpu_info", on_cpu(c) ? "" : device->name);
+    cJSON_AddStringToObject(j, "backends", on_cpu(c) ? "CPU" : "Vulkan");
+    cJSON_AddStringToObject(j, "model_filename", cli_text(c->o, OPT_MODEL));
+    cJSON_AddStringToObject(j, "model_type", type);
+    cJSON_AddNumberToObject(j, "model_size", (double)info->file_bytes);
+    cJSON_AddNumberToObject(j, "model_n_params", (double)info->n_params);
+    cJSON_AddStringToObject(j, "head_type", info->head_type);
+}
+
+/* What it took to the first token of the first test. */
+static void add_start_fields(cJSON *j, const bench_context *c) {
+    const pd_load_stats *load = pd_model_get_load_stats(c->model);
+    cJSON_AddNumberToObject(j, "start_read_ns", (double)load->read_ns);
+    cJSON_AddNumberToObject(j, "start_device_ns", (double)load->device_ns);
+    cJSON_AddNumberToObject(j, "start_head_ns", (double)load->head_ns);
+    cJSON_AddNumberToObject(j, "start_upload_ns", (double)load->upload_ns);
+    cJSON_AddNumberToObject(j, "start_pipelines_ns", (double)c->pipelines_ns);
+    cJSON_AddNumberToObject(j, "start_prompt_ns", (double)c->prompt_ns);
+    cJSON_AddNumberToObject(j, "start_token_ns", (double)c->token_ns);
+    cJSON_AddNumberToObject(j, "start_n_pipelines", c->build.n_pipelines);
+    cJSON_AddNumberToObject(j, "start_n_shaders_compiled", c->build.n_shaders);
+}
+
+static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *row) {
+    const char *kv = c->precision == PD_PRECISION_EXACT ? "f32" : "f16";
+    cJSON_AddNumberToObject(j, "n_batch", row->n_batch);
+    cJSON_AddNumberToObject(j, "n_ubatch", row->n_ubatch);
+    cJSON_AddNumberToObject(j, "n_threads", c->n_threads);
+    cJSON_AddStringToObject(j, "type_k", kv);
+    cJSON_AddStringToObject(j, "type_v", kv);
+    cJSON_AddNumberToObject(j, "n_gpu_layers",
+                            on_cpu(c) ? 0 : pd_model_get_info(c->model)->n_layers + 1);
+    cJSON_AddStringToObject(j, "devices", pd_model_get_device(c->model)->id);
+    cJSON_AddStringToObject(j, "precision", cli_precision_name(c->precision));
+    cJSON_AddNumberToObject(j, "n_dispatches", row->step.n_dispatches);
+    cJSON_AddNumberToObject(j, "n_layer_dispatches", row->step.n_layer_dispatches);
+    cJSON_AddNumberToObject(j, "n_barriers", row->step.n_barriers);
+    cJSON_AddNumberToObject(j, "n_submits", row->step.n_submits);
+    cJSON_AddNumberToObject(j, "n_prompt", row->n_prompt);
+    cJSON_AddNumberToObject(j, "n_gen", row->n_gen);
+    cJSON_AddNumberToObject(j, "n_depth", row->n_depth);
+    cJSON_AddStringToObject(j, "test_time", row->test_time);
+    cJSON_AddNumberToObject(j, "avg_ns", (double)(int64_t)row->avg_ns);
+    cJSON_AddNumberToObject(j, "stddev_ns", (double)(int64_t)row->stddev_ns);
+    cJSON_AddNumberToObject(j, "avg_ts", row->avg_ts);
+    cJSON_AddNumberToObject(j, "stddev_ts", row->stddev_ts);
+}
+
+static void add_kind_fields(cJSON *j, const bench_context *c, const cli_profile_kind *k) {
+    double ns = k->ns ? (double)k->ns : 1;
+    cJSON_AddStringToObject(j, "op", k->name);
+    cJSON_AddNumberToObject(j, "op_count", k->n_ops);
+    cJSON_AddNumberToObject(j, "op_ns", (double)k->ns);
+    cJSON_AddNumberToObject(j, "op_bytes", (double)k->bytes);
+    cJSON_AddNumberToObject(j, "op_flops", k->flops);
+    cJSON_AddNumberToObject(j, "op_gb_s", (double)k->bytes / ns);
+    cJSON_AddNumberToObject(j, "op_gflop_s", k->flops / ns);
+    cJSON_AddNumberToObject(j, "op_copy_percent", cli_copy_percent(&c->speed, k));
+    cJSON_AddNumberToObject(j, "op_peak_percent", cli_peak_percent(&c->speed, k));
+}
+
+static void add_speed_fields(cJSON *j, const pd_device_speed *s) {
+    cJSON_AddNumberToObject(j, "device_copy_gb_s", s->copy_gb_s);
+    cJSON_AddNumberToObject(j, "device_gflop_s", s->gflop_s[s->best]);
+    cJSON_AddStringToObject(j, "device_peak", pd_peak_name(s->best));
+    cJSON_AddNumberToObject(j, "device_dispatch_us", s->dispatch_us);
+}
+
+static bool with_profile(const bench_context *c) {
+    return cli_given(c->o, OPT_BENCH_PROFILE);
+}
+
+static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_samples) {
+    cJSON *j = cJSON_CreateObject();
+    add_model_fields(j, c);
+    add_start_fields(j, c);
+    add_test_fields(j, c, row);
+    if (with_profile(c)) add_speed_fields(j, &c->speed);
+    if (!with_samples) return j;
+    cJSON *kinds = with_profile(c) ? cJSON_AddArrayToObject(j, "profile") : NULL;
+    for (uint32_t i = 0; kinds && i < row->profile.n; i++) {
+        cJSON *k = cJSON_CreateObject();
+        add_kind_fields(k, c, &row->profile.kinds[i]);
+        cJSON_AddItemToArray(kinds, k);
+    }
+    cJSON *ns = cJSON_AddArrayToObject(j, "samples_ns");
+    cJSON *ts = cJSON_AddArrayToObject(j, "samples_ts");
+    for (uint32_t i = 0; i < row->n_samples; i++) {
+        cJSON_AddItemToArray(ns, cJSON_CreateNumber((double)row->samples_ns[i]));
+        cJSON_AddItemToArray(ts, cJSON_CreateNumber(bench_sample_ts(row, i)));
+    }
+    return j;
+}
+
+/* ---- formats -------------------------------------------------------------------------------- */
+
+static void print_csv_text(const char *text) {
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"') putchar('"');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+static void print_csv_row(const cJSON *j, bool names) {
+    for (const cJSON *item = j->child; item; item = item->next) {
+        char number[32];
+        snprintf(number, sizeof number, "%.17g", item->valuedouble);
+        if (names) {
+            printf("%s", item->string);
+        } else {
+            print_csv_text(cJSON_IsString(item) ? item->valuestring : number);
+        }
+        putchar(item->next ? ',' : '\n');
+    }
+}
+
+/* With a profile a line for each operation, which repeats the test's fields. */
+static void print_csv(const bench_context *c, const bench_row *row, cJSON *j) {
+    if (!with_profile(c)) {
+        if (c->n_printed == 0) print_csv_row(j, true);
+        print_csv_row(j, false);
+        return;
+    }
+    for (uint32_t i = 0; i < row->profile.n; i++) {
+        cJSON *line = cJSON_Duplicate(j, true);
+        if (!line) return;
+        add_kind_fields(line, c, &row->profile.kinds[i]);
+        if (c->n_printed == 0 && i == 0) print_csv_row(line, true);
+        print_csv_row(line, false);
+        cJSON_Delete(line);
+    }
+}
+
+static void print_markdown_begin(void) {
+    printf("| %-24s | %10s | %10s | %-10s | %7s | %7s | %8s | %20s | %20s |\n", "model", "size",
+           "params", "backend", "threads", "n_batch", "n_ubatch", "test", "t/s");
+    printf(
+        "| ------------------------ | ---------: | ---------: | ---------- | ------: | ------: | "
+        "-------: | -------------------: | -------------------: |\n");
+}
+
+static void print_markdown_row(const bench_context *c, const bench_row *row) {
+    const pd_model_info *info = pd_model_get_info(c->model);
+    char model[64], params[32], size[32], test[64], speed[64];
+    snprintf(model, sizeof model, "gemma3 %s %s", info->size_label, info->file_type);
+    bool billions = info->n_params >= 1000000000;
+    snprintf(params, sizeof params, "%.2f %s", (double)info->n_params / (billions ? 1e9 : 1e6),
+             billions ? "B" : "M");
+    bench_test_name(row, test);
+    snprintf(speed, sizeof speed, "%.2f ± %.2f", row->avg_ts, row->stddev_ts);
+    /* ± is two bytes and one column wide. */
+    printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
+           pd_size_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan", c->n_threads,
+           row->n_batch, row->n_ubatch, test, speed);
+    if (with_profile(c)) bench_print_profile(c, row);
+}
+
+static void print_start(const bench_context *c) {
+    const pd_load_stats *load = pd_model_get_load_stats(c->model);
+    if (!c->started) return;
+    uint64_t ns = load->total_ns + c->pipelines_ns + c->prompt_ns + c->token_ns;
+    printf("start: %.1f ms to the first token: read %.1f, device %.1f, ", (double)ns / 1e6,
+           (double)load->read_ns / 1e6, (double)load->device_ns / 1e6);
+    if (load->head_ns) printf("head %.1f, ", (double)load->head_ns / 1e6);
+    printf("upload %.1f, pipelines %.1f (%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
+           (double)load->upload_ns / 1e6, (double)c->pipelines_ns / 1e6, c->build.n_pipelines,
+           c->build.n_shaders, (double)c->prompt_ns / 1e6, (double)c->token_ns / 1e6);
+}
+
+static void print_step(const char *what, const pd_step_counts *n, const bench_context *c) {
+    if (n->n_dispatches == 0) return;
+    double n_layers = pd_model_get_info(c->model)->n_layers;
+    printf("%s: %u dispatches (%.1f a layer), %u barriers, %u submission%s\n", what,
+           n->n_dispatches, n->n_layer_dispatches / n_layers, n->n_barriers, n->n_submits,
+           n->n_submits == 1 ? "" : "s");
+}
+
+void bench_print_begin(bench_context *c) {
+    if (strcmp(output_format(c), "json") == 0) printf("[\n");
+    if (strcmp(output_format(c), "md") == 0) print_markdown_begin();
+    fflush(stdout);
+}
+
+pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err) {
+    const char *format = output_format(c);
+    bool json = strcmp(format, "json") == 0, jsonl = strcmp(format, "jsonl") == 0;
+    if (strcmp(format, "md") == 0) {
+        print_markdown_row(c, row);
+    } else {
+        cJSON *j = row_json(c, row, json || jsonl);
+        if (json || jsonl) {
+            char *text = json ? cJSON_Print(j) : cJSON_PrintUnformatted(j);
+            if (!text) {
+                cJSON_Delete(j);
+                return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the results");
+            }
+            printf("%s%s%s", json && c->n_printed ? ",\n" : "", text, jsonl ? "\n" : "");
+            cJSON_free(text);
+        } else if (j) {
+            print_csv(c, row, j);
+        }
+        cJSON_Delete(j);
+    }
+    c->n_printed++;
+    fflush(stdout);
+    return PD_OK;
+}
+
+void bench_print_end(bench_context *c) {
+    if (strcmp(output_format(c), "json") == 0) printf("\n]\n");
+    if (strcmp(output_format(c), "md") != 0) return;
+    printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
+           pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
+    print_start(c);
+    print_step("a step of one token", &c->decode_step, c);
+    print_step("a prompt's step", &c->prompt_step, c);
+}

@@ -1,0 +1,130 @@
+/* `peridot inspect --json`: metadata, tensors and totals as one JSON object. Arrays of metadata are
+ * summarised by kind and length; texts that are not UTF-8 are left out, since JSON cannot hold
+ * them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "cli/inspect/inspect.h"
+#include "cli/json.h"
+
+cJSON *inspect_string_json(pd_string s) {
+    for (uint64_t i = 0; i < s.n;) {
+        size_t n = s.data[i] ? pd_utf8_length((const uint8_t *)s.data + i, s.n - i) : 0;
+        if (n == 0) return NULL;
+        i += n;
+    }
+    pd_bytes copy = {0};
+    pd_bytes_write(&copy, s.data, s.n);
+    cJSON *j = cJSON_CreateString(copy.data ? copy.data : "");
+    pd_bytes_free(&copy);
+    return j;
+}
+
+cJSON *inspect_value_json(const pd_gguf_value *v) {
+    if (v->kind == PD_GGUF_STRING) return inspect_string_json(inspect_string(v));
+    if (v->kind == PD_GGUF_BOOL) return cJSON_CreateBool(inspect_number(v) != 0);
+    if (v->kind != PD_GGUF_ARRAY) {
+        double number = inspect_number(v);
+        return isfinite(number) ? cJSON_CreateNumber(number) : cJSON_CreateNull();
+    }
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "array_of", inspect_kind_name(v->item_kind));
+    cJSON_AddNumberToObject(j, "count", (double)v->count);
+    return j;
+}
+
+static void add_metadata(cJSON *root, const pd_gguf *g) {
+    cJSON *metadata = cJSON_AddObjectToObject(root, "metadata");
+    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
+        const pd_gguf_value *v = pd_gguf_value_at(g, i);
+        cJSON *key = inspect_string_json(v->key), *value = key ? inspect_value_json(v) : NULL;
+        if (value) cJSON_AddItemToObject(metadata, key->valuestring, value);
+        cJSON_Delete(key);
+    }
+}
+
+static void add_tensors(cJSON *root, const pd_gguf *g) {
+    cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
+    for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
+        const pd_tensor *t = pd_gguf_tensor_at(g, i);
+        pd_string name = {t->name, 0};
+        while (t->name[name.n]) name.n++;
+        cJSON *j = cJSON_CreateObject();
+        cJSON_AddItemToObject(j, "name", inspect_string_json(name));
+        cJSON_AddStringToObject(j, "type", pd_type_name(t->type));
+        cJSON *shape = cJSON_AddArrayToObject(j, "shape"); /* the contiguous dimension last */
+        for (uint32_t d = t->n_dims; d-- > 0;)
+            cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->ne[d]));
+        cJSON_AddNumberToObject(j, "bytes", (double)t->n_bytes);
+        cJSON_AddItemToArray(tensors, j);
+    }
+}
+
+static void add_types(cJSON *root, const pd_gguf *g) {
+    inspect_type_total totals[INSPECT_MAX_TYPES];
+    uint32_t n = inspect_count_types(g, totals);
+    cJSON *types = cJSON_AddObjectToObject(root, "types");
+    for (uint32_t i = 0; i < n; i++) {
+        cJSON *j = cJSON_AddObjectToObject(types, pd_type_name(totals[i].type));
+        cJSON_AddNumberToObject(j, "tensors", (double)totals[i].n_tensors);
+        cJSON_AddNumberToObject(j, "bytes", (double)totals[i].n_bytes);
+    }
+}
+
+static void add_vision(cJSON *root, const inspection *in) {
+    const pd_vision_config *c = &in->vision;
+    cJSON *j = cJSON_AddObjectToObject(root, "image_encoder");
+    cJSON_AddNumberToObject(j, "n_params", (double)in->vision_weights->n_params);
+    cJSON_AddNumberToObject(j, "image_size", c->image_size);
+    cJSON_AddNumberToObject(j, "patch_size", c->patch_size);
+    cJSON_AddNumberToObject(j, "n_patches", c->grid * c->grid);
+    cJSON_AddNumberToObject(j, "n_tokens", c->n_tokens);
+    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
+    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
+    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
+    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
+    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
+    cJSON_AddNumberToObject(j, "n_embd_out", c->n_embd_out);
+}
+
+static void add_model(cJSON *root, const inspection *in) {
+    if (in->is_vision) {
+        add_vision(root, in);
+        return;
+    }
+    if (!in->is_model) {
+        cJSON_AddStringToObject(root, "not_a_model", in->why_not.message);
+        return;
+    }
+    const pd_config *c = &in->config;
+    cJSON *j = cJSON_AddObjectToObject(root, "model");
+    cJSON_AddStringToObject(j, "size_label", c->size_label);
+    cJSON_AddNumberToObject(j, "n_params", (double)in->weights->n_params);
+    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
+    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
+    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
+    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
+    cJSON_AddNumberToObject(j, "n_kv_heads", c->n_kv_heads);
+    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
+    cJSON_AddNumberToObject(j, "n_vocab", c->n_vocab);
+    cJSON_AddNumberToObject(j, "n_ctx_train", c->n_ctx_train);
+    cJSON_AddNumberToObject(j, "window", c->window);
+    cJSON_AddNumberToObject(j, "weight_bytes_per_token", (double)in->weights->bytes_per_token);
+    cJSON_AddStringToObject(j, "head_type", pd_type_name((uint32_t)in->weights->output->type));
+    cJSON_AddNumberToObject(j, "head_bytes", (double)in->weights->output->n_bytes);
+    cJSON_AddNumberToObject(
+        j, "kv_bytes_at_8192",
+        (double)inspect_kv_bytes(c, c->n_ctx_train < 8192 ? c->n_ctx_train : 8192));
+}
+
+pd_status inspect_print_json(const inspection *in, pd_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddNumberToObject(root, "file_bytes", (double)pd_gguf_file_bytes(in->file));
+    add_model(root, in);
+    add_metadata(root, in->file);
+    add_types(root, in->file);
+    add_tensors(root, in->file);
+    return cli_print_json(root, err);
+}

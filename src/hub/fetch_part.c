@@ -1,0 +1,236 @@
+/* The transfer of one file.
+ *
+ *     part on the disk --read--> digest --GET from its end on--> digest and part --> its name
+ *
+ * The digest grows with the part, so the content is read a second time only when a transfer is
+ * continued by a later run. A server that ignores the range begins anew, and so does the part. What
+ * breaks off is tried again as long as attempts last; those that bring something new do not count.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hub/fetch.h"
+
+/* ---- digests -------------------------------------------------------------------------------- */
+
+struct fetch_sum {
+    EVP_MD_CTX *md;
+    const fetch_file *file;
+    bool failed;
+};
+
+void fetch_sum_reset(fetch_sum *s) {
+    bool blob = strlen(s->file->id) == 40;
+    char head[40];
+    int n = snprintf(head, sizeof head, "blob %" PRIu64, s->file->size);
+    s->failed = EVP_DigestInit_ex(s->md, blob ? EVP_sha1() : EVP_sha256(), NULL) != 1;
+    if (blob) fetch_sum_update(s, head, (size_t)n + 1);
+}
+
+pd_status fetch_sum_create(const fetch_file *file, fetch_sum **out, pd_error *err) {
+    fetch_sum *s = *out = pd_alloc(1, sizeof *s);
+    if (s) s->md = EVP_MD_CTX_new();
+    if (!s || !s->md) {
+        pd_free(s);
+        *out = NULL;
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a digest");
+    }
+    s->file = file;
+    fetch_sum_reset(s);
+    return PD_OK;
+}
+
+void fetch_sum_update(fetch_sum *s, const void *data, size_t n) {
+    s->failed = s->failed || EVP_DigestUpdate(s->md, data, n) != 1;
+}
+
+pd_status fetch_sum_finish(fetch_sum *s, bool *matches, pd_error *err) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char text[2 * EVP_MAX_MD_SIZE + 1];
+    unsigned n = 0;
+    if (s->failed || EVP_DigestFinal_ex(s->md, digest, &n) != 1)
+        return PD_RAISE(err, PD_ERR_INTERNAL, "the digest of a file could not be computed");
+    for (unsigned i = 0; i < n; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    *matches = strcmp(text, s->file->id) == 0;
+    return PD_OK;
+}
+
+void fetch_sum_destroy(fetch_sum *s) {
+    if (!s) return;
+    EVP_MD_CTX_free(s->md);
+    pd_free(s);
+}
+
+pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_bytes,
+                         const hub_watch *watch, pd_error *err) {
+    enum { PIECE = 64 << 10 };
+    unsigned char piece[PIECE];
+    fetch_begin(watch, "checking", 0);
+    pd_status status = PD_OK;
+    for (uint64_t at = 0; at < n_bytes && status == PD_OK;) {
+        uint64_t wanted = n_bytes - at < PIECE ? n_bytes - at : PIECE;
+        ssize_t got = pread(fd, piece, (size_t)wanted, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            status = PD_RAISE(err, PD_ERR_IO, "cannot read \"%s\": %s", path,
+                              got < 0 ? strerror(errno) : "it became shorter");
+            break;
+        }
+        fetch_sum_update(s, piece, (size_t)got);
+        at += (uint64_t)got;
+        fetch_progress(watch, at, n_bytes);
+        if (fetch_stopped(watch)) status = PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    }
+    fetch_end(watch);
+    return status;
+}
+
+/* ---- the part ------------------------------------------------------------------------------- */
+
+typedef struct part {
+    fetch_run *run;
+    const fetch_file *file;
+    const char *path, *part_path;
+    int fd;
+    uint64_t at; /* bytes that the part holds */
+    bool began;  /* the current answer brought something */
+    fetch_sum *sum;
+} part;
+
+static pd_status raise_write(const part *p, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_IO, "cannot write \"%s\": %s", p->part_path, strerror(errno));
+}
+
+/* Empties the part. */
+static pd_status begin_anew(part *p, pd_error *err) {
+    if (ftruncate(p->fd, 0) != 0) return raise_write(p, err);
+    p->run->done -= p->at;
+    p->at = 0;
+    fetch_sum_reset(p->sum);
+    return PD_OK;
+}
+
+static pd_status open_part(part *p, pd_error *err) {
+    struct stat st;
+    PD_TRY(fetch_store_prepare(p->run->store, p->file, err));
+    PD_TRY(fetch_sum_create(p->file, &p->sum, err));
+    p->fd = open(p->part_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (p->fd < 0 || fstat(p->fd, &st) != 0) return raise_write(p, err);
+    if ((uint64_t)st.st_size > p->file->size) return begin_anew(p, err);
+    p->at = (uint64_t)st.st_size;
+    return p->at ? fetch_sum_read(p->sum, p->fd, p->part_path, p->at, p->run->watch, err) : PD_OK;
+}
+
+/* The first piece of an answer: does it continue the part, and is it of the listed file? */
+static pd_status begin_answer(part *p, const fetch_answer *a, pd_error *err) {
+    p->began = true;
+    if (a->commit[0]) memcpy(p->run->commit, a->commit, sizeof p->run->commit);
+    if (fetch_is_id(a->linked_id) && strlen(a->linked_id) == strlen(p->file->id) &&
+        strcmp(a->linked_id, p->file->id) != 0) {
+        pd_status status =
+            PD_RAISE(err, PD_ERR_IO, "%s changed on the server since it was listed", p->file->path);
+        return pd_error_hint(err, status, "run the command again");
+    }
+    if (a->status == 206 && !(a->ranged && a->range_at == p->at))
+        return PD_RAISE(err, PD_ERR_FORMAT,
+                        "%s was asked for %s from byte %" PRIu64 " and sent it from another",
+                        p->run->place->endpoint, p->file->path, p->at);
+    if (a->status != 206 && p->at) PD_TRY(begin_anew(p, err));
+    /* only now: its speed is that of the transfer, without what went before */
+    fetch_begin(p->run->watch, "fetching", p->run->done);
+    return PD_OK;
+}
+
+static pd_status take_piece(void *ctx, const fetch_answer *answer, const void *data, size_t n,
+                            pd_error *err) {
+    part *p = ctx;
+    if (!p->began) PD_TRY(begin_answer(p, answer, err));
+    if (n > p->file->size - p->at)
+        return PD_RAISE(err, PD_ERR_FORMAT, "%s is longer than the %" PRIu64 " bytes listed",
+                        p->file->path, p->file->size);
+    for (size_t done = 0; done < n;) {
+        ssize_t wrote = pwrite(p->fd, (const char *)data + done, n - done, (off_t)(p->at + done));
+        if (wrote < 0 && errno != EINTR) return raise_write(p, err);
+        if (wrote > 0) done += (size_t)wrote;
+    }
+    fetch_sum_update(p->sum, data, n);
+    p->at += n;
+    p->run->done += n;
+    fetch_progress(p->run->watch, p->run->done, p->run->total);
+    return PD_OK;
+}
+
+/* ---- attempts ------------------------------------------------------------------------------- */
+
+/* One GET. *again: what failed may pass. */
+static pd_status get_rest(part *p, const char *url, bool *again, pd_error *err) {
+    fetch_request r = {.url = url, .from = p->at, .sink = take_piece, .ctx = p};
+    p->began = false;
+    pd_status status = fetch_http_get(p->run->http, &r, err);
+    *again = r.transient;
+    if (status != PD_OK && r.answer.status == 416 && r.from > 0) { /* its file ends before */
+        *again = true;
+        return begin_anew(p, err) == PD_OK ? status : PD_ERR_IO;
+    }
+    if (status != PD_OK || p->at == p->file->size) return status;
+    *again = true;
+    return PD_RAISE(err, PD_ERR_IO, "%s ended after %" PRIu64 " of %" PRIu64 " bytes",
+                    p->file->path, p->at, p->file->size);
+}
+
+static pd_status get_all(part *p, pd_error *err) {
+    const char *url = fetch_place_file_url(p->run->place, p->file->path);
+    if (!url) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an address");
+    uint64_t furthest = p->at;
+    for (unsigned attempt = 0; p->at < p->file->size;) {
+        bool again;
+        pd_status status = get_rest(p, url, &again, err);
+        if (status == PD_OK) return PD_OK;
+        if (p->at > furthest) attempt = 0;
+        if (p->at > furthest) furthest = p->at;
+        if (!again || attempt++ == p->run->n_retries) return status;
+        fetch_end(p->run->watch);
+        PD_TRY(fetch_http_pause(p->run->http, attempt, err ? err->message : "", err));
+    }
+    return PD_OK;
+}
+
+/* The part under the file's name, when it is what was listed. */
+static pd_status finish(part *p, pd_error *err) {
+    bool right;
+    PD_TRY(fetch_sum_finish(p->sum, &right, err));
+    if (!right) {
+        unlink(p->part_path);
+        pd_status status =
+            PD_RAISE(err, PD_ERR_FORMAT, "%s arrived damaged: its %s is not the one listed",
+                     p->file->path, strlen(p->file->id) == 64 ? "SHA-256" : "SHA-1");
+        return pd_error_hint(err, status, "it was removed; run the command again");
+    }
+    if (fsync(p->fd) != 0 || rename(p->part_path, p->path) != 0) return raise_write(p, err);
+    return PD_OK;
+}
+
+pd_status fetch_part_get(fetch_run *run, fetch_file *file, pd_error *err) {
+    part p = {.run = run,
+              .file = file,
+              .path = fetch_store_path(run->store, file->path),
+              .part_path = fetch_store_part_path(run->store, file),
+              .fd = -1};
+    if (!p.path || !p.part_path)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
+    pd_status status = open_part(&p, err);
+    if (status == PD_OK) status = get_all(&p, err);
+    if (status == PD_OK) status = finish(&p, err);
+    file->have = status == PD_OK;
+    if (p.fd >= 0) close(p.fd);
+    fetch_sum_destroy(p.sum);
+    return status;
+}
