@@ -1,0 +1,19 @@
+# Run by cpack between installing into its own folder and packing: what Debian wants otherwise than
+# `cmake --install` leaves it.
+if(NOT CPACK_GENERATOR STREQUAL "DEB")
+  return()
+endif()
+
+find_program(gzip gzip REQUIRED)
+file(GLOB_RECURSE files ${CPACK_TEMPORARY_DIRECTORY}/*/man1/*.1 ${CPACK_TEMPORARY_DIRECTORY}/*/changelog)
+foreach(file ${files})
+  execute_process(COMMAND ${gzip} -9n ${file} COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
+
+# CPack strips programs and shared libraries alone.
+find_program(strip strip REQUIRED)
+file(GLOB_RECURSE archives ${CPACK_TEMPORARY_DIRECTORY}/*.a)
+foreach(archive ${archives})
+  execute_process(COMMAND ${strip} --strip-debug --remove-section=.comment --remove-section=.note
+    --enable-deterministic-archives ${archive} COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
