@@ -5,7 +5,7 @@ if(NOT CPACK_GENERATOR STREQUAL "DEB")
 endif()
 
 find_program(gzip gzip REQUIRED)
-file(GLOB_RECURSE files ${CPACK_TEMPORARY_DIRECTORY}/*/man1/*.1 ${CPACK_TEMPORARY_DIRECTORY}/*/changelog)
+file(GLOB_RECURSE files ${CPACK_TEMPORARY_DIRECTORY}/*.1 ${CPACK_TEMPORARY_DIRECTORY}/changelog)
 foreach(file ${files})
   execute_process(COMMAND ${gzip} -9n ${file} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()

@@ -33,7 +33,7 @@ peridot_install_doc(program peridot)
 
 set(CPACK_PACKAGE_NAME peridot)
 set(CPACK_PACKAGE_VENDOR "The Peridot developers")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_GENERATOR TGZ)
@@ -53,8 +53,8 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/debian_files.cmake)
 
-set(about "Peridot runs the Gemma 3 models that come as GGUF files, with text and pictures,
-on any device with a Vulkan driver and on the processor.")
+set(about "Peridot runs the Gemma 3 models that come as GGUF files, with text and
+pictures, on any device with a Vulkan driver and on the processor.")
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME peridot)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SHLIBDEPS ON)
@@ -65,16 +65,17 @@ if(NOT PERIDOT_VULKAN)
   set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS ca-certificates)
 endif()
 set(CPACK_COMPONENT_PROGRAM_DESCRIPTION "${PROJECT_DESCRIPTION}
-${about} This package has the
-program, which answers prompts, and measures, checks, converts and fetches models.")
+${about}
+This package has the program, which answers prompts, and measures, checks,
+converts and fetches models.")
 
 if(NOT PERIDOT_SHARED_CORE)
   list(APPEND CPACK_COMPONENTS_ALL development)
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libperidot-dev)
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
   set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "${PROJECT_DESCRIPTION} - development files
-${about} This package has the
-library with its headers, for pkg-config and CMake.")
+${about}
+This package has the library with its headers, for pkg-config and CMake.")
   peridot_install_doc(development libperidot-dev)
   if(BUILD_SHARED_LIBS)
     list(APPEND CPACK_COMPONENTS_ALL library)
@@ -84,8 +85,8 @@ library with its headers, for pkg-config and CMake.")
     set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
     set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS "libvulkan1")
     set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "${PROJECT_DESCRIPTION} - shared library
-${about} This package has the
-library that programs are linked with.")
+${about}
+This package has the library that programs are linked with.")
     set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
     set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${shared} (= ${PROJECT_VERSION})")
     peridot_install_doc(library ${shared})
@@ -93,7 +94,7 @@ library that programs are linked with.")
     # the static library's own, see library.cmake
     set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libcjson-dev, libpng-dev, libxxhash-dev")
     if(PERIDOT_VULKAN AND PERIDOT_GLSLANG)
-      string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", glslang-dev, spirv-tools, libstdc++-dev")
+      string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", glslang-dev, spirv-tools, g++ | libstdc++-dev")
     endif()
   endif()
 endif()

@@ -5,7 +5,8 @@ install(TARGETS peridot-cli COMPONENT program)
 
 set(table src/cli/option_table.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} packaging/changelog)
-file(STRINGS ${table} rows REGEX "^    X[(][A-Z_]+, \"[a-z-]+\", [0-9]+,")
+file(READ ${table} rows)
+string(REGEX MATCHALL " X[(][A-Z_]+, \"[a-z-]+\", [0-9]+," rows "${rows}")
 list(TRANSFORM rows REPLACE "^[^\"]*\"([a-z-]+)\".*" "\\1" OUTPUT_VARIABLE commands)
 
 # The date of the pages is that of the version: "29 Nov 2026" in the changelog.
