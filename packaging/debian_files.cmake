@@ -6,6 +6,7 @@ endif()
 
 find_program(gzip gzip REQUIRED)
 file(GLOB_RECURSE files ${CPACK_TEMPORARY_DIRECTORY}/*.1 ${CPACK_TEMPORARY_DIRECTORY}/changelog)
+list(FILTER files EXCLUDE REGEX "[.]so[.]")
 foreach(file ${files})
   execute_process(COMMAND ${gzip} -9n ${file} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()

@@ -6,12 +6,17 @@ include(${CMAKE_CURRENT_LIST_DIR}/links.cmake)
 # What a static library needs from those who link it: PERIDOT_LINK_FOUND and PERIDOT_LINK_SYSTEM, the
 # names of libraries; for pkg-config PERIDOT_PC_REQUIRES, PERIDOT_PC_LIBS.
 macro(peridot_static_links)
+  if(PERIDOT_VULKAN AND PERIDOT_GLSLANG) # glslang names these; which of them needs which, they know
+    foreach(package SPIRV-Tools SPIRV-Tools-opt SPIRV-Tools-link)
+      find_package(${package} QUIET)
+    endforeach()
+  endif()
   peridot_link_names(names ${PERIDOT_PACKAGES})
   if(PERIDOT_LINKER_LANGUAGE STREQUAL "CXX") # so that a C compiler can link
     list(APPEND names ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
-    list(FILTER names EXCLUDE REGEX "^(gcc|gcc_s|c)$")
     list(REMOVE_DUPLICATES names)
   endif()
+  list(FILTER names EXCLUDE REGEX "^(gcc|gcc_s|c|cjson_utils)$")
   foreach(name ${names}) # a compiler knows where its own and the C library's are
     if(name MATCHES "^(-.*|m|dl|pthread|rt|c[+][+]|stdc[+][+])$")
       list(APPEND PERIDOT_LINK_SYSTEM ${name})

@@ -88,6 +88,7 @@ This package has the library with its headers, for pkg-config and CMake.")
 ${about}
 This package has the library that programs are linked with.")
     set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+    set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/triggers)
     set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${shared} (= ${PROJECT_VERSION})")
     peridot_install_doc(library ${shared})
   else()

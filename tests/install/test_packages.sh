@@ -26,12 +26,13 @@ has() { # package, path...
 has peridot /usr/bin/peridot /usr/share/man/man1/peridot.1.gz /usr/share/man/man1/peridot-run.1.gz \
   /usr/share/doc/peridot/copyright
 has libperidot-dev /usr/include/peridot.h '/usr/lib/.*pkgconfig/peridot.pc' \
-  '/usr/lib/.*cmake/Peridot/PeridotConfig.cmake' '/usr/lib/.*libperidot.(a|so)'
+  '/usr/lib/.*cmake/Peridot/PeridotConfig.cmake' '/usr/lib/.*libperidot.(a|so -> .*)'
 dpkg -f "$work"/peridot_*.deb Depends | grep -q 'libc6 (>=' || { echo "no dependencies"; exit 1; }
 
 lintian --allow-root --fail-on none "$work"/*.deb >"$work/lint" 2>&1 || true
-# Only a build for the prefix /usr has a folder for each architecture.
-if grep -E '^[EW]: ' "$work/lint" | grep -v pkg-config-unavailable-for-cross-compilation; then exit 1; fi
+# Only a build for the prefix /usr has a folder for each architecture; and ldconfig is called by cpack.
+known='pkg-config-unavailable-for-cross-compilation|maintscript-calls-ldconfig'
+if grep -E '^[EW]: ' "$work/lint" | grep -vE "$known"; then exit 1; fi
 
 mkdir "$work/unpacked"
 tar -xzf "$work"/peridot-*.tar.gz -C "$work/unpacked" --strip-components 1
