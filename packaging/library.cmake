@@ -13,10 +13,12 @@ macro(peridot_static_links)
   endif()
   peridot_link_names(names ${PERIDOT_PACKAGES})
   if(PERIDOT_LINKER_LANGUAGE STREQUAL "CXX") # so that a C compiler can link
-    list(APPEND names ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
-    list(REMOVE_DUPLICATES names)
+    set(runtime ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
+    list(FILTER runtime INCLUDE REGEX "^(c[+][+]|stdc[+][+])$")
+    list(REMOVE_DUPLICATES runtime)
+    list(APPEND names ${runtime})
   endif()
-  list(FILTER names EXCLUDE REGEX "^(gcc|gcc_s|c|cjson_utils)$")
+  list(REMOVE_ITEM names cjson_utils) # cJSON's package names it beside the other
   foreach(name ${names}) # a compiler knows where its own and the C library's are
     if(name MATCHES "^(-.*|m|dl|pthread|rt|c[+][+]|stdc[+][+])$")
       list(APPEND PERIDOT_LINK_SYSTEM ${name})

@@ -13,6 +13,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$build"
+umask 077 # shows nowhere
 "$cpack" -G 'DEB;TGZ' -B "$work" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 
 has() { # package, path...
