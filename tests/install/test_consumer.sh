@@ -4,7 +4,8 @@
 # from what is installed, and run, pictures too.
 #
 # Usage: test_consumer.sh CMAKE BUILD static|shared COMPONENT...
-# Needs $PERIDOT (the program), $PERIDOT_TEST_DATA and $PERIDOT_EXAMPLES.
+# Needs $PERIDOT (the program), $PERIDOT_TEST_DATA and $PERIDOT_EXAMPLES; heeds $CC, $CXX, $CFLAGS and
+# $CXXFLAGS, as CMake does.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -38,11 +39,12 @@ fi
 static_flag=
 [ "$kind" = shared ] || static_flag=--static
 read -ra cflags < <(pkg-config --cflags peridot)
+read -ra flags <<<"${CFLAGS-}" # also for C++
 read -ra libs < <(pkg-config --libs $static_flag peridot)
 [ "$(pkg-config --modversion peridot)" = "$("$PERIDOT" --version | awk '{ print $2 }')" ]
 
 compile() { # OUT COMPILER FILE
-  "$2" -Wall -Wextra -pedantic -Werror "${cflags[@]}" "$3" -o "$work/$1" "${libs[@]}"
+  "$2" -Wall -Wextra -pedantic -Werror "${flags[@]}" "${cflags[@]}" "$3" -o "$work/$1" "${libs[@]}"
 }
 compile use_c "$CC" "$here/consumer/use.c"
 compile use_cpp "$CXX" "$here/consumer/use.cpp"
