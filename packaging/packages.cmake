@@ -92,10 +92,10 @@ This package has the library that programs are linked with.")
     set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${shared} (= ${PROJECT_VERSION})")
     peridot_install_doc(library ${shared})
   else()
-    # the static library's own, see library.cmake
+    # the static library's own, see library.cmake; SPIRV-Tools has moved to a -dev package of late
     set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libcjson-dev, libpng-dev, libxxhash-dev")
     if(PERIDOT_VULKAN AND PERIDOT_GLSLANG)
-      string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", glslang-dev, spirv-tools, g++ | libstdc++-dev")
+      string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", glslang-dev, spirv-tools-dev | spirv-tools, g++ | libstdc++-dev")
     endif()
   endif()
 endif()
