@@ -1,7 +1,7 @@
 /* Push constants of every shader, and the layout of the step buffer: included by C and by GLSL.
  *
  * All offsets named *_at are in 32-bit words of the step buffer, which holds what changes from step
- * to step (engine/step.h):
+ * to step (plan/step.h):
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches

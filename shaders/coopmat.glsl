@@ -74,7 +74,7 @@ void twin_store(uint c, uint at) {
 #define MAT_MUL_ADD(a, b, c) mat_sums[c] = coopMatMulAdd(a, b, mat_sums[c])
 #define MAT_STORE_C(c, place) coopMatStore(mat_sums[c], mat_c, place, C_M, gl_CooperativeMatrixLayoutColumnMajor)
 
-#else // glslang 12: rewritten to the same by src/backend/vulkan/coopmat_rewrite.c
+#else // glslang 12: rewritten to the same by src/backend/vulkan/kernels/coopmat_rewrite.c
 
 #define UNROLL [[unroll]]
 #define MAT_HALVES(v) packFloat2x16(f16vec2(v))

@@ -67,7 +67,7 @@ static inline uint32_t pd_mul_high(uint32_t a, uint32_t b) {
 #define PD_DRAW_END    262144u
 #define PD_DRAW_MARKER 255999u
 
-/* A draw's settings in the step buffer, eight words per output: engine/draw.h's pd_draw. */
+/* A draw's settings in the step buffer, eight words per output: plan/draw.h's pd_draw. */
 #define PD_DRAW_WORDS   8
 #define PD_DRAW_K       0 /* 0 or 1: the best */
 #define PD_DRAW_SCALE   1

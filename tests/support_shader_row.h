@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/vulkan/kernels.h"
-#include "backend/vulkan/shared_memory.h"
-#include "backend/vulkan/statistics.h"
+#include "backend/vulkan/kernels/kernels.h"
+#include "backend/vulkan/kernels/shared_memory.h"
+#include "backend/vulkan/kernels/statistics.h"
 #include "base/memory.h"
 
 enum { SHADER_MAX_KERNELS = 1024 };

@@ -9,7 +9,7 @@
 
 #include "peridot.h"
 #ifdef PERIDOT_HAS_VULKAN
-#include "backend/vulkan/device.h"
+#include "backend/vulkan/device/device.h"
 #endif
 
 static void print_log_line(void *ctx, pd_log_level level, const char *subsystem, const char *line) {

@@ -1,5 +1,5 @@
 # cmake -DOUT=file.c -DFOLDER=folder -P embed_spirv.cmake
-# The folder's NAME.HASH.spv as the table of src/backend/vulkan/spirv_modules.h; without a folder, an
+# The folder's NAME.HASH.spv as the table of src/backend/vulkan/kernels/spirv_modules.h; without a folder, an
 # empty one.
 set(arrays "")
 set(table "")
@@ -23,7 +23,7 @@ endforeach()
 if(i EQUAL 0)
   set(table "    {0, 0, 0, 0},\n")
 endif()
-set(content "/* Generated; do not edit. */\n#include \"backend/vulkan/spirv_modules.h\"\n\n${arrays}\n")
+set(content "/* Generated; do not edit. */\n#include \"backend/vulkan/kernels/spirv_modules.h\"\n\n${arrays}\n")
 string(APPEND content "const pd_spirv_module pd_spirv_modules[] = {\n${table}};\n")
 string(APPEND content "const unsigned pd_spirv_module_count = ${i};\n")
 file(WRITE ${OUT} "${content}")

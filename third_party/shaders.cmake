@@ -1,5 +1,5 @@
 # Embeds every file of shaders/ as text: one generated C file with an array per file and a table
-# {name, stem, text, bytes} that src/backend/vulkan/expand.c searches.
+# {name, stem, text, bytes} that src/backend/vulkan/kernels/expand.c searches.
 file(GLOB PERIDOT_SHADER_FILES CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/shaders/*.comp ${CMAKE_SOURCE_DIR}/shaders/*.glsl ${CMAKE_SOURCE_DIR}/shaders/*.h)
 set(PERIDOT_SHADER_TEXTS ${CMAKE_BINARY_DIR}/generated/shader_texts.c)
@@ -20,8 +20,8 @@ set(made_by "")
 if(NOT folder AND PERIDOT_PRECOMPILE AND PERIDOT_GLSLANG AND NOT CMAKE_CROSSCOMPILING)
   set(folder ${CMAKE_BINARY_DIR}/generated/spirv)
   set(vulkan src/backend/vulkan)
-  add_executable(precompile ${vulkan}/precompile/main.c ${vulkan}/glslang.c ${vulkan}/expand.c
-    ${vulkan}/coopmat_rewrite.c ${vulkan}/shader_names.c src/base/bytes.c src/base/clock.c
+  add_executable(precompile ${vulkan}/precompile/main.c ${vulkan}/kernels/glslang.c
+    ${vulkan}/kernels/expand.c ${vulkan}/kernels/coopmat_rewrite.c ${vulkan}/kernels/shader_names.c src/base/bytes.c src/base/clock.c
     src/base/error.c src/base/file.c src/base/file_writer.c src/base/folder.c src/base/hash.c
     src/base/log.c src/base/memory.c ${PERIDOT_SHADER_TEXTS})
   target_include_directories(precompile PRIVATE include src shaders)

@@ -7,8 +7,8 @@
 #ifndef PD_BACKEND_BACKEND_H
 #define PD_BACKEND_BACKEND_H
 
-#include "engine/plan.h"
-#include "engine/step.h"
+#include "plan/plan.h"
+#include "plan/step.h"
 #include "peridot_measure.h"
 
 typedef struct pd_backend pd_backend;   /* an opened device and the weights on it */
@@ -47,7 +47,7 @@ typedef struct pd_chain {
     uint32_t stops[2];    /* tokens that end the chain when drawn; PD_DRAW_NO_ID: none */
     /* Gets what draw wrote in each step, in order, as soon as it is there. The chain ends when it
      * returns false, at one of stops, and at values that are not finite. */
-    bool (*fn)(void *ctx, const uint32_t result[4]);
+    bool (*fn)(void *ctx, const pd_drawn *result);
     void *ctx;
 } pd_chain;
 

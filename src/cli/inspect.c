@@ -10,8 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/plan.h"
-#include "engine/step.h"
+#include "plan/plan.h"
+#include "plan/step.h"
 
 enum { DEFAULT_CHUNK = 512 };
 

@@ -9,7 +9,7 @@
 
 #include "cli/score.h"
 #include "engine/divergence.h"
-#include "engine/draw.h"
+#include "plan/draw.h"
 
 enum { SLICE = 64 }; /* positions at a time: at most 64 MiB of logits */
 

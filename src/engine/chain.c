@@ -18,37 +18,34 @@ typedef struct drawing_run {
     uint32_t token;    /* what the next step computes */
     uint32_t first, n; /* position of the batch's first step; steps of the batch that count */
     uint32_t n_total;  /* of all batches */
-    bool more, bad, cancelled;
+    pd_drawn drawn;    /* by the last step that counts, */
+    uint32_t computed; /* which has computed this token */
+    bool more, bad, cancelled, stale;
 } drawing_run;
 
-static void set_row(pd_session *s, uint32_t token, uint32_t pos) {
-    s->rows[0] = (pd_step_row){.token = token, .pos = pos, .end = pos + 1};
-}
-
 /* A step has computed its token and drawn another one. */
-static bool on_result(void *ctx, const uint32_t result[4]) {
+static bool on_result(void *ctx, const pd_drawn *drawn) {
     drawing_run *r = ctx;
-    pd_session *s = r->s;
-    set_row(s, r->token, r->first + r->n);
-    r->bad = result[2] != 0;
+    r->bad = drawn->n_nonfinite != 0;
     r->more = false;
     if (r->bad) return false;
-    pd_timeline_append(&s->timeline, r->first + r->n++, r->token);
+    pd_timeline_append(&r->s->timeline, r->first + r->n++, r->token);
     r->n_total++;
-    s->last_best = result[0];
-    r->token = result[3];
-    r->cancelled = atomic_load(&s->cancel);
+    r->computed = r->token;
+    r->drawn = *drawn;
+    r->token = drawn->id;
+    r->cancelled = atomic_load(&r->s->cancel);
     if (r->cancelled) return false;
-    return r->more = r->d->fn(r->d->ctx, result[3]);
+    return r->more = r->d->fn(r->d->ctx, drawn->id);
 }
 
 static pd_status run_one(drawing_run *r, const pd_step *step, pd_error *err) {
     const pd_backend_vtable *v = r->s->model->backend->v;
     const pd_stage *stage = &r->s->decode;
-    uint32_t result[4];
+    pd_drawn drawn;
     PD_TRY(v->run(stage->program, step, err));
-    PD_TRY(v->read(stage->program, stage->best, 0, sizeof result, result, err));
-    on_result(r, result);
+    PD_TRY(v->read(stage->program, stage->best, 0, sizeof drawn, &drawn, err));
+    on_result(r, &drawn);
     return PD_OK;
 }
 
@@ -60,21 +57,26 @@ static pd_status run_steps(drawing_run *r, const pd_step *step, uint32_t n_steps
     memcpy(chain.stops, r->d->stops, sizeof chain.stops);
     if (!v->chain) return run_one(r, step, err);
     pd_status status = v->chain(s->decode.program, &chain, &end, err);
-    s->outputs_stale = !end.intact;
+    r->stale = !end.intact;
     s->stats.n_dropped += end.n_dropped;
     return status;
 }
 
-static void finish_batch(drawing_run *r, const pd_step *step) {
+static void set_row(pd_session *s, uint32_t token, uint32_t pos) {
+    s->step.rows[0] = (pd_step_row){.token = token, .pos = pos, .end = pos + 1};
+}
+
+/* The session's step becomes the last one that counts. */
+static void finish_batch(drawing_run *r) {
     pd_session *s = r->s;
     pd_kv_commit(s->kv, 0, r->n);
     pd_kv_truncate(s->kv, 0, r->first + r->n); /* what was reserved for nothing */
     s->stats.n_decode += r->n;
     if (r->n == 0 || r->bad) return;
-    s->last = s->last_stage = &s->decode;
-    s->last_n_rows = 1;
-    s->last_step = *step;
-    s->last_step.draws = NULL;
+    set_row(s, r->computed, r->first + r->n - 1);
+    s->step.step.draws = NULL;
+    s->ran = &s->decode;
+    pd_session_keep_output(s, &s->decode, 0, r->drawn.best, r->stale);
 }
 
 static pd_status run_batch(drawing_run *r, uint32_t n_steps, pd_error *err) {
@@ -82,26 +84,21 @@ static pd_status run_batch(drawing_run *r, uint32_t n_steps, pd_error *err) {
     PD_TRY(pd_kv_reserve(s->kv, 0, n_steps, err));
     r->first = pd_kv_length(s->kv, 0);
     r->n = 0;
+    pd_step_buf_start(&s->step, 1, 1, pd_kv_table(s->kv, 0), &s->cancel);
     set_row(s, r->token, r->first);
-    s->out_rows[0] = 0;
-    pd_page_table table = pd_kv_table(s->kv, 0);
-    pd_draw draw = r->d->draw;
-    draw.counter += r->n_total;
-    pd_step step = {.n_rows = 1,
-                    .n_outs = 1,
-                    .n_seqs = 1,
-                    .rows = s->rows,
-                    .out_rows = s->out_rows,
-                    .tables = &table,
-                    .draws = &draw,
-                    .cancel = &s->cancel};
-    s->last = s->last_stage = NULL;
-    s->logits_read = s->outputs_stale = false;
+    s->step.draw = r->d->draw;
+    s->step.draw.counter += r->n_total;
+    s->step.step.draws = &s->step.draw;
+    s->ran = NULL;
+    pd_session_forget_output(s);
     uint64_t t0 = pd_clock_ns();
-    pd_status status = run_steps(r, &step, n_steps, err);
+    pd_status status = run_steps(r, &s->step.step, n_steps, err);
     s->stats.decode_ns += pd_clock_ns() - t0;
-    if (status == PD_OK && r->bad) status = pd_session_raise_nonfinite(s, &s->decode, &step, err);
-    finish_batch(r, &step);
+    if (status == PD_OK && r->bad) {
+        set_row(s, r->token, r->first + r->n);
+        status = pd_session_raise_nonfinite(s, &s->decode, &s->step.step, err);
+    }
+    finish_batch(r);
     return status;
 }
 

@@ -14,7 +14,7 @@
 
 #include "base/thread.h"
 #include "engine/divergence.h"
-#include "engine/draw.h"
+#include "plan/draw.h"
 #include "engine/session.h"
 
 enum { MAX_POSITIONS = 8, GRAIN_ROWS = 64, BATCH_ROWS = 8192, LANES = 16 };
@@ -110,12 +110,12 @@ static pd_status compute_again(pd_session *s, uint32_t pos, float *hidden, float
 
 /* The decode program's outputs are the last position's again afterwards. */
 static pd_status compute_positions(pd_session *s, cost_job *job, uint32_t first, pd_error *err) {
-    const pd_stage *last = s->last;
-    s->last = NULL;
+    pd_output last = s->out;
+    pd_session_forget_output(s);
     for (uint32_t i = 0; i < job->n; i++)
         PD_TRY(compute_again(s, first + i, job->hidden + (size_t)i * job->width,
                              job->logits + (size_t)i * job->n_vocab, err));
-    s->last = last;
+    pd_session_keep_output(s, last.stage, last.row, last.best, false);
     return PD_OK;
 }
 
@@ -139,7 +139,7 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
     const pd_model *m = s->model;
     if (!m->head.requantised)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the head is used as the file stores it");
-    if (!s->last || !s->last_n_rows)
+    if (!s->out.stage)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
     uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
     if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;

@@ -17,7 +17,7 @@
 #define PD_ENGINE_KV_H
 
 #include "base/error.h"
-#include "engine/step.h"
+#include "plan/step.h"
 
 typedef struct pd_kv pd_kv;
 

@@ -25,21 +25,16 @@ static pd_status move_hidden(pd_session *s, uint32_t first, uint32_t n, pd_error
 static pd_status run_rows(pd_session *s, const pd_step *body, uint32_t first, uint32_t n,
                           pd_error *err) {
     PD_TRY(move_hidden(s, first, n, err));
+    pd_step_buf_start(&s->head_step, n, n, (pd_page_table){0}, &s->cancel);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t pos = body->rows[first + i].pos;
-        s->head_rows[i] = (pd_step_row){.token = next_token(s, pos), .pos = pos, .end = pos + 1};
-        s->out_rows[i] = i;
+        s->head_step.rows[i] =
+            (pd_step_row){.token = next_token(s, pos), .pos = pos, .end = pos + 1};
     }
-    pd_step step = {.n_rows = n,
-                    .n_outs = n,
-                    .n_seqs = 1,
-                    .rows = s->head_rows,
-                    .out_rows = s->out_rows,
-                    .tables = &(pd_page_table){0},
-                    .cancel = &s->cancel};
+    const pd_step *step = &s->head_step.step;
     bool finite;
-    PD_TRY(s->model->backend->v->run(s->head.program, &step, err));
-    PD_TRY(pd_session_read_best(s, &s->head, &step, &finite, err));
+    PD_TRY(s->model->backend->v->run(s->head.program, step, err));
+    PD_TRY(pd_session_read_drawn(s, &s->head, step, &finite, err));
     return finite ? PD_OK : pd_session_raise_nonfinite(s, &s->prefill, body, err);
 }
 
@@ -54,7 +49,7 @@ static pd_status hand_out(pd_session *s, const pd_score *score, uint32_t pos, ui
     }
     if (pos + n == s->timeline.n) n--; /* nothing follows the last position */
     uint32_t at = pos - score->first;
-    for (uint32_t i = 0; score->best && i < n; i++) score->best[at + i] = s->best[i][0];
+    for (uint32_t i = 0; score->best && i < n; i++) score->best[at + i] = s->drawn[i].best;
     if (!score->log_probs || n == 0) return PD_OK;
     return v->read(s->head.program, s->head.log_prob, 0, n * sizeof(float), score->log_probs + at,
                    err);
@@ -76,7 +71,7 @@ pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score
                               pd_error *err) {
     uint64_t t0 = pd_clock_ns();
     pd_status status = run_head(s, body, score, err);
-    if (status != PD_OK) s->last = NULL; /* what some of the rows left is not the timeline's end */
+    if (status != PD_OK) pd_session_forget_output(s); /* of rows before the timeline's end */
     s->stats.prompt_ns += pd_clock_ns() - t0;
     return status;
 }

@@ -145,13 +145,12 @@ static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     uint32_t image_rows = pd_model_image_rows(s->model);
     PD_TRY(pd_timeline_create(&s->timeline, s->desc.n_ctx, image_rows, err));
     PD_TRY(pd_timeline_create(&s->wanted, s->desc.n_ctx, image_rows, err));
-    s->rows = pd_alloc(s->desc.n_chunk, sizeof *s->rows);
-    s->out_rows = pd_alloc(s->desc.n_chunk, sizeof *s->out_rows);
-    s->best = pd_alloc(s->desc.n_chunk, sizeof *s->best);
+    PD_TRY(pd_step_buf_create(&s->step, s->desc.n_chunk, err));
+    PD_TRY(pd_step_buf_create(&s->head_step, s->max_outs, err));
+    s->drawn = pd_alloc(s->desc.n_chunk, sizeof *s->drawn);
     s->logits = pd_alloc((size_t)s->max_outs * s->model->config.n_vocab, sizeof *s->logits);
-    s->head_rows = pd_alloc(s->max_outs, sizeof *s->head_rows);
     s->hidden = pd_alloc((size_t)s->max_outs * s->model->config.n_embd, sizeof *s->hidden);
-    if (!s->rows || !s->out_rows || !s->best || !s->logits || !s->head_rows || !s->hidden)
+    if (!s->drawn || !s->logits || !s->hidden)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions",
                         s->desc.n_ctx);
     return PD_OK;
@@ -231,11 +230,10 @@ void pd_session_destroy(pd_session *s) {
     if (s->free_scratch) s->free_scratch(s->sampler_scratch);
     pd_timeline_destroy(&s->timeline);
     pd_timeline_destroy(&s->wanted);
-    pd_free(s->rows);
-    pd_free(s->out_rows);
-    pd_free(s->best);
+    pd_step_buf_destroy(&s->step);
+    pd_step_buf_destroy(&s->head_step);
+    pd_free(s->drawn);
     pd_free(s->logits);
-    pd_free(s->head_rows);
     pd_free(s->hidden);
     pd_free(s);
 }
@@ -249,17 +247,14 @@ pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const
     return pd_raise_nonfinite(s->model->backend, stage->program, step, "the logits", where, err);
 }
 
-pd_status pd_session_read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
-                               bool *finite, pd_error *err) {
+pd_status pd_session_read_drawn(pd_session *s, const pd_stage *stage, const pd_step *step,
+                                bool *finite, pd_error *err) {
+    uint32_t last = step->n_outs - 1;
     PD_TRY(s->model->backend->v->read(stage->program, stage->best, 0,
-                                      step->n_outs * sizeof *s->best, s->best, err));
+                                      step->n_outs * sizeof *s->drawn, s->drawn, err));
     *finite = true;
-    for (uint32_t i = 0; i < step->n_outs; i++) {
-        *finite = *finite && s->best[i][2] == 0;
-        s->last_best = s->best[i][0];
-    }
-    s->last = *finite ? stage : NULL;
-    s->last_n_rows = step->n_outs;
+    for (uint32_t i = 0; i <= last; i++) *finite = *finite && s->drawn[i].n_nonfinite == 0;
+    if (*finite) pd_session_keep_output(s, stage, last, s->drawn[last].best, false);
     return PD_OK;
 }
 
@@ -283,22 +278,21 @@ static void make_rows(pd_session *s, uint32_t first, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t pos = first + i, token = s->timeline.tokens[pos], end = pos + 1;
         if (token == PD_TOKEN_GIVEN) end = pd_timeline_image_at(&s->timeline, pos)->end;
-        s->rows[i] = (pd_step_row){.token = token, .pos = pos, .seq = 0, .end = end};
+        s->step.rows[i] = (pd_step_row){.token = token, .pos = pos, .seq = 0, .end = end};
     }
 }
 
-static pd_status run_step(pd_session *s, const pd_stage *stage, const pd_step *step,
-                          pd_error *err) {
-    s->last = s->last_stage = NULL;
-    s->logits_read = s->outputs_stale = false;
+static pd_status run_step(pd_session *s, const pd_stage *stage, pd_error *err) {
+    const pd_step *step = &s->step.step;
     uint64_t t0 = pd_clock_ns();
     bool finite = true;
+    s->ran = NULL;
+    pd_session_forget_output(s);
     PD_TRY(s->model->backend->v->run(stage->program, step, err));
-    if (step->n_outs > 0) PD_TRY(pd_session_read_best(s, stage, step, &finite, err));
+    if (step->n_outs > 0) PD_TRY(pd_session_read_drawn(s, stage, step, &finite, err));
     if (!finite) return pd_session_raise_nonfinite(s, stage, step, err);
     *(step->n_rows == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += pd_clock_ns() - t0;
-    s->last_step = *step;
-    s->last_stage = stage;
+    s->ran = stage;
     return PD_OK;
 }
 
@@ -306,20 +300,12 @@ static pd_status run_step(pd_session *s, const pd_stage *stage, const pd_step *s
  * logits of its last row, so that a NaN is noticed in the chunk that made it. */
 static pd_status compute_rows(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
                               pd_error *err) {
-    make_rows(s, first, n);
     bool all_logits = s->desc.all_logits;
-    bool decodes = n == 1 && s->rows[0].token != PD_TOKEN_GIVEN && !all_logits;
-    pd_page_table table = pd_kv_table(s->kv, 0);
-    s->out_rows[0] = n - 1;
-    pd_step step = {.n_rows = n,
-                    .n_outs = all_logits ? 0 : 1,
-                    .n_seqs = 1,
-                    .rows = s->rows,
-                    .out_rows = s->out_rows,
-                    .tables = &table,
-                    .cancel = &s->cancel};
-    PD_TRY(run_step(s, decodes ? &s->decode : &s->prefill, &step, err));
-    return all_logits ? pd_session_run_head(s, &step, score, err) : PD_OK;
+    pd_step_buf_start(&s->step, n, all_logits ? 0 : 1, pd_kv_table(s->kv, 0), &s->cancel);
+    make_rows(s, first, n);
+    bool decodes = n == 1 && s->step.rows[0].token != PD_TOKEN_GIVEN && !all_logits;
+    PD_TRY(run_step(s, decodes ? &s->decode : &s->prefill, err));
+    return all_logits ? pd_session_run_head(s, &s->step.step, score, err) : PD_OK;
 }
 
 static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
@@ -342,7 +328,7 @@ pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
 
 static uint32_t truncate_to(pd_session *s, uint32_t n) {
     uint32_t length = pd_kv_length(s->kv, 0), kept = pd_kv_truncate(s->kv, 0, n);
-    if (kept != length) s->last = NULL; /* its logits belong to a position that is gone */
+    if (kept != length) pd_session_forget_output(s); /* of a position that is gone */
     return kept;
 }
 
@@ -357,7 +343,7 @@ static uint32_t before_image(const pd_timeline *t, uint32_t pos) {
 static uint32_t keep_prefix(pd_session *s) {
     uint32_t length = pd_kv_length(s->kv, 0);
     uint32_t n = pd_timeline_common(&s->timeline, length, &s->wanted);
-    bool complete = n == s->wanted.n && n == length && s->last && s->last_n_rows;
+    bool complete = n == s->wanted.n && n == length && s->out.stage;
     if (complete) return n;
     return truncate_to(s, n == s->wanted.n ? before_image(&s->wanted, n - 1) : n);
 }
@@ -412,7 +398,7 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
                         s->wanted.n);
     uint32_t n = pd_timeline_common(&s->timeline, pd_kv_length(s->kv, 0), &s->wanted);
     s->stats.n_reused += truncate_to(s, before_image(&s->wanted, min_u32(n, score->first)));
-    s->last = NULL;
+    pd_session_forget_output(s);
     take_wanted(s);
     return run_rest(s, score, err);
 }
@@ -421,7 +407,7 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
  * now, and a sync that did not come to its end has to be asked for again. */
 pd_status pd_session_need_outputs(pd_session *s, pd_error *err) {
     uint32_t n = pd_kv_length(s->kv, 0);
-    if (s->last && s->last_n_rows) return PD_OK;
+    if (s->out.stage) return PD_OK;
     bool complete = n > 0 && n == s->timeline.n && s->timeline.tokens[n - 1] != PD_TOKEN_GIVEN;
     if (complete && n > pd_kv_first_repeatable(s->kv, 0))
         return compute_rows(s, n - 1, 1, NULL, err);

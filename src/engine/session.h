@@ -4,6 +4,7 @@
 
 #include "engine/kv.h"
 #include "engine/model.h"
+#include "engine/step_buf.h"
 #include "engine/timeline.h"
 #include "peridot_measure.h"
 
@@ -15,31 +16,34 @@ typedef struct pd_stage {
     pd_buf_id given; /* rows of images; PD_BUF_NONE: the plan takes none */
 } pd_stage;
 
+/* The outputs of the timeline's last position, in the memory of the program that made them.
+ * output.c writes it, and nothing else. */
+typedef struct pd_output {
+    const pd_stage *stage; /* NULL: none are at hand */
+    uint32_t row;          /* of the program's outputs */
+    uint32_t best;         /* the most probable next id */
+    bool is_stale; /* a dropped step has written over them: pd_session.step makes them again */
+    bool is_read;  /* pd_session.logits begins with them */
+} pd_output;
+
 struct pd_session {
     pd_model *model;
     pd_session_desc desc; /* defaults filled in */
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    pd_stage head;          /* with all_logits: prefill ends before it */
-    pd_timeline timeline;   /* as far as it is computed, then what is still to be */
-    pd_timeline wanted;     /* what the timeline is about to become */
-    pd_step_row *rows;      /* [n_chunk] of the step being made */
-    uint32_t *out_rows;     /* [n_chunk] */
-    pd_step_row *head_rows; /* [max_outs] */
-    /* [n_chunk] what draw found: best id, value, non-finite values, drawn id */
-    uint32_t (*best)[4];
-    uint32_t max_outs; /* rows with logits at once */
-    float *logits;     /* [max_outs, n_vocab]: of the last position, or of some with all_logits */
-    float *hidden;     /* [max_outs, H] on their way from prefill to head */
-    pd_step last_step; /* for profiles; its tables are made anew */
-    const pd_stage *last_stage;
-    const pd_stage *last; /* whose outputs hold the last position; NULL: none */
-    uint32_t last_n_rows; /* rows of that step with outputs */
-    uint32_t last_best;   /* the most probable next id */
-    bool logits_read;     /* `logits` holds the last position's */
-    bool outputs_stale;   /* the programs' output buffers are those of a step that was dropped */
-    bool has_pending;     /* `pending` was handed over by generate, and is not in the timeline */
+    pd_stage head;         /* with all_logits: prefill ends before it */
+    pd_timeline timeline;  /* as far as it is computed, then what is still to be */
+    pd_timeline wanted;    /* what the timeline is about to become */
+    pd_step_buf step;      /* of n_chunk rows: the one being made, then the last one */
+    const pd_stage *ran;   /* that the last step has run through; NULL: none, or it failed */
+    pd_step_buf head_step; /* of max_outs rows */
+    pd_drawn *drawn;       /* [n_chunk] of the outputs of one step */
+    uint32_t max_outs;     /* rows with logits at once */
+    float *logits; /* [max_outs, n_vocab]: of the last position, or of some with all_logits */
+    float *hidden; /* [max_outs, H] on their way from prefill to head */
+    pd_output out;
+    bool has_pending; /* `pending` was handed over by generate, and is not in the timeline */
     uint32_t pending;
     atomic_int cancel;
     pd_session_stats stats;
@@ -80,10 +84,16 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
 pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
                               pd_error *err);
 
-/* Reads what draw found for every output of the step, which becomes the last one if all logits are
- * finite. */
-pd_status pd_session_read_best(pd_session *s, const pd_stage *stage, const pd_step *step,
-                               bool *finite, pd_error *err);
+/* Before a step runs: whatever was at hand is written over. */
+void pd_session_forget_output(pd_session *s);
+/* Row `row` of the stage's outputs is the last position's. stale: see pd_output. */
+void pd_session_keep_output(pd_session *s, const pd_stage *stage, uint32_t row, uint32_t best,
+                            bool stale);
+
+/* Reads what draw found for every output of the step into s->drawn, and keeps the last one if all
+ * logits are finite. */
+pd_status pd_session_read_drawn(pd_session *s, const pd_stage *stage, const pd_step *step,
+                                bool *finite, pd_error *err);
 
 /* The step made a NaN or an infinity: runs it again one operation at a time to say where. */
 pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const pd_step *step,

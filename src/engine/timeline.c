@@ -2,7 +2,7 @@
 #include "engine/timeline.h"
 
 #include "base/memory.h"
-#include "engine/step.h"
+#include "plan/step.h"
 #include "engine/vision.h"
 
 pd_status pd_timeline_create(pd_timeline *t, uint32_t n_max, uint32_t image_rows, pd_error *err) {

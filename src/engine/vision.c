@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "engine/nonfinite.h"
-#include "engine/plan.h"
+#include "plan/plan.h"
 #include "engine/profile.h"
 #include "image/image.h"
 

@@ -1,6 +1,6 @@
 /* Drawing the next token from logits.
  *
- * Up to 256 candidates are drawn from as a device does it (engine/draw.h); more, or all of them
+ * Up to 256 candidates are drawn from as a device does it (plan/draw.h); more, or all of them
  * (top_k 0), here with the same arithmetic: weights in units of 2^-31 of the best one's, and
  *     top-k   the k highest logits, by a heap of k entries;
  *     top-p   candidates from the highest down until their weights reach p of all;

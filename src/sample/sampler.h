@@ -1,7 +1,7 @@
 /* Drawing the next token from logits.
  *
  * Order of the filters: temperature, top-k, top-p, min-p (peridot.h has the settings). Equal logits
- * go by lower id everywhere. Ids that are never text are never drawn (engine/draw.h).
+ * go by lower id everywhere. Ids that are never text are never drawn (plan/draw.h).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,7 +9,7 @@
 #define PD_SAMPLE_SAMPLER_H
 
 #include "base/error.h"
-#include "engine/draw.h"
+#include "plan/draw.h"
 
 /* Working memory of draws, made once; one draw at a time may use it. */
 typedef struct pd_sampler_scratch pd_sampler_scratch;

@@ -13,7 +13,7 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include "backend/vulkan/device.h"
+#include "backend/vulkan/device/device.h"
 
 static int pin_library(struct dl_phdr_info *info, size_t size, void *ctx) {
     (void)size, (void)ctx;

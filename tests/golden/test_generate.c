@@ -25,7 +25,7 @@
 #include "support_validation.h"
 #include "engine/model.h"
 #ifdef PERIDOT_HAS_VULKAN
-#include "backend/vulkan/backend.h"
+#include "backend/vulkan/program/backend.h"
 #endif
 
 enum { N_PROMPT = 9, N_LONG = 90, CONTEXT = 140, N_VOCAB = 600 };

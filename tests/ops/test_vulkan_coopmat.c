@@ -20,8 +20,8 @@
 #include "ops/harness.h"
 
 #include "args.h"
-#include "backend/vulkan/kernels.h"
-#include "backend/vulkan/upload.h"
+#include "backend/vulkan/kernels/kernels.h"
+#include "backend/vulkan/program/upload.h"
 
 #define NMSE_HALF  4.8e-7
 #define WORST_HALF 3.5e-3

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "engine/draw.h"
+#include "plan/draw.h"
 
 enum { OCTAVE = 1 << 24 };
 

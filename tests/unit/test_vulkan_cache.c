@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
-#include "backend/vulkan/cache.h"
+#include "backend/vulkan/kernels/cache.h"
 #include "base/file.h"
 #include "base/memory.h"
 

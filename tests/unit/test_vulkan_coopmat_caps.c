@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "args.h"
-#include "backend/vulkan/kernels.h"
-#include "backend/vulkan/probe.h"
+#include "backend/vulkan/kernels/kernels.h"
+#include "backend/vulkan/device/probe.h"
 
 enum {
     F16 = 0,

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "backend/vulkan/coopmat_rewrite.h"
-#include "backend/vulkan/pipeline.h"
+#include "backend/vulkan/kernels/coopmat_rewrite.h"
+#include "backend/vulkan/kernels/pipeline.h"
 #include "base/memory.h"
 
 /* ---- a module by hand ----------------------------------------------------------------------- */

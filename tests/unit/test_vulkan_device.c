@@ -16,7 +16,7 @@
 
 #include "backend/backend.h"
 #include "base/clock.h"
-#include "backend/vulkan/memory.h"
+#include "backend/vulkan/device/memory.h"
 
 enum { MAX_DEVICES = 32 };
 

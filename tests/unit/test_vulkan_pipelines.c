@@ -19,9 +19,9 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
-#include "backend/vulkan/memory.h"
-#include "backend/vulkan/pipeline.h"
-#include "backend/vulkan/shader_texts.h"
+#include "backend/vulkan/device/memory.h"
+#include "backend/vulkan/kernels/pipeline.h"
+#include "backend/vulkan/kernels/shader_texts.h"
 #include "file/quant.h"
 #include "support_data.h"
 

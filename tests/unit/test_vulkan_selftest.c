@@ -21,8 +21,8 @@
 #include <cmocka.h>
 
 #include "args.h"
-#include "backend/vulkan/backend.h"
-#include "backend/vulkan/shader_texts.h"
+#include "backend/vulkan/program/backend.h"
+#include "backend/vulkan/kernels/shader_texts.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "support_validation.h"

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "backend/vulkan/pipeline.h"
+#include "backend/vulkan/kernels/pipeline.h"
 #include "base/memory.h"
 #include "support_data.h"
 

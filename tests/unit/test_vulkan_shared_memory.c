@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "args.h"
-#include "backend/vulkan/kernels.h"
-#include "backend/vulkan/shared_memory.h"
+#include "backend/vulkan/kernels/kernels.h"
+#include "backend/vulkan/kernels/shared_memory.h"
 #include "base/memory.h"
 #include "support_golden.h"
 #include "support_validation.h"

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "backend/vulkan/backend.h"
-#include "backend/vulkan/shader_texts.h"
+#include "backend/vulkan/program/backend.h"
+#include "backend/vulkan/kernels/shader_texts.h"
 #include "engine/model.h"
 #include "support_validation.h"
 #include "support_data.h"

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "args.h"
-#include "backend/vulkan/backend.h"
-#include "backend/vulkan/pipeline.h"
+#include "backend/vulkan/program/backend.h"
+#include "backend/vulkan/kernels/pipeline.h"
 #include "support_validation.h"
 
 static char folder[] = "/tmp/peridot-tune-XXXXXX";

@@ -252,14 +252,12 @@ static void draw_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
     (void)thread;
     for (uint32_t i = begin; i < end; i++) {
         const float *x = pd_cpu_row(p, o->x, i);
-        uint32_t *out = (uint32_t *)pd_cpu_buf(p, o->out) + 4 * i, id = 0;
+        pd_drawn *out = (pd_drawn *)pd_cpu_buf(p, o->out) + i;
+        uint32_t id = 0;
         float value = -INFINITY;
         best_of(k, x, 0, before, &id, &value);
         best_of(k, x, PD_TOKEN_END_OF_IMAGE + 1, n_text, &id, &value);
-        out[0] = id;
-        memcpy(&out[1], &value, sizeof value);
-        out[2] = k->count_nonfinite(x, n);
-        out[3] = pd_cpu_draw(p, i, x, n, id);
+        *out = (pd_drawn){id, value, k->count_nonfinite(x, n), pd_cpu_draw(p, i, x, n, id)};
     }
 }
 

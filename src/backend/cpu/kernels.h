@@ -34,7 +34,7 @@ typedef struct pd_cpu_kernels {
     void (*add)(const float *x, uint32_t n, float *out); /* out[j] += x[j] */
     void (*gelu)(float *x, uint32_t n);
     void (*geglu)(const float *gate, const float *up, uint32_t n, float *out);
-    /* The norm operation of one row (engine/op.h); residual and post may be NULL. */
+    /* The norm operation of one row (plan/op.h); residual and post may be NULL. */
     void (*norm)(const float *x, float *residual, const float *post, const float *weight, float eps,
                  uint32_t n, float *out);
     /* The layernorm operation of one row. */

@@ -1,6 +1,6 @@
 /* `cpu-ref`: the operations in double precision, as plainly as they can be written. This file and
  * ref_attention.c are the definition that every other backend is compared with; formulas in
- * engine/op.h. Only rows, heads or output columns are shared out to threads, so that the order of
+ * plan/op.h. Only rows, heads or output columns are shared out to threads, so that the order of
  * every sum is fixed.
  *
  * SPDX-License-Identifier: MIT
@@ -202,7 +202,7 @@ static void draw(pd_program *p, const pd_op *op) {
     uint32_t n = p->bufs[o->x].width;
     for (uint32_t i = 0; i < pd_cpu_rows(p, o->out); i++) {
         const float *x = pd_cpu_row(p, o->x, i);
-        uint32_t *out = (uint32_t *)pd_cpu_buf(p, o->out) + 4 * i;
+        pd_drawn *out = (pd_drawn *)pd_cpu_buf(p, o->out) + i;
         uint32_t best = 0, bad = 0;
         float value = -INFINITY;
         for (uint32_t id = 0; id < n; id++) {
@@ -211,10 +211,7 @@ static void draw(pd_program *p, const pd_op *op) {
             best = id;
             value = x[id];
         }
-        out[0] = best;
-        memcpy(&out[1], &value, sizeof value);
-        out[2] = bad;
-        out[3] = pd_cpu_draw(p, i, x, n, best);
+        *out = (pd_drawn){best, value, bad, pd_cpu_draw(p, i, x, n, best)};
     }
 }
 

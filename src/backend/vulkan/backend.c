@@ -1,14 +1,14 @@
 /* The Vulkan backend's vtable, its life, and one-off command buffers.  SPDX-License-Identifier: MIT
  */
-#include "backend/vulkan/backend.h"
+#include "backend/vulkan/program/backend.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/vulkan/program.h"
-#include "backend/vulkan/selftest.h"
-#include "backend/vulkan/tune.h"
-#include "backend/vulkan/wait.h"
+#include "backend/vulkan/program/program.h"
+#include "backend/vulkan/tune/selftest.h"
+#include "backend/vulkan/tune/tune.h"
+#include "backend/vulkan/device/wait.h"
 
 enum { TRANSFER_BYTES = 1 << 20 };
 

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backend/vulkan/compile.h"
-#include "backend/vulkan/pipeline.h"
+#include "backend/vulkan/kernels/compile.h"
+#include "backend/vulkan/kernels/pipeline.h"
 #include "base/file.h"
 #include "base/memory.h"
 

@@ -1,0 +1,182 @@
+/* How fast the device copies, multiplies and starts dispatches: what profiles compare with.
+ *
+ * Each figure is the best of several submissions, timed by the device's clock (by the host's where
+ * it has none). The arithmetic kernels get more rounds until a submission takes some milliseconds,
+ * so that clocks have risen. Copies go between two buffers of 128 MiB, the smallest binding limit
+ * of Vulkan and more than most caches hold; of less where memory is short.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "args.h"
+#include "backend/vulkan/program/program.h"
+#include "backend/vulkan/program/stopwatch.h"
+#include "base/clock.h"
+
+enum {
+    WORKGROUP = 128,
+    COPY_GRANULE = 16 * WORKGROUP * 4, /* bytes of a workgroup of measure_copy */
+    COPY_MAX_BYTES = 128 << 20,
+    COPY_MAX_BYTES_SOFTWARE = 32 << 20,
+    COPY_MIN_BYTES = 1 << 20,
+    PEAK_GROUPS = 8192,
+    PEAK_GROUPS_SOFTWARE = 64,
+    STEPS_PER_ROUND = 256, /* 16 * CHAINS of measure_peak.glsl */
+    FIRST_ROUNDS = 4,
+    MAX_ROUNDS = 1 << 14,
+    ENOUGH_NS = 2000000,
+    DISPATCHES = 256,
+    REPETITIONS = 8,
+    BUDGET_NS = 100000000 /* per figure */
+};
+
+/* Small enough that sums stay finite in halves and in floats, and no denormal number itself. */
+static const float FACTOR = 0x1p-14f;
+
+typedef struct meter {
+    pd_vk_backend *backend;
+    pd_vk_stopwatch watch;
+    VkDescriptorPool pool;
+    pd_vk_buffer from, to;
+} meter;
+
+/* A kernel and the arguments that change between its timings. */
+typedef struct load {
+    pd_vk_timed timed;
+    struct pd_args_measure args;
+} load;
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static pd_status create_pool(meter *m, pd_error *err) {
+    pd_vk_device *d = m->backend->device;
+    pd_status status = PD_OK;
+    PD_TRY(pd_vk_stopwatch_create(d, &m->watch, err));
+    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * (PD_PEAK_COUNT + 1)};
+    VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                       .maxSets = PD_PEAK_COUNT + 1,
+                                       .poolSizeCount = 1,
+                                       .pPoolSizes = &size};
+    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool), m->pool);
+done:
+    return status;
+}
+
+/* The largest pair of buffers that there is memory for. */
+static pd_status create_buffers(meter *m, pd_error *err) {
+    pd_vk_memory *memory = &m->backend->memory;
+    const pd_vk_caps *caps = &m->backend->device->caps;
+    uint64_t bytes = caps->is_software ? COPY_MAX_BYTES_SOFTWARE : COPY_MAX_BYTES;
+    while (bytes > caps->max_binding_bytes && bytes > COPY_MIN_BYTES) bytes /= 2;
+    pd_status status = PD_ERR_MEMORY_DEVICE;
+    for (; bytes >= COPY_MIN_BYTES && status == PD_ERR_MEMORY_DEVICE; bytes /= 2) {
+        status = pd_vk_buffer_create(memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes, "measuring",
+                                     &m->from, err);
+        if (status == PD_OK)
+            status = pd_vk_buffer_create(memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes,
+                                         "measuring", &m->to, err);
+        if (status != PD_OK) pd_vk_buffer_destroy(memory, &m->from);
+    }
+    return status;
+}
+
+static void destroy(meter *m) {
+    pd_vk_device *d = m->backend->device;
+    pd_vk_stopwatch_destroy(&m->watch);
+    d->vk.vkDestroyDescriptorPool(d->handle, m->pool, NULL);
+    pd_vk_buffer_destroy(&m->backend->memory, &m->from);
+    pd_vk_buffer_destroy(&m->backend->memory, &m->to);
+}
+
+/* ---- loads ---------------------------------------------------------------------------------- */
+
+static pd_status create_load(meter *m, const char *shader, uint32_t n_buffers, load *out,
+                             pd_error *err) {
+    pd_vk_device *d = m->backend->device;
+    pd_status status = PD_OK;
+    pd_vk_pipeline_desc desc = {.shader = shader,
+                                .n_buffers = n_buffers,
+                                .push_bytes = sizeof out->args,
+                                .n_constants = 1,
+                                .constants = {WORKGROUP}};
+    *out = (load){.timed = {.args = &out->args, .groups = {1, 1}, .n_dispatches = 1}};
+    PD_TRY(pd_vk_pipeline_get(m->backend->pipelines, &desc, &out->timed.pipeline, err));
+    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                         .descriptorPool = m->pool,
+                                         .descriptorSetCount = 1,
+                                         .pSetLayouts = &out->timed.pipeline->set_layout};
+    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->timed.set));
+    VkDescriptorBufferInfo infos[2] = {{m->from.handle, 0, m->from.bytes},
+                                       {m->to.handle, 0, m->to.bytes}};
+    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                  .dstSet = out->timed.set,
+                                  .descriptorCount = n_buffers,
+                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                  .pBufferInfo = infos};
+    d->vk.vkUpdateDescriptorSets(d->handle, 1, &write, 0, NULL);
+done:
+    return status;
+}
+
+static pd_status run_once(meter *m, const load *l, uint64_t *ns, pd_error *err) {
+    return pd_vk_time_once(m->backend, &m->watch, &l->timed, ns, err);
+}
+
+static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err) {
+    return pd_vk_time_best(m->backend, &m->watch, &l->timed, REPETITIONS, BUDGET_NS, best, err);
+}
+
+/* ---- figures -------------------------------------------------------------------------------- */
+
+static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
+    load l;
+    uint64_t ns;
+    PD_TRY(create_load(m, "measure_copy", 2, &l, err));
+    l.timed.n_dispatches = DISPATCHES; /* of one workgroup, with n = 0: only the dispatch */
+    PD_TRY(run_best(m, &l, &ns, err));
+    out->dispatch_us = (double)ns / 1e3 / (double)DISPATCHES;
+    l.timed.groups[0] = (uint32_t)(m->from.bytes / COPY_GRANULE);
+    l.timed.n_dispatches = 1;
+    l.args.n = l.timed.groups[0] * (COPY_GRANULE / 16);
+    PD_TRY(run_best(m, &l, &ns, err));
+    out->copy_gb_s = 32.0 * l.args.n / (double)ns;
+    return PD_OK;
+}
+
+/* flops: of one step of one value. */
+static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, double *gflop_s,
+                              pd_error *err) {
+    load l;
+    uint64_t ns = 0;
+    PD_TRY(create_load(m, shader, 1, &l, err));
+    l.timed.groups[0] = m->backend->device->caps.is_software ? PEAK_GROUPS_SOFTWARE : PEAK_GROUPS;
+    l.args = (struct pd_args_measure){.n = FIRST_ROUNDS, .factor = FACTOR};
+    PD_TRY(run_once(m, &l, &ns, err));
+    while (ns < ENOUGH_NS && l.args.n < MAX_ROUNDS) {
+        l.args.n *= 4;
+        PD_TRY(run_once(m, &l, &ns, err));
+    }
+    PD_TRY(run_best(m, &l, &ns, err));
+    double steps =
+        (double)l.timed.groups[0] * (double)WORKGROUP * l.args.n * (double)STEPS_PER_ROUND;
+    *gflop_s = steps * flops / (double)ns;
+    return PD_OK;
+}
+
+static pd_status measure_all(meter *m, pd_device_speed *out, pd_error *err) {
+    const pd_vk_caps *caps = &m->backend->device->caps;
+    PD_TRY(create_pool(m, err));
+    PD_TRY(create_buffers(m, err));
+    PD_TRY(measure_copy(m, out, err));
+    PD_TRY(measure_peak(m, "measure_f32", 2, &out->gflop_s[PD_PEAK_F32], err));
+    if (caps->fp16) PD_TRY(measure_peak(m, "measure_f16", 4, &out->gflop_s[PD_PEAK_F16], err));
+    if (caps->int_dot) PD_TRY(measure_peak(m, "measure_int8", 8, &out->gflop_s[PD_PEAK_INT8], err));
+    return PD_OK;
+}
+
+pd_status pd_vk_measure(pd_backend *base, pd_device_speed *out, pd_error *err) {
+    meter m = {.backend = (pd_vk_backend *)base};
+    *out = (pd_device_speed){0};
+    pd_status status = measure_all(&m, out, err);
+    destroy(&m);
+    return status;
+}

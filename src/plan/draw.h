@@ -1,0 +1,62 @@
+/* Drawing the next token from logits, on the host: the definition that devices follow.
+ *
+ * The arithmetic is shaders/sampling.h's; here are the settings in the form that it works with, and
+ * the steps of a draw over an array of candidates. Ids that are never text are never candidates:
+ * 262144 and above (padding), and the image markers 255999 and 256000; nor are values that are not
+ * finite.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_PLAN_DRAW_H
+#define PD_PLAN_DRAW_H
+
+#include <stdbool.h>
+
+#include "sampling.h"
+
+/* One draw. As the shaders see it, eight words (PD_DRAW_K and what follows). */
+typedef struct pd_draw {
+    uint32_t k;     /* candidates: the k highest, at most PD_DRAW_MAX_K; 0 or 1: the highest */
+    float scale;    /* pd_draw_scale(temp) */
+    uint32_t top_p; /* in units of 2^-32; 0: off */
+    uint32_t min_p; /* in units of 2^-31 */
+    uint64_t seed, counter;
+} pd_draw;
+
+/* What a draw operation says of a row of logits, as the shaders write it. */
+typedef struct pd_drawn {
+    uint32_t best; /* id of the highest value, of those that may be drawn */
+    float best_value;
+    uint32_t n_nonfinite; /* values that are not finite */
+    uint32_t id;          /* drawn; the best where the step does not say how to draw */
+} pd_drawn;
+
+float pd_draw_scale(float temp); /* temp > 0 */
+uint32_t pd_draw_top_p(float p); /* 0 and 1: off */
+uint32_t pd_draw_min_p(float p); /* 0 to 1 */
+uint32_t pd_draw_random(uint64_t seed, uint64_t counter);
+
+bool pd_draw_may(uint32_t id, uint32_t n_vocab); /* may this id ever be drawn? */
+
+typedef struct pd_candidate {
+    uint32_t key, id; /* pd_draw_key of the logit */
+    uint32_t weight;
+} pd_candidate;
+
+/* All candidates by id, without weights; returns how many. */
+uint32_t pd_candidates_all(pd_candidate *items, const float *logits, uint32_t n_vocab);
+/* The k highest, best first, without weights; items: [k]. */
+uint32_t pd_candidates_top_k(pd_candidate *items, const float *logits, uint32_t n_vocab,
+                             uint32_t k);
+void pd_candidates_weigh(pd_candidate *items, uint32_t n, uint32_t highest_key, float scale);
+/* The next two leave their survivors in front and return how many; at least one survives. */
+uint32_t pd_candidates_top_p(pd_candidate *sorted, uint32_t n, uint32_t top_p);
+uint32_t pd_candidates_min_p(pd_candidate *items, uint32_t n, uint32_t min_p);
+/* Sorts the best that top-p can need to the front of items in any order: returns how many. */
+uint32_t pd_candidates_sort_for_top_p(pd_candidate *items, uint32_t n, uint32_t top_p);
+uint32_t pd_candidates_pick(const pd_candidate *items, uint32_t n, uint32_t random);
+
+/* A whole draw; PD_DRAW_NO_ID when there is no candidate. */
+uint32_t pd_draw_token(const pd_draw *d, const float *logits, uint32_t n_vocab);
+
+#endif

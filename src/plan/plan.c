@@ -1,0 +1,158 @@
+/* Building, printing and freeing plans.  SPDX-License-Identifier: MIT */
+#include "plan/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "plan/place.h"
+
+void pd_plan_init(pd_plan *p, const pd_plan_desc *desc) {
+    *p = (pd_plan){.desc = *desc};
+}
+
+/* Doubles an array of n items when it is full; NULL and p->failed when memory ran out. */
+static void *grow(pd_plan *p, void *items, uint32_t n, uint32_t *cap, size_t item_bytes) {
+    if (n < *cap) return items;
+    uint32_t new_cap = *cap ? *cap * 2 : 32;
+    void *bigger = pd_alloc(new_cap, item_bytes);
+    if (!bigger) {
+        p->failed = true;
+        return NULL;
+    }
+    if (n) memcpy(bigger, items, n * item_bytes);
+    pd_free(items);
+    *cap = new_cap;
+    return bigger;
+}
+
+pd_buf_id pd_plan_add_buf(pd_plan *p, const char *name, pd_rows_of rows_of, uint32_t width,
+                          pd_buf_role role) {
+    pd_buf *bufs = grow(p, p->bufs, p->n_bufs, &p->cap_bufs, sizeof *bufs);
+    if (!bufs) return PD_BUF_NONE;
+    p->bufs = bufs;
+    pd_buf *b = &bufs[p->n_bufs];
+    *b = (pd_buf){.rows_of = rows_of, .width = width, .role = role};
+    snprintf(b->name, sizeof b->name, "%s", name);
+    return (pd_buf_id)p->n_bufs++;
+}
+
+void pd_plan_add_op(pd_plan *p, int32_t layer, const char *name, const pd_op *op) {
+    pd_op *ops = grow(p, p->ops, p->n_ops, &p->cap_ops, sizeof *ops);
+    if (!ops) return;
+    p->ops = ops;
+    pd_op *o = &ops[p->n_ops++];
+    *o = *op;
+    o->layer = layer;
+    if (layer >= 0)
+        snprintf(o->name, sizeof o->name, "l%02d.%s", layer, name);
+    else
+        snprintf(o->name, sizeof o->name, "%s", name);
+}
+
+pd_status pd_plan_finish(pd_plan *p, pd_error *err) {
+    if (p->failed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for plan %s", p->desc.name);
+    return pd_plan_place(p, err);
+}
+
+void pd_plan_free(pd_plan *p) {
+    pd_free(p->bufs);
+    pd_free(p->ops);
+    *p = (pd_plan){0};
+}
+
+uint32_t pd_plan_buf_rows(const pd_plan *p, pd_buf_id id) {
+    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->desc.max_rows : p->desc.max_outs;
+}
+
+pd_buf_id pd_plan_find_buf(const pd_plan *p, const char *name) {
+    for (uint32_t i = 0; i < p->n_bufs; i++)
+        if (!strcmp(p->bufs[i].name, name)) return (pd_buf_id)i;
+    return PD_BUF_NONE;
+}
+
+static void print_buf(const pd_plan *p, pd_buf_id id, pd_bytes *out) {
+    if (id == PD_BUF_NONE) return;
+    pd_bytes_printf(out, " %s[%u,%u]", p->bufs[id].name, pd_plan_buf_rows(p, id),
+                    p->bufs[id].width);
+}
+
+static void print_tensor(const pd_tensor *t, pd_bytes *out) {
+    if (!t) return;
+    pd_bytes_printf(out, " %s:%s[%llu", t->name, pd_type_name(t->type),
+                    (unsigned long long)(t->n_dims > 1 ? t->ne[1] : t->ne[0]));
+    if (t->n_dims > 1) pd_bytes_printf(out, ",%llu", (unsigned long long)t->ne[0]);
+    pd_bytes_printf(out, "]");
+}
+
+static const char *epilogue_text(pd_epilogue e) {
+    switch (e) {
+    case PD_EPILOGUE_NONE: return "";
+    case PD_EPILOGUE_GEGLU: return " geglu";
+    case PD_EPILOGUE_BIAS: return " bias";
+    case PD_EPILOGUE_BIAS_GELU: return " bias gelu";
+    case PD_EPILOGUE_BIAS_ADD: return " bias add";
+    }
+    return "";
+}
+
+/* What an operation has besides buffers: its weights and constants. */
+static void print_arguments(const pd_op *op, pd_bytes *out) {
+    switch (op->kind) {
+    case PD_OP_EMBED:
+        print_tensor(op->embed.table, out);
+        pd_bytes_printf(out, " scale=%g", (double)op->embed.scale);
+        break;
+    case PD_OP_NORM:
+        print_tensor(op->norm.post_weight, out);
+        print_tensor(op->norm.weight, out);
+        break;
+    case PD_OP_MATMUL:
+        for (uint32_t i = 0; i < op->matmul.n_weights; i++)
+            print_tensor(op->matmul.weights[i], out);
+        pd_bytes_printf(out, "%s", epilogue_text(op->matmul.epilogue));
+        break;
+    case PD_OP_LAYERNORM:
+        print_tensor(op->layernorm.weight, out);
+        print_tensor(op->layernorm.bias, out);
+        break;
+    case PD_OP_POOL_NORM:
+        print_tensor(op->pool_norm.weight, out);
+        pd_bytes_printf(out, " %ux%u of %ux%u", op->pool_norm.pool, op->pool_norm.pool,
+                        op->pool_norm.grid, op->pool_norm.grid);
+        break;
+    case PD_OP_QKV_ROPE_STORE:
+        if (!op->qkv.q_weight) {
+            pd_bytes_printf(out, " q_scale=%g", (double)op->qkv.q_scale);
+            break;
+        }
+        pd_bytes_printf(out, " base=%g angle_scale=%g q_scale=%g", (double)op->qkv.rope_base,
+                        (double)op->qkv.angle_scale, (double)op->qkv.q_scale);
+        break;
+    case PD_OP_ATTENTION:
+        if (op->attention.window)
+            pd_bytes_printf(out, " window=%u", op->attention.window);
+        else
+            pd_bytes_printf(out, " global");
+        break;
+    default: break;
+    }
+}
+
+void pd_plan_print(const pd_plan *p, pd_bytes *out) {
+    pd_bytes_printf(
+        out, "plan %s: %u operations, %u buffers, %.2f MiB of scratch, up to %u rows, %u outputs\n",
+        p->desc.name, p->n_ops, p->n_bufs, (double)p->scratch_bytes / 1048576.0, p->desc.max_rows,
+        p->desc.max_outs);
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        const pd_op *op = &p->ops[i];
+        pd_op_access a = pd_op_get_access(op);
+        pd_bytes_printf(out, "%4u %-20s %-14s", i, op->name, pd_op_kind_name(op->kind));
+        print_buf(p, a.reads[0], out);
+        print_buf(p, a.reads[1], out);
+        pd_bytes_printf(out, " ->");
+        print_buf(p, a.writes[0], out);
+        print_buf(p, a.writes[1], out);
+        print_arguments(op, out);
+        pd_bytes_printf(out, "\n");
+    }
+}
