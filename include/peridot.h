@@ -20,6 +20,12 @@
  * UTF-8 with an explicit byte count. A pointer handed out belongs to the object it came from unless
  * said otherwise.
  *
+ * Versions. A descriptor grows at its end alone, and enumerations by values behind the last one:
+ * source that fills in what it knows and leaves the rest zero compiles and means the same with
+ * every later version. Compiled programs are promised less: structs are handed over without their
+ * size, so before 1.0 a change of their layout raises the minor version, after it the major one,
+ * and with it the shared library's SONAME.
+ *
  * Beside it peridot_measure.h, for programs that measure devices, models and where time goes, and
  * peridot_files.h, for those that convert, quantise and check model files.
  *
@@ -39,7 +45,20 @@ extern "C" {
 #pragma GCC visibility push(default) /* what a library of Peridot exports, and nothing else */
 #endif
 
+/* ---------------------------------------------------------------------------------------------
+ * Version
+ * ------------------------------------------------------------------------------------------- */
+
+/* Of this header, and so what a program was compiled with. */
+#define PD_VERSION_MAJOR  0
+#define PD_VERSION_MINOR  1
+#define PD_VERSION_PATCH  0
 #define PD_VERSION_STRING "0.1.0"
+
+/* Of the library that the program found: its text, and in `numbers` major, minor and patch (NULL:
+ * the text alone). A shared library's file name has the first two, so that only the last one can
+ * differ from the header's. */
+const char *pd_version(uint32_t numbers[3]);
 
 /* ---------------------------------------------------------------------------------------------
  * Status and errors

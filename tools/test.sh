@@ -34,6 +34,7 @@ done
 
 mkdir -p build
 test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm
+  mandoc groff-base zsh fish lintian dpkg-dev
   debootstrap"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086

@@ -1,5 +1,5 @@
 /* --help of the program and of each subcommand, and completion for bash: all printed from the
- * tables of option_table.h.
+ * tables of option_table.h. Other shells: completion.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,24 +10,16 @@
 
 enum { HELP_COLUMN = 34, HELP_WIDTH = 98 };
 
-static const struct {
-    const char *needs, *summary;
-    uint32_t n_args;
-} commands[CLI_COMMAND_COUNT] = {
-#define COMMAND_ROW(id, name, n_args, needs, summary) {needs, summary, n_args},
-    CLI_COMMAND_LIST(COMMAND_ROW)
-#undef COMMAND_ROW
-};
-
 void cli_help_program(void) {
     printf("peridot " PD_VERSION_STRING ": Gemma 3 inference on any Vulkan device, and on the CPU\n"
            "\nusage: peridot COMMAND [flags]\n\n");
     for (uint32_t i = 0; i < CLI_COMMAND_COUNT; i++)
-        printf("  %-12s %s\n", cli_command_name((cli_command)i), commands[i].summary);
+        printf("  %-12s %s\n", cli_command_name((cli_command)i),
+               cli_command_get((cli_command)i)->summary);
     printf("\n  --help       this page; peridot COMMAND --help shows a command's flags\n"
            "  --version    version, build and backends\n"
-           "  --completion-bash\n"
-           "               a script for bash: eval \"$(peridot --completion-bash)\"\n"
+           "  --completion-bash, --completion-zsh, --completion-fish\n"
+           "               a script for the shell: eval \"$(peridot --completion-bash)\"\n"
            "\nResults go to standard output, everything else to standard error.\n");
 }
 
@@ -70,9 +62,9 @@ static void print_option(const cli_option *opt) {
 }
 
 void cli_help_command(cli_command command) {
-    const char *name = cli_command_name(command), *needs = commands[command].needs;
-    printf("peridot %s: %s\n\nusage: peridot %s%s%s [flags]\n\n", name, commands[command].summary,
-           name, needs[0] ? " " : "", needs);
+    const cli_command_info *info = cli_command_get(command);
+    printf("peridot %s: %s\n\nusage: peridot %s%s%s [flags]\n\n", info->name, info->summary,
+           info->name, info->needs[0] ? " " : "", info->needs);
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         const cli_option *opt = cli_option_get((cli_option_id)i);
         if (opt->commands & 1u << command) print_option(opt);
@@ -137,9 +129,10 @@ static void print_argument_cases(void) {
     printf("  [ \"$COMP_CWORD\" -eq 1 ] && return\n"
            "  case \"$command\" in\n");
     for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) {
-        if (!commands[c].n_args) continue;
-        printf("  %s) _peridot_files", cli_command_name((cli_command)c));
-        if (strstr(commands[c].needs, " TYPE")) {
+        const cli_command_info *info = cli_command_get((cli_command)c);
+        if (!info->n_args) continue;
+        printf("  %s) _peridot_files", info->name);
+        if (strstr(info->needs, " TYPE")) {
             printf("; [ \"$COMP_CWORD\" -ge 4 ] && COMPREPLY+=($(compgen -W \"");
             print_words(CLI_TYPE_NAMES);
             printf("\" -- \"$word\"))");

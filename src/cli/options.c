@@ -28,29 +28,27 @@ static const cli_option options[OPT_COUNT] = {
 #undef OPTION_ROW
 };
 
-static const char *const command_names[CLI_COMMAND_COUNT] = {
-#define COMMAND_NAME(id, name, n_args, needs, summary) name,
-    CLI_COMMAND_LIST(COMMAND_NAME)
-#undef COMMAND_NAME
-};
-
-static const uint32_t command_args[CLI_COMMAND_COUNT] = {
-#define COMMAND_ARGS(id, name, n_args, needs, summary) n_args,
-    CLI_COMMAND_LIST(COMMAND_ARGS)
-#undef COMMAND_ARGS
+static const cli_command_info command_infos[CLI_COMMAND_COUNT] = {
+#define COMMAND_ROW(id, name, n_args, needs, summary) {name, needs, summary, n_args},
+    CLI_COMMAND_LIST(COMMAND_ROW)
+#undef COMMAND_ROW
 };
 
 const cli_option *cli_option_get(cli_option_id id) {
     return &options[id];
 }
 
+const cli_command_info *cli_command_get(cli_command command) {
+    return &command_infos[command];
+}
+
 const char *cli_command_name(cli_command command) {
-    return command_names[command];
+    return command_infos[command].name;
 }
 
 bool cli_command_find(const char *name, cli_command *out) {
     for (uint32_t i = 0; i < CLI_COMMAND_COUNT; i++) {
-        if (strcmp(name, command_names[i]) != 0) continue;
+        if (strcmp(name, command_infos[i].name) != 0) continue;
         *out = (cli_command)i;
         return true;
     }
@@ -168,7 +166,7 @@ static cli_option_id find_flag(uint32_t commands, const char *flag, size_t n) {
 }
 
 static pd_status raise_unknown(cli_command command, const char *flag, size_t n, pd_error *err) {
-    const char *name = command_names[command];
+    const char *name = command_infos[command].name;
     cli_option_id other = find_flag(FOR_ALL, flag, n);
     if (other != OPT_COUNT) {
         pd_status status =
@@ -176,7 +174,7 @@ static pd_status raise_unknown(cli_command command, const char *flag, size_t n, 
         for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
             if (options[other].commands & 1u << c)
                 return pd_error_hint(err, status, "it belongs to %s; see peridot %s --help",
-                                     command_names[c], name);
+                                     command_infos[c].name, name);
         return status;
     }
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "unknown flag %.*s", (int)n, flag);
@@ -198,15 +196,16 @@ static pd_status raise_unknown(cli_command command, const char *flag, size_t n, 
 
 static pd_status take_argument(cli_options *o, const char *text, pd_error *err) {
     cli_command command = o->command;
-    if (o->n_args < command_args[command]) {
+    if (o->n_args < command_infos[command].n_args) {
         o->args[o->n_args++] = text;
         return PD_OK;
     }
-    if (command_args[command] > 0) {
+    if (command_infos[command].n_args > 0) {
         pd_status status =
             PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one argument too many: %s takes at most %u",
-                     text, command_names[command], command_args[command]);
-        return pd_error_hint(err, status, "peridot %s --help says which", command_names[command]);
+                     text, command_infos[command].name, command_infos[command].n_args);
+        return pd_error_hint(err, status, "peridot %s --help says which",
+                             command_infos[command].name);
     }
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is not a flag", text);
     if (1u << command & FOR_MODEL)

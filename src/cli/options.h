@@ -1,9 +1,10 @@
 /* The command line's options: one table, and what was read into it.
  *
  * The table (option_table.h) feeds the parser, the environment, --help of the program and of each
- * subcommand, and shell completion. A flag wins over its environment variable, which wins over the
- * default. The same spelling may mean different things to different subcommands (-p is a prompt to
- * `run` and a list of lengths to `bench`): each is a row of its own, with the commands it is for.
+ * subcommand, manual pages and shells' completion. A flag wins over its environment variable, which
+ * wins over the default. The same spelling may mean different things to different subcommands (-p
+ * is a prompt to `run` and a list of lengths to `bench`): each is a row of its own, with the
+ * commands it is for.
  *
  * Whatever is not understood is refused in one sentence: unknown flags (with the nearest known one
  * as the hint), flags of another subcommand, missing values, values out of range.
@@ -54,6 +55,11 @@ typedef struct cli_option {
     const char *help;
 } cli_option;
 
+typedef struct cli_command_info {
+    const char *name, *needs, *summary; /* needs: what must be given, as a usage line shows it */
+    uint32_t n_args;                    /* without a flag in front */
+} cli_command_info;
+
 enum { CLI_MAX_ARGS = 4, CLI_MAX_PASSED = 16 };
 
 typedef struct cli_value {
@@ -81,6 +87,7 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
 void cli_options_free(cli_options *o);
 
 const cli_option *cli_option_get(cli_option_id id);
+const cli_command_info *cli_command_get(cli_command command);
 const char *cli_command_name(cli_command command);
 bool cli_command_find(const char *name, cli_command *out);
 
@@ -104,5 +111,11 @@ static inline double cli_real(const cli_options *o, cli_option_id id) {
 void cli_help_program(void);
 void cli_help_command(cli_command command);
 void cli_completion_bash(void);
+/* completion.c */
+void cli_completion_zsh(void);
+void cli_completion_fish(void);
+/* man.c: the page of the program (NULL or an empty name) or of a command, as roff. `date` stands in
+ * the footer as it is. Errors: ARGUMENT (no such command). */
+pd_status cli_man(const char *date, const char *name, pd_error *err);
 
 #endif

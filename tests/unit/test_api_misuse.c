@@ -77,6 +77,7 @@ static void null_without_model(void **state) {
     REFUSED(pd_device_measure("cpu", 1, NULL, &err));
     pd_device_speed speed;
     assert_int_equal(pd_device_measure("no such device", 1, &speed, NULL), PD_ERR_NO_DEVICE);
+    assert_string_equal(pd_version(NULL), PD_VERSION_STRING);
     assert_int_equal(pd_tokenize_bound(SIZE_MAX), SIZE_MAX);
     assert_true(pd_token_is_stop(PD_TOKEN_EOS));
     assert_false(pd_model_is_stop(NULL, PD_TOKEN_EOS));

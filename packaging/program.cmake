@@ -1,0 +1,56 @@
+# Installs the program with what it says about itself: manual pages, and completion for three shells.
+install(TARGETS peridot-cli COMPONENT program)
+
+# ---- written by the program, from its tables -----------------------------------------------------
+
+set(table src/cli/option_table.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} packaging/changelog)
+file(READ ${table} rows)
+string(REGEX MATCHALL " X[(][A-Z_]+, \"[a-z-]+\", [0-9]+," rows "${rows}")
+list(TRANSFORM rows REPLACE "^[^\"]*\"([a-z-]+)\".*" "\\1" OUTPUT_VARIABLE commands)
+
+# The date of the pages is that of the version: "29 Nov 2026" in the changelog.
+file(STRINGS packaging/changelog date REGEX "^ -- " LIMIT_COUNT 1)
+string(REGEX MATCH "([0-9]+) ([A-Z][a-z][a-z]) ([0-9][0-9][0-9][0-9])" date "${date}")
+set(months Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec)
+list(FIND months "${CMAKE_MATCH_2}" month)
+math(EXPR month "${month} + 101")
+string(SUBSTRING ${month} 1 2 month)
+set(date ${CMAKE_MATCH_3}-${month}-${CMAKE_MATCH_1})
+
+set(generated ${PROJECT_BINARY_DIR}/generated/package)
+set(pages peridot.1)
+foreach(command ${commands})
+  list(APPEND pages peridot-${command}.1)
+endforeach()
+set(scripts peridot.bash _peridot peridot.fish)
+list(TRANSFORM pages PREPEND ${generated}/)
+list(TRANSFORM scripts PREPEND ${generated}/)
+
+if(CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
+  message(STATUS "No manual pages and completion: the program that writes them does not run here")
+  return()
+endif()
+string(REPLACE ";" " " command_words "${commands}")
+add_custom_command(OUTPUT ${pages} ${scripts}
+  COMMAND ${CMAKE_COMMAND} "-DPROGRAM=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:peridot-cli>"
+          -DFOLDER=${generated} -DDATE=${date} "-DCOMMANDS=${command_words}"
+          -P ${PROJECT_SOURCE_DIR}/packaging/write_pages.cmake
+  DEPENDS peridot-cli packaging/write_pages.cmake
+  COMMENT "Writing manual pages and completion"
+  VERBATIM)
+add_custom_target(peridot_pages ALL DEPENDS ${pages} ${scripts})
+
+install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+# Debian's zsh looks into another folder than zsh's own, except under /usr/local.
+set(zsh_folder site-functions)
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND EXISTS /etc/debian_version)
+  set(zsh_folder vendor-completions)
+endif()
+set(PERIDOT_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_folder} CACHE STRING
+    "Where zsh looks for completion, from the prefix")
+install(FILES ${generated}/peridot.bash RENAME peridot
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT program)
+install(FILES ${generated}/_peridot DESTINATION ${PERIDOT_ZSH_DIR} COMPONENT program)
+install(FILES ${generated}/peridot.fish
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT program)
