@@ -19,31 +19,41 @@
 
 #include <cmocka.h>
 
-static char scratch[64];
+static char test_folder[64];
+
+static inline int make_folder_in(const char *parent) {
+    snprintf(test_folder, sizeof test_folder, "%s/peridot-test-XXXXXX", parent);
+    return mkdtemp(test_folder) ? 0 : -1;
+}
 
 static inline int make_folder(void **state) {
     (void)state;
-    snprintf(scratch, sizeof scratch, "/tmp/peridot-test-XXXXXX");
-    return mkdtemp(scratch) ? 0 : -1;
+    return make_folder_in("/tmp");
+}
+
+/* In memory where that can be, for tests that write a file some thousand times. */
+static inline int make_memory_folder(void **state) {
+    (void)state;
+    return make_folder_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static inline int remove_folder(void **state) {
     (void)state;
     char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", scratch);
+    snprintf(command, sizeof command, "rm -r '%s'", test_folder);
     return system(command);
 }
 
 /* For tests after which nothing may be left; fails otherwise. */
 static inline int remove_empty_folder(void **state) {
     (void)state;
-    return rmdir(scratch);
+    return rmdir(test_folder);
 }
 
 /* Valid until the next call. */
 static inline const char *in_folder(const char *name) {
     static char path[512];
-    snprintf(path, sizeof path, "%s/%s", scratch, name);
+    snprintf(path, sizeof path, "%s/%s", test_folder, name);
     return path;
 }
 
@@ -61,7 +71,7 @@ static inline void put_text(const char *name, const char *text) {
 /* The only file whose name starts with `prefix`; false: there is none. */
 static inline bool find_file(const char *prefix, char *name, size_t size) {
     unsigned n = 0;
-    DIR *d = opendir(scratch);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));)
         if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && ++n)
@@ -72,7 +82,7 @@ static inline bool find_file(const char *prefix, char *name, size_t size) {
 }
 
 static inline void empty_folder(void) {
-    DIR *d = opendir(scratch);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));)
         if (e->d_name[0] != '.') unlink(in_folder(e->d_name));

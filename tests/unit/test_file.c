@@ -26,7 +26,7 @@ static void expect_content(const char *name, const char *text) {
 
 static unsigned count_entries(void) {
     unsigned n = 0;
-    DIR *d = opendir(scratch);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e = readdir(d); e; e = readdir(d)) n += e->d_name[0] != '.';
     closedir(d);
@@ -51,7 +51,7 @@ static void test_mapping(void **state) {
     assert_int_equal(pd_mapping_open(in_folder("nothing"), &m, &err), PD_ERR_FORMAT);
     assert_int_equal(pd_mapping_open(in_folder("absent"), &m, &err), PD_ERR_IO);
     assert_non_null(strstr(err.message, "absent"));
-    assert_int_equal(pd_mapping_open(scratch, &m, &err), PD_ERR_IO);
+    assert_int_equal(pd_mapping_open(test_folder, &m, &err), PD_ERR_IO);
     assert_non_null(strstr(err.message, "directory"));
     assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
     assert_int_equal(pd_mapping_open(in_folder("pipe"), &m, &err), PD_ERR_IO);
@@ -71,7 +71,7 @@ static void test_read_all(void **state) {
     pd_free(data);
     assert_int_equal(pd_file_read_all(in_folder("text"), 9, &data, &n, &err), PD_ERR_IO);
     assert_int_equal(pd_file_read_all(in_folder("absent"), 9, &data, &n, &err), PD_ERR_IO);
-    assert_int_equal(pd_file_read_all(scratch, 9, &data, &n, &err), PD_ERR_IO);
+    assert_int_equal(pd_file_read_all(test_folder, 9, &data, &n, &err), PD_ERR_IO);
     put_text("text", "");
     expect_content("text", "");
     unlink(in_folder("text"));
@@ -118,7 +118,7 @@ static void test_writer_relative(void **state) {
     pd_file_writer w;
     char before[4096];
     assert_non_null(getcwd(before, sizeof before));
-    assert_int_equal(chdir(scratch), 0);
+    assert_int_equal(chdir(test_folder), 0);
     assert_int_equal(pd_file_writer_open("out", &w, NULL), PD_OK);
     pd_file_writer_write(&w, "here", 4);
     assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
@@ -149,7 +149,7 @@ static void test_writer_name_taken(void **state) {
 /* Nothing is left of a process that was killed while it wrote, where the system can do that. */
 static void test_writer_killed(void **state) {
     (void)state;
-    int probe = open(scratch, O_TMPFILE | O_WRONLY, 0600);
+    int probe = open(test_folder, O_TMPFILE | O_WRONLY, 0600);
     if (probe < 0) skip();
     close(probe);
     pid_t child = fork();
@@ -209,7 +209,7 @@ static void test_writer_failures(void **state) {
     pd_file_writer w;
     pd_error err;
     assert_int_equal(pd_file_writer_open(in_folder("no/such"), &w, &err), PD_ERR_IO);
-    assert_int_equal(pd_file_writer_open(scratch, &w, &err), PD_ERR_IO);
+    assert_int_equal(pd_file_writer_open(test_folder, &w, &err), PD_ERR_IO);
     pd_file_writer_abort(&w); /* harmless */
     if (access("/dev/full", W_OK) == 0) {
         char block[8192] = {0};

@@ -209,7 +209,7 @@ static void test_writer_refuses(void **state) {
     assert_int_equal(pd_gguf_writer_open(in_folder("refused.gguf"), &w, NULL), PD_OK);
     pd_gguf_begin_data(w);
     pd_gguf_writer_abort(w);
-    DIR *d = opendir(scratch);
+    DIR *d = opendir(test_folder);
     for (struct dirent *e = readdir(d); e; e = readdir(d))
         assert_null(strstr(e->d_name, "refused"));
     closedir(d);

@@ -18,7 +18,7 @@ static pd_hf_config read_good(const char *json) {
     pd_hf_config c;
     pd_error err;
     put_text("config.json", json);
-    if (pd_hf_config_read(scratch, &c, &err) != PD_OK) fail_msg("%s", err.message);
+    if (pd_hf_config_read(test_folder, &c, &err) != PD_OK) fail_msg("%s", err.message);
     return c;
 }
 
@@ -199,13 +199,13 @@ static void what_cannot_be_done_is_refused(void **state) {
         put_text("config.json", json);
         pd_hf_config c;
         pd_error err = {0};
-        pd_status status = pd_hf_config_read(scratch, &c, &err);
+        pd_status status = pd_hf_config_read(test_folder, &c, &err);
         if (status != cases[i].status || !strstr(err.message, cases[i].words))
             fail_msg("%s: status %d, \"%s\"", json, (int)status, err.message);
     }
     pd_hf_config c;
     put_text("config.json", "{\"model_type\"");
-    assert_int_equal(pd_hf_config_read(scratch, &c, NULL), PD_ERR_FORMAT);
+    assert_int_equal(pd_hf_config_read(test_folder, &c, NULL), PD_ERR_FORMAT);
     assert_int_equal(pd_hf_config_read("/nonexistent", &c, NULL), PD_ERR_IO);
 }
 

@@ -137,13 +137,13 @@ static void test_folder_list(void **state) {
     pd_folder f;
     static const char names[] = "b a.2 B .hidden a.1";
     each_name(names, make_file);
-    assert_int_equal(pd_folder_list(scratch, &f, NULL), PD_OK);
+    assert_int_equal(pd_folder_list(test_folder, &f, NULL), PD_OK);
     each_name(names, remove_file);
     static const char *const sorted[] = {".hidden", "B", "a.1", "a.2", "b"};
     assert_int_equal(f.n, 5);
     for (size_t i = 0; i < 5; i++) assert_string_equal(f.names[i], sorted[i]);
     pd_folder_free(&f);
-    assert_int_equal(pd_folder_list(scratch, &f, NULL), PD_OK);
+    assert_int_equal(pd_folder_list(test_folder, &f, NULL), PD_OK);
     assert_int_equal(f.n, 0);
     pd_folder_free(&f);
     pd_error err = {0};
@@ -159,7 +159,7 @@ static void test_many_names(void **state) {
         snprintf(name, sizeof name, "%03d", i);
         make_file(in_folder(name));
     }
-    assert_int_equal(pd_folder_list(scratch, &f, NULL), PD_OK);
+    assert_int_equal(pd_folder_list(test_folder, &f, NULL), PD_OK);
     assert_int_equal(f.n, 200);
     for (size_t i = 0; i < f.n; i++) {
         assert_int_equal(strtol(f.names[i], NULL, 10), (long)i);

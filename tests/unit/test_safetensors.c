@@ -165,31 +165,31 @@ static void a_folder_of_shards_is_read(void **state) {
              "[0, 2]}}",
              2);
     put_index("{\"w\": \"a.safetensors\", \"v\": \"b.safetensors\"}");
-    if (pd_safetensors_open(scratch, &s, &err) != PD_OK) fail_msg("%s", err.message);
+    if (pd_safetensors_open(test_folder, &s, &err) != PD_OK) fail_msg("%s", err.message);
     assert_int_equal(pd_safetensors_count(s), 2);
     assert_int_not_equal(pd_safetensors_find(s, "v")->part, pd_safetensors_find(s, "w")->part);
     pd_safetensors_close(s);
     put_index("{\"w\": \"b.safetensors\", \"v\": \"b.safetensors\"}");
-    expect(scratch, PD_ERR_FORMAT, "says that the tensor \"w\" is in \"b.safetensors\"");
+    expect(test_folder, PD_ERR_FORMAT, "says that the tensor \"w\" is in \"b.safetensors\"");
     put_index("{\"w\": \"a.safetensors\", \"v\": \"a.safetensors\"}");
-    expect(scratch, PD_ERR_FORMAT, "says that the tensor \"v\" is in \"a.safetensors\"");
+    expect(test_folder, PD_ERR_FORMAT, "says that the tensor \"v\" is in \"a.safetensors\"");
     put_index("{\"w\": \"c.safetensors\"}");
-    expect(scratch, PD_ERR_IO, "c.safetensors");
+    expect(test_folder, PD_ERR_IO, "c.safetensors");
     static const char *const outside[] = {"{\"w\": \"../a.safetensors\"}", "{\"w\": \"/etc/x\"}",
                                           "{\"w\": \"\"}", "{\"w\": 1}"};
     for (size_t i = 0; i < 4; i++) {
         put_index(outside[i]);
-        expect(scratch, PD_ERR_FORMAT, "names no file beside it");
+        expect(test_folder, PD_ERR_FORMAT, "names no file beside it");
     }
     put_index("[]");
-    expect(scratch, PD_ERR_FORMAT, "is not an index");
+    expect(test_folder, PD_ERR_FORMAT, "is not an index");
     put_file("b.safetensors", ENTRY("F32", "[1]", "[0, 4]"), 4);
     put_index("{\"w\": \"a.safetensors\", \"v\": \"b.safetensors\"}");
-    expect(scratch, PD_ERR_FORMAT, "is there twice");
+    expect(test_folder, PD_ERR_FORMAT, "is there twice");
     unlink(in_folder("model.safetensors.index.json"));
-    expect(scratch, PD_ERR_IO, "model.safetensors");
+    expect(test_folder, PD_ERR_IO, "model.safetensors");
     put_file("model.safetensors", ENTRY("F16", "[2]", "[0, 4]"), 4);
-    assert_int_equal(pd_safetensors_open(scratch, &s, &err), PD_OK);
+    assert_int_equal(pd_safetensors_open(test_folder, &s, &err), PD_OK);
     pd_safetensors_close(s);
 }
 

@@ -107,7 +107,7 @@ static void a_pipe_is_none(void **state) {
 }
 
 static int make_cache(void **state) {
-    return make_folder(state) == 0 && setenv("PERIDOT_CACHE_DIR", scratch, 1) == 0 ? 0 : -1;
+    return make_folder(state) == 0 && setenv("PERIDOT_CACHE_DIR", test_folder, 1) == 0 ? 0 : -1;
 }
 
 int main(void) {

@@ -179,7 +179,7 @@ static void halves_are_the_nearest(void **state) {
     pd_vk_memory m;
     pd_vk_buffer in, out;
     pd_error err = {0};
-    setenv("PERIDOT_SHADER_DIR", scratch, 1);
+    setenv("PERIDOT_SHADER_DIR", test_folder, 1);
     put_bytes("halves_test.comp", halves_shader, sizeof halves_shader - 1);
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         if (!strcmp(pd_shader_texts[i].name, "halves.glsl") ||
@@ -360,7 +360,7 @@ int main(void) {
         return 77;
     }
     if (make_folder(NULL) != 0) return 77;
-    setenv("PERIDOT_CACHE_DIR", scratch, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
     setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pd_vk_device_close(device);

@@ -178,7 +178,7 @@ static void works_without_a_cache(void **state) {
     setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
-    setenv("PERIDOT_CACHE_DIR", scratch, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
 }
 
 /* ---- mistakes ------------------------------------------------------------------------------ */
@@ -258,7 +258,7 @@ static void files_keep_their_names(void **state) {
     pd_error err = {0};
     uint32_t *words, *again;
     size_t n_bytes, n_again;
-    DIR *d = opendir(scratch);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));)
         if (strncmp(e->d_name, "spirv-", 6) == 0) snprintf(other, sizeof other, "%.63s", e->d_name);
@@ -268,11 +268,11 @@ static void files_keep_their_names(void **state) {
     assert_int_equal(pd_vk_spirv_get("scale", &words, &n_bytes, &compile_ns, &err), PD_OK);
     unsetenv("PERIDOT_SHADER_DIR");
     size_t n = read_file(in_folder(other), file, sizeof file);
-    d = opendir(scratch); /* over all others, scale's among them */
+    d = opendir(test_folder); /* over all others, scale's among them */
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));) {
         if (strncmp(e->d_name, "spirv-", 6) != 0 || strcmp(e->d_name, other) == 0) continue;
-        snprintf(path, sizeof path, "%s/%s", scratch, e->d_name);
+        snprintf(path, sizeof path, "%s/%s", test_folder, e->d_name);
         write_file(path, file, n);
     }
     closedir(d);
@@ -302,7 +302,7 @@ int main(void) {
         printf("skipped: no folder can be made in /tmp\n");
         return 77;
     }
-    setenv("PERIDOT_CACHE_DIR", scratch, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
     unsetenv("PERIDOT_SHADER_DIR");
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_folder(NULL);

@@ -139,7 +139,7 @@ static void mistakes_are_told_by_the_session(void **state) {
     pd_error err = {0};
     empty_folder();
     write_broken_shaders();
-    setenv("PERIDOT_SHADER_DIR", scratch, 1);
+    setenv("PERIDOT_SHADER_DIR", test_folder, 1);
     pd_model *m = open_model(NULL);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pd_session_create(m, &(pd_session_desc){0}, &s, &err), PD_ERR_INTERNAL);
@@ -255,7 +255,7 @@ int main(void) {
         return 77;
     }
     PRINT_LOG();
-    setenv("PERIDOT_CACHE_DIR", scratch, 1); /* and shaders, in one test */
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1); /* and shaders, in one test */
     unsetenv("PERIDOT_SHADER_DIR");
     setenv("PERIDOT_TUNE", "off", 1); /* its candidates are pipelines too, of a first start alone */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

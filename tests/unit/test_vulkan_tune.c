@@ -14,7 +14,7 @@
 /* How many files of the cache begin with `prefix`; removes them when asked to. */
 static unsigned count_files(const char *prefix, bool remove_them) {
     unsigned n = 0;
-    DIR *d = opendir(scratch);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));) {
         if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)) != 0) continue;
@@ -107,7 +107,7 @@ int main(void) {
     }
     b->v->close(b);
     if (make_folder(NULL) != 0) return 1;
-    setenv("PERIDOT_CACHE_DIR", scratch, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
     setenv("PERIDOT_DISABLE", "software-tiles", 1);
     setenv("PERIDOT_TUNE", "on", 1);
     int failed = cmocka_run_group_tests_name("unit.vulkan_tune", tests, NULL, NULL);
