@@ -23,18 +23,9 @@ layout(constant_id = 6) const uint XTYPE = PD_X_F32;
 layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: 32 outputs to a workgroup
 layout(constant_id = 8) const uint STEP = 1;         // columns at a time: more take more registers
 
-#define STORE_BINDING 1
-layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [cols][n_blocks]
-layout(std430, binding = 1) buffer Out { float y[]; };            // [cols][out_stride]
-layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
-layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
-layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
-layout(std430, binding = 5) readonly buffer Bias { float bias[]; };
+#include "product.glsl"
 layout(std430, binding = 6) writeonly buffer Parts { uvec2 parts[]; }; // [cols][n_parts], see pd_args_draw
-layout(push_constant) uniform Push { pd_args_matmul args; };
 
-#include "weights.glsl"
-#include "activations.glsl"
 #if defined(DOT_F16)
 #include "dot_f16.glsl"
 #elif defined(DOT_I16)
@@ -42,8 +33,6 @@ layout(push_constant) uniform Push { pd_args_matmul args; };
 #else
 #include "dot_f32.glsl"
 #endif
-#include "epilogue.glsl"
-#include "store.glsl"
 
 const uint GROUPS = WG / LANES;
 const uint OUTS = IS_GEGLU ? ROWS / 2u : ROWS; // of a row group

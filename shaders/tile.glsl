@@ -1,4 +1,4 @@
-// What the tiled products share: constants, buffers and the store. A workgroup makes BM weight rows x
+// What the tiled products share: constants and the store. A workgroup makes BM weight rows x
 // BN rows of x, each invocation TM x TN of them; the tail of the last tile works on clamped rows and
 // is not stored. SPDX-License-Identifier: MIT
 #extension GL_EXT_control_flow_attributes : require
@@ -14,19 +14,7 @@ layout(constant_id = 6) const uint EPILOGUE = PD_E_NONE;
 layout(constant_id = 7) const uint XTYPE = PD_X_F32;
 layout(constant_id = 8) const uint YTYPE = PD_X_F32; // others: TM = 8; I16: GEGLU, BM / TM = 8
 
-#define STORE_BINDING 1
-layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks]
-layout(std430, binding = 1) buffer Out { float y[]; };            // [rows][out_stride]
-layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
-layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
-layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
-layout(std430, binding = 5) readonly buffer Bias { float bias[]; };
-layout(push_constant) uniform Push { pd_args_matmul args; };
-
-#include "weights.glsl"
-#include "activations.glsl"
-#include "epilogue.glsl"
-#include "store.glsl"
+#include "product.glsl"
 
 const uint TM4 = TM / 4u;
 vec4 acc[TM4 * TN]; // [column][4 weight rows]

@@ -82,99 +82,56 @@ static inline void load_fifth_bits(const uint8_t *qh, uint8_t *q) {
     for (int j = 0; j < N; j++) q[j] = (uint8_t)(q[j] | (qh[j / 8] >> j % 8 & 1) << 4);
 }
 
-/* ---- Q4_0 ---------------------------------------------------------------------------------- */
+/* ---- Q4_0, Q4_1, Q5_0, Q5_1 ----------------------------------------------------------------- */
 
-void decode_q4_0(const uint8_t *src, uint64_t n_blocks, float *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += 18, dst += N) {
+/* Both are called with constants for has_min and has_fifth, and inlined, so that each format has
+ * loops of its own without a branch. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void decode_nibbles(const uint8_t *src, uint64_t n_blocks, float *dst, bool has_min,
+                           bool has_fifth) {
+    const int qh_at = has_min ? 4 : 2, qs_at = has_fifth ? qh_at + 4 : qh_at;
+    const int middle = has_fifth ? 16 : 8;
+    for (uint64_t b = 0; b < n_blocks; b++, src += qs_at + HALF, dst += N) {
         uint8_t q[N];
-        float d = load_f16(src);
-        load_nibbles(src + 2, q);
-        for (int j = 0; j < N; j++) dst[j] = d * (float)(q[j] - 8);
+        float d = load_f16(src), m = has_min ? load_f16(src + 2) : 0;
+        load_nibbles(src + qs_at, q);
+        if (has_fifth) load_fifth_bits(src + qh_at, q);
+        for (int j = 0; j < N; j++)
+            dst[j] = has_min ? d * (float)q[j] + m : d * (float)(q[j] - middle);
     }
 }
 
-void encode_q4_0(const float *src, uint64_t n_blocks, uint8_t *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += 18) {
+INLINE void encode_nibbles(const float *src, uint64_t n_blocks, uint8_t *dst, bool has_min,
+                           bool has_fifth) {
+    const int qh_at = has_min ? 4 : 2, qs_at = has_fifth ? qh_at + 4 : qh_at;
+    const uint8_t top = has_fifth ? 31 : 15;
+    const float middle = has_fifth ? 16 : 8, rounding = has_min ? 0.5f : middle + 0.5f;
+    for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += qs_at + HALF) {
         uint8_t q[N];
-        float d = extreme_of(src) / -8, id = inverse(d);
-        for (int j = 0; j < N; j++) q[j] = at_most(truncate(src[j] * id + 8.5f), 15);
+        float min = 0, max = 0;
+        if (has_min) range_of(src, &min, &max);
+        float d = has_min ? (max - min) / top : extreme_of(src) / -middle, id = inverse(d);
+        for (int j = 0; j < N; j++) q[j] = at_most(truncate((src[j] - min) * id + rounding), top);
         store_f16(dst, d);
-        store_nibbles(dst + 2, q);
+        if (has_min) store_f16(dst + 2, min);
+        if (has_fifth) store_fifth_bits(dst + qh_at, q);
+        store_nibbles(dst + qs_at, q);
     }
 }
 
-/* ---- Q4_1 ---------------------------------------------------------------------------------- */
-
-void decode_q4_1(const uint8_t *src, uint64_t n_blocks, float *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += 20, dst += N) {
-        uint8_t q[N];
-        float d = load_f16(src), m = load_f16(src + 2);
-        load_nibbles(src + 4, q);
-        for (int j = 0; j < N; j++) dst[j] = d * (float)q[j] + m;
+#define FORMAT(name, has_min, has_fifth)                                                           \
+    void decode_##name(const uint8_t *src, uint64_t n_blocks, float *dst) {                        \
+        decode_nibbles(src, n_blocks, dst, has_min, has_fifth);                                    \
+    }                                                                                              \
+    void encode_##name(const float *src, uint64_t n_blocks, uint8_t *dst) {                        \
+        encode_nibbles(src, n_blocks, dst, has_min, has_fifth);                                    \
     }
-}
 
-void encode_q4_1(const float *src, uint64_t n_blocks, uint8_t *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += 20) {
-        uint8_t q[N];
-        float min, max;
-        range_of(src, &min, &max);
-        float d = (max - min) / 15, id = inverse(d);
-        for (int j = 0; j < N; j++) q[j] = at_most(truncate((src[j] - min) * id + 0.5f), 15);
-        store_f16(dst, d);
-        store_f16(dst + 2, min);
-        store_nibbles(dst + 4, q);
-    }
-}
-
-/* ---- Q5_0 ---------------------------------------------------------------------------------- */
-
-void decode_q5_0(const uint8_t *src, uint64_t n_blocks, float *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += 22, dst += N) {
-        uint8_t q[N];
-        float d = load_f16(src);
-        load_nibbles(src + 6, q);
-        load_fifth_bits(src + 2, q);
-        for (int j = 0; j < N; j++) dst[j] = d * (float)(q[j] - 16);
-    }
-}
-
-void encode_q5_0(const float *src, uint64_t n_blocks, uint8_t *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += 22) {
-        uint8_t q[N];
-        float d = extreme_of(src) / -16, id = inverse(d);
-        for (int j = 0; j < N; j++) q[j] = at_most(truncate(src[j] * id + 16.5f), 31);
-        store_f16(dst, d);
-        store_fifth_bits(dst + 2, q);
-        store_nibbles(dst + 6, q);
-    }
-}
-
-/* ---- Q5_1 ---------------------------------------------------------------------------------- */
-
-void decode_q5_1(const uint8_t *src, uint64_t n_blocks, float *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += 24, dst += N) {
-        uint8_t q[N];
-        float d = load_f16(src), m = load_f16(src + 2);
-        load_nibbles(src + 8, q);
-        load_fifth_bits(src + 4, q);
-        for (int j = 0; j < N; j++) dst[j] = d * (float)q[j] + m;
-    }
-}
-
-void encode_q5_1(const float *src, uint64_t n_blocks, uint8_t *dst) {
-    for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += 24) {
-        uint8_t q[N];
-        float min, max;
-        range_of(src, &min, &max);
-        float d = (max - min) / 31, id = inverse(d);
-        for (int j = 0; j < N; j++) q[j] = at_most(truncate((src[j] - min) * id + 0.5f), 31);
-        store_f16(dst, d);
-        store_f16(dst + 2, min);
-        store_fifth_bits(dst + 4, q);
-        store_nibbles(dst + 8, q);
-    }
-}
+FORMAT(q4_0, false, false)
+FORMAT(q4_1, true, false)
+FORMAT(q5_0, false, true)
+FORMAT(q5_1, true, true)
 
 /* ---- Q8_0 ---------------------------------------------------------------------------------- */
 

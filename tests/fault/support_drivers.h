@@ -1,8 +1,8 @@
 /* Vulkan drivers that stay loaded although tests open and close them some hundred times.
  *
- * Their thousands of destructors are registered anew whenever the loader loads them, and the list of
- * them never shrinks: unloading takes seconds in the end. And what a driver leaks looks like a leak
- * of ours once nobody knows whose code that was.
+ * Their thousands of destructors are registered anew whenever the loader loads them, and the list
+ * of them never shrinks: unloading takes seconds in the end. And what a driver leaks looks like a
+ * leak of ours once nobody knows whose code that was.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -33,8 +33,7 @@ static void keep_drivers_loaded(void) {
     pd_vk_instance_close();
 }
 #else
-static void keep_drivers_loaded(void) {
-}
+static void keep_drivers_loaded(void) {}
 #endif
 
 #endif

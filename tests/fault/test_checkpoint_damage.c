@@ -6,36 +6,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include "support_folder.h"
 
 #include "file/hf_tokenizer.h"
 #include "file/safetensors.h"
 #include "model/hf_config.h"
 
-static char folder[64];
 static uint64_t read_sum; /* keeps the reads below from being left out */
-
-static const char *path_of(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const void *data, size_t n) {
-    FILE *f = fopen(path_of(name), "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
 
 static void read_ends(const void *data, uint64_t n) {
     const uint8_t *bytes = data;
@@ -91,26 +68,16 @@ static size_t make_part(const char *header, size_t n_data, uint8_t out[1024]) {
     return 8 + n + n_data;
 }
 
-static int make_folder(void **state) {
+static int make_files(void **state) {
     uint8_t bytes[1024];
-    (void)state;
-    snprintf(folder, sizeof folder, "%s/peridot-test-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(folder)) return -1;
-    put("a.safetensors", bytes, make_part(part_a, 48, bytes));
-    put("b.safetensors", bytes, make_part(part_b, 8, bytes));
-    put("index.json", weight_map, strlen(weight_map));
-    put("config.json", config, strlen(config));
-    put("preprocessor_config.json", preprocessor, strlen(preprocessor));
-    put("generation_config.json", generation, strlen(generation));
+    if (make_memory_folder(state) != 0) return -1;
+    put_bytes("a.safetensors", bytes, make_part(part_a, 48, bytes));
+    put_bytes("b.safetensors", bytes, make_part(part_b, 8, bytes));
+    put_bytes("index.json", weight_map, strlen(weight_map));
+    put_bytes("config.json", config, strlen(config));
+    put_bytes("preprocessor_config.json", preprocessor, strlen(preprocessor));
+    put_bytes("generation_config.json", generation, strlen(generation));
     return 0;
-}
-
-static int remove_folder(void **state) {
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */
@@ -119,7 +86,7 @@ typedef pd_status load_fn(pd_error *err);
 
 static pd_status load_tensors(const char *name, pd_error *err) {
     pd_safetensors *s;
-    PD_TRY(pd_safetensors_open(path_of(name), &s, err));
+    PD_TRY(pd_safetensors_open(in_folder(name), &s, err));
     for (uint32_t i = 0; i < pd_safetensors_count(s); i++) {
         const pd_safetensor *t = pd_safetensors_at(s, i);
         assert_non_null(pd_safetensors_find(s, t->name));
@@ -139,7 +106,7 @@ static pd_status load_index(pd_error *err) {
 
 static pd_status load_config(pd_error *err) {
     static pd_hf_config c;
-    return pd_hf_config_read(folder, &c, err);
+    return pd_hf_config_read(test_folder, &c, err);
 }
 
 static pd_status load_tokens(pd_status status, pd_hf_tokenizer *t, pd_error *err) {
@@ -152,12 +119,12 @@ static pd_status load_tokens(pd_status status, pd_hf_tokenizer *t, pd_error *err
 
 static pd_status load_tokenizer(pd_error *err) {
     pd_hf_tokenizer t = {0};
-    return load_tokens(pd_hf_tokenizer_read(path_of("tokenizer.json"), &t, err), &t, err);
+    return load_tokens(pd_hf_tokenizer_read(in_folder("tokenizer.json"), &t, err), &t, err);
 }
 
 static pd_status load_pieces(pd_error *err) {
     pd_hf_tokenizer t = {0};
-    return load_tokens(pd_sp_model_read(path_of("tokenizer.model"), &t, err), &t, err);
+    return load_tokens(pd_sp_model_read(in_folder("tokenizer.model"), &t, err), &t, err);
 }
 
 /* ---- damage --------------------------------------------------------------------------------- */
@@ -189,7 +156,7 @@ static void flip_bytes(victim *v) {
     for (size_t at = 0; at < v->n; at++) {
         for (size_t k = 0; k < sizeof masks; k++) {
             v->bytes[at] ^= masks[k];
-            put(v->name, v->bytes, v->n);
+            put_bytes(v->name, v->bytes, v->n);
             expect_clean(v, "a flip", at);
             v->bytes[at] ^= masks[k];
         }
@@ -198,7 +165,7 @@ static void flip_bytes(victim *v) {
 
 static void cut_short(victim *v) {
     for (size_t n = v->n; n-- > 0;) {
-        put(v->name, v->bytes, n);
+        put_bytes(v->name, v->bytes, n);
         expect_clean(v, "a cut", n);
     }
 }
@@ -209,12 +176,12 @@ static void damage(const char *name, load_fn *load, const void *bytes, size_t n)
     v = (victim){.name = name, .load = load, .n = n};
     assert_true(n <= sizeof v.bytes);
     memcpy(v.bytes, bytes, n);
-    put(name, v.bytes, n);
+    put_bytes(name, v.bytes, n);
     if (load(&err) != PD_OK) fail_msg("%s: %s", name, err.message);
     flip_bytes(&v);
     cut_short(&v);
     assert_true(v.n_refused > n);
-    put(name, v.bytes, n);
+    put_bytes(name, v.bytes, n);
 }
 
 static void test_safetensors(void **state) {
@@ -268,7 +235,7 @@ static void test_numbers(void **state) {
         snprintf(header, sizeof header, "%.*s%s%s", (int)at - 1, part_a, text, part_a + at);
         v.n = make_part(header, 48, v.bytes);
         if (random_u64() % 4 == 0) memcpy(v.bytes, &length, 8);
-        put(v.name, v.bytes, v.n);
+        put_bytes(v.name, v.bytes, v.n);
         expect_clean(&v, "a number", at);
     }
     assert_true(v.n_refused > 1000);
@@ -280,5 +247,5 @@ int main(void) {
         cmocka_unit_test(test_config),      cmocka_unit_test(test_tokenizer),
         cmocka_unit_test(test_numbers),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_files, remove_folder);
 }

@@ -3,27 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "support_vocab.h"
+#include "support_golden_vocab.h"
 
 enum { BYTE_0 = 238 };
 #define BAD "\xEF\xBF\xBD"
-
-static pd_gguf *file;
-static pd_vocab *vocab;
-
-static int open_all(void **state) {
-    (void)state;
-    file = open_gguf(GOLDEN("small-f16.gguf"));
-    vocab = open_vocab(file);
-    return 0;
-}
-
-static int close_all(void **state) {
-    (void)state;
-    pd_vocab_close(vocab);
-    pd_gguf_close(file);
-    return 0;
-}
 
 /* Decodes bytes as byte tokens (an id of 1000 + x stands for token x) and flushes. */
 static void expect_text(const uint32_t *ids, size_t n, bool show_special, const char *want) {
@@ -131,5 +114,5 @@ int main(void) {
         cmocka_unit_test(texts_of_tokens),
         cmocka_unit_test(stop_tokens),
     };
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, open_golden_vocab, close_golden_vocab);
 }

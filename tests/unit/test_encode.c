@@ -3,27 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "support_vocab.h"
+#include "support_golden_vocab.h"
 
 #include "base/memory.h"
 #include "base/thread.h"
-
-static pd_gguf *file;
-static pd_vocab *vocab;
-
-static int open_all(void **state) {
-    (void)state;
-    file = open_gguf(GOLDEN("small-f16.gguf"));
-    vocab = open_vocab(file);
-    return 0;
-}
-
-static int close_all(void **state) {
-    (void)state;
-    pd_vocab_close(vocab);
-    pd_gguf_close(file);
-    return 0;
-}
 
 static void random_texts_agree(void **state) {
     (void)state;
@@ -288,5 +271,5 @@ int main(void) {
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(threads_share_a_vocabulary),
     };
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, open_golden_vocab, close_golden_vocab);
 }

@@ -3,39 +3,17 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE /* O_TMPFILE */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "support_folder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-
-static char folder[64];
-
-static const char *in_folder(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(in_folder(name), "wb");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
 
 static void expect_content(const char *name, const char *text) {
     char *data;
@@ -48,31 +26,18 @@ static void expect_content(const char *name, const char *text) {
 
 static unsigned count_entries(void) {
     unsigned n = 0;
-    DIR *d = opendir(folder);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e = readdir(d); e; e = readdir(d)) n += e->d_name[0] != '.';
     closedir(d);
     return n;
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/peridot-test-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
-}
-
 static void test_mapping(void **state) {
     (void)state;
     pd_mapping m;
     pd_error err;
-    put("text", "hello");
+    put_text("text", "hello");
     assert_int_equal(pd_mapping_open(in_folder("text"), &m, &err), PD_OK);
     assert_int_equal(m.size, 5);
     assert_memory_equal(m.data, "hello", 5);
@@ -82,11 +47,11 @@ static void test_mapping(void **state) {
     pd_mapping_close(&m);
     pd_mapping_close(&m);
 
-    put("nothing", "");
+    put_text("nothing", "");
     assert_int_equal(pd_mapping_open(in_folder("nothing"), &m, &err), PD_ERR_FORMAT);
     assert_int_equal(pd_mapping_open(in_folder("absent"), &m, &err), PD_ERR_IO);
     assert_non_null(strstr(err.message, "absent"));
-    assert_int_equal(pd_mapping_open(folder, &m, &err), PD_ERR_IO);
+    assert_int_equal(pd_mapping_open(test_folder, &m, &err), PD_ERR_IO);
     assert_non_null(strstr(err.message, "directory"));
     assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
     assert_int_equal(pd_mapping_open(in_folder("pipe"), &m, &err), PD_ERR_IO);
@@ -100,14 +65,14 @@ static void test_read_all(void **state) {
     char *data;
     size_t n;
     pd_error err;
-    put("text", "0123456789");
+    put_text("text", "0123456789");
     assert_int_equal(pd_file_read_all(in_folder("text"), 10, &data, &n, &err), PD_OK);
     assert_int_equal(n, 10);
     pd_free(data);
     assert_int_equal(pd_file_read_all(in_folder("text"), 9, &data, &n, &err), PD_ERR_IO);
     assert_int_equal(pd_file_read_all(in_folder("absent"), 9, &data, &n, &err), PD_ERR_IO);
-    assert_int_equal(pd_file_read_all(folder, 9, &data, &n, &err), PD_ERR_IO);
-    put("text", "");
+    assert_int_equal(pd_file_read_all(test_folder, 9, &data, &n, &err), PD_ERR_IO);
+    put_text("text", "");
     expect_content("text", "");
     unlink(in_folder("text"));
 }
@@ -153,7 +118,7 @@ static void test_writer_relative(void **state) {
     pd_file_writer w;
     char before[4096];
     assert_non_null(getcwd(before, sizeof before));
-    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(chdir(test_folder), 0);
     assert_int_equal(pd_file_writer_open("out", &w, NULL), PD_OK);
     pd_file_writer_write(&w, "here", 4);
     assert_int_equal(pd_file_writer_commit(&w, NULL), PD_OK);
@@ -168,7 +133,7 @@ static void test_writer_name_taken(void **state) {
     pd_file_writer w;
     char taken[64];
     snprintf(taken, sizeof taken, "out.tmp-%ld-0", (long)getpid());
-    put(taken, "other");
+    put_text(taken, "other");
     for (int named = 0; named < 2; named++) {
         open_fn *open_writer = named ? pd_file_writer_open_named : pd_file_writer_open;
         assert_int_equal(open_writer(in_folder("out"), &w, NULL), PD_OK);
@@ -184,7 +149,7 @@ static void test_writer_name_taken(void **state) {
 /* Nothing is left of a process that was killed while it wrote, where the system can do that. */
 static void test_writer_killed(void **state) {
     (void)state;
-    int probe = open(folder, O_TMPFILE | O_WRONLY, 0600);
+    int probe = open(test_folder, O_TMPFILE | O_WRONLY, 0600);
     if (probe < 0) skip();
     close(probe);
     pid_t child = fork();
@@ -205,7 +170,7 @@ static void test_writer_killed(void **state) {
 static void test_writer_aborts(void **state) {
     (void)state;
     pd_file_writer w;
-    put("out", "old");
+    put_text("out", "old");
     chmod(in_folder("out"), 0640);
     assert_int_equal(pd_file_writer_open(in_folder("out"), &w, NULL), PD_OK);
     pd_file_writer_write(&w, "new", 3);
@@ -227,7 +192,7 @@ static void test_writer_follows_links(void **state) {
     (void)state;
     pd_file_writer w;
     struct stat st;
-    put("real", "old");
+    put_text("real", "old");
     assert_int_equal(symlink("real", in_folder("link")), 0);
     assert_int_equal(pd_file_writer_open(in_folder("link"), &w, NULL), PD_OK);
     pd_file_writer_write(&w, "new", 3);
@@ -244,7 +209,7 @@ static void test_writer_failures(void **state) {
     pd_file_writer w;
     pd_error err;
     assert_int_equal(pd_file_writer_open(in_folder("no/such"), &w, &err), PD_ERR_IO);
-    assert_int_equal(pd_file_writer_open(folder, &w, &err), PD_ERR_IO);
+    assert_int_equal(pd_file_writer_open(test_folder, &w, &err), PD_ERR_IO);
     pd_file_writer_abort(&w); /* harmless */
     if (access("/dev/full", W_OK) == 0) {
         char block[8192] = {0};
@@ -277,7 +242,7 @@ static void test_cache_path(void **state) {
     assert_non_null(path);
     assert_string_equal(path, in_folder("home/.cache/peridot/x.spv"));
     pd_free(path);
-    put("plain", "");
+    put_text("plain", "");
     setenv("PERIDOT_CACHE_DIR", in_folder("plain"), 1); /* a file cannot hold anything */
     assert_null(pd_cache_path("x.spv"));
 }

@@ -3,53 +3,22 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "support_folder.h"
 
 #include "model/hf_names.h"
 
-static char folder[64];
-
-static const char *path_of(const char *name) {
-    static char path[160];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void write_file(const char *name, const char *text) {
-    FILE *f = fopen(path_of(name), "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/peridot-hf-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(path_of("config.json"));
-    unlink(path_of("preprocessor_config.json"));
-    unlink(path_of("generation_config.json"));
-    return rmdir(folder);
+static int remove_files(void **state) {
+    unlink(in_folder("config.json"));
+    unlink(in_folder("preprocessor_config.json"));
+    unlink(in_folder("generation_config.json"));
+    return remove_empty_folder(state);
 }
 
 static pd_hf_config read_good(const char *json) {
     pd_hf_config c;
     pd_error err;
-    write_file("config.json", json);
-    if (pd_hf_config_read(folder, &c, &err) != PD_OK) fail_msg("%s", err.message);
+    put_text("config.json", json);
+    if (pd_hf_config_read(test_folder, &c, &err) != PD_OK) fail_msg("%s", err.message);
     return c;
 }
 
@@ -153,27 +122,26 @@ static void newer_fields_mean_the_same(void **state) {
 
 static void the_colours_range_is_read(void **state) {
     (void)state;
-    write_file("preprocessor_config.json", "{\"image_mean\": [0.25, 0.5, 0.75], \"image_std\": "
-                                           "[1, 0.5, 0.125]}");
+    put_text("preprocessor_config.json", "{\"image_mean\": [0.25, 0.5, 0.75], \"image_std\": "
+                                         "[1, 0.5, 0.125]}");
     pd_hf_config c = read_good("{\"model_type\": \"gemma3\", \"text_config\": {}, " SIGLIP "}");
     assert_true(c.vision.mean[0] == 0.25f && c.vision.mean[2] == 0.75f);
     assert_true(c.vision.std[0] == 1 && c.vision.std[2] == 0.125f);
-    unlink(path_of("preprocessor_config.json"));
+    unlink(in_folder("preprocessor_config.json"));
 }
 
 static void the_samplers_settings_are_read(void **state) {
     (void)state;
     pd_hf_config c = read_good("{\"model_type\": \"gemma3_text\"}");
     assert_true(c.sampling.top_k == 0 && c.sampling.top_p == 0 && c.sampling.temp == 0);
-    write_file("generation_config.json",
-               "{\"top_k\": 64, \"top_p\": 0.95, \"temperature\": 1.5, \"eos_token_id\": [1]}");
+    put_text("generation_config.json",
+             "{\"top_k\": 64, \"top_p\": 0.95, \"temperature\": 1.5, \"eos_token_id\": [1]}");
     c = read_good("{\"model_type\": \"gemma3_text\"}");
     assert_true(c.sampling.top_k == 64 && c.sampling.top_p == 0.95f && c.sampling.temp == 1.5f);
-    write_file("generation_config.json",
-               "{\"top_k\": -1, \"top_p\": \"0.9\", \"temperature\": 1e9}");
+    put_text("generation_config.json", "{\"top_k\": -1, \"top_p\": \"0.9\", \"temperature\": 1e9}");
     c = read_good("{\"model_type\": \"gemma3_text\"}");
     assert_true(c.sampling.top_k == 0 && c.sampling.top_p == 0 && c.sampling.temp == 0);
-    unlink(path_of("generation_config.json"));
+    unlink(in_folder("generation_config.json"));
 }
 
 static void what_cannot_be_done_is_refused(void **state) {
@@ -228,16 +196,16 @@ static void what_cannot_be_done_is_refused(void **state) {
         bool typed = strstr(cases[i].fields, "model_type");
         snprintf(json, sizeof json, "{%s%s}", cases[i].fields,
                  typed ? "" : ", \"model_type\": \"gemma3_text\"");
-        write_file("config.json", json);
+        put_text("config.json", json);
         pd_hf_config c;
         pd_error err = {0};
-        pd_status status = pd_hf_config_read(folder, &c, &err);
+        pd_status status = pd_hf_config_read(test_folder, &c, &err);
         if (status != cases[i].status || !strstr(err.message, cases[i].words))
             fail_msg("%s: status %d, \"%s\"", json, (int)status, err.message);
     }
     pd_hf_config c;
-    write_file("config.json", "{\"model_type\"");
-    assert_int_equal(pd_hf_config_read(folder, &c, NULL), PD_ERR_FORMAT);
+    put_text("config.json", "{\"model_type\"");
+    assert_int_equal(pd_hf_config_read(test_folder, &c, NULL), PD_ERR_FORMAT);
     assert_int_equal(pd_hf_config_read("/nonexistent", &c, NULL), PD_ERR_IO);
 }
 
@@ -310,5 +278,5 @@ int main(void) {
         cmocka_unit_test(prefixes_are_cut_off),
         cmocka_unit_test(the_lists_are_complete),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, remove_files);
 }

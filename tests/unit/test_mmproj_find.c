@@ -2,39 +2,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include <unistd.h>
+#include "support_folder.h"
 
 #include "base/folder.h"
 #include "model/mmproj_find.h"
 #include "support_data.h"
-
-static char folder[64];
-
-static const char *in_folder(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/peridot-test-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return rmdir(folder);
-}
 
 /* `names` with spaces between. */
 static void each_name(const char *names, void (*visit)(const char *path)) {
@@ -165,13 +137,13 @@ static void test_folder_list(void **state) {
     pd_folder f;
     static const char names[] = "b a.2 B .hidden a.1";
     each_name(names, make_file);
-    assert_int_equal(pd_folder_list(folder, &f, NULL), PD_OK);
+    assert_int_equal(pd_folder_list(test_folder, &f, NULL), PD_OK);
     each_name(names, remove_file);
     static const char *const sorted[] = {".hidden", "B", "a.1", "a.2", "b"};
     assert_int_equal(f.n, 5);
     for (size_t i = 0; i < 5; i++) assert_string_equal(f.names[i], sorted[i]);
     pd_folder_free(&f);
-    assert_int_equal(pd_folder_list(folder, &f, NULL), PD_OK);
+    assert_int_equal(pd_folder_list(test_folder, &f, NULL), PD_OK);
     assert_int_equal(f.n, 0);
     pd_folder_free(&f);
     pd_error err = {0};
@@ -187,7 +159,7 @@ static void test_many_names(void **state) {
         snprintf(name, sizeof name, "%03d", i);
         make_file(in_folder(name));
     }
-    assert_int_equal(pd_folder_list(folder, &f, NULL), PD_OK);
+    assert_int_equal(pd_folder_list(test_folder, &f, NULL), PD_OK);
     assert_int_equal(f.n, 200);
     for (size_t i = 0; i < f.n; i++) {
         assert_int_equal(strtol(f.names[i], NULL, 10), (long)i);
@@ -203,5 +175,5 @@ int main(void) {
         cmocka_unit_test(test_ambiguous),         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_folder_list),       cmocka_unit_test(test_many_names),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, remove_empty_folder);
 }

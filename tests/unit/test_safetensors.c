@@ -2,47 +2,17 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "support_folder.h"
 
-#include <cmocka.h>
+#include <sys/stat.h>
 
 #include "file/safetensors.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/peridot-st-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static const char *path_of(const char *name) {
-    static char path[160];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void write_bytes(const char *name, const void *data, size_t n) {
-    FILE *f = fopen(path_of(name), "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, n, f), n);
-    fclose(f);
-}
-
-static int remove_folder(void **state) {
+static int remove_files(void **state) {
     static const char *const names[] = {"a.safetensors", "model.safetensors", "b.safetensors",
                                         "model.safetensors.index.json"};
-    (void)state;
-    for (size_t i = 0; i < 4; i++) unlink(path_of(names[i]));
-    return rmdir(folder);
+    for (size_t i = 0; i < 4; i++) unlink(in_folder(names[i]));
+    return remove_empty_folder(state);
 }
 
 /* The file of a header and n_data bytes 0, 1, 2, ... */
@@ -53,7 +23,7 @@ static size_t put_file(const char *name, const char *header, size_t n_data) {
     for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)((uint64_t)n >> 8 * i);
     memcpy(bytes + 8, header, n);
     for (size_t i = 0; i < n_data; i++) bytes[8 + n + i] = (uint8_t)i;
-    write_bytes(name, bytes, 8 + n + n_data);
+    put_bytes(name, bytes, 8 + n + n_data);
     return 8 + n + n_data;
 }
 
@@ -69,7 +39,7 @@ static void a_file_is_read(void **state) {
     pd_safetensors *s;
     pd_error err;
     size_t n_bytes = put_file("a.safetensors", good, 32);
-    if (pd_safetensors_open(path_of("a.safetensors"), &s, &err) != PD_OK)
+    if (pd_safetensors_open(in_folder("a.safetensors"), &s, &err) != PD_OK)
         fail_msg("%s", err.message);
     assert_int_equal(pd_safetensors_count(s), 4);
     assert_int_equal(pd_safetensors_bytes(s), n_bytes);
@@ -108,17 +78,17 @@ static void every_truncation_is_refused(void **state) {
     (void)state;
     size_t n = put_file("a.safetensors", good, 32);
     uint8_t bytes[4096];
-    FILE *f = fopen(path_of("a.safetensors"), "rb");
+    FILE *f = fopen(in_folder("a.safetensors"), "rb");
     assert_non_null(f);
     assert_int_equal(fread(bytes, 1, n, f), n);
     fclose(f);
     for (size_t cut = 0; cut < n; cut++) {
-        write_bytes("a.safetensors", bytes, cut);
-        expect(path_of("a.safetensors"), PD_ERR_FORMAT, "a.safetensors");
+        put_bytes("a.safetensors", bytes, cut);
+        expect(in_folder("a.safetensors"), PD_ERR_FORMAT, "a.safetensors");
     }
     bytes[n] = 0; /* and one byte more */
-    write_bytes("a.safetensors", bytes, n + 1);
-    expect(path_of("a.safetensors"), PD_ERR_FORMAT, "goes on for 1 bytes");
+    put_bytes("a.safetensors", bytes, n + 1);
+    expect(in_folder("a.safetensors"), PD_ERR_FORMAT, "goes on for 1 bytes");
 }
 
 #define ENTRY(dtype, shape, offsets)                                                               \
@@ -171,18 +141,18 @@ static void lying_headers_are_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put_file("a.safetensors", cases[i].header, cases[i].n_data);
-        expect(path_of("a.safetensors"), cases[i].status, cases[i].words);
+        expect(in_folder("a.safetensors"), cases[i].status, cases[i].words);
     }
     static const uint8_t huge[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, '{', '}'};
-    write_bytes("a.safetensors", huge, sizeof huge);
-    expect(path_of("a.safetensors"), PD_ERR_FORMAT, "header does not end");
+    put_bytes("a.safetensors", huge, sizeof huge);
+    expect(in_folder("a.safetensors"), PD_ERR_FORMAT, "header does not end");
     expect("/nonexistent/a.safetensors", PD_ERR_IO, "/nonexistent/a.safetensors");
 }
 
 static void put_index(const char *map) {
     char text[512];
     int n = snprintf(text, sizeof text, "{\"metadata\": {}, \"weight_map\": %s}", map);
-    write_bytes("model.safetensors.index.json", text, (size_t)n);
+    put_bytes("model.safetensors.index.json", text, (size_t)n);
 }
 
 static void a_folder_of_shards_is_read(void **state) {
@@ -195,31 +165,31 @@ static void a_folder_of_shards_is_read(void **state) {
              "[0, 2]}}",
              2);
     put_index("{\"w\": \"a.safetensors\", \"v\": \"b.safetensors\"}");
-    if (pd_safetensors_open(folder, &s, &err) != PD_OK) fail_msg("%s", err.message);
+    if (pd_safetensors_open(test_folder, &s, &err) != PD_OK) fail_msg("%s", err.message);
     assert_int_equal(pd_safetensors_count(s), 2);
     assert_int_not_equal(pd_safetensors_find(s, "v")->part, pd_safetensors_find(s, "w")->part);
     pd_safetensors_close(s);
     put_index("{\"w\": \"b.safetensors\", \"v\": \"b.safetensors\"}");
-    expect(folder, PD_ERR_FORMAT, "says that the tensor \"w\" is in \"b.safetensors\"");
+    expect(test_folder, PD_ERR_FORMAT, "says that the tensor \"w\" is in \"b.safetensors\"");
     put_index("{\"w\": \"a.safetensors\", \"v\": \"a.safetensors\"}");
-    expect(folder, PD_ERR_FORMAT, "says that the tensor \"v\" is in \"a.safetensors\"");
+    expect(test_folder, PD_ERR_FORMAT, "says that the tensor \"v\" is in \"a.safetensors\"");
     put_index("{\"w\": \"c.safetensors\"}");
-    expect(folder, PD_ERR_IO, "c.safetensors");
+    expect(test_folder, PD_ERR_IO, "c.safetensors");
     static const char *const outside[] = {"{\"w\": \"../a.safetensors\"}", "{\"w\": \"/etc/x\"}",
                                           "{\"w\": \"\"}", "{\"w\": 1}"};
     for (size_t i = 0; i < 4; i++) {
         put_index(outside[i]);
-        expect(folder, PD_ERR_FORMAT, "names no file beside it");
+        expect(test_folder, PD_ERR_FORMAT, "names no file beside it");
     }
     put_index("[]");
-    expect(folder, PD_ERR_FORMAT, "is not an index");
+    expect(test_folder, PD_ERR_FORMAT, "is not an index");
     put_file("b.safetensors", ENTRY("F32", "[1]", "[0, 4]"), 4);
     put_index("{\"w\": \"a.safetensors\", \"v\": \"b.safetensors\"}");
-    expect(folder, PD_ERR_FORMAT, "is there twice");
-    unlink(path_of("model.safetensors.index.json"));
-    expect(folder, PD_ERR_IO, "model.safetensors");
+    expect(test_folder, PD_ERR_FORMAT, "is there twice");
+    unlink(in_folder("model.safetensors.index.json"));
+    expect(test_folder, PD_ERR_IO, "model.safetensors");
     put_file("model.safetensors", ENTRY("F16", "[2]", "[0, 4]"), 4);
-    assert_int_equal(pd_safetensors_open(folder, &s, &err), PD_OK);
+    assert_int_equal(pd_safetensors_open(test_folder, &s, &err), PD_OK);
     pd_safetensors_close(s);
 }
 
@@ -230,5 +200,5 @@ int main(void) {
         cmocka_unit_test(lying_headers_are_refused),
         cmocka_unit_test(a_folder_of_shards_is_read),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, remove_files);
 }

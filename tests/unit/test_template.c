@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "support_vocab.h"
+#include "support_golden_vocab.h"
 
 #include "text/chat.h"
 
@@ -219,23 +219,6 @@ static void wrong_places_are_refused(void **state) {
 
 /* ---- to ids -------------------------------------------------------------------------------- */
 
-static pd_gguf *file;
-static pd_vocab *vocab;
-
-static int open_all(void **state) {
-    (void)state;
-    file = open_gguf(GOLDEN("small-f16.gguf"));
-    vocab = open_vocab(file);
-    return 0;
-}
-
-static int close_all(void **state) {
-    (void)state;
-    pd_vocab_close(vocab);
-    pd_gguf_close(file);
-    return 0;
-}
-
 static void expect_ids_of_rendering(const turn_text *texts, size_t n) {
     pd_chat_turn turns[8] = {{0}};
     char rendered[1024];
@@ -353,5 +336,5 @@ int main(void) {
         cmocka_unit_test(markers_cannot_be_put_together),
         cmocka_unit_test(too_little_room_tells_the_size),
     };
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, open_golden_vocab, close_golden_vocab);
 }

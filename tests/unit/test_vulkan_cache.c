@@ -3,25 +3,15 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "support_folder.h"
 
-#include <cmocka.h>
 #include <sys/stat.h>
 
 #include "backend/vulkan/kernels/cache.h"
 #include "base/file.h"
 #include "base/memory.h"
 
-static char folder[] = "/tmp/peridot-cache-XXXXXX";
-
-static char *in_folder(const char *name) {
+static char *cache_path(const char *name) {
     char *path = pd_cache_path(name);
     assert_non_null(path);
     return path;
@@ -43,7 +33,7 @@ static void expect_none(const char *name) {
 }
 
 static void copy_file(const char *from, const char *to) {
-    char *source = in_folder(from), *target = in_folder(to), *data;
+    char *source = cache_path(from), *target = cache_path(to), *data;
     size_t n;
     pd_file_writer w;
     assert_int_equal(pd_file_read_all(source, 1000, &data, &n, NULL), PD_OK);
@@ -80,7 +70,7 @@ static void another_name_is_none(void **state) {
 static void every_damaged_byte_is_none(void **state) {
     (void)state;
     pd_vk_cache_store("a.bin", "one", 3);
-    char *path = in_folder("a.bin");
+    char *path = cache_path("a.bin");
     for (long at = 0; at < 19; at++) {
         FILE *f = fopen(path, "r+b");
         assert_non_null(f);
@@ -104,7 +94,7 @@ static void every_damaged_byte_is_none(void **state) {
 static void a_pipe_is_none(void **state) {
     (void)state;
     struct stat st;
-    char *path = in_folder("pipe.bin");
+    char *path = cache_path("pipe.bin");
     assert_int_equal(mkfifo(path, 0600), 0);
     alarm(10);
     expect_none("pipe.bin");
@@ -116,16 +106,8 @@ static void a_pipe_is_none(void **state) {
     pd_free(path);
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) && setenv("PERIDOT_CACHE_DIR", folder, 1) == 0 ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
+static int make_cache(void **state) {
+    return make_folder(state) == 0 && setenv("PERIDOT_CACHE_DIR", test_folder, 1) == 0 ? 0 : -1;
 }
 
 int main(void) {
@@ -135,5 +117,5 @@ int main(void) {
         cmocka_unit_test(every_damaged_byte_is_none),
         cmocka_unit_test(a_pipe_is_none),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_cache, remove_folder);
 }

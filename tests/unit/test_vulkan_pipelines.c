@@ -5,18 +5,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <dirent.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "support_folder.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "backend/backend.h"
 #include "backend/vulkan/device/memory.h"
@@ -25,7 +16,6 @@
 #include "file/quant.h"
 #include "support_data.h"
 
-static char folder[] = "/tmp/peridot-pipelines-XXXXXX"; /* the cache of this run */
 static pd_vk_device *device;
 static const pd_vk_pipeline_desc scale = {
     .shader = "scale", .n_buffers = 2, .push_bytes = 8, .n_constants = 2, .constants = {32, 7}};
@@ -158,15 +148,6 @@ static const char halves_shader[] =
     "    if (i < n) y[i] = half_bits(x[i]);\n"
     "}\n";
 
-static void write_shader(const char *name, const char *text, size_t n) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
 /* Every half, the middles between neighbours, the floats beside those, and what is beyond. */
 static uint32_t fill_floats(uint32_t *x) {
     uint32_t n = 0;
@@ -198,13 +179,12 @@ static void halves_are_the_nearest(void **state) {
     pd_vk_memory m;
     pd_vk_buffer in, out;
     pd_error err = {0};
-    setenv("PERIDOT_SHADER_DIR", folder, 1);
-    write_shader("halves_test.comp", halves_shader, sizeof halves_shader - 1);
+    setenv("PERIDOT_SHADER_DIR", test_folder, 1);
+    put_bytes("halves_test.comp", halves_shader, sizeof halves_shader - 1);
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         if (!strcmp(pd_shader_texts[i].name, "halves.glsl") ||
             !strcmp(pd_shader_texts[i].name, "args.h"))
-            write_shader(pd_shader_texts[i].name, pd_shader_texts[i].text,
-                         pd_shader_texts[i].n_bytes);
+            put_bytes(pd_shader_texts[i].name, pd_shader_texts[i].text, pd_shader_texts[i].n_bytes);
     pd_vk_pipelines *p = create_pipelines();
     const pd_vk_pipeline *pipeline = get_pipeline(p, &halves);
     setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
@@ -307,20 +287,6 @@ static void subgroup_size_can_be_forced(void **state) {
 
 /* ---- the driver's cache -------------------------------------------------------------------- */
 
-static bool find_cache(char *path, size_t size) {
-    bool found = false;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));)
-        if (strncmp(e->d_name, "pipelines-", 10) == 0) {
-            assert_false(found);
-            found = true;
-            snprintf(path, size, "%s/%s", folder, e->d_name);
-        }
-    closedir(d);
-    return found;
-}
-
 static void overwrite(const char *path, long at, const void *data, size_t n) {
     FILE *f = fopen(path, "r+b");
     assert_non_null(f);
@@ -342,20 +308,20 @@ static bool cache_is_empty(void) {
 
 static void driver_cache_is_kept(void **state) {
     (void)state;
-    char path[512];
+    char name[256];
     for (int round = 0; round < 4; round++) {
         pd_vk_pipelines *p = create_pipelines();
         get_pipeline(p, &scale);
         pd_vk_pipelines_destroy(p);
-        bool kept = find_cache(path, sizeof path);
+        bool kept = find_file("pipelines-", name, sizeof name);
         if (!kept && round == 0) {
             print_message("this driver hands out no data of its pipeline cache\n");
             assert_true(cache_is_empty());
             return;
         }
         assert_true(kept);
-        if (round == 1) overwrite(path, 0, "GARBAGE", 7);
-        if (round == 2) assert_int_equal(truncate(path, 20), 0);
+        if (round == 1) overwrite(in_folder(name), 0, "GARBAGE", 7);
+        if (round == 2) assert_int_equal(truncate(in_folder(name), 20), 0);
     }
 }
 
@@ -372,17 +338,6 @@ static bool open_llvmpipe(pd_error *err) {
     for (uint32_t i = 0; i < n && i < 32; i++)
         if (strstr(list[i].name, "llvmpipe")) return pd_vk_device_open(i, &device, err) == PD_OK;
     return false;
-}
-
-static void remove_folder(void) {
-    char path[512];
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        if (e->d_name[0] != '.') unlink(path);
-    }
-    if (d) closedir(d);
-    rmdir(folder);
 }
 
 int main(void) {
@@ -404,11 +359,11 @@ int main(void) {
         printf("skipped: no Vulkan driver offers llvmpipe\n");
         return 77;
     }
-    if (!mkdtemp(folder)) return 77;
-    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    if (make_folder(NULL) != 0) return 77;
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
     setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pd_vk_device_close(device);
-    remove_folder();
+    remove_folder(NULL);
     return failed;
 }

@@ -4,14 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "support_folder.h"
 
 #include "support_shader_rules.h"
 #include "support_shader_table.h"
@@ -76,18 +69,16 @@ static void missing_is_found(void **state) {
     fclose(to);
 }
 
-static void write_file(char path[], const char *text) {
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
+/* Of a file with that text. */
+static const char *path_of(const char *text) {
+    put_text("file", text);
+    return in_folder("file");
 }
 
 static void tables_survive(void **state) {
     (void)state;
     static shader_table t, again;
-    char path[] = "/tmp/shader_table_XXXXXX";
-    write_file(path, "");
+    const char *path = path_of("");
     t = (shader_table){.driver = "radv Mesa 22.3.6", .n = 2, .rows = {was, was}};
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -98,7 +89,6 @@ static void tables_survive(void **state) {
     assert_string_equal(again.driver, t.driver);
     assert_string_equal(again.rows[1].name, was.name);
     assert_memory_equal(again.rows[1].value, was.value, sizeof was.value);
-    unlink(path);
 }
 
 static void damaged_tables_are_refused(void **state) {
@@ -106,12 +96,8 @@ static void damaged_tables_are_refused(void **state) {
     static shader_table t;
     static const char *const texts[] = {"", "x(1) 1 2 3\n", "x(1) 1 2 3 4 5 6 7 8 9 10\n",
                                         "x(1) 1 2 3 4 5 6 7 8 nine\n"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        char path[] = "/tmp/shader_table_XXXXXX";
-        write_file(path, texts[i]);
-        assert_false(shader_table_read(path, &t));
-        unlink(path);
-    }
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_false(shader_table_read(path_of(texts[i]), &t));
     assert_false(shader_table_read("/nonexistent/table", &t));
 }
 
@@ -143,9 +129,8 @@ static void words_of_drivers_have_columns(void **state) {
 static void spills_need_a_place_in_the_list(void **state) {
     (void)state;
     shader_spills list;
-    char path[] = "/tmp/shader_spills_XXXXXX";
-    write_file(path, "# chip kernel\nm1 x(1,2) 8 16 it has its reason\n");
-    assert_true(shader_spills_read(path, &list));
+    const char *text = "# chip kernel\nm1 x(1,2) 8 16 it has its reason\n";
+    assert_true(shader_spills_read(path_of(text), &list));
     shader_row row = was;
     assert_true(shader_spills_allow(&list, "navi21", &row));
     row.value[SHADER_SPILLS] = 8;
@@ -157,16 +142,12 @@ static void spills_need_a_place_in_the_list(void **state) {
     row.value[SHADER_SPILLS] = 0;
     row.value[SHADER_SCRATCH] = 17;
     assert_false(shader_spills_allow(&list, "m1", &row));
-    unlink(path);
 }
 
 static void spills_need_a_reason(void **state) {
     (void)state;
     shader_spills list;
-    char path[] = "/tmp/shader_spills_XXXXXX";
-    write_file(path, "m1 x(1,2) 8 16\n");
-    assert_false(shader_spills_read(path, &list));
-    unlink(path);
+    assert_false(shader_spills_read(path_of("m1 x(1,2) 8 16\n"), &list));
 }
 
 int main(void) {
@@ -181,5 +162,5 @@ int main(void) {
         cmocka_unit_test(spills_need_a_place_in_the_list),
         cmocka_unit_test(spills_need_a_reason),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

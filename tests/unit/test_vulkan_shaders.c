@@ -4,19 +4,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <dirent.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "support_folder.h"
 
-#include <cmocka.h>
+#include <spawn.h>
+#include <sys/wait.h>
 
 #include "backend/vulkan/kernels/pipeline.h"
 #include "base/memory.h"
@@ -24,14 +15,7 @@
 
 extern char **environ;
 
-static char folder[] = "/tmp/peridot-shaders-XXXXXX"; /* cache and SPIR-V of this run */
 static uint64_t compile_ns; /* of the last shader; 0: it came from the cache */
-
-static const char *path_of(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static void write_file(const char *path, const void *data, size_t n) {
     FILE *f = fopen(path, "wb");
@@ -47,27 +31,6 @@ static size_t read_file(const char *path, uint8_t *data, size_t cap) {
     fclose(f);
     assert_true(n < cap);
     return n;
-}
-
-/* The only file of the folder that starts with `prefix`; false: there is none. */
-static bool find_file(const char *prefix, char *name, size_t size) {
-    uint32_t n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));)
-        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && ++n)
-            assert_true((size_t)snprintf(name, size, "%s", e->d_name) < size);
-    closedir(d);
-    assert_true(n <= 1);
-    return n == 1;
-}
-
-static void empty_folder(void) {
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.') unlink(path_of(e->d_name));
-    closedir(d);
 }
 
 /* Exit status of a command, -1 when it cannot be started. */
@@ -105,7 +68,7 @@ static bool knows_coopmat(char *validator) {
                 "SPV_KHR_vulkan_memory_model",
                 {MEMORY_MODEL, 0, 3}};
     char path[512], env[] = "--target-env", target[] = "spv1.3";
-    snprintf(path, sizeof path, "%s", path_of("empty.spv"));
+    snprintf(path, sizeof path, "%s", in_folder("empty.spv"));
     write_file(path, &module, sizeof module);
     return run_command((char *const[]){validator, env, target, path, NULL}) == 0;
 }
@@ -135,7 +98,7 @@ static void every_shader_is_valid(void **state) {
         size_t n_bytes;
         get_spirv(name, &words, &n_bytes);
         char path[512];
-        snprintf(path, sizeof path, "%s", path_of("shader.spv"));
+        snprintf(path, sizeof path, "%s", in_folder("shader.spv"));
         write_file(path, words, n_bytes);
         bool is_known = coopmat || !uses_coopmat(words, n_bytes);
         pd_free(words);
@@ -189,20 +152,20 @@ static void damage_is_repaired(void **state) {
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
     assert_true(find_file("spirv-", name, sizeof name));
-    size_t n = read_file(path_of(name), whole, sizeof whole);
+    size_t n = read_file(in_folder(name), whole, sizeof whole);
     const size_t cuts[] = {0, 1, 8, 15, 16, 17, 36, n - 4, n - 1};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0] + n / 16; i++) {
         bool cut = i < sizeof cuts / sizeof cuts[0];
         size_t flipped = cut ? 0 : (i - sizeof cuts / sizeof cuts[0]) * 16;
         memcpy(again, whole, n);
         if (!cut) again[flipped] ^= 0x10;
-        write_file(path_of(name), again, cut ? cuts[i] : n);
+        write_file(in_folder(name), again, cut ? cuts[i] : n);
         uint32_t *recovered;
         size_t n_recovered;
         get_spirv("scale", &recovered, &n_recovered);
         assert_int_equal(n_recovered, n_bytes);
         pd_free(recovered);
-        assert_int_equal(read_file(path_of(name), again, sizeof again), n);
+        assert_int_equal(read_file(in_folder(name), again, sizeof again), n);
         assert_memory_equal(again, whole, n);
     }
 }
@@ -215,7 +178,7 @@ static void works_without_a_cache(void **state) {
     setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
-    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
 }
 
 /* ---- mistakes ------------------------------------------------------------------------------ */
@@ -295,7 +258,7 @@ static void files_keep_their_names(void **state) {
     pd_error err = {0};
     uint32_t *words, *again;
     size_t n_bytes, n_again;
-    DIR *d = opendir(folder);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));)
         if (strncmp(e->d_name, "spirv-", 6) == 0) snprintf(other, sizeof other, "%.63s", e->d_name);
@@ -304,12 +267,12 @@ static void files_keep_their_names(void **state) {
     setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
     assert_int_equal(pd_vk_spirv_get("scale", &words, &n_bytes, &compile_ns, &err), PD_OK);
     unsetenv("PERIDOT_SHADER_DIR");
-    size_t n = read_file(path_of(other), file, sizeof file);
-    d = opendir(folder); /* over all others, scale's among them */
+    size_t n = read_file(in_folder(other), file, sizeof file);
+    d = opendir(test_folder); /* over all others, scale's among them */
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));) {
         if (strncmp(e->d_name, "spirv-", 6) != 0 || strcmp(e->d_name, other) == 0) continue;
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        snprintf(path, sizeof path, "%s/%s", test_folder, e->d_name);
         write_file(path, file, n);
     }
     closedir(d);
@@ -335,14 +298,13 @@ int main(void) {
         cmocka_unit_test_teardown(mistakes_name_file_and_line, unset_folder),
         cmocka_unit_test_teardown(missing_include_is_named, unset_folder),
     };
-    if (!mkdtemp(folder)) {
+    if (make_folder(NULL) != 0) {
         printf("skipped: no folder can be made in /tmp\n");
         return 77;
     }
-    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
     unsetenv("PERIDOT_SHADER_DIR");
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    empty_folder();
-    rmdir(folder);
+    remove_folder(NULL);
     return failed;
 }

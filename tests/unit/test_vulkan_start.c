@@ -5,17 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "support_folder.h"
 
 #include "backend/vulkan/program/backend.h"
 #include "backend/vulkan/kernels/shader_texts.h"
@@ -26,22 +16,10 @@
 #define MODEL test_data("golden/small-q4_0.gguf")
 
 static char device[16];
-static char folder[] = "/tmp/peridot-start-XXXXXX"; /* cache, then shaders */
 
 static void expect_ok(pd_status status, const pd_error *err) {
     if (status != PD_OK) print_message("%s\n", err->message);
     assert_int_equal(status, PD_OK);
-}
-
-static void empty_folder(void) {
-    char path[512];
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        if (e->d_name[0] != '.') unlink(path);
-    }
-    closedir(d);
 }
 
 static pd_model *open_model(const pd_session_desc *announced) {
@@ -147,9 +125,7 @@ static void uploads_can_be_cancelled(void **state) {
 /* All shaders' texts in a folder, that of attention.comp with an error. */
 static void write_broken_shaders(void) {
     for (unsigned i = 0; i < pd_shader_text_count; i++) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/%s", folder, pd_shader_texts[i].name);
-        FILE *f = fopen(path, "wb");
+        FILE *f = fopen(in_folder(pd_shader_texts[i].name), "wb");
         assert_non_null(f);
         fwrite(pd_shader_texts[i].text, 1, pd_shader_texts[i].n_bytes, f);
         if (!strcmp(pd_shader_texts[i].name, "attention.comp")) fputs("\nno_such_thing;\n", f);
@@ -163,7 +139,7 @@ static void mistakes_are_told_by_the_session(void **state) {
     pd_error err = {0};
     empty_folder();
     write_broken_shaders();
-    setenv("PERIDOT_SHADER_DIR", folder, 1);
+    setenv("PERIDOT_SHADER_DIR", test_folder, 1);
     pd_model *m = open_model(NULL);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pd_session_create(m, &(pd_session_desc){0}, &s, &err), PD_ERR_INTERNAL);
@@ -274,16 +250,15 @@ int main(void) {
         cmocka_unit_test(a_driver_may_refuse_everything),
         cmocka_unit_test(check_validation_silent),
     };
-    if (!find_software() || !mkdtemp(folder)) {
+    if (!find_software() || make_folder(NULL) != 0) {
         printf("skipped: no software rasteriser (Mesa's llvmpipe), or no folder in /tmp\n");
         return 77;
     }
     PRINT_LOG();
-    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1); /* and shaders, in one test */
     unsetenv("PERIDOT_SHADER_DIR");
     setenv("PERIDOT_TUNE", "off", 1); /* its candidates are pipelines too, of a first start alone */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    empty_folder();
-    rmdir(folder);
+    remove_folder(NULL);
     return failed;
 }

@@ -4,35 +4,21 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "support_folder.h"
 
 #include "args.h"
 #include "backend/vulkan/program/backend.h"
 #include "backend/vulkan/kernels/pipeline.h"
 #include "support_validation.h"
 
-static char folder[] = "/tmp/peridot-tune-XXXXXX";
-
 /* How many files of the cache begin with `prefix`; removes them when asked to. */
 static unsigned count_files(const char *prefix, bool remove_them) {
     unsigned n = 0;
-    DIR *d = opendir(folder);
+    DIR *d = opendir(test_folder);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));) {
-        char path[512];
         if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)) != 0) continue;
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        if (remove_them) unlink(path);
+        if (remove_them) unlink(in_folder(e->d_name));
         n++;
     }
     closedir(d);
@@ -82,13 +68,9 @@ static void a_damaged_choice_is_made_again(void **state) {
     (void)state;
     pd_vk_backend *b = open_backend(0);
     b->base.v->close(&b->base);
-    char path[512] = "";
-    DIR *d = opendir(folder);
-    for (struct dirent *e; (e = readdir(d));)
-        if (strncmp(e->d_name, "tuning-", 7) == 0)
-            snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-    closedir(d);
-    FILE *f = fopen(path, "r+");
+    char name[256];
+    assert_true(find_file("tuning-", name, sizeof name));
+    FILE *f = fopen(in_folder(name), "r+");
     assert_non_null(f);
     fseek(f, 20, SEEK_SET);
     fputc(0xa5, f);
@@ -124,12 +106,11 @@ int main(void) {
         return 77;
     }
     b->v->close(b);
-    if (!mkdtemp(folder)) return 1;
-    setenv("PERIDOT_CACHE_DIR", folder, 1);
+    if (make_folder(NULL) != 0) return 1;
+    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
     setenv("PERIDOT_DISABLE", "software-tiles", 1);
     setenv("PERIDOT_TUNE", "on", 1);
     int failed = cmocka_run_group_tests_name("unit.vulkan_tune", tests, NULL, NULL);
-    count_files("", true);
-    rmdir(folder);
+    remove_folder(NULL);
     return failed;
 }
