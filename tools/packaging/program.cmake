@@ -4,13 +4,13 @@ install(TARGETS peridot-cli COMPONENT program)
 # ---- written by the program, from its tables -----------------------------------------------------
 
 set(table src/cli/option_table.h)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} packaging/changelog)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} tools/packaging/changelog)
 file(READ ${table} rows)
 string(REGEX MATCHALL " X[(][A-Z_]+, \"[a-z-]+\", [0-9]+," rows "${rows}")
 list(TRANSFORM rows REPLACE "^[^\"]*\"([a-z-]+)\".*" "\\1" OUTPUT_VARIABLE commands)
 
 # The date of the pages is that of the version: "29 Nov 2026" in the changelog.
-file(STRINGS packaging/changelog date REGEX "^ -- " LIMIT_COUNT 1)
+file(STRINGS tools/packaging/changelog date REGEX "^ -- " LIMIT_COUNT 1)
 string(REGEX MATCH "([0-9]+) ([A-Z][a-z][a-z]) ([0-9][0-9][0-9][0-9])" date "${date}")
 set(months Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec)
 list(FIND months "${CMAKE_MATCH_2}" month)
@@ -35,8 +35,8 @@ string(REPLACE ";" " " command_words "${commands}")
 add_custom_command(OUTPUT ${pages} ${scripts}
   COMMAND ${CMAKE_COMMAND} "-DPROGRAM=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:peridot-cli>"
           -DFOLDER=${generated} -DDATE=${date} "-DCOMMANDS=${command_words}"
-          -P ${PROJECT_SOURCE_DIR}/packaging/write_pages.cmake
-  DEPENDS peridot-cli packaging/write_pages.cmake
+          -P ${PROJECT_SOURCE_DIR}/tools/packaging/write_pages.cmake
+  DEPENDS peridot-cli tools/packaging/write_pages.cmake
   COMMENT "Writing manual pages and completion"
   VERBATIM)
 add_custom_target(peridot_pages ALL DEPENDS ${pages} ${scripts})

@@ -25,7 +25,7 @@ file(CONFIGURE OUTPUT ${copyright} CONTENT "@text@" @ONLY)
 
 set(doc ${CMAKE_INSTALL_DATADIR}/doc)
 function(peridot_install_doc component package)
-  install(FILES ${copyright} packaging/changelog DESTINATION ${doc}/${package} COMPONENT ${component})
+  install(FILES ${copyright} tools/packaging/changelog DESTINATION ${doc}/${package} COMPONENT ${component})
 endfunction()
 peridot_install_doc(program peridot)
 
@@ -47,11 +47,11 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   endif()
 endif()
 
-file(STRINGS packaging/changelog maintainer REGEX "^ -- " LIMIT_COUNT 1)
+file(STRINGS tools/packaging/changelog maintainer REGEX "^ -- " LIMIT_COUNT 1)
 string(REGEX REPLACE "^ -- (.*>)  .*" "\\1" CPACK_DEBIAN_PACKAGE_MAINTAINER "${maintainer}")
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/packaging/debian_files.cmake)
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/tools/packaging/debian_files.cmake)
 
 set(about "Peridot runs the Gemma 3 models that come as GGUF files, with text and
 pictures, on any device with a Vulkan driver and on the processor.")
@@ -88,7 +88,7 @@ This package has the library with its headers, for pkg-config and CMake.")
 ${about}
 This package has the library that programs are linked with.")
     set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
-    set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/triggers)
+    set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/tools/packaging/triggers)
     set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${shared} (= ${PROJECT_VERSION})")
     peridot_install_doc(library ${shared})
   else()

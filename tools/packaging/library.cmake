@@ -71,8 +71,8 @@ function(peridot_install_library target shared library development)
 
   set(from ${PROJECT_BINARY_DIR}/generated/package/${target})
   set(to ${CMAKE_INSTALL_LIBDIR}/cmake/Peridot)
-  configure_file(${PROJECT_SOURCE_DIR}/packaging/peridot.pc.in ${from}/peridot.pc @ONLY)
-  configure_package_config_file(${PROJECT_SOURCE_DIR}/packaging/PeridotConfig.cmake.in
+  configure_file(${PROJECT_SOURCE_DIR}/tools/packaging/peridot.pc.in ${from}/peridot.pc @ONLY)
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/packaging/PeridotConfig.cmake.in
     ${from}/PeridotConfig.cmake INSTALL_DESTINATION ${to}
     PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
   write_basic_package_version_file(${from}/PeridotConfigVersion.cmake VERSION ${PROJECT_VERSION}
