@@ -17,39 +17,40 @@
 # SPDX-License-Identifier: MIT
 set -u
 
-# Folders that the given one may include from, besides itself.
+# folders: those that the given one may include from, besides itself. A variable, since a process for
+# every include takes half a minute.
 allowed() {
     local below_plan="base file model" below_backend="base file model plan backend"
     local vulkan=backend/vulkan
     case $1 in
-    base) echo "" ;;
-    file) echo "base" ;;
-    model) echo "base file" ;;
-    text | image) echo "base file model" ;;
-    plan) echo "$below_plan" ;;
-    backend) echo "$below_plan plan" ;;
-    backend/cpu | $vulkan/device) echo "$below_backend" ;;
-    $vulkan/kernels) echo "$below_backend $vulkan/device" ;;
-    $vulkan/precompile) echo "$below_backend $vulkan/device $vulkan/kernels" ;; # a program of the build
-    $vulkan/program) echo "$below_backend $vulkan/device $vulkan/kernels" ;;
-    $vulkan/tune) echo "$below_backend $vulkan/device $vulkan/kernels $vulkan/program" ;;
-    $vulkan)
-        echo "$below_backend $vulkan/device $vulkan/kernels $vulkan/program $vulkan/tune" ;;
-    engine) echo "base file model text image plan" ;;
-    sample) echo "base file model text image plan engine" ;;
-    pack) echo "base file model text" ;;
-    hub) echo "base file" ;;
-    cli | server) echo "base file model text image plan engine sample pack hub" ;;
-    *) echo "UNKNOWN" ;;
+    base) folders="" ;;
+    file) folders="base" ;;
+    model) folders="base file" ;;
+    text | image) folders="base file model" ;;
+    plan) folders="$below_plan" ;;
+    backend) folders="$below_plan plan" ;;
+    backend/cpu | "$vulkan"/device) folders="$below_backend" ;;
+    "$vulkan"/kernels) folders="$below_backend $vulkan/device" ;;
+    "$vulkan"/precompile) folders="$below_backend $vulkan/device $vulkan/kernels" ;; # a program of the build
+    "$vulkan"/program) folders="$below_backend $vulkan/device $vulkan/kernels" ;;
+    "$vulkan"/tune) folders="$below_backend $vulkan/device $vulkan/kernels $vulkan/program" ;;
+    "$vulkan")
+        folders="$below_backend $vulkan/device $vulkan/kernels $vulkan/program $vulkan/tune" ;;
+    engine) folders="base file model text image plan" ;;
+    sample) folders="base file model text image plan engine" ;;
+    pack) folders="base file model text" ;;
+    hub) folders="base file" ;;
+    cli | server) folders="base file model text image plan engine sample pack hub" ;;
+    *) folders="UNKNOWN" ;;
     esac
 }
 
-# The folder that a file or header, named from src, counts to.
+# place: the folder that a file or header, named from src, counts to.
 place_of() {
-    local folder=${1%/*}
-    case $folder in
-    backend/vulkan/* | backend/vulkan | backend/cpu) echo "$folder" ;;
-    *) echo "${1%%/*}" ;;
+    place=${1%/*}
+    case $place in
+    backend/vulkan/* | backend/vulkan | backend/cpu) ;;
+    *) place=${1%%/*} ;;
     esac
 }
 
@@ -61,35 +62,41 @@ sees_shaders() {
 }
 
 # One line "FILE: reason" per include that is not allowed.
-check_line() { # root file place header
-    local root=$1 file=$2 place=$3 header=$4 target
+check_line() { # root file header
+    local root=$1 file=$2 header=$3 from
+    place_of "${file#src/}"
+    from=$place
     if [ ! -f "$root/src/$header" ]; then
         [ -f "$root/include/$header" ] && return 0
-        [ -f "$root/shaders/$header" ] && sees_shaders "$place" && return 0
+        [ -f "$root/shaders/$header" ] && sees_shaders "$from" && return 0
         echo "$file: \"$header\" is not a header under src, named from there"
         return 1
     fi
-    target=$(place_of "$header")
-    [ "$target" = "$place" ] && return 0
-    [ "$place/$header" = engine/backend/backend.h ] && return 0
-    case " $(allowed "$place") " in *" $target "*) return 0 ;; esac
-    echo "$file: $place may not include \"$header\""
+    place_of "$header"
+    [ "$place" = "$from" ] && return 0
+    [ "$from/$header" = engine/backend/backend.h ] && return 0
+    allowed "$from"
+    case " $folders " in *" $place "*) return 0 ;; esac
+    echo "$file: $from may not include \"$header\""
+    return 1
+}
+
+check_folder() { # file
+    place_of "${1#src/}"
+    allowed "$place"
+    [ "$folders" != UNKNOWN ] && return 0
+    echo "$1: the folder $place has no place in the order"
     return 1
 }
 
 check_tree() { # root
-    local root=$1 bad=0 file place header
+    local root=$1 bad=0 file header
     while IFS= read -r file; do
-        place=$(place_of "${file#"$root"/src/}")
-        if [ "$(allowed "$place")" = UNKNOWN ]; then
-            echo "$file: the folder $place has no place in the order"
-            bad=1
-            continue
-        fi
-        while IFS= read -r header; do
-            check_line "$root" "$file" "$place" "$header" || bad=1
-        done < <(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]*)".*/\1/p' "$file")
-    done < <(find "$root/src" -name '*.[ch]' | sort)
+        check_folder "$file" || bad=1
+    done < <(cd "$root" && find src -name '*.[ch]' | sort)
+    while IFS='"' read -r file header _; do
+        check_line "$root" "${file%%:*}" "$header" || bad=1
+    done < <(cd "$root" && grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src)
     return $bad
 }
 
