@@ -12,7 +12,7 @@
 
 #include "backend/backend.h"
 
-static const pd_backend_vtable *real_backend; /* one backend at a time */
+static const pd_backend_vtable *real_backend;  /* one backend at a time */
 static uint32_t n_backend_calls, failing_call; /* failing_call 0: none fails */
 
 static bool fails_now(void) {

@@ -272,7 +272,8 @@ typedef struct scorer {
     bool stops;
 } scorer;
 
-static pd_status on_scores(void *ctx, uint32_t first, uint32_t n, const float *logits, pd_error *err) {
+static pd_status on_scores(void *ctx, uint32_t first, uint32_t n, const float *logits,
+                           pd_error *err) {
     scorer *c = ctx;
     CHECK(c->w, first == c->next && n > 0 && isfinite(logits[0]));
     c->next += n;
@@ -346,9 +347,9 @@ static void step(walk *w) {
         const char *name;
         void (*run)(walk *w);
         uint32_t weight;
-    } kinds[] = {{"sync", do_sync, 5},           {"generate", do_generate, 6},
-                 {"score", do_score, 2},         {"head cost", do_head_cost, 1},
-                 {"profile", do_profile, 1},     {"mistakes", do_mistake, 1}};
+    } kinds[] = {{"sync", do_sync, 5},       {"generate", do_generate, 6},
+                 {"score", do_score, 2},     {"head cost", do_head_cost, 1},
+                 {"profile", do_profile, 1}, {"mistakes", do_mistake, 1}};
     uint32_t i = 0, at = any(w, 16);
     for (; at >= kinds[i].weight; i++) at -= kinds[i].weight;
     n_backend_calls = 0;
@@ -388,7 +389,13 @@ static void walk_device(void *ctx, const char *device) {
                           .session = {.precision = PD_PRECISION_EXACT}};
     const char *seed = getenv("PERIDOT_WALK_SEED");
     bool is_long = getenv("PERIDOT_TEST_LONG") != NULL;
-    uint32_t n_walks = is_long ? 100 : 4, n_steps = is_long ? 200 : 60;
+    bool is_fast = strcmp(device, "cpu") == 0; /* a step takes a millisecond */
+    uint32_t n_walks = is_long   ? 100
+                       : is_fast ? 16
+                                 : 3,
+             n_steps = is_long   ? 200
+                       : is_fast ? 100
+                                 : 60;
     must(pd_model_open(GOLDEN("mm-q4_0.gguf"), &desc, &m, &err), &err);
     wrap_backend(m->backend);
     if (seed)
@@ -402,7 +409,8 @@ static void walk_device(void *ctx, const char *device) {
 static void test_walks(void **state) {
     (void)state;
     for (uint32_t i = 0; i < N_PICTURES; i++)
-        for (uint32_t k = 0; k < sizeof rgb[i]; k++) rgb[i][k] = (uint8_t)(37 * k * (i + 1) + 91 * i);
+        for (uint32_t k = 0; k < sizeof rgb[i]; k++)
+            rgb[i][k] = (uint8_t)(37 * k * (i + 1) + 91 * i);
     on_every_device(walk_device, NULL);
 }
 

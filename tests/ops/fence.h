@@ -111,8 +111,9 @@ static inline bool fence_holds(const pd_plan *p, const pd_step *step, bool in_ti
         uint64_t n = fence_buf_words(p, i), k = n > 0 ? (uint64_t)rows * b->width : 0;
         while (k < n && fence_is_kept(p, i, before[k], after[k])) k++;
         if (k < n) {
-            snprintf(text, 160, "%u rows of %s may change, but row %" PRIu64 ", value %" PRIu64
-                                ": %08x became %08x",
+            snprintf(text, 160,
+                     "%u rows of %s may change, but row %" PRIu64 ", value %" PRIu64
+                     ": %08x became %08x",
                      rows, b->name, k / b->width, k % b->width, before[k], after[k]);
             return false;
         }

@@ -6,8 +6,8 @@
  * and infinities, as recycled pages hold what they held before.
  *
  * A product reads each attention's result, as in a model: at reduced precisions devices keep it in
- * halves or in integers then. Steps of at most 8 rows take other kernels, which divide the positions
- * among workgroups: there the same scenarios come a few rows at a time.
+ * halves or in integers then. Steps of at most 8 rows take other kernels, which divide the
+ * positions among workgroups: there the same scenarios come a few rows at a time.
  *
  * Tolerances. f32 pages: harness.h. f16 pages: both sides round the same numbers, but one that is
  * computed within u = 2^-24 of a rounding border may fall to different sides: about one in 2^12,
@@ -19,9 +19,10 @@
  *
  * Results in halves: 2^-22 / 3, and a product of packed halves 33 * 2^-22 (test_epilogues.c), whose
  * worst element lies at 10 standard deviations. In 16-bit integers, behind f32 pages: a rounding
- * makes (top / 32639)^2 / 12, and the square of a block's largest value is at most 32 times the mean
- * square: 2.5e-9. Products of these are exact. An element is off by top / 65278 at most; blocks'
- * largest values stay below 16 deviations: 2.5e-4, and a sum of such errors below twice that.
+ * makes (top / 32639)^2 / 12, and the square of a block's largest value is at most 32 times the
+ * mean square: 2.5e-9. Products of these are exact. An element is off by top / 65278 at most;
+ * blocks' largest values stay below 16 deviations: 2.5e-4, and a sum of such errors below twice
+ * that.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -32,9 +33,9 @@
 typedef struct mode {
     const char *family;
     pd_precision precision;
-    bool f32;      /* pages */
-    bool plain;    /* as image encoders have it: neither norms nor rotation, one layer, and an output
-                      with zeros behind its heads up to a multiple of 32 */
+    bool f32;   /* pages */
+    bool plain; /* as image encoders have it: neither norms nor rotation, one layer, and an output
+                   with zeros behind its heads up to a multiple of 32 */
     bool few_rows; /* at a time */
     double max_nmse, max_worst;
 } mode;
@@ -362,18 +363,18 @@ static void test_few_rows(void **state) {
     (void)state;
     run_scenarios(&(mode){"few rows, f32 pages", PD_PRECISION_EXACT, true, false, true,
                           OPS_NMSE_SUM, OPS_WORST_SUM});
-    mode halves = {"few rows at f16", PD_PRECISION_F16, false, false, true, NMSE_HALVES,
-                   WORST_HALVES};
+    mode halves = {"few rows at f16", PD_PRECISION_F16, false, false, true,
+                   NMSE_HALVES,       WORST_HALVES};
     run_some_scenarios(&halves, 0, 2);
-    mode integers = {"few rows at q8", PD_PRECISION_Q8, true, false, true, NMSE_INTEGERS,
-                     WORST_INTEGERS};
+    mode integers = {"few rows at q8", PD_PRECISION_Q8, true, false, true,
+                     NMSE_INTEGERS,    WORST_INTEGERS};
     run_some_scenarios(&integers, 1, 2);
 }
 
 static void test_image_f32_pages(void **state) {
     (void)state;
-    mode m = {"patches, f32 pages", PD_PRECISION_EXACT, true, true, false, OPS_NMSE_SUM,
-              OPS_WORST_SUM};
+    mode m = {"patches, f32 pages", PD_PRECISION_EXACT, true, true, false,
+              OPS_NMSE_SUM,         OPS_WORST_SUM};
     run_image_scenarios(&m);
     if (!ops_vulkan_alone()) run_scenario(&large_image, &m);
     ops_conclude();
@@ -383,8 +384,8 @@ static void test_image_f16_pages(void **state) {
     (void)state;
     run_image_scenarios(&(mode){"patches, f16 pages", PD_PRECISION_EXACT, false, true, false,
                                 NMSE_F16_PAGES, WORST_F16_PAGES});
-    run_image_scenarios(&(mode){"patches at f16", PD_PRECISION_F16, false, true, false,
-                                NMSE_HALVES, WORST_HALVES});
+    run_image_scenarios(
+        &(mode){"patches at f16", PD_PRECISION_F16, false, true, false, NMSE_HALVES, WORST_HALVES});
 }
 
 int main(void) {
