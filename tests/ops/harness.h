@@ -280,22 +280,22 @@ static inline void ops_write_inputs(const ops_run *run, pd_backend *b, pd_progra
 }
 
 /* The step, and that it writes nothing else than it may. */
-static inline void ops_run_fenced(const ops_case *c, const ops_run *run, pd_backend *b,
-                                  pd_program *program) {
+static inline void ops_run_fenced(const pd_plan *plan, const ops_run *run, pd_backend *b,
+                                  pd_program *program, const char *what) {
     char text[160];
     pd_error err;
-    uint64_t n = fence_words(c->plan);
+    uint64_t n = fence_words(plan);
     uint32_t *before = pd_alloc(2 * n + 1, sizeof *before), *after = before + n;
     assert_non_null(before);
-    ops_check(fence_fill(c->plan, b, program, &err), &err);
+    ops_check(fence_fill(plan, b, program, &err), &err);
     ops_write_inputs(run, b, program);
-    ops_check(fence_read(c->plan, b, program, before, &err), &err);
+    ops_check(fence_read(plan, b, program, before, &err), &err);
     ops_check(b->v->run(program, &run->step, &err), &err);
-    ops_check(fence_read(c->plan, b, program, after, &err), &err);
+    ops_check(fence_read(plan, b, program, after, &err), &err);
     const char *device = b->v->info(b)->id;
     bool in_tiles = strncmp(device, "vulkan", 6) == 0;
-    if (!fence_holds(c->plan, &run->step, in_tiles, before, after, text))
-        fail_msg("%s on %s, %s: %s", c->family, device, c->text, text);
+    if (!fence_holds(plan, &run->step, in_tiles, before, after, text))
+        fail_msg("%s on %s, %s: %s", plan->desc.name, device, what, text);
     pd_free(before);
 }
 
@@ -307,7 +307,7 @@ static inline void ops_run_once(const ops_case *c, const ops_run *run, pd_backen
         ops_write_inputs(run, b, program);
         ops_check(b->v->run(program, &run->step, &err), &err);
     } else {
-        ops_run_fenced(c, run, b, program);
+        ops_run_fenced(c->plan, run, b, program, c->text);
     }
     for (uint32_t k = 0; k < run->n_outputs && !run->ignored; k++) {
         uint64_t n = ops_buf_values(c, run, run->outputs[k]);
