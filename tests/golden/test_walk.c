@@ -29,7 +29,7 @@
 #include "support_golden.h"
 #include "support_validation.h"
 
-enum { CONTEXT = 150, CHUNK = 24, MAX_PICTURES = 8, N_PICTURES = 3, MAX_POSITIONS = 256 };
+enum { CONTEXT = 150, CHUNK = 24, MAX_PICTURES = 8, N_PICTURES = 100, MAX_POSITIONS = 256 };
 
 static const double BOUND = 1e-5;
 
@@ -50,7 +50,7 @@ typedef struct walk {
     char text[160]; /* what is being done, for messages */
 } walk;
 
-static uint8_t rgb[N_PICTURES][3 * 4 * 3];
+static uint8_t rgb[N_PICTURES][3 * 4 * 3]; /* more than are kept once encoded */
 
 static uint32_t any(walk *w, uint32_t n) { /* below n; splitmix64 */
     uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
