@@ -267,6 +267,7 @@ static pd_status give_images(pd_session *s, uint32_t first, uint32_t n, pd_error
         if (image->first < first || image->first >= first + n) continue;
         const float *rows;
         PD_TRY(pd_vision_rows(m->vision, image->image, image->hash, &s->cancel, &rows, err));
+        s->ran = NULL; /* the last step cannot be repeated: its images' rows are gone */
         PD_TRY(m->backend->v->write(s->prefill.program, s->prefill.given,
                                     (image->first - first) * row_bytes,
                                     (image->end - image->first) * row_bytes, rows, err));

@@ -23,6 +23,7 @@ static void draw_init(draw_plan *a, uint32_t n_vocab, uint32_t max_outs) {
     a->out = pd_plan_add_buf(&a->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
     pd_op_draw op = {.x = a->x, .out = a->out};
     pd_plan_add_op(&a->plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = op});
+    fence_add_guards(&a->plan);
     ops_check(pd_plan_finish(&a->plan, &err), &err);
 }
 
@@ -42,8 +43,8 @@ static void draw_run(const draw_plan *a, pd_backend *b, const float *x, uint32_t
     uint64_t bytes = 4ull * n_outs * a->plan.bufs[a->x].width;
     ops_check(b->v->load(b, &a->plan, NULL, NULL, &err), &err);
     ops_check(b->v->compile(b, &a->plan, NULL, &program, &err), &err);
-    ops_check(b->v->write(program, a->x, 0, bytes, x, &err), &err);
-    ops_check(b->v->run(program, &step, &err), &err);
+    ops_run run = {.step = step, .inputs = {{a->x, x, bytes}}, .n_inputs = 1};
+    ops_run_fenced(&a->plan, &run, b, program, "logits of the host's");
     ops_check(b->v->read(program, a->out, 0, 16ull * n_outs, best, &err), &err);
     b->v->destroy(b, program);
 }
@@ -163,6 +164,7 @@ static void small_init(small_plan *s) {
     pd_plan_add_op(&s->plan, -1, "gather", &(pd_op){.kind = PD_OP_GATHER, .gather = gather});
     pd_plan_add_op(&s->plan, -1, "head", &(pd_op){.kind = PD_OP_MATMUL, .matmul = head});
     pd_plan_add_op(&s->plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
+    fence_add_guards(&s->plan);
     ops_check(pd_plan_finish(&s->plan, &err), &err);
 }
 
@@ -222,7 +224,7 @@ static void test_gather(void **state) {
         ops_check(b->v->compile(b, &s.plan, NULL, &program, &err), &err);
         const pd_step *steps[] = {&none, &full, &none, &one};
         for (int i = 0; i < 4; i++) {
-            ops_check(b->v->run(program, steps[i], &err), &err);
+            ops_run_fenced(&s.plan, &(ops_run){.step = *steps[i]}, b, program, "small plan");
             small_read(&s, b, program, steps[i], r);
             check_gathered(r, steps[i]);
         }
