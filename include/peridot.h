@@ -245,7 +245,7 @@ typedef struct pd_model_info {
     uint64_t head_bytes, head_file_bytes;
 } pd_model_info;
 
-/* Where a model's opening went; all in nanoseconds. */
+/* Time spent opening a model; all in nanoseconds. */
 typedef struct pd_load_stats {
     uint64_t read_ns;   /* mapping and checking the file, building the vocabulary */
     uint64_t device_ns; /* instance, device, queues */
@@ -521,7 +521,7 @@ uint64_t pd_prompt_count(const pd_model *model, const pd_prompt *prompt);
 
 /* pd_session_sync with images, which are known by their pixels: what was computed behind the same
  * image stays. An image's rows see each other, in both directions, and are computed at once. Errors
- * besides: ARGUMENT (no image encoder, as many images as placeholders are not there). */
+ * besides: ARGUMENT (no image encoder, the counts of images and placeholders differ). */
 pd_status pd_session_sync_prompt(pd_session *session, const pd_prompt *prompt, pd_error *err);
 
 uint32_t pd_session_count(const pd_session *session);   /* tokens in the timeline */

@@ -80,7 +80,7 @@ static void tell_mmproj(const hub_model *m) {
     if (!m->model || !m->mmproj) return;
     size_t n = pd_path_name_at(m->model);
     if (n == pd_path_name_at(m->mmproj) && memcmp(m->model, m->mmproj, n) == 0) return;
-    fprintf(stderr, "its image encoder is to be named: --mmproj %s\n", m->mmproj);
+    fprintf(stderr, "pass its image encoder with --mmproj %s\n", m->mmproj);
 }
 
 /* ---- the commands --------------------------------------------------------------------------- */

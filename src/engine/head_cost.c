@@ -143,8 +143,7 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
         return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
     uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
     if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;
-    for (uint32_t i = 0; i < s->timeline.n_images;
-         i++) /* their rows come many at a time or never */
+    for (uint32_t i = 0; i < s->timeline.n_images; i++) /* image rows cannot be recomputed singly */
         if (first < s->timeline.images[i].end) first = s->timeline.images[i].end;
     if (first >= length)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no token behind the last image");

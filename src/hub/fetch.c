@@ -52,7 +52,7 @@ static pd_status use_stored(fetch_job *job, pd_error *err) {
     return PD_OK;
 }
 
-/* A network that is not there is no harm when everything is. */
+/* Offline is fine if all files are cached. */
 static pd_status use_stored_instead(fetch_job *job, pd_status status, pd_error *err) {
     pd_error other = {0};
     bool may = status == PD_ERR_IO && !fetch_http_answered(job->http);

@@ -118,6 +118,36 @@ static void walk(pd_model *m, const char *device, bool all_logits) {
     assert_true(n > 30);
 }
 
+/* A sync fails when it has put the next chunk's picture where the one before lay: the last step,
+ * whose outputs stay, cannot be repeated. */
+static void fail_between_pictures(pd_model *m) {
+    pd_error err;
+    pd_session *s;
+    const float *logits;
+    static float before[N_VOCAB];
+    static uint8_t other[3] = {200, 10, 77};
+    const uint32_t text[3] = {2, PD_TOKEN_IMAGE, PD_TOKEN_IMAGE};
+    pd_image images[2] = {{.width = 3, .height = 2, .rgb = rgb}, {1, 1, other}};
+    pd_prompt p = {.ids = text, .n_ids = 2, .images = images, .n_images = 1};
+    must(pd_session_create(m, &(pd_session_desc){.n_ctx = 128}, &s, &err), &err);
+    must(pd_session_sync_prompt(s, &p, &err), &err);
+    must(pd_session_logits(s, &logits, &err), &err);
+    memcpy(before, logits, sizeof before);
+    uint32_t n = pd_session_count(s);
+    p.n_ids = 3;
+    p.n_images = 2;
+    n_backend_calls = 0;
+    failing_call = 4; /* behind write, run and read of the encoder's */
+    assert_int_equal(pd_session_sync_prompt(s, &p, &err), PD_ERR_DEVICE);
+    failing_call = 0;
+    assert_non_null(strstr(err.message, "write"));
+    assert_int_equal(pd_session_count(s), n);
+    assert_int_equal(pd_session_profile(s, skip_op, NULL, &err), PD_ERR_ARGUMENT);
+    must(pd_session_logits(s, &logits, &err), &err);
+    assert_memory_equal(before, logits, sizeof before);
+    pd_session_destroy(s);
+}
+
 static void walk_device(void *ctx, const char *device) {
     (void)ctx;
     pd_error err;
@@ -126,6 +156,7 @@ static void walk_device(void *ctx, const char *device) {
         .device = device, .n_threads = 2, .mmproj = GOLDEN("mm-mmproj.gguf"), .head = PD_HEAD_Q4_0};
     must(pd_model_open(GOLDEN("mm-q4_0.gguf"), &desc, &m, &err), &err);
     wrap_backend(m->backend);
+    fail_between_pictures(m);
     walk(m, device, false);
     walk(m, device, true);
     unwrap_backend(m->backend);

@@ -221,7 +221,7 @@ pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_sh
     return choose_matmul(d, s);
 }
 
-/* A rasteriser shall show at precision q8 that integers are right. */
+/* Software devices run the integer kernels at q8, for tests. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows) {
     if (precision == PD_PRECISION_EXACT) return PD_X_F32;
     if (precision == PD_PRECISION_Q8 && d->caps.is_software && d->caps.int_dot) return PD_X_I16;

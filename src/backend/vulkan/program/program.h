@@ -47,7 +47,7 @@ typedef struct pd_vk_dispatch {
 } pd_vk_dispatch;
 
 /* What is submitted at once. A program whose steps can be chained has a command buffer for each
- * step in flight: one that may be pending twice is recorded worse by some drivers. */
+ * step in flight: some drivers optimise SIMULTANEOUS_USE buffers poorly. */
 typedef struct pd_vk_segment {
     uint32_t first, end;                         /* dispatches */
     VkCommandBuffer cmds[PD_VK_STEPS_IN_FLIGHT]; /* all alike; null: only the first is needed */
@@ -91,7 +91,6 @@ struct pd_program {
 
     pd_vk_step_layout layout;
     uint32_t tile_rows; /* most rows of an attention tile */
-    uint32_t n_tiles;   /* of the current step */
 
     pd_vk_dispatch *dispatches;
     uint32_t n_dispatches, cap_dispatches;

@@ -377,7 +377,7 @@ pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err) {
     if (!recall(d, name)) {
         const pd_vk_tuning thumb = d->tuning;
         pd_status status = measure(b, err);
-        b->memory.peak_bytes = pd_vk_memory_total(&b->memory); /* what this took is no model's */
+        b->memory.peak_bytes = pd_vk_memory_total(&b->memory); /* without the tuner's own */
         if (status != PD_OK) d->tuning = thumb;
         if (status == PD_ERR_DEVICE_LOST)
             return pd_error_hint(err, status,
