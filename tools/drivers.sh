@@ -85,7 +85,7 @@ prepare() {
 # ---- tests that run -----------------------------------------------------------------------------
 
 # Tests with a switch of their own are run by the switches here.
-own_switch='gpu_tiles|small_bindings|batch_cut'
+own_switch='gpu_tiles|small_|batch_cut|few_products|merged_apart'
 
 # tests FAST: the pattern of all of them, or with --fast the one given
 tests() {
