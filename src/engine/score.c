@@ -1,6 +1,6 @@
 /* Outputs of every position: the head over the rows that prefill leaves, some at a time, so that
- * logits never take more than their share of memory. Rows are copied through the host: they are less
- * than a hundredth of the logits, and each program keeps its memory to itself.
+ * logits never take more than their share of memory. Rows are copied through the host: they are
+ * less than a hundredth of the logits, and each program keeps its memory to itself.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -22,6 +22,7 @@
 #include "args.h"
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/program/upload.h"
+#include "support_skip.h"
 
 #define NMSE_HALF  4.8e-7
 #define WORST_HALF 3.5e-3
@@ -406,7 +407,7 @@ static void twin_of_every_epilogue(void **state) {
 
 static void matrix_units_of_every_epilogue(void **state) {
     (void)state;
-    if (!has_units) skip();
+    if (!has_units) skip_because("the device has no matrix units, or they may not be used");
     check_epilogues(false);
 }
 
@@ -420,13 +421,13 @@ static void twin_of_long_rows(void **state) {
 
 static void matrix_units_of_every_type(void **state) {
     (void)state;
-    if (!has_units) skip();
+    if (!has_units) skip_because("the device has no matrix units, or they may not be used");
     check_types(false);
 }
 
 static void matrix_units_of_long_rows(void **state) {
     (void)state;
-    if (!has_units) skip();
+    if (!has_units) skip_because("the device has no matrix units, or they may not be used");
     check_product(&(product){PD_TYPE_Q4_0, 600, 640, 70, true, 1.0f, PD_X_F16, 0, 0}, 600, false);
     check_product(&(product){PD_TYPE_Q4_0, 600, 6912, 140, false, 1.0f, PD_X_F32, 0, 0}, LARGE,
                   false);

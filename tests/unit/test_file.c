@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "support_skip.h"
 
 static void expect_content(const char *name, const char *text) {
     char *data;
@@ -150,7 +151,7 @@ static void test_writer_name_taken(void **state) {
 static void test_writer_killed(void **state) {
     (void)state;
     int probe = open(test_folder, O_TMPFILE | O_WRONLY, 0600);
-    if (probe < 0) skip();
+    if (probe < 0) skip_because("the file system has no files without names");
     close(probe);
     pid_t child = fork();
     assert_true(child >= 0);

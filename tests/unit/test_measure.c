@@ -16,6 +16,7 @@
 #include "backend/backend.h"
 #include "support_validation.h"
 #include "support_data.h"
+#include "support_skip.h"
 
 static void check_figures(const pd_device_speed *s, const bool has[PD_PEAK_COUNT]) {
     assert_true(isfinite(s->copy_gb_s) && s->copy_gb_s > 0);
@@ -84,7 +85,7 @@ static bool find_software(pd_device_info *out) {
 static void a_vulkan_device(void **state) {
     (void)state;
     pd_device_info d;
-    if (!find_software(&d)) skip();
+    if (!find_software(&d)) skip_because("there is no software Vulkan device");
     bool has[PD_PEAK_COUNT] = {true, d.has_fp16, d.has_int_dot};
     check_device(d.id, has);
     setenv("PERIDOT_DISABLE", "fp16,int8dot,timestamps", 1);
@@ -97,7 +98,7 @@ static void a_vulkan_device(void **state) {
 static void memory_is_given_back(void **state) {
     (void)state;
     pd_device_info d;
-    if (!find_software(&d)) skip();
+    if (!find_software(&d)) skip_because("there is no software Vulkan device");
     for (uint64_t mib = 1; mib <= 3; mib += 2) {
         pd_backend_desc desc = {.device = d.id, .memory_limit_bytes = mib << 20};
         pd_backend *b;

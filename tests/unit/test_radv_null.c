@@ -18,6 +18,7 @@
 #include "support_data.h"
 #include "support_shader_rules.h"
 #include "support_shader_table.h"
+#include "support_skip.h"
 
 enum { MIN_MATVEC_WAVES = 8 };
 
@@ -92,7 +93,8 @@ static void kernels_are_as_good_as_they_were(void **state) {
     pd_vk_device *d;
     pd_error err;
     c = (checks){.chip = *state};
-    if (strcmp(c.chip, "vega10") == 0 && !getenv("PERIDOT_TEST_LONG")) skip();
+    if (strcmp(c.chip, "vega10") == 0 && !getenv("PERIDOT_TEST_LONG"))
+        skip_because("the third chip only with PERIDOT_TEST_LONG");
     uint32_t index = shader_find_radv(c.chip);
     assert_int_not_equal(index, UINT32_MAX);
     if (pd_vk_device_open_capturing(index, &d, &err) != PD_OK) fail_msg("%s", err.message);

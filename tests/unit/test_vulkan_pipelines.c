@@ -15,6 +15,7 @@
 #include "backend/vulkan/kernels/shader_texts.h"
 #include "file/quant.h"
 #include "support_data.h"
+#include "support_skip.h"
 
 static pd_vk_device *device;
 static const pd_vk_pipeline_desc scale = {
@@ -273,7 +274,8 @@ static void limits_are_refused(void **state) {
 
 static void subgroup_size_can_be_forced(void **state) {
     (void)state;
-    if (!device->caps.subgroup_size_control) skip();
+    if (!device->caps.subgroup_size_control)
+        skip_because("the device cannot be asked for a subgroup size");
     pd_vk_pipelines *p = create_pipelines();
     pd_vk_pipeline_desc desc = scale;
     desc.subgroup_size = device->caps.subgroup_size_max;

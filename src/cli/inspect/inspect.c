@@ -268,7 +268,7 @@ pd_status cli_inspect(const cli_options *o, pd_error *err) {
     pd_status status = pd_gguf_open(paths[0], &in.file, err);
     if (status == PD_OK)
         status = pack_is_image_encoder(in.file) ? inspect_bind_vision(&in, err)
-                                               : bind_text(&in, cli_head(o), err);
+                                                : bind_text(&in, cli_head(o), err);
     if (status == PD_OK && cli_given(o, OPT_PLAN)) {
         status = print_plans(&in, err);
     } else if (status == PD_OK && cli_given(o, OPT_JSON)) {
