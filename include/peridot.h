@@ -1,7 +1,7 @@
 /* Peridot: Gemma 3 inference on any Vulkan device, and on the CPU. The public interface.
  *
  * Two objects matter. A `pd_model` is an opened GGUF file bound to one device; it never changes,
- * and its text functions may be called from any thread. A `pd_session` is one mutable timeline of
+ * and its text functions may be called from any thread. A `pd_session` is one mutable sequence of
  * tokens over a model: its KV pages live on the device. A device does one thing at a time: at most
  * one thread at a time may be in a call on any of a model's sessions (pd_session_cancel excepted).
  * The usual life of a program:
@@ -498,7 +498,7 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
                             pd_error *err);
 void pd_session_destroy(pd_session *session); /* NULL is allowed */
 
-/* Makes the timeline equal to ids[0..n_ids): keeps the longest prefix already computed, drops what
+/* Makes the sequence equal to ids[0..n_ids): keeps the longest prefix already computed, drops what
  * follows it, computes the rest. Local layers keep no more than their window: a prefix that ends
  * further back than that is computed again from the start. n_ids must be at least 1. The last
  * position is always at hand afterwards for the calls below. Errors: ARGUMENT (an id outside the
@@ -507,7 +507,7 @@ void pd_session_destroy(pd_session *session); /* NULL is allowed */
  */
 pd_status pd_session_sync(pd_session *session, const uint32_t *ids, size_t n_ids, pd_error *err);
 
-/* Tokens and images in the order of the timeline. */
+/* Tokens and images in the order of the sequence. */
 typedef struct pd_prompt {
     const uint32_t *ids; /* PD_TOKEN_IMAGE stands for all rows of the next image, and for nothing
                             else: its markers and newlines are tokens of their own */
@@ -524,7 +524,7 @@ uint64_t pd_prompt_count(const pd_model *model, const pd_prompt *prompt);
  * besides: ARGUMENT (no image encoder, the counts of images and placeholders differ). */
 pd_status pd_session_sync_prompt(pd_session *session, const pd_prompt *prompt, pd_error *err);
 
-uint32_t pd_session_count(const pd_session *session);   /* tokens in the timeline */
+uint32_t pd_session_count(const pd_session *session);   /* tokens in the sequence */
 uint32_t pd_session_n_ctx(const pd_session *session);   /* positions it can hold */
 uint32_t pd_session_n_chunk(const pd_session *session); /* tokens it computes at once */
 
@@ -547,19 +547,19 @@ typedef struct pd_generate_desc {
     void *fn_ctx;
 } pd_generate_desc;
 
-/* Continues the timeline: draws a token, hands it to fn, computes it, draws the next one, until one
+/* Continues the sequence: draws a token, hands it to fn, computes it, draws the next one, until one
  * of the above says stop or the context is full. The last token handed over is not computed: all
- * others are in the timeline afterwards; a generation that follows without a sync computes it first
+ * others are in the sequence afterwards; a generation that follows without a sync computes it first
  * and goes on behind it, also after CANCELLED. Gives the same tokens as pd_session_sample and
  * pd_session_sync in turns would, but a GPU draws them itself and is some steps ahead of the host,
  * unless the sampler has temp above 0 and top_k 0 or above 256. Errors: as sync and sample;
- * CANCELLED and failures leave what was computed in the timeline. */
+ * CANCELLED and failures leave what was computed in the sequence. */
 pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
                               const pd_generate_desc *desc, pd_error *err);
 
 /* Asks a running call to stop soon with PD_ERR_CANCELLED. From any thread or signal handler; stays
  * set until pd_session_resume. What a stopped generation has computed then has its logits like any
- * other timeline; a stopped sync has to be asked for again. */
+ * other sequence; a stopped sync has to be asked for again. */
 void pd_session_cancel(pd_session *session);
 void pd_session_resume(pd_session *session);
 

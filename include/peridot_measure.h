@@ -85,7 +85,7 @@ typedef struct pd_profile_op {
 typedef bool (*pd_profile_fn)(void *ctx, const pd_profile_op *op);
 
 /* Runs the session's last step again, operation by operation, and tells where its time goes, in the
- * order of the plan. The timeline stays as it is. Slow. Errors: ARGUMENT (nothing was computed
+ * order of the plan. The sequence stays as it is. Slow. Errors: ARGUMENT (nothing was computed
  * yet), DEVICE. */
 pd_status pd_session_profile(pd_session *session, pd_profile_fn fn, void *ctx, pd_error *err);
 
@@ -104,12 +104,12 @@ typedef struct pd_head_cost {
     double kl_max;        /* q as the device computed it; the mean and the worst position */
 } pd_head_cost;
 
-/* Computes the timeline's last positions (up to 8, fewer where the window is gone) once more, one
+/* Computes the sequence's last positions (up to 8, fewer where the window is gone) once more, one
  * at a time, and compares the device's logits with those of the stored head on the same final
  * hidden states, in f32 on the CPU. Tokens that are never drawn are left out. The changed embedding
  * of a tied head is thereby in p and q alike: the figure is the head's cost alone. The device's
  * arithmetic is part of q.
- * The timeline stays as it is; keys and values of these positions may change in their last bits.
+ * The sequence stays as it is; keys and values of these positions may change in their last bits.
  * Errors: ARGUMENT (the head was kept, or nothing was computed yet), MEMORY_HOST, CANCELLED,
  * DEVICE, NUMERIC. */
 pd_status pd_session_head_cost(pd_session *session, pd_head_cost *out, pd_error *err);

@@ -5,12 +5,12 @@
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
- *     1088     state   what chained steps change, PD_STATE_*; here and behind, draw.comp writes
- *     1104     rows    [max_rows][4]   token, pos, seq, end
+ *     1088     state   what steps that run ahead change, PD_STATE_*; here and behind, sample.comp
+ * writes 1104     rows    [max_rows][4]   token, pos, seq, end
  *     ...      tiles   [max_rows][2]   first row, number of rows: rows of one sequence that one
  *                                      attention workgroup handles together
  *     ...      outputs [max_outs]      row indices
- *     ...      draws   [max_outs][8]   how each output's token is drawn, PD_DRAW_*
+ *     ...      sampling [max_outs][8]   how each output's token is drawn, PD_SAMPLE_*
  *     ...      tables  [max_seqs][global, local][max_pages] page ids
  *
  * SPDX-License-Identifier: MIT
@@ -32,53 +32,54 @@
 #define PD_STEP_STATE          1088 /* behind the dispatches; 256 bytes is any binding's alignment */
 #define PD_STEP_ROWS           1104
 
-/* Chained steps: the last dispatch of each makes the next one's row, so that the same commands can
- * be submitted again and again. */
-#define PD_STATE_GO      0 /* 0: the steps that are queued still are not wanted */
-#define PD_STATE_CHAINED 1 /* 0: a single step, which leaves its row alone */
-#define PD_STATE_N_STEPS 2 /* finished while GO was set: entries of the ring */
-#define PD_STATE_N_RUN   3 /* finished at all */
-#define PD_STATE_STOPS   4 /* two tokens that clear GO when they are drawn */
-#define PD_RING_STEPS    16
+/* Steps that run ahead of the host: the last dispatch of each makes the next one's row, so that the
+ * same commands can be submitted again and again. */
+#define PD_STATE_GO         0 /* 0: the steps that are queued still are not wanted */
+#define PD_STATE_RUNS_AHEAD 1 /* 0: a single step, which leaves its row alone */
+#define PD_STATE_N_STEPS    2 /* finished while GO was set: entries of the ring */
+#define PD_STATE_N_RUN      3 /* finished at all */
+#define PD_STATE_STOPS      4 /* two tokens that clear GO when they are drawn */
+#define PD_RING_STEPS       16
 
 #define PD_SHADER_PAGE 64 /* positions of a KV page */
 
 /* Layouts of a weight plane, specialisation constant WTYPE; see weights.glsl. */
-#define PD_W_F32  0
-#define PD_W_F16  1
-#define PD_W_BF16 2
-#define PD_W_Q4_0 3
-#define PD_W_Q4_1 4
-#define PD_W_Q5_0 5
-#define PD_W_Q5_1 6
-#define PD_W_Q8_0 7
-#define PD_W_Q4_K 8
-#define PD_W_Q5_K 9
-#define PD_W_Q6_K 10
+#define PD_WEIGHT_F32  0
+#define PD_WEIGHT_F16  1
+#define PD_WEIGHT_BF16 2
+#define PD_WEIGHT_Q4_0 3
+#define PD_WEIGHT_Q4_1 4
+#define PD_WEIGHT_Q5_0 5
+#define PD_WEIGHT_Q5_1 6
+#define PD_WEIGHT_Q8_0 7
+#define PD_WEIGHT_Q4_K 8
+#define PD_WEIGHT_Q5_K 9
+#define PD_WEIGHT_Q6_K 10
 
 /* Formats of the rows that matrix products read, specialisation constants XTYPE (read) and YTYPE
  * (written); see activations.glsl. */
-#define PD_X_F32       0
-#define PD_X_F16       1
-#define PD_X_I16       2
-#define PD_X_F16_SCALE 16.0 /* a stored half is value / 16: Gemma's activations pass 65504 */
+#define PD_ACT_F32       0
+#define PD_ACT_F16       1
+#define PD_ACT_I16       2
+#define PD_ACT_F16_SCALE 16.0 /* a stored half is value / 16: Gemma's activations pass 65504 */
 
 /* What a product does with its sums before they are stored, specialisation constant EPILOGUE; see
  * epilogue.glsl. */
-#define PD_E_NONE      0
-#define PD_E_GEGLU     1
-#define PD_E_BEST      2 /* stores the best of its workgroup's values too, for draw; matvec only */
-#define PD_E_BIAS      3 /* this one and those that follow add the bias */
-#define PD_E_BIAS_GELU 4
-#define PD_E_BIAS_ADD  5
+#define PD_VK_EPILOGUE_NONE  0
+#define PD_VK_EPILOGUE_GEGLU 1
+#define PD_VK_EPILOGUE_BEST                                                                        \
+    2 /* stores the best of its workgroup's values too, for sample; matvec only */
+#define PD_VK_EPILOGUE_BIAS      3 /* this one and those that follow add the bias */
+#define PD_VK_EPILOGUE_BIAS_GELU 4
+#define PD_VK_EPILOGUE_BIAS_ADD  5
 
-/* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table; given[r] for rows
- * without a token */
+/* embed: out[r] = table[token(r)] * scale, for tokens in this slice of the table; embeddings[r] for
+ * rows without a token */
 struct pd_args_embed {
     PD_U32 n_blocks;    /* of 32 values, per row */
     PD_U32 slice_first; /* token of the slice's row 0 */
     PD_U32 slice_rows;
-    PD_U32 copies; /* not 0: this dispatch copies the given rows */
+    PD_U32 copies; /* not 0: this dispatch copies rows of embeddings */
     PD_F32 scale;
 };
 #define PD_NO_TOKEN 0xffffffffu
@@ -153,14 +154,14 @@ struct pd_args_log_prob {
     PD_U32 outs_at;
 };
 
-/* draw, draw_parts. A part of a row is so many values as a workgroup of the product that makes the
- * row has outputs, a power of two. It is known by {key, bad << 16 | at}: the key (sampling.h) of
- * its best allowed value, 0 where it has none; how many of its values are not finite; where the
+/* sample, sample_parts. A part of a row is so many values as a workgroup of the product that makes
+ * the row has outputs, a power of two. It is known by {key, bad << 16 | at}: the key (sampling.h)
+ * of its best allowed value, 0 where it has none; how many of its values are not finite; where the
  * best one is. */
-struct pd_args_draw {
+struct pd_args_sample {
     PD_U32 n_values; /* per row */
     PD_U32 n_parts;  /* per row */
-    PD_U32 draws_at;
+    PD_U32 sampling_at;
 };
 
 /* repack: rows of stored blocks to planes */

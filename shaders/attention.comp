@@ -26,7 +26,7 @@ layout(constant_id = 3) const uint TILE_ROWS = 1;
 layout(constant_id = 4) const uint HEADS = 1;
 layout(constant_id = 5) const uint Q_PARTS = 1; // divides TQ and WG / 64
 layout(constant_id = 6) const uint MERGE = 0;
-layout(constant_id = 7) const uint YTYPE = PD_X_F32; // I16: HEAD_DIM is a multiple of 32
+layout(constant_id = 7) const uint YTYPE = PD_ACT_F32; // I16: HEAD_DIM is a multiple of 32
 layout(constant_id = 8) const uint SLOTS = 1; // positions of an invocation: a query read once serves them all
 
 layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
@@ -248,7 +248,7 @@ void store_merged(Tile t) {
 // Zeros behind the heads of the tile's rows, by the workgroup that has the last head.
 void store_padding(Tile t) {
     uint end = args.n_heads * QUADS;
-    if (YTYPE == PD_X_I16 || args.out_stride4 == end || t.first_head + t.n_heads != args.n_heads) return;
+    if (YTYPE == PD_ACT_I16 || args.out_stride4 == end || t.first_head + t.n_heads != args.n_heads) return;
     uint n = args.out_stride4 - end;
     for (uint i = gl_LocalInvocationID.x; i < t.n_rows * n; i += WG)
         store4(true, (t.first_row + i / n) * args.out_stride4 + end + i % n, vec4(0.0));

@@ -7,7 +7,7 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 64;
 layout(constant_id = 1) const uint HEAD_DIM = 256;
-layout(constant_id = 2) const uint YTYPE = PD_X_F32;
+layout(constant_id = 2) const uint YTYPE = PD_ACT_F32;
 
 layout(std430, binding = 0) readonly buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
 #define STORE_BINDING 1 // [rows][out_stride4]

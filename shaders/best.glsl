@@ -19,8 +19,8 @@ void add_candidate(inout Best b, uint key, uint id) {
 
 void add_value(inout Best b, float value, uint id) {
     uint bits = floatBitsToUint(value); // a driver may assume that NaN and infinity do not happen
-    if (!pd_draw_is_finite(bits)) b.bad++;
-    else if (pd_draw_is_allowed(id)) add_candidate(b, pd_draw_key(bits), id);
+    if (!pd_sample_is_finite(bits)) b.bad++;
+    else if (pd_sample_is_allowed(id)) add_candidate(b, pd_sample_key(bits), id);
 }
 
 // Leaves the result of invocations SPAN * i and those that follow in elements SPAN * i.

@@ -12,8 +12,8 @@
 #define OFFSET float
 
 // Types that store a minimum have no zero point; theirs goes through the sum of the row's values.
-const bool HAS_MINIMUM = WTYPE == PD_W_Q4_1 || WTYPE == PD_W_Q5_1 || WTYPE == PD_W_Q4_K || WTYPE == PD_W_Q5_K;
-const float ZERO = WTYPE == PD_W_Q4_0 ? 8.0 : (WTYPE == PD_W_Q5_0 ? 16.0 : (WTYPE == PD_W_Q6_K ? 32.0 : (WTYPE == PD_W_Q8_0 ? 128.0 : 0.0)));
+const bool HAS_MINIMUM = WTYPE == PD_WEIGHT_Q4_1 || WTYPE == PD_WEIGHT_Q5_1 || WTYPE == PD_WEIGHT_Q4_K || WTYPE == PD_WEIGHT_Q5_K;
+const float ZERO = WTYPE == PD_WEIGHT_Q4_0 ? 8.0 : (WTYPE == PD_WEIGHT_Q5_0 ? 16.0 : (WTYPE == PD_WEIGHT_Q6_K ? 32.0 : (WTYPE == PD_WEIGHT_Q8_0 ? 128.0 : 0.0)));
 
 f16vec2 half_pair(uint w) { return unpackFloat2x16(w); }
 
@@ -25,7 +25,7 @@ X_QUAD x_quad(uint at, uint j) {
 
 W_QUAD w_quad(Block k, uint j) {
     uint w = quants4(k, j);
-    if (WTYPE == PD_W_Q8_0) w ^= 0x80808080u; // signed bytes to bytes above 128
+    if (WTYPE == PD_WEIGHT_Q8_0) w ^= 0x80808080u; // signed bytes to bytes above 128
     f16vec2 even = half_pair((w & 0x00ff00ffu) | 0x54005400u);
     f16vec2 odd = half_pair(((w >> 8) & 0x00ff00ffu) | 0x54005400u);
     return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(64.0 + ZERO / 16.0);
@@ -41,6 +41,6 @@ OFFSET add_offset(OFFSET o, X_QUAD v) {
 
 float scaled(Block k, uint h, PART part, OFFSET o, uint at) {
     vec4 f = vec4(part);
-    float sum = 16.0 * PD_X_F16_SCALE * k.d[h] * (f.x + f.y + f.z + f.w);
-    return HAS_MINIMUM ? sum + PD_X_F16_SCALE * k.m[h] * o : sum;
+    float sum = 16.0 * PD_ACT_F16_SCALE * k.d[h] * (f.x + f.y + f.z + f.w);
+    return HAS_MINIMUM ? sum + PD_ACT_F16_SCALE * k.m[h] * o : sum;
 }

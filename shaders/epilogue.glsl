@@ -3,12 +3,12 @@
 
 #include "gelu.glsl"
 
-const bool IS_GEGLU = EPILOGUE == PD_E_GEGLU; // weight rows 2 i and 2 i + 1 are gate and up of output i
+const bool IS_GEGLU = EPILOGUE == PD_VK_EPILOGUE_GEGLU; // weight rows 2 i and 2 i + 1 are gate and up of output i
 
 float finished(float v, uint o, uint at) {
-    if (EPILOGUE >= PD_E_BIAS) v += bias[args.out_first + o];
-    if (EPILOGUE == PD_E_BIAS_GELU) v = gelu(v);
-    if (EPILOGUE == PD_E_BIAS_ADD) v += y[at];
+    if (EPILOGUE >= PD_VK_EPILOGUE_BIAS) v += bias[args.out_first + o];
+    if (EPILOGUE == PD_VK_EPILOGUE_BIAS_GELU) v = gelu(v);
+    if (EPILOGUE == PD_VK_EPILOGUE_BIAS_ADD) v += y[at];
     return v;
 }
 

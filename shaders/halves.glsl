@@ -19,10 +19,10 @@ bool all_finite(vec4 v) {
     return all(notEqual(floatBitsToUint(v) & 0x7f800000u, uvec4(0x7f800000u)));
 }
 
-// Values to PD_X_F16 (activations.glsl).
+// Values to PD_ACT_F16 (activations.glsl).
 uvec2 halves_of(vec4 v) {
     const float most = 65504.0;
-    vec4 h = v / PD_X_F16_SCALE;
+    vec4 h = v / PD_ACT_F16_SCALE;
     if (all_finite(v)) h = clamp(h, -most, most); // a NaN or an infinity has to be seen
     return uvec2(pack_halves(h.xy), pack_halves(h.zw));
 }

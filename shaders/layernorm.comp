@@ -7,7 +7,7 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 256;
 layout(constant_id = 1) const uint ITEMS = 1; // ceil(stride4 / WG)
-layout(constant_id = 2) const uint YTYPE = PD_X_F32;
+layout(constant_id = 2) const uint YTYPE = PD_ACT_F32;
 
 layout(std430, binding = 0) readonly buffer X { vec4 x[]; };           // [rows][stride4]
 #define STORE_BINDING 1 // [rows][stride4]

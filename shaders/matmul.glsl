@@ -57,7 +57,7 @@ void add_products(uint tm, uint tn, uint first, uint end) {
                 part[n * TM4 + i] = fma(w[i], QUAD(v[n / 4u][n & 3u]), part[n * TM4 + i]);
     }
 #ifdef DOT_F16
-    [[unroll]] for (uint i = 0u; i < TM4 * TN; i++) acc[i] += PD_X_F16_SCALE * vec4(part[i]);
+    [[unroll]] for (uint i = 0u; i < TM4 * TN; i++) acc[i] += PD_ACT_F16_SCALE * vec4(part[i]);
 #endif
 }
 

@@ -1,5 +1,5 @@
 // matmul_coopmat: matrix times many rows of x on matrix units, for prompts; the contract is that of
-// matmul.comp, but x comes as PD_X_F16. A tile of BM weight rows x BN rows of x per workgroup and of
+// matmul.comp, but x comes as PD_ACT_F16. A tile of BM weight rows x BN rows of x per workgroup and of
 // WM x WN per subgroup, 32 values of K at a time through shared memory, sums in f32.
 //
 //     mat_a [STAGES][BM][5]         decoded weights, 8 halves each; the fifth uvec4 of a row is
@@ -16,12 +16,12 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 128; // SUBGROUP * (BM / WM) * (BN / WN)
-layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
+layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
 layout(constant_id = 2) const uint BM = 64;
 layout(constant_id = 3) const uint BN = 64;
 layout(constant_id = 4) const uint WM = 32; // a multiple of C_M
 layout(constant_id = 5) const uint WN = 32; // a multiple of C_N
-layout(constant_id = 6) const uint EPILOGUE = PD_E_NONE;
+layout(constant_id = 6) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
 layout(constant_id = 7) const uint STAGES = 2;
 layout(constant_id = 8) const uint SUBGROUP = 32;
 layout(constant_id = 9) const uint A_M = 16; // 8 or 16, like all that follow
@@ -36,7 +36,7 @@ layout(constant_id = 11) const uint B_K = 16;
 layout(constant_id = 13) const uint C_M = 16;
 layout(constant_id = 14) const uint C_N = 16;
 #endif
-layout(constant_id = 15) const uint YTYPE = PD_X_F32; // or PD_X_F16: outputs in fours
+layout(constant_id = 15) const uint YTYPE = PD_ACT_F32; // or PD_ACT_F16: outputs in fours
 
 layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]
 layout(std430, binding = 1) buffer Out { float y[]; };            // [rows][out_stride]
@@ -74,7 +74,7 @@ uvec4 fetch_x(uint item, uint first_row, uint block) {
 }
 
 uvec4 eight_halves(Block k, uint eight) {
-    if (WTYPE == PD_W_F16) return k.raw[eight];
+    if (WTYPE == PD_WEIGHT_F16) return k.raw[eight];
     vec4 lo = weight4(k, 2u * eight), hi = weight4(k, 2u * eight + 1u);
     return uvec4(MAT_HALVES(lo.xy), MAT_HALVES(lo.zw), MAT_HALVES(hi.xy), MAT_HALVES(hi.zw));
 }
@@ -99,8 +99,8 @@ void put_x(uint item, uint stage, uvec4 v) {
 
 // One output of the subgroup's C: its weight row o (of GEGLU's two, the first) at mat_c[c].
 float result(uint c, uint o, uint at) {
-    float v = mat_c[c] * PD_X_F16_SCALE;
-    if (IS_GEGLU) return gelu(v) * (mat_c[c + 1u] * PD_X_F16_SCALE);
+    float v = mat_c[c] * PD_ACT_F16_SCALE;
+    if (IS_GEGLU) return gelu(v) * (mat_c[c + 1u] * PD_ACT_F16_SCALE);
     return o < args.n_weight_rows ? finished(v, o, at) : 0.0;
 }
 
@@ -180,7 +180,7 @@ void main() {
         subgroupMemoryBarrierShared();
         subgroupBarrier();
         uint out_m = first_m + sub_m + i % TILES_M * C_M, out_n = first_n + sub_n + i / TILES_M * C_N;
-        if (YTYPE == PD_X_F16) store_halves(at, out_m, out_n);
+        if (YTYPE == PD_ACT_F16) store_halves(at, out_m, out_n);
         else store_results(at, out_m, out_n);
         subgroupBarrier();
     }

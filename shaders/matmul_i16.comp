@@ -12,7 +12,7 @@
 #include "tile.glsl"
 #include "dot_i16.glsl"
 
-const bool HALVES = WTYPE == PD_W_Q6_K; // the only type whose halves of a block differ in scale
+const bool HALVES = WTYPE == PD_WEIGHT_Q6_K; // the only type whose halves of a block differ in scale
 const uint AS = BM + 1u, BS = BN + 1u;
 shared uint a[8u * AS];
 shared uvec2 b[8u * BS];

@@ -14,17 +14,17 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 128;
-layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
+layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
 layout(constant_id = 2) const uint LANES = 16; // power of two
 layout(constant_id = 3) const uint ROWS = 4;   // even with GEGLU
 layout(constant_id = 4) const uint COLS = 1;
-layout(constant_id = 5) const uint EPILOGUE = PD_E_NONE;
-layout(constant_id = 6) const uint XTYPE = PD_X_F32;
-layout(constant_id = 7) const uint YTYPE = PD_X_F32; // others: 32 outputs to a workgroup
+layout(constant_id = 5) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
+layout(constant_id = 6) const uint XTYPE = PD_ACT_F32;
+layout(constant_id = 7) const uint YTYPE = PD_ACT_F32; // others: 32 outputs to a workgroup
 layout(constant_id = 8) const uint STEP = 1;         // columns at a time: more take more registers
 
 #include "product.glsl"
-layout(std430, binding = 6) writeonly buffer Parts { uvec2 parts[]; }; // [cols][n_parts], see pd_args_draw
+layout(std430, binding = 6) writeonly buffer Parts { uvec2 parts[]; }; // [cols][n_parts], see pd_args_sample
 
 #if defined(DOT_F16)
 #include "dot_f16.glsl"
@@ -41,7 +41,7 @@ const uint WG_OUTS = GROUPS * OUTS;
 shared float sums[CELLS * WG]; // [row, col][group][lane]
 
 const uint SPAN = WG / (COLS > 4u ? 8u : COLS > 2u ? 4u : COLS); // invocations that seek a column's best
-const uint BEST_ROOM = EPILOGUE == PD_E_BEST ? WG : 1u;
+const uint BEST_ROOM = EPILOGUE == PD_VK_EPILOGUE_BEST ? WG : 1u;
 #include "best.glsl"
 
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
@@ -153,7 +153,7 @@ void main() {
     reduce(lane);
 
     uint first_out = workgroup_index() * WG_OUTS, end = output_count() + args.n_zeros;
-    if (YTYPE == PD_X_F32) store_values(first_out, end, first_col);
+    if (YTYPE == PD_ACT_F32) store_values(first_out, end, first_col);
     else store_blocks(first_out, end, first_col);
-    if (EPILOGUE == PD_E_BEST) store_best(first_out, first_col);
+    if (EPILOGUE == PD_VK_EPILOGUE_BEST) store_best(first_out, first_col);
 }

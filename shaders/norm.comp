@@ -12,7 +12,7 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 256;
 layout(constant_id = 1) const uint ITEMS = 1; // ceil(width4 / WG)
 layout(constant_id = 2) const uint RESIDUAL = 0;
-layout(constant_id = 3) const uint YTYPE = PD_X_F32;
+layout(constant_id = 3) const uint YTYPE = PD_ACT_F32;
 
 layout(std430, binding = 0) readonly buffer X { vec4 x[]; };          // [rows][width4]
 layout(std430, binding = 1) buffer Residual { vec4 h[]; };            // [rows][width4]

@@ -9,7 +9,7 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 64;
-layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
+layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
 
 layout(std430, binding = 0) readonly buffer Stored { uint stored[]; };
 layout(std430, binding = 1) writeonly buffer WeightQ { uvec4 wq[]; };
@@ -30,15 +30,15 @@ uvec4 u128_at(uint byte) {
 
 // One block of 32 values: its quants to wq (and wh); returns the word with its scale.
 uint repack_32(uint byte, uint block) {
-    if (WTYPE == PD_W_Q8_0) {
+    if (WTYPE == PD_WEIGHT_Q8_0) {
         wq[block * 2u] = u128_at(byte + 2u);
         wq[block * 2u + 1u] = u128_at(byte + 18u);
         return u16_at(byte);
     }
-    bool has_min = WTYPE == PD_W_Q4_1 || WTYPE == PD_W_Q5_1;
+    bool has_min = WTYPE == PD_WEIGHT_Q4_1 || WTYPE == PD_WEIGHT_Q5_1;
     uint scale = has_min ? u32_at(byte) : u16_at(byte);
     uint at = byte + (has_min ? 4u : 2u);
-    if (WTYPE == PD_W_Q5_0 || WTYPE == PD_W_Q5_1) {
+    if (WTYPE == PD_WEIGHT_Q5_0 || WTYPE == PD_WEIGHT_Q5_1) {
         wh[block] = u32_at(at);
         at += 4u;
     }
@@ -47,10 +47,10 @@ uint repack_32(uint byte, uint block) {
     return scale;
 }
 
-const uint BLOCK_BYTES = WTYPE == PD_W_Q4_0   ? 18u
-                         : WTYPE == PD_W_Q4_1 ? 20u
-                         : WTYPE == PD_W_Q5_0 ? 22u
-                         : WTYPE == PD_W_Q5_1 ? 24u
+const uint BLOCK_BYTES = WTYPE == PD_WEIGHT_Q4_0   ? 18u
+                         : WTYPE == PD_WEIGHT_Q4_1 ? 20u
+                         : WTYPE == PD_WEIGHT_Q5_0 ? 22u
+                         : WTYPE == PD_WEIGHT_Q5_1 ? 24u
                                               : 34u;
 
 void repack_pair(uint from_row, uint row, uint pair) {
@@ -59,7 +59,7 @@ void repack_pair(uint from_row, uint row, uint pair) {
     uint stored_block = from_row * args.n_blocks + b, block = row * args.n_blocks + b;
     uint scales = repack_32(stored_block * BLOCK_BYTES, block);
     if (second) scales |= repack_32((stored_block + 1u) * BLOCK_BYTES, block + 1u) << 16;
-    if (WTYPE != PD_W_Q4_1 && WTYPE != PD_W_Q5_1) ws[row * ((args.n_blocks + 1u) / 2u) + pair] = scales;
+    if (WTYPE != PD_WEIGHT_Q4_1 && WTYPE != PD_WEIGHT_Q5_1) ws[row * ((args.n_blocks + 1u) / 2u) + pair] = scales;
 }
 
 void repack_q6_k(uint from_row, uint row, uint b) {
@@ -73,9 +73,9 @@ void main() {
     if (item >= args.n_items) return;
     uint from_row = item / args.items_per_row, i = item % args.items_per_row;
     uint row = args.first_row + from_row * args.row_step;
-    if (WTYPE == PD_W_Q6_K) {
+    if (WTYPE == PD_WEIGHT_Q6_K) {
         repack_q6_k(from_row, row, i);
-    } else if (WTYPE >= PD_W_Q4_0 && WTYPE <= PD_W_Q8_0) {
+    } else if (WTYPE >= PD_WEIGHT_Q4_0 && WTYPE <= PD_WEIGHT_Q8_0) {
         repack_pair(from_row, row, i);
     } else { // 16-byte pieces: rows are whole numbers of them
         uint at = 4u * item;

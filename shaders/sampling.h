@@ -59,49 +59,50 @@ static inline uint32_t pd_mul_high(uint32_t a, uint32_t b) {
 }
 #endif
 
-#define PD_DRAW_MAX_K 256 /* candidates that a device draws from */
-#define PD_DRAW_NO_ID 0xffffffffu
+#define PD_SAMPLE_MAX_K 256 /* candidates that a device draws from */
+#define PD_SAMPLE_NO_ID 0xffffffffu
 
 /* Ids that may be drawn: those below END but for the image markers, MARKER and the one behind it.
  */
-#define PD_DRAW_END    262144u
-#define PD_DRAW_MARKER 255999u
+#define PD_SAMPLE_END    262144u
+#define PD_SAMPLE_MARKER 255999u
 
-/* A draw's settings in the step buffer, eight words per output: plan/draw.h's pd_draw. */
-#define PD_DRAW_WORDS   8
-#define PD_DRAW_K       0 /* 0 or 1: the best */
-#define PD_DRAW_SCALE   1
-#define PD_DRAW_TOP_P   2 /* 0: off */
-#define PD_DRAW_MIN_P   3
-#define PD_DRAW_SEED    4 /* low, high */
-#define PD_DRAW_COUNTER 6 /* low, high */
+/* Settings of one sampled token in the step buffer, eight words per output: plan/sample.h's
+ * pd_sample_params. */
+#define PD_SAMPLE_WORDS   8
+#define PD_SAMPLE_K       0 /* 0 or 1: the best */
+#define PD_SAMPLE_SCALE   1
+#define PD_SAMPLE_TOP_P   2 /* 0: off */
+#define PD_SAMPLE_MIN_P   3
+#define PD_SAMPLE_SEED    4 /* low, high */
+#define PD_SAMPLE_COUNTER 6 /* low, high */
 
-PD_FN bool pd_draw_is_finite(PD_U32 bits) {
+PD_FN bool pd_sample_is_finite(PD_U32 bits) {
     return (bits & 0x7f800000u) != 0x7f800000u;
 }
 
-PD_FN PD_U32 pd_draw_flush(PD_U32 bits) {
+PD_FN PD_U32 pd_sample_flush(PD_U32 bits) {
     return (bits & 0x7f800000u) == 0u ? 0u : bits;
 }
 
-PD_FN bool pd_draw_is_allowed(PD_U32 id) {
-    return id < PD_DRAW_END && id - PD_DRAW_MARKER > 1u;
+PD_FN bool pd_sample_is_allowed(PD_U32 id) {
+    return id < PD_SAMPLE_END && id - PD_SAMPLE_MARKER > 1u;
 }
 
 /* Orders finite values as integers: a higher value has a higher key, which is never 0. */
-PD_FN PD_U32 pd_draw_key(PD_U32 bits) {
-    PD_U32 b = pd_draw_flush(bits);
+PD_FN PD_U32 pd_sample_key(PD_U32 bits) {
+    PD_U32 b = pd_sample_flush(bits);
     return (b >> 31) != 0u ? ~b : b | 0x80000000u;
 }
 
 /* The value's bits again, subnormal ones as zero. */
-PD_FN PD_U32 pd_draw_key_bits(PD_U32 key) {
+PD_FN PD_U32 pd_sample_key_bits(PD_U32 key) {
     return (key >> 31) != 0u ? key & 0x7fffffffu : ~key;
 }
 
 /* 2^31 * 2^(-t / 2^24) for t < 2^29. The polynomial q of 1 - f q(f) is (1 - 2^-f) / f at the
  * Chebyshev points of [0, 1]; the result is off by at most 4 units, and never rises with t. */
-PD_FN PD_U32 pd_draw_exp2(PD_U32 t) {
+PD_FN PD_U32 pd_sample_exp2(PD_U32 t) {
     PD_U32 f = t << 8;
     PD_U32 q = 0x0009c200u - pd_mul_high(f, 0x0000bda6u);
     q = 0x005728b0u - pd_mul_high(f, q);
@@ -112,12 +113,13 @@ PD_FN PD_U32 pd_draw_exp2(PD_U32 t) {
     return (0x80000000u - (pd_mul_high(f, q) >> 1)) >> (t >> 24);
 }
 
-PD_FN PD_U32 pd_draw_weight(PD_U32 highest_key, PD_U32 key, PD_F32 scale) {
-    PD_PRECISE PD_F32 d = PD_FLOAT(pd_draw_key_bits(highest_key)) - PD_FLOAT(pd_draw_key_bits(key));
-    PD_PRECISE PD_F32 x = PD_FLOAT(pd_draw_flush(PD_BITS(d))) * scale;
+PD_FN PD_U32 pd_sample_weight(PD_U32 highest_key, PD_U32 key, PD_F32 scale) {
+    PD_PRECISE PD_F32 d =
+        PD_FLOAT(pd_sample_key_bits(highest_key)) - PD_FLOAT(pd_sample_key_bits(key));
+    PD_PRECISE PD_F32 x = PD_FLOAT(pd_sample_flush(PD_BITS(d))) * scale;
     PD_U32 bits = PD_BITS(x);
     if (bits >= 0x4e000000u) return 0u; /* 2^29 and above, infinity included */
-    return pd_draw_exp2(PD_FLOOR(x));
+    return pd_sample_exp2(PD_FLOOR(x));
 }
 
 /* Philox 4x32 with 10 rounds; see sample/sampler.c. */

@@ -7,7 +7,7 @@ layout(std430, binding = STORE_BINDING) writeonly buffer OutI16 { uint out_i16[]
 
 #include "halves.glsl"
 
-const uint STORE_ROOM = YTYPE == PD_X_I16 ? WG : 1u; // drivers give memory to what is never touched too
+const uint STORE_ROOM = YTYPE == PD_ACT_I16 ? WG : 1u; // drivers give memory to what is never touched too
 shared float store_max[STORE_ROOM];
 shared int store_sum[STORE_ROOM];
 
@@ -50,8 +50,8 @@ void store_i16(bool exists, uint at, vec4 v) {
 // Four values at `at` of [rows][K / 4]. All invocations of the workgroup call it together (those
 // without a value say so); with I16, invocations 8 i .. 8 i + 7 hold the block's quads in order.
 void store4(bool exists, uint at, vec4 v) {
-    if (YTYPE == PD_X_I16) store_i16(exists, at, v);
+    if (YTYPE == PD_ACT_I16) store_i16(exists, at, v);
     else if (!exists) return;
-    else if (YTYPE == PD_X_F16) out_f16[at] = halves_of(v);
+    else if (YTYPE == PD_ACT_F16) out_f16[at] = halves_of(v);
     else out_f32[at] = v;
 }

@@ -5,14 +5,14 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 64; // (BM / TM) * (BN / TN)
-layout(constant_id = 1) const uint WTYPE = PD_W_Q4_0;
+layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
 layout(constant_id = 2) const uint BM = 64;
 layout(constant_id = 3) const uint BN = 64;
 layout(constant_id = 4) const uint TM = 8; // multiples of 4
 layout(constant_id = 5) const uint TN = 8;
-layout(constant_id = 6) const uint EPILOGUE = PD_E_NONE;
-layout(constant_id = 7) const uint XTYPE = PD_X_F32;
-layout(constant_id = 8) const uint YTYPE = PD_X_F32; // others: TM = 8; I16: GEGLU, BM / TM = 8
+layout(constant_id = 6) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
+layout(constant_id = 7) const uint XTYPE = PD_ACT_F32;
+layout(constant_id = 8) const uint YTYPE = PD_ACT_F32; // others: TM = 8; I16: GEGLU, BM / TM = 8
 
 #include "product.glsl"
 
@@ -60,9 +60,9 @@ void store_geglu_quad(uint first_m, uint row, uint n) {
 // first_m, first_n: of this invocation.
 void store_tile(uint first_m, uint first_n) {
     [[unroll]] for (uint n = 0u; n < TN; n++) {
-        if (YTYPE != PD_X_F32 && IS_GEGLU) store_geglu_quad(first_m, first_n + n, n);
+        if (YTYPE != PD_ACT_F32 && IS_GEGLU) store_geglu_quad(first_m, first_n + n, n);
         else if (first_n + n >= args.n_rows) break;
-        else if (YTYPE != PD_X_F32) store_quads(first_m, first_n + n, n);
+        else if (YTYPE != PD_ACT_F32) store_quads(first_m, first_n + n, n);
         else store_values(first_m, first_n + n, n);
     }
 }

@@ -65,7 +65,7 @@ void fetch_scale_min(inout Block k, uint row, uint b, uint n_blocks) {
 void fetch_k_block(inout Block k, uint row, uint b, uint n_blocks) {
     uint s = b & 7u;
     uint block = row * (n_blocks / 8u) + b / 8u;
-    if (WTYPE == PD_W_Q6_K) {
+    if (WTYPE == PD_WEIGHT_Q6_K) {
         uint at = block * 13u, half_block = s / 4u, r = s & 3u;
         uint l = at + 4u * half_block + 2u * (r & 1u), h = at + 8u + 2u * half_block;
         k.raw[0] = wq[l];
@@ -79,11 +79,11 @@ void fetch_k_block(inout Block k, uint row, uint b, uint n_blocks) {
         k.m = -32.0 * k.d;
         return;
     }
-    uint at = block * (WTYPE == PD_W_Q4_K ? 9u : 11u);
-    uint qs = at + (WTYPE == PD_W_Q4_K ? 1u : 3u) + 2u * (s / 2u);
+    uint at = block * (WTYPE == PD_WEIGHT_Q4_K ? 9u : 11u);
+    uint qs = at + (WTYPE == PD_WEIGHT_Q4_K ? 1u : 3u) + 2u * (s / 2u);
     k.raw[0] = wq[qs];
     k.raw[1] = wq[qs + 1u];
-    if (WTYPE == PD_W_Q5_K) {
+    if (WTYPE == PD_WEIGHT_Q5_K) {
         k.raw[2] = wq[at + 1u];
         k.raw[3] = wq[at + 2u];
     }
@@ -97,21 +97,21 @@ void fetch_k_block(inout Block k, uint row, uint b, uint n_blocks) {
 Block fetch_block(uint row, uint b, uint n_blocks) {
     Block k;
     uint at = row * n_blocks + b;
-    if (WTYPE == PD_W_F32) {
+    if (WTYPE == PD_WEIGHT_F32) {
         for (uint i = 0u; i < 8u; i++) k.raw[i] = wq[at * 8u + i];
-    } else if (WTYPE == PD_W_F16 || WTYPE == PD_W_BF16) {
+    } else if (WTYPE == PD_WEIGHT_F16 || WTYPE == PD_WEIGHT_BF16) {
         for (uint i = 0u; i < 4u; i++) k.raw[i] = wq[at * 4u + i];
-    } else if (WTYPE >= PD_W_Q4_K) {
+    } else if (WTYPE >= PD_WEIGHT_Q4_K) {
         fetch_k_block(k, row, b, n_blocks);
-    } else if (WTYPE == PD_W_Q8_0) {
+    } else if (WTYPE == PD_WEIGHT_Q8_0) {
         k.raw[0] = wq[at * 2u];
         k.raw[1] = wq[at * 2u + 1u];
         fetch_scale(k, row, b, n_blocks, 0.0);
     } else {
         k.raw[0] = wq[at];
-        if (WTYPE == PD_W_Q5_0 || WTYPE == PD_W_Q5_1) k.high = wh[at];
-        if (WTYPE == PD_W_Q4_0) fetch_scale(k, row, b, n_blocks, 8.0);
-        else if (WTYPE == PD_W_Q5_0) fetch_scale(k, row, b, n_blocks, 16.0);
+        if (WTYPE == PD_WEIGHT_Q5_0 || WTYPE == PD_WEIGHT_Q5_1) k.high = wh[at];
+        if (WTYPE == PD_WEIGHT_Q4_0) fetch_scale(k, row, b, n_blocks, 8.0);
+        else if (WTYPE == PD_WEIGHT_Q5_0) fetch_scale(k, row, b, n_blocks, 16.0);
         else fetch_scale_min(k, row, b, n_blocks);
     }
     return k;
@@ -124,20 +124,20 @@ vec4 bytes_of(uint w) {
 // The integers of values 4 j .. 4 j + 3, one to a byte, before scale and offset: signed for Q8_0,
 // unsigned and below 64 for the others.
 uint quants4(Block k, uint j) {
-    if (WTYPE == PD_W_Q8_0) return k.raw[j / 4u][j & 3u];
-    if (WTYPE == PD_W_Q6_K) {
+    if (WTYPE == PD_WEIGHT_Q8_0) return k.raw[j / 4u][j & 3u];
+    if (WTYPE == PD_WEIGHT_Q6_K) {
         uint low = (k.raw[j / 4u][j & 3u] >> (4u * (k.high >> 1))) & 0x0f0f0f0fu;
         uint high = (k.raw[2u + j / 4u][j & 3u] >> (2u * k.high)) & 0x03030303u;
         return low | (high << 4);
     }
-    if (WTYPE == PD_W_Q4_K || WTYPE == PD_W_Q5_K) {
+    if (WTYPE == PD_WEIGHT_Q4_K || WTYPE == PD_WEIGHT_Q5_K) {
         uint w = (k.raw[j / 4u][j & 3u] >> (4u * (k.high & 1u))) & 0x0f0f0f0fu;
-        if (WTYPE == PD_W_Q5_K)
+        if (WTYPE == PD_WEIGHT_Q5_K)
             w |= ((k.raw[2u + j / 4u][j & 3u] >> k.high) & 0x01010101u) << 4;
         return w;
     }
     uint w = (k.raw[0][j & 3u] >> (4u * (j / 4u))) & 0x0f0f0f0fu;
-    if (WTYPE == PD_W_Q5_0 || WTYPE == PD_W_Q5_1) {
+    if (WTYPE == PD_WEIGHT_Q5_0 || WTYPE == PD_WEIGHT_Q5_1) {
         uint four = (k.high >> (4u * j)) & 15u; // one bit to each byte, at its bit 4
         w |= ((four & 1u) | ((four & 2u) << 7) | ((four & 4u) << 14) | ((four & 8u) << 21)) << 4;
     }
@@ -145,7 +145,7 @@ uint quants4(Block k, uint j) {
 }
 
 vec4 unpack_quants(uint w) {
-    if (WTYPE == PD_W_Q8_0)
+    if (WTYPE == PD_WEIGHT_Q8_0)
         return vec4(bitfieldExtract(int(w), 0, 8), bitfieldExtract(int(w), 8, 8),
                     bitfieldExtract(int(w), 16, 8), bitfieldExtract(int(w), 24, 8));
     return vec4(w & 0xffu, (w >> 8) & 0xffu, (w >> 16) & 0xffu, w >> 24);
@@ -153,13 +153,13 @@ vec4 unpack_quants(uint w) {
 
 // Values 4 j .. 4 j + 3 of the block; j = 0..7, constant after unrolling.
 vec4 weight4(Block k, uint j) {
-    if (WTYPE == PD_W_F32) return uintBitsToFloat(k.raw[j]);
-    if (WTYPE == PD_W_F16) {
+    if (WTYPE == PD_WEIGHT_F32) return uintBitsToFloat(k.raw[j]);
+    if (WTYPE == PD_WEIGHT_F16) {
         uvec4 w = k.raw[j / 2u];
         uvec2 p = (j & 1u) == 0u ? w.xy : w.zw;
         return vec4(unpackHalf2x16(p.x), unpackHalf2x16(p.y));
     }
-    if (WTYPE == PD_W_BF16) {
+    if (WTYPE == PD_WEIGHT_BF16) {
         uvec4 w = k.raw[j / 2u];
         uvec2 p = (j & 1u) == 0u ? w.xy : w.zw;
         return uintBitsToFloat(uvec4(p.x << 16, p.x & 0xffff0000u, p.y << 16, p.y & 0xffff0000u));

@@ -103,11 +103,11 @@ static pd_status bench(const char *vocab_path, const char *text_path, int runs, 
     pd_vocab *v = NULL;
     pd_bytes text = {0};
     pd_status status;
-    PD_GO(read_text(text_path, &text, err));
-    PD_GO(open_file(vocab_path, &g, err));
-    PD_GO(bench_opening(g, runs, err));
-    PD_GO(pd_vocab_open(g, &v, err));
-    PD_GO(bench_encoding(v, &text, runs, err));
+    PD_TRY_GOTO(read_text(text_path, &text, err));
+    PD_TRY_GOTO(open_file(vocab_path, &g, err));
+    PD_TRY_GOTO(bench_opening(g, runs, err));
+    PD_TRY_GOTO(pd_vocab_open(g, &v, err));
+    PD_TRY_GOTO(bench_encoding(v, &text, runs, err));
 done:
     pd_vocab_close(v);
     if (g) pd_gguf_close(g);

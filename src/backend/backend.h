@@ -41,20 +41,20 @@ typedef struct pd_trace_view {
 typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);
 
 /* Steps of one row each, of which every one computes the token that the one before it drew. */
-typedef struct pd_chain {
-    const pd_step *first; /* one row, one output, with draws; the tables reach over all steps */
+typedef struct pd_run_ahead {
+    const pd_step *first; /* one row, one output, with sampling; the tables reach over all steps */
     uint32_t n_steps;     /* at most */
-    uint32_t stops[2];    /* tokens that end the chain when drawn; PD_DRAW_NO_ID: none */
-    /* Gets what draw wrote in each step, in order, as soon as it is there. The chain ends when it
-     * returns false, at one of stops, and at values that are not finite. */
-    bool (*fn)(void *ctx, const pd_drawn *result);
+    uint32_t stops[2];    /* tokens that end the run when sampled; PD_SAMPLE_NO_ID: none */
+    /* Gets what the sample operation wrote in each step, in order, as soon as it is there. The run
+     * ends when it returns false, at one of stops, and at values that are not finite. */
+    bool (*fn)(void *ctx, const pd_sample_result *result);
     void *ctx;
-} pd_chain;
+} pd_run_ahead;
 
-typedef struct pd_chain_end {
+typedef struct pd_run_ahead_end {
     uint32_t n_dropped; /* steps computed ahead that turned out not to be wanted */
     bool intact; /* output buffers are those of the last step that fn got, not of a later one */
-} pd_chain_end;
+} pd_run_ahead_end;
 
 typedef struct pd_backend_vtable {
     void (*close)(pd_backend *b);
@@ -84,7 +84,8 @@ typedef struct pd_backend_vtable {
     pd_status (*run)(pd_program *p, const pd_step *step, pd_error *err);
     /* Computes a chain of steps; *end is valid after a failure too. NULL: the backend gains nothing
      * by it. */
-    pd_status (*chain)(pd_program *p, const pd_chain *chain, pd_chain_end *end, pd_error *err);
+    pd_status (*run_ahead)(pd_program *p, const pd_run_ahead *ahead, pd_run_ahead_end *end,
+                           pd_error *err);
     /* Host access to input and output buffers, between runs; byte offsets inside the buffer. */
     pd_status (*write)(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, const void *src,
                        pd_error *err);

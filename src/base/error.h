@@ -35,7 +35,7 @@ pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...
     } while (0)
 
 /* The same with a clean-up label; the function has `pd_status status`. */
-#define PD_GO(call)                                                                                \
+#define PD_TRY_GOTO(call)                                                                          \
     do {                                                                                           \
         status = (call);                                                                           \
         if (status != PD_OK) goto done;                                                            \

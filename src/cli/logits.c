@@ -116,10 +116,10 @@ pd_status cli_logits(const cli_options *o, pd_error *err) {
     PD_TRY(cli_read_ids(o, &job.ids, err));
     pd_status status;
     bool writing = false;
-    PD_GO(cli_images_read(o, &job.images, err));
-    PD_GO(pd_file_writer_open(path, &job.writer, err));
+    PD_TRY_GOTO(cli_images_read(o, &job.images, err));
+    PD_TRY_GOTO(pd_file_writer_open(path, &job.writer, err));
     writing = true;
-    PD_GO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
+    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
     cli_progress_begin(&job.progress, "computing");
     status = compute(&job, err);
     cli_progress_end(&job.progress);

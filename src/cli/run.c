@@ -196,11 +196,11 @@ static pd_status generate_and_report(run_job *job, pd_error *err) {
 pd_status cli_run(const cli_options *o, pd_error *err) {
     run_job job = {.o = o};
     pd_status status;
-    PD_GO(read_prompt(&job, err));
-    PD_GO(init_sampler(&job, err));
-    PD_GO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    PD_GO(encode_prompt(&job, err));
-    PD_GO(create_session(&job, err));
+    PD_TRY_GOTO(read_prompt(&job, err));
+    PD_TRY_GOTO(init_sampler(&job, err));
+    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
+    PD_TRY_GOTO(encode_prompt(&job, err));
+    PD_TRY_GOTO(create_session(&job, err));
     status = generate_and_report(&job, err);
 done:
     pd_session_destroy(job.session);

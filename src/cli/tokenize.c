@@ -36,8 +36,8 @@ pd_status cli_tokenize(const cli_options *o, pd_error *err) {
     pd_model *model = NULL;
     uint32_t *ids = NULL;
     pd_status status;
-    PD_GO(cli_read_text(o, &text, &n_bytes, err));
-    PD_GO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
+    PD_TRY_GOTO(cli_read_text(o, &text, &n_bytes, err));
+    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
     size_t n_max = pd_tokenize_bound(n_bytes);
     ids = pd_alloc(n_max, sizeof *ids);
     if (!ids) {
@@ -46,7 +46,7 @@ pd_status cli_tokenize(const cli_options *o, pd_error *err) {
     }
     pd_tokenize_desc desc = {.no_bos = cli_given(o, OPT_NO_BOS),
                              .parse_special = cli_given(o, OPT_PARSE_SPECIAL)};
-    PD_GO(pd_tokenize(model, text ? text : "", n_bytes, &desc, ids, n_max, &n, err));
+    PD_TRY_GOTO(pd_tokenize(model, text ? text : "", n_bytes, &desc, ids, n_max, &n, err));
     if (cli_given(o, OPT_JSON)) {
         status = print_ids_json(model, ids, n, err);
     } else {
@@ -63,9 +63,9 @@ pd_status cli_detokenize(const cli_options *o, pd_error *err) {
     cli_ids ids = {0};
     pd_model *model = NULL;
     pd_status status;
-    PD_GO(cli_read_ids(o, &ids, err));
-    PD_GO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
-    PD_GO(cli_check_ids(&ids, pd_model_get_info(model)->n_vocab, err));
+    PD_TRY_GOTO(cli_read_ids(o, &ids, err));
+    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
+    PD_TRY_GOTO(cli_check_ids(&ids, pd_model_get_info(model)->n_vocab, err));
     pd_detokenizer d;
     pd_detokenizer_init(&d);
     d.show_special = cli_given(o, OPT_SHOW_SPECIAL);

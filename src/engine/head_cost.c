@@ -14,7 +14,7 @@
 
 #include "base/thread.h"
 #include "engine/divergence.h"
-#include "plan/draw.h"
+#include "plan/sample.h"
 #include "engine/session.h"
 
 enum { MAX_POSITIONS = 8, GRAIN_ROWS = 64, BATCH_ROWS = 8192, LANES = 16 };
@@ -46,7 +46,7 @@ static void compare_ids(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     float *row = job->rows + (size_t)thread * job->width;
     pd_divergence *sums = job->sums + (size_t)thread * job->n;
     for (uint32_t id = job->first_id + begin; id < job->first_id + end; id++) {
-        if (!pd_draw_may(id, job->n_vocab)) continue;
+        if (!pd_sample_may(id, job->n_vocab)) continue;
         pd_decode(job->head->type, job->head->data + id * row_bytes, job->width, row);
         for (uint32_t i = 0; i < job->n; i++) {
             float a = dot(row, job->hidden + (size_t)i * job->width, job->width);
@@ -93,7 +93,7 @@ static pd_status compute_again(pd_session *s, uint32_t pos, float *hidden, float
                                pd_error *err) {
     const pd_backend_vtable *v = s->model->backend->v;
     const pd_stage *stage = &s->decode;
-    pd_step_row row = {.token = s->timeline.tokens[pos], .pos = pos, .seq = 0, .end = pos + 1};
+    pd_step_row row = {.token = s->tokens.ids[pos], .pos = pos, .seq = 0, .end = pos + 1};
     uint32_t out_row = 0;
     pd_page_table table = pd_kv_table(s->kv, 0);
     pd_step step = {.n_rows = 1,
@@ -137,17 +137,17 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
     PD_NEED(err, s);
     PD_NEED(err, out);
     const pd_model *m = s->model;
-    if (!m->head.requantised)
+    if (!m->lm_head.requantised)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the head is used as the file stores it");
     if (!s->out.stage)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
     uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
     if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;
-    for (uint32_t i = 0; i < s->timeline.n_images; i++) /* image rows cannot be recomputed singly */
-        if (first < s->timeline.images[i].end) first = s->timeline.images[i].end;
+    for (uint32_t i = 0; i < s->tokens.n_images; i++) /* image rows cannot be recomputed singly */
+        if (first < s->tokens.images[i].end) first = s->tokens.images[i].end;
     if (first >= length)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no token behind the last image");
-    cost_job job = {.head = m->head.stored,
+    cost_job job = {.head = m->lm_head.stored,
                     .width = m->config.n_embd,
                     .n_vocab = m->config.n_vocab,
                     .n = length - first};

@@ -32,7 +32,7 @@ static void fill_info(pd_model *m) {
              pd_type_name(m->weights->main_type));
     m->info.n_params = m->weights->n_params;
     m->info.weight_bytes_per_token = m->weights->bytes_per_token;
-    const pd_tensor *head = m->weights->output, *stored = m->head.stored;
+    const pd_tensor *head = m->weights->output, *stored = m->lm_head.stored;
     snprintf(m->info.head_type, sizeof m->info.head_type, "%s", pd_type_name(head->type));
     snprintf(m->info.head_file_type, sizeof m->info.head_file_type, "%s",
              pd_type_name(stored->type));
@@ -72,7 +72,7 @@ static pd_status read_file(pd_model *m, const char *path, const pd_model_desc *d
     m->weights = pd_alloc(1, sizeof *m->weights);
     if (!m->weights) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weight table");
     PD_TRY(pd_weights_bind(m->file, &m->config, m->weights, err));
-    return pd_head_choose(m->weights, desc->head, &m->head, err);
+    return pd_lm_head_choose(m->weights, desc->head, &m->lm_head, err);
 }
 
 /* A GPU has its own copy: neither the file's pages nor the new head need stay in memory. */
@@ -81,7 +81,7 @@ static void forget_file(pd_model *m) {
     if (kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE) return;
     for (uint64_t i = 0; i < pd_gguf_tensor_count(m->file); i++)
         pd_gguf_forget(m->file, pd_gguf_tensor_at(m->file, i));
-    pd_head_drop(&m->head);
+    pd_lm_head_drop(&m->lm_head);
 }
 
 /* The caller's progress over both parts of loading, as one. */
@@ -98,11 +98,11 @@ static bool report(void *ctx, uint64_t done, uint64_t total) {
 
 /* The stored head is not read again then, but for comparing. */
 static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) {
-    if (!m->head.requantised) return PD_OK;
+    if (!m->lm_head.requantised) return PD_OK;
     progress->after = m->weights->bytes_per_token;
-    PD_TRY(pd_head_fill(&m->head, m->n_threads, report, progress, err));
-    pd_gguf_forget(m->file, m->head.stored);
-    progress->before = m->head.stored->n_bytes;
+    PD_TRY(pd_lm_head_fill(&m->lm_head, m->n_threads, report, progress, err));
+    pd_gguf_forget(m->file, m->lm_head.stored);
+    progress->before = m->lm_head.stored->n_bytes;
     progress->after = 0;
     return PD_OK;
 }
@@ -150,7 +150,7 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
     pd_backend_stats stats;
     m->backend->v->stats(m->backend, &stats);
     m->load.device_ns = t2 - t1;
-    m->load.head_ns = m->head.requantised ? t3 - t2 : 0;
+    m->load.head_ns = m->lm_head.requantised ? t3 - t2 : 0;
     m->load.upload_ns = t4 - t3;
     m->load.total_ns = t4 - t0;
     m->load.device_bytes = stats.weight_bytes;
@@ -187,7 +187,7 @@ void pd_model_close(pd_model *m) {
     if (m->backend) m->backend->v->close(m->backend);
     if (m->vocab) pd_vocab_close(m->vocab);
     pd_free(m->weights);
-    pd_head_drop(&m->head);
+    pd_lm_head_drop(&m->lm_head);
     if (m->file) pd_gguf_close(m->file);
     pd_free(m);
 }

@@ -7,14 +7,14 @@
 
 #include "backend/backend.h"
 #include "engine/vision.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 #include "text/tokenizer.h"
 
 struct pd_model {
     pd_gguf *file;
     pd_config config;
     pd_weights *weights; /* NULL when vocab_only or vision_only */
-    pd_head head;        /* whose tensor may be among them */
+    pd_lm_head lm_head;  /* whose tensor may be among them */
     pd_vocab *vocab;
     pd_backend *backend; /* NULL when vocab_only */
     pd_vision *vision;   /* NULL: no image encoder */

@@ -10,7 +10,7 @@ typedef struct nonfinite_search {
 
 static bool stop_at_nonfinite(void *ctx, const pd_trace_view *v) {
     nonfinite_search *search = ctx;
-    if (v->op->kind == PD_OP_DRAW) return true; /* words, not values */
+    if (v->op->kind == PD_OP_SAMPLE) return true; /* words, not values */
     const float *x = v->data;
     for (uint64_t i = 0; i < (uint64_t)v->n_rows * v->width; i++) {
         if (isfinite(x[i])) continue;

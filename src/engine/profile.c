@@ -34,7 +34,7 @@ static void add_activations(const profile *p, const pd_op *op, pd_profile_op *ou
     pd_op_access a = pd_op_get_access(op);
     const pd_buf_id ids[] = {a.reads[0], a.reads[1], a.writes[0], a.writes[1]};
     for (int i = 0; i < 4; i++) {
-        if (ids[i] == PD_BUF_NONE || (op->kind == PD_OP_DRAW && ids[i] == op->draw.x)) continue;
+        if (ids[i] == PD_BUF_NONE || (op->kind == PD_OP_SAMPLE && ids[i] == op->sample.x)) continue;
         const pd_buf *b = &p->plan->bufs[ids[i]];
         bool all = b->rows_of == PD_ROWS_TOKENS && op->kind != PD_OP_GATHER;
         uint64_t rows = all ? p->step->n_rows : p->step->n_outs;

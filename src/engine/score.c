@@ -7,10 +7,10 @@
 #include "base/clock.h"
 #include "engine/session.h"
 
-/* What follows position pos in the timeline; anything where that is an image or nothing. */
+/* What follows position pos in the sequence; anything where that is an image or nothing. */
 static uint32_t next_token(const pd_session *s, uint32_t pos) {
-    uint32_t token = pos + 1 < s->timeline.n ? s->timeline.tokens[pos + 1] : 0;
-    return token == PD_TOKEN_GIVEN ? 0 : token;
+    uint32_t token = pos + 1 < s->tokens.n ? s->tokens.ids[pos + 1] : 0;
+    return token == PD_TOKEN_EMBEDDED ? 0 : token;
 }
 
 /* Rows [first, first + n) of the body's last step become the head's rows 0 .. n. */
@@ -19,22 +19,22 @@ static pd_status move_hidden(pd_session *s, uint32_t first, uint32_t n, pd_error
     uint64_t row_bytes = 4ull * s->model->config.n_embd;
     PD_TRY(v->read(s->prefill.program, s->prefill.hidden, first * row_bytes, n * row_bytes,
                    s->hidden, err));
-    return v->write(s->head.program, s->head.hidden, 0, n * row_bytes, s->hidden, err);
+    return v->write(s->lm_head.program, s->lm_head.hidden, 0, n * row_bytes, s->hidden, err);
 }
 
 static pd_status run_rows(pd_session *s, const pd_step *body, uint32_t first, uint32_t n,
                           pd_error *err) {
     PD_TRY(move_hidden(s, first, n, err));
-    pd_step_buf_start(&s->head_step, n, n, (pd_page_table){0}, &s->cancel);
+    pd_step_buf_start(&s->lm_head_step, n, n, (pd_page_table){0}, &s->cancel);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t pos = body->rows[first + i].pos;
-        s->head_step.rows[i] =
+        s->lm_head_step.rows[i] =
             (pd_step_row){.token = next_token(s, pos), .pos = pos, .end = pos + 1};
     }
-    const pd_step *step = &s->head_step.step;
+    const pd_step *step = &s->lm_head_step.step;
     bool finite;
-    PD_TRY(s->model->backend->v->run(s->head.program, step, err));
-    PD_TRY(pd_session_read_drawn(s, &s->head, step, &finite, err));
+    PD_TRY(s->model->backend->v->run(s->lm_head.program, step, err));
+    PD_TRY(pd_session_read_samples(s, &s->lm_head, step, &finite, err));
     return finite ? PD_OK : pd_session_raise_nonfinite(s, &s->prefill, body, err);
 }
 
@@ -44,15 +44,15 @@ static pd_status hand_out(pd_session *s, const pd_score *score, uint32_t pos, ui
     const pd_backend_vtable *v = s->model->backend->v;
     if (score->fn) {
         uint64_t bytes = 4ull * n * s->model->config.n_vocab;
-        PD_TRY(v->read(s->head.program, s->head.logits, 0, bytes, s->logits, err));
+        PD_TRY(v->read(s->lm_head.program, s->lm_head.logits, 0, bytes, s->logits, err));
         PD_TRY(score->fn(score->fn_ctx, pos, n, s->logits, err));
     }
-    if (pos + n == s->timeline.n) n--; /* nothing follows the last position */
+    if (pos + n == s->tokens.n) n--; /* nothing follows the last position */
     uint32_t at = pos - score->first;
     for (uint32_t i = 0; score->best && i < n; i++) score->best[at + i] = s->drawn[i].best;
     if (!score->log_probs || n == 0) return PD_OK;
-    return v->read(s->head.program, s->head.log_prob, 0, n * sizeof(float), score->log_probs + at,
-                   err);
+    return v->read(s->lm_head.program, s->lm_head.log_prob, 0, n * sizeof(float),
+                   score->log_probs + at, err);
 }
 
 static pd_status run_head(pd_session *s, const pd_step *body, const pd_score *score,
@@ -67,11 +67,11 @@ static pd_status run_head(pd_session *s, const pd_step *body, const pd_score *sc
     return PD_OK;
 }
 
-pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
-                              pd_error *err) {
+pd_status pd_session_run_lm_head(pd_session *s, const pd_step *body, const pd_score *score,
+                                 pd_error *err) {
     uint64_t t0 = pd_clock_ns();
     pd_status status = run_head(s, body, score, err);
-    if (status != PD_OK) pd_session_forget_output(s); /* of rows before the timeline's end */
+    if (status != PD_OK) pd_session_forget_output(s); /* of rows before the sequence's end */
     s->stats.prompt_ns += pd_clock_ns() - t0;
     return status;
 }

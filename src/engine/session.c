@@ -1,4 +1,4 @@
-/* One timeline: tokens in, logits out.
+/* One sequence: tokens in, logits out.
  *
  * A session holds one KV sequence and two compiled plans: `prefill` for chunks of up to n_chunk
  * rows and `decode` for a single row. sync keeps the longest computed prefix and runs the rest
@@ -64,8 +64,8 @@ static pd_status create_kv(pd_session *s, pd_error *err) {
     pd_kv_desc d = {.n_seqs = 1,
                     .max_positions = s->desc.n_ctx,
                     .window = has_local ? c->window : 0,
-                    .max_chunk =
-                        s->desc.n_chunk > PD_CHAIN_STEPS ? s->desc.n_chunk : PD_CHAIN_STEPS};
+                    .max_chunk = s->desc.n_chunk > PD_RUN_AHEAD_STEPS ? s->desc.n_chunk
+                                                                      : PD_RUN_AHEAD_STEPS};
     PD_TRY(pd_kv_create(&d, &s->kv, err));
     pd_kv_store_desc store = {.shape = {.n_layers = c->n_layers,
                                         .n_heads = c->n_heads,
@@ -80,7 +80,7 @@ static pd_status create_kv(pd_session *s, pd_error *err) {
 
 /* ---- stages --------------------------------------------------------------------------------- */
 
-typedef enum stage_kind { STAGE_DECODE, STAGE_PREFILL, STAGE_HEAD, STAGE_COUNT } stage_kind;
+typedef enum stage_kind { STAGE_DECODE, STAGE_PREFILL, STAGE_LM_HEAD, STAGE_COUNT } stage_kind;
 static_assert((int)STAGE_COUNT == PD_SESSION_MAX_PLANS, "a plan per stage");
 
 static bool has_stage(const pd_session *s, stage_kind kind) {
@@ -91,16 +91,16 @@ static bool has_stage(const pd_session *s, stage_kind kind) {
 static pd_status make_plan(const pd_session *s, stage_kind kind, pd_plan *out, pd_error *err) {
     const pd_model *m = s->model;
     bool is_prefill = kind == STAGE_PREFILL;
-    if (kind == STAGE_HEAD)
-        return pd_plan_head(&m->config, m->weights, s->max_outs, s->desc.precision, out, err);
+    if (kind == STAGE_LM_HEAD)
+        return pd_plan_lm_head(&m->config, m->weights, s->max_outs, s->desc.precision, out, err);
     pd_text_plan_desc d = {.name = is_prefill ? "prefill" : "decode",
                            .max_rows = is_prefill ? s->desc.n_chunk : 1,
                            .max_outs = is_prefill && s->desc.all_logits ? 0 : 1,
                            .max_seqs = 1,
                            .max_positions = s->desc.n_ctx,
                            .precision = s->desc.precision,
-                           .keeps_hidden = !is_prefill && m->head.requantised,
-                           .takes_given = is_prefill && m->vision};
+                           .keeps_hidden = !is_prefill && m->lm_head.requantised,
+                           .takes_embeddings = is_prefill && m->vision};
     return pd_plan_text(&m->config, m->weights, &d, out, err);
 }
 
@@ -112,8 +112,8 @@ static pd_status compile_stage(pd_session *s, stage_kind kind, pd_stage *stage, 
     stage->best = pd_plan_find_buf(&stage->plan, "best");
     stage->log_prob = pd_plan_find_buf(&stage->plan, "log_prob");
     stage->hidden = pd_plan_hidden(&stage->plan);
-    stage->given = pd_plan_find_buf(&stage->plan, "given");
-    pd_kv_store *store = kind == STAGE_HEAD ? NULL : s->store;
+    stage->embeddings = pd_plan_find_buf(&stage->plan, "embeddings");
+    pd_kv_store *store = kind == STAGE_LM_HEAD ? NULL : s->store;
     return b->v->compile(b, &stage->plan, store, &stage->program, err);
 }
 
@@ -121,7 +121,7 @@ static pd_status compile_stages(pd_session *s, pd_error *err) {
     uint64_t t0 = pd_clock_ns();
     PD_TRY(compile_stage(s, STAGE_DECODE, &s->decode, err));
     PD_TRY(compile_stage(s, STAGE_PREFILL, &s->prefill, err));
-    PD_TRY(compile_stage(s, STAGE_HEAD, &s->head, err));
+    PD_TRY(compile_stage(s, STAGE_LM_HEAD, &s->lm_head, err));
     s->stats.compile_ns = pd_clock_ns() - t0;
     return PD_OK;
 }
@@ -143,10 +143,10 @@ void pd_session_plans(pd_model *model, const pd_session_desc *desc, pd_plan *out
 
 static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     uint32_t image_rows = pd_model_image_rows(s->model);
-    PD_TRY(pd_timeline_create(&s->timeline, s->desc.n_ctx, image_rows, err));
-    PD_TRY(pd_timeline_create(&s->wanted, s->desc.n_ctx, image_rows, err));
+    PD_TRY(pd_tokens_create(&s->tokens, s->desc.n_ctx, image_rows, err));
+    PD_TRY(pd_tokens_create(&s->wanted, s->desc.n_ctx, image_rows, err));
     PD_TRY(pd_step_buf_create(&s->step, s->desc.n_chunk, err));
-    PD_TRY(pd_step_buf_create(&s->head_step, s->max_outs, err));
+    PD_TRY(pd_step_buf_create(&s->lm_head_step, s->max_outs, err));
     s->drawn = pd_alloc(s->desc.n_chunk, sizeof *s->drawn);
     s->logits = pd_alloc((size_t)s->max_outs * s->model->config.n_vocab, sizeof *s->logits);
     s->hidden = pd_alloc((size_t)s->max_outs * s->model->config.n_embd, sizeof *s->hidden);
@@ -224,14 +224,14 @@ void pd_session_destroy(pd_session *s) {
     if (!s) return;
     free_stage(s, &s->prefill);
     free_stage(s, &s->decode);
-    free_stage(s, &s->head);
+    free_stage(s, &s->lm_head);
     if (s->store) s->model->backend->v->kv_destroy(s->model->backend, s->store);
     pd_kv_destroy(s->kv);
     if (s->free_scratch) s->free_scratch(s->sampler_scratch);
-    pd_timeline_destroy(&s->timeline);
-    pd_timeline_destroy(&s->wanted);
+    pd_tokens_destroy(&s->tokens);
+    pd_tokens_destroy(&s->wanted);
     pd_step_buf_destroy(&s->step);
-    pd_step_buf_destroy(&s->head_step);
+    pd_step_buf_destroy(&s->lm_head_step);
     pd_free(s->drawn);
     pd_free(s->logits);
     pd_free(s->hidden);
@@ -247,8 +247,8 @@ pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const
     return pd_raise_nonfinite(s->model->backend, stage->program, step, "the logits", where, err);
 }
 
-pd_status pd_session_read_drawn(pd_session *s, const pd_stage *stage, const pd_step *step,
-                                bool *finite, pd_error *err) {
+pd_status pd_session_read_samples(pd_session *s, const pd_stage *stage, const pd_step *step,
+                                  bool *finite, pd_error *err) {
     uint32_t last = step->n_outs - 1;
     PD_TRY(s->model->backend->v->read(stage->program, stage->best, 0,
                                       step->n_outs * sizeof *s->drawn, s->drawn, err));
@@ -262,13 +262,13 @@ pd_status pd_session_read_drawn(pd_session *s, const pd_stage *stage, const pd_s
 static pd_status give_images(pd_session *s, uint32_t first, uint32_t n, pd_error *err) {
     const pd_model *m = s->model;
     uint64_t row_bytes = 4ull * m->config.n_embd;
-    for (uint32_t i = 0; i < s->timeline.n_images; i++) {
-        const pd_placed_image *image = &s->timeline.images[i];
+    for (uint32_t i = 0; i < s->tokens.n_images; i++) {
+        const pd_placed_image *image = &s->tokens.images[i];
         if (image->first < first || image->first >= first + n) continue;
         const float *rows;
         PD_TRY(pd_vision_rows(m->vision, image->image, image->hash, &s->cancel, &rows, err));
         s->ran = NULL; /* the last step cannot be repeated: its images' rows are gone */
-        PD_TRY(m->backend->v->write(s->prefill.program, s->prefill.given,
+        PD_TRY(m->backend->v->write(s->prefill.program, s->prefill.embeddings,
                                     (image->first - first) * row_bytes,
                                     (image->end - image->first) * row_bytes, rows, err));
     }
@@ -277,8 +277,8 @@ static pd_status give_images(pd_session *s, uint32_t first, uint32_t n, pd_error
 
 static void make_rows(pd_session *s, uint32_t first, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t pos = first + i, token = s->timeline.tokens[pos], end = pos + 1;
-        if (token == PD_TOKEN_GIVEN) end = pd_timeline_image_at(&s->timeline, pos)->end;
+        uint32_t pos = first + i, token = s->tokens.ids[pos], end = pos + 1;
+        if (token == PD_TOKEN_EMBEDDED) end = pd_tokens_image_at(&s->tokens, pos)->end;
         s->step.rows[i] = (pd_step_row){.token = token, .pos = pos, .seq = 0, .end = end};
     }
 }
@@ -290,23 +290,23 @@ static pd_status run_step(pd_session *s, const pd_stage *stage, pd_error *err) {
     s->ran = NULL;
     pd_session_forget_output(s);
     PD_TRY(s->model->backend->v->run(stage->program, step, err));
-    if (step->n_outs > 0) PD_TRY(pd_session_read_drawn(s, stage, step, &finite, err));
+    if (step->n_outs > 0) PD_TRY(pd_session_read_samples(s, stage, step, &finite, err));
     if (!finite) return pd_session_raise_nonfinite(s, stage, step, err);
     *(step->n_rows == 1 ? &s->stats.decode_ns : &s->stats.prompt_ns) += pd_clock_ns() - t0;
     s->ran = stage;
     return PD_OK;
 }
 
-/* Positions [first, first + n) of the timeline, whose pages are there. Every chunk ends with the
+/* Positions [first, first + n) of the sequence, whose pages are there. Every chunk ends with the
  * logits of its last row, so that a NaN is noticed in the chunk that made it. */
 static pd_status compute_rows(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
                               pd_error *err) {
     bool all_logits = s->desc.all_logits;
     pd_step_buf_start(&s->step, n, all_logits ? 0 : 1, pd_kv_table(s->kv, 0), &s->cancel);
     make_rows(s, first, n);
-    bool decodes = n == 1 && s->step.rows[0].token != PD_TOKEN_GIVEN && !all_logits;
+    bool decodes = n == 1 && s->step.rows[0].token != PD_TOKEN_EMBEDDED && !all_logits;
     PD_TRY(run_step(s, decodes ? &s->decode : &s->prefill, err));
-    return all_logits ? pd_session_run_head(s, &s->step.step, score, err) : PD_OK;
+    return all_logits ? pd_session_run_lm_head(s, &s->step.step, score, err) : PD_OK;
 }
 
 static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_score *score,
@@ -321,9 +321,9 @@ static pd_status run_chunk(pd_session *s, uint32_t first, uint32_t n, const pd_s
 
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
     uint32_t n = pd_kv_length(s->kv, 0);
-    if (n < s->desc.n_ctx) pd_timeline_append(&s->timeline, n, id);
+    if (n < s->desc.n_ctx) pd_tokens_append(&s->tokens, n, id);
     pd_status status = run_chunk(s, n, 1, NULL, err);
-    if (status != PD_OK) s->timeline.n = n;
+    if (status != PD_OK) s->tokens.n = n;
     return status;
 }
 
@@ -334,8 +334,8 @@ static uint32_t truncate_to(pd_session *s, uint32_t n) {
 }
 
 /* An image is computed as a whole. */
-static uint32_t before_image(const pd_timeline *t, uint32_t pos) {
-    const pd_placed_image *image = pos < t->n ? pd_timeline_image_at(t, pos) : NULL;
+static uint32_t before_image(const pd_tokens *t, uint32_t pos) {
+    const pd_placed_image *image = pos < t->n ? pd_tokens_image_at(t, pos) : NULL;
     return image ? image->first : pos;
 }
 
@@ -343,36 +343,36 @@ static uint32_t before_image(const pd_timeline *t, uint32_t pos) {
  * at hand. */
 static uint32_t keep_prefix(pd_session *s) {
     uint32_t length = pd_kv_length(s->kv, 0);
-    uint32_t n = pd_timeline_common(&s->timeline, length, &s->wanted);
+    uint32_t n = pd_tokens_common(&s->tokens, length, &s->wanted);
     bool complete = n == s->wanted.n && n == length && s->out.stage;
     if (complete) return n;
     return truncate_to(s, n == s->wanted.n ? before_image(&s->wanted, n - 1) : n);
 }
 
-/* From the end of what is computed to the end of the timeline. */
+/* From the end of what is computed to the end of the sequence. */
 static pd_status run_rest(pd_session *s, const pd_score *score, pd_error *err) {
     uint32_t first = pd_kv_length(s->kv, 0);
-    for (uint32_t n; first < s->timeline.n; first += n) {
+    for (uint32_t n; first < s->tokens.n; first += n) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first,
-                            s->timeline.n);
-        n = pd_timeline_chunk(&s->timeline, first, s->desc.n_chunk);
+                            s->tokens.n);
+        n = pd_tokens_chunk(&s->tokens, first, s->desc.n_chunk);
         PD_TRY(run_chunk(s, first, n, score, err));
     }
     return PD_OK;
 }
 
-/* The wanted timeline becomes the session's. */
+/* What was wanted becomes the session's. */
 static void take_wanted(pd_session *s) {
-    pd_timeline old = s->timeline;
-    s->timeline = s->wanted;
+    pd_tokens old = s->tokens;
+    s->tokens = s->wanted;
     s->wanted = old;
     s->has_pending = false;
 }
 
 static pd_status fill_wanted(pd_session *s, const pd_prompt *prompt, pd_error *err) {
-    return pd_timeline_fill(&s->wanted, prompt, s->model->config.n_vocab,
-                            pd_model_image_rows(s->model), err);
+    return pd_tokens_fill(&s->wanted, prompt, s->model->config.n_vocab,
+                          pd_model_image_rows(s->model), err);
 }
 
 pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
@@ -397,7 +397,7 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "scores were asked for from position %u, but there are %u", score->first,
                         s->wanted.n);
-    uint32_t n = pd_timeline_common(&s->timeline, pd_kv_length(s->kv, 0), &s->wanted);
+    uint32_t n = pd_tokens_common(&s->tokens, pd_kv_length(s->kv, 0), &s->wanted);
     s->stats.n_reused += truncate_to(s, before_image(&s->wanted, min_u32(n, score->first)));
     pd_session_forget_output(s);
     take_wanted(s);
@@ -409,10 +409,10 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
 pd_status pd_session_need_outputs(pd_session *s, pd_error *err) {
     uint32_t n = pd_kv_length(s->kv, 0);
     if (s->out.stage) return PD_OK;
-    bool complete = n > 0 && n == s->timeline.n && s->timeline.tokens[n - 1] != PD_TOKEN_GIVEN;
+    bool complete = n > 0 && n == s->tokens.n && s->tokens.ids[n - 1] != PD_TOKEN_EMBEDDED;
     if (complete && n > pd_kv_first_repeatable(s->kv, 0))
         return compute_rows(s, n - 1, 1, NULL, err);
-    if (!complete || s->timeline.n_images > 0)
+    if (!complete || s->tokens.n_images > 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
     truncate_to(s, n - 1);
     return run_rest(s, NULL, err);

@@ -5,7 +5,7 @@
 #include "engine/kv.h"
 #include "engine/model.h"
 #include "engine/step_buf.h"
-#include "engine/timeline.h"
+#include "engine/tokens.h"
 #include "peridot_measure.h"
 
 /* A compiled plan and where its outputs are. */
@@ -13,10 +13,10 @@ typedef struct pd_stage {
     pd_plan plan;
     pd_program *program;
     pd_buf_id logits, best, hidden, log_prob;
-    pd_buf_id given; /* rows of images; PD_BUF_NONE: the plan takes none */
+    pd_buf_id embeddings; /* rows of images; PD_BUF_NONE: the plan takes none */
 } pd_stage;
 
-/* The outputs of the timeline's last position, in the memory of the program that made them.
+/* The outputs of the sequence's last position, in the memory of the program that made them.
  * output.c writes it, and nothing else. */
 typedef struct pd_output {
     const pd_stage *stage; /* NULL: none are at hand */
@@ -32,18 +32,18 @@ struct pd_session {
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    pd_stage head;         /* with all_logits: prefill ends before it */
-    pd_timeline timeline;  /* as far as it is computed, then what is still to be */
-    pd_timeline wanted;    /* what the timeline is about to become */
-    pd_step_buf step;      /* of n_chunk rows: the one being made, then the last one */
-    const pd_stage *ran;   /* that the last step has run through; NULL: none, or it failed */
-    pd_step_buf head_step; /* of max_outs rows */
-    pd_drawn *drawn;       /* [n_chunk] of the outputs of one step */
-    uint32_t max_outs;     /* rows with logits at once */
+    pd_stage lm_head;         /* with all_logits: prefill ends before it */
+    pd_tokens tokens;         /* as far as it is computed, then what is still to be */
+    pd_tokens wanted;         /* what the sequence is about to become */
+    pd_step_buf step;         /* of n_chunk rows: the one being made, then the last one */
+    const pd_stage *ran;      /* that the last step has run through; NULL: none, or it failed */
+    pd_step_buf lm_head_step; /* of max_outs rows */
+    pd_sample_result *drawn;  /* [n_chunk] of the outputs of one step */
+    uint32_t max_outs;        /* rows with logits at once */
     float *logits; /* [max_outs, n_vocab]: of the last position, or of some with all_logits */
     float *hidden; /* [max_outs, H] on their way from prefill to head */
     pd_output out;
-    bool has_pending; /* `pending` was handed over by generate, and is not in the timeline */
+    bool has_pending; /* `pending` was handed over by generate, and is not in the sequence */
     uint32_t pending;
     atomic_int cancel;
     pd_session_stats stats;
@@ -81,8 +81,8 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, const pd
 
 /* With all_logits: the head over rows of the prefill step that has just run, those that are asked
  * for and the last one; score may be NULL. score.c */
-pd_status pd_session_run_head(pd_session *s, const pd_step *body, const pd_score *score,
-                              pd_error *err);
+pd_status pd_session_run_lm_head(pd_session *s, const pd_step *body, const pd_score *score,
+                                 pd_error *err);
 
 /* Before a step runs: whatever was at hand is written over. */
 void pd_session_forget_output(pd_session *s);
@@ -92,27 +92,27 @@ void pd_session_keep_output(pd_session *s, const pd_stage *stage, uint32_t row, 
 
 /* Reads what draw found for every output of the step into s->drawn, and keeps the last one if all
  * logits are finite. */
-pd_status pd_session_read_drawn(pd_session *s, const pd_stage *stage, const pd_step *step,
-                                bool *finite, pd_error *err);
+pd_status pd_session_read_samples(pd_session *s, const pd_stage *stage, const pd_step *step,
+                                  bool *finite, pd_error *err);
 
 /* The step made a NaN or an infinity: runs it again one operation at a time to say where. */
 pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const pd_step *step,
                                      pd_error *err);
 
-/* How pd_session_draw_steps goes on. */
-typedef struct pd_drawing {
-    pd_draw draw; /* of the first token; the counter goes up with each */
+/* How pd_session_sample_steps goes on. */
+typedef struct pd_sampling {
+    pd_sample_params draw; /* of the first token; the counter goes up with each */
     uint32_t n_max;
-    uint32_t stops[2]; /* tokens at which fn is sure to return false; or PD_DRAW_NO_ID */
+    uint32_t stops[2]; /* tokens at which fn is sure to return false; or PD_SAMPLE_NO_ID */
     pd_token_fn fn;
     void *ctx;
-} pd_drawing;
+} pd_sampling;
 
-enum { PD_CHAIN_STEPS = 32 }; /* steps for which KV pages are reserved at once */
+enum { PD_RUN_AHEAD_STEPS = 32 }; /* steps for which KV pages are reserved at once */
 
 /* Computes `token`, draws the next one from its logits, hands that to fn, computes it, and so on:
- * at most n_max steps, and no more than the context has room for. chain.c */
-pd_status pd_session_draw_steps(pd_session *s, uint32_t token, const pd_drawing *drawing,
-                                pd_error *err);
+ * at most n_max steps, and no more than the context has room for. run_ahead.c */
+pd_status pd_session_sample_steps(pd_session *s, uint32_t token, const pd_sampling *drawing,
+                                  pd_error *err);
 
 #endif

@@ -24,7 +24,8 @@ static pd_op_access access_of(pd_buf_id read0, pd_buf_id read1, pd_buf_id write0
 
 pd_op_access pd_op_get_access(const pd_op *op) {
     switch (op->kind) {
-    case PD_OP_EMBED: return access_of(op->embed.given, PD_BUF_NONE, op->embed.out, PD_BUF_NONE);
+    case PD_OP_EMBED:
+        return access_of(op->embed.embeddings, PD_BUF_NONE, op->embed.out, PD_BUF_NONE);
     case PD_OP_NORM:
         return access_of(op->norm.x, op->norm.residual, op->norm.out, op->norm.residual);
     case PD_OP_LAYERNORM:
@@ -39,7 +40,7 @@ pd_op_access pd_op_get_access(const pd_op *op) {
     case PD_OP_GATHER: return access_of(op->gather.x, PD_BUF_NONE, op->gather.out, PD_BUF_NONE);
     case PD_OP_POOL_NORM:
         return access_of(op->pool_norm.x, PD_BUF_NONE, op->pool_norm.out, PD_BUF_NONE);
-    case PD_OP_DRAW: return access_of(op->draw.x, PD_BUF_NONE, op->draw.out, PD_BUF_NONE);
+    case PD_OP_SAMPLE: return access_of(op->sample.x, PD_BUF_NONE, op->sample.out, PD_BUF_NONE);
     case PD_OP_LOG_PROB:
         return access_of(op->log_prob.x, PD_BUF_NONE, op->log_prob.out, PD_BUF_NONE);
     case PD_OP_KIND_COUNT: break;

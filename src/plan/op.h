@@ -5,15 +5,13 @@
  * what changes from step to step - which token, position and sequence a row has - is in pd_step
  * (plan/step.h), never here.
  *
- *   embed            out[r] = table[token(r)] * scale; given[r] where the token is PD_TOKEN_GIVEN
- *   norm             out[r] = rms(x[r]) * weight                              (residual absent)
- *                    h = residual[r] + rms(x[r]) * post_weight; residual[r] = h;
- *                    out[r] = rms(h) * weight                                 (residual present)
- *   layernorm        out[r] = (x[r] - mean(x[r])) / sqrt(var(x[r]) + eps) * weight + bias
- *   matmul           out[r] = concat over i of (weights[i] x[r])              (EPILOGUE_NONE)
- *                    out[r] = gelu(weights[0] x[r]) * (weights[1] x[r])       (EPILOGUE_GEGLU)
- *                    out[r] = concat over i of (weights[i] x[r] + biases[i])  (EPILOGUE_BIAS)
- *                    out[r] = gelu(weights[0] x[r] + biases[0])               (EPILOGUE_BIAS_GELU)
+ *   embed            out[r] = table[token(r)] * scale; embeddings[r] where the token is
+ * PD_TOKEN_EMBEDDED norm             out[r] = rms(x[r]) * weight (residual absent) h = residual[r]
+ * + rms(x[r]) * post_weight; residual[r] = h; out[r] = rms(h) * weight (residual present) layernorm
+ * out[r] = (x[r] - mean(x[r])) / sqrt(var(x[r]) + eps) * weight + bias matmul           out[r] =
+ * concat over i of (weights[i] x[r])              (EPILOGUE_NONE) out[r] = gelu(weights[0] x[r]) *
+ * (weights[1] x[r])       (EPILOGUE_GEGLU) out[r] = concat over i of (weights[i] x[r] + biases[i])
+ * (EPILOGUE_BIAS) out[r] = gelu(weights[0] x[r] + biases[0])               (EPILOGUE_BIAS_GELU)
  *                    out[r] += weights[0] x[r] + biases[0]                    (EPILOGUE_BIAS_ADD)
  *   qkv_rope_store   per head of qkv[r]: q = rope(rms(q) * q_norm) * scale, to out[r];
  *                    k = rope(rms(k) * k_norm) and v as they are, to the row's KV page of kv_layer;
@@ -21,8 +19,8 @@
  *   attention        out[r] = softmax(q[r] . K) V over the visible positions of the row's sequence
  *   gather           out[o] = x[out_rows[o]]
  *   pool_norm        out[o] = rms(mean of x[r] over the o-th square of the grid of rows) * weight
- *   draw             out[o] = the highest value of x[o], how many are not finite, and the drawn id
- *                    (plan/draw.h, pd_drawn); ids that are never text are left out
+ *   sample           out[o] = the highest value of x[o], how many are not finite, and the drawn id
+ *                    (plan/sample.h, pd_sample_result); ids that are never text are left out
  *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids
  *
  * Buffers that products read may be wider than the values in them (plan.h): an operation that
@@ -51,7 +49,7 @@ enum { PD_BUF_NONE = 0xffff };
     X(ATTENTION, "attention")                                                                      \
     X(GATHER, "gather")                                                                            \
     X(POOL_NORM, "pool_norm")                                                                      \
-    X(DRAW, "draw")                                                                                \
+    X(SAMPLE, "sample")                                                                            \
     X(LOG_PROB, "log_prob")
 
 typedef enum pd_op_kind {
@@ -73,7 +71,7 @@ enum { PD_MATMUL_MAX_WEIGHTS = 3 };
 
 typedef struct pd_op_embed {
     const pd_tensor *table; /* [n_vocab, width] */
-    pd_buf_id given;        /* [rows, width], written by the host; or PD_BUF_NONE */
+    pd_buf_id embeddings;   /* [rows, width], written by the host; or PD_BUF_NONE */
     pd_buf_id out;          /* [rows, width] */
     float scale;
 } pd_op_embed;
@@ -129,10 +127,10 @@ typedef struct pd_op_pool_norm {
     float eps;
 } pd_op_pool_norm;
 
-typedef struct pd_op_draw {
+typedef struct pd_op_sample {
     pd_buf_id x;   /* [outs, n_vocab] */
-    pd_buf_id out; /* [outs, 4] u32: a pd_drawn each */
-} pd_op_draw;
+    pd_buf_id out; /* [outs, 4] u32: a pd_sample_result each */
+} pd_op_sample;
 
 typedef struct pd_op_log_prob {
     pd_buf_id x;   /* [outs, n_vocab] */
@@ -152,7 +150,7 @@ typedef struct pd_op {
         pd_op_attention attention;
         pd_op_gather gather;
         pd_op_pool_norm pool_norm;
-        pd_op_draw draw;
+        pd_op_sample sample;
         pd_op_log_prob log_prob;
     };
 } pd_op;

@@ -27,8 +27,8 @@ typedef enum pd_buf_role {
 typedef struct pd_buf {
     char name[24];
     pd_rows_of rows_of;
-    uint32_t width; /* 4-byte values per row: float, except draw's words. What products read is a
-                       multiple of 32, with zeros behind the values where there are fewer */
+    uint32_t width; /* 4-byte values per row: float, except the words of sample. What products read
+                       is a multiple of 32, with zeros behind the values where there are fewer */
     pd_buf_role role;
     uint32_t first_op, last_op; /* set by finish */
     uint64_t bytes, offset;     /* in the scratch arena; set by finish */
@@ -82,7 +82,8 @@ typedef struct pd_text_plan_desc {
     pd_precision precision; /* exact: f32 everywhere, others: f16 KV pages */
     bool keeps_hidden; /* the rows that the head multiplies can be read after a run: pd_plan_hidden
                         */
-    bool takes_given;  /* has an input "given" [rows, H]: the embeddings of PD_TOKEN_GIVEN's rows */
+    bool takes_embeddings; /* has an input "embeddings" [rows, H]: the embeddings of
+                              PD_TOKEN_EMBEDDED's rows */
 } pd_text_plan_desc;
 
 /* Gemma 3's forward pass. Outputs: "logits" [outs, n_vocab] and "best" [outs, 4]. */
@@ -91,8 +92,8 @@ pd_status pd_plan_text(const pd_config *config, const pd_weights *weights,
 /* The head alone, for the final norms that a plan without outputs leaves. Input: "x" [outs, H].
  * Outputs: "logits" and "best" as above, and "log_prob" [outs, 1]: of the token that the output's
  * row names, which is the one that follows in the text. */
-pd_status pd_plan_head(const pd_config *config, const pd_weights *weights, uint32_t max_outs,
-                       pd_precision precision, pd_plan *out, pd_error *err);
+pd_status pd_plan_lm_head(const pd_config *config, const pd_weights *weights, uint32_t max_outs,
+                          pd_precision precision, pd_plan *out, pd_error *err);
 /* SigLIP and Gemma 3's projector, for one image. Rows are patches; row r of the step is token r at
  * position r and sees all of them. Input: "patches" [grid * grid, round_up(3 * patch * patch, 32)],
  * normalised pixels in the order (channel, y, x), zeros behind them. Output: "image" [n_tokens, H].

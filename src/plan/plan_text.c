@@ -22,15 +22,15 @@
 
 /* The buffers that all layers share. */
 typedef struct text_bufs {
-    pd_buf_id given;  /* [rows, H] rows of images, as the host puts them in; or none */
-    pd_buf_id h;      /* [rows, H] residual stream */
-    pd_buf_id x;      /* [rows, H] normalised input of the next matrices */
-    pd_buf_id qkv;    /* [rows, (heads + 2 kv_heads) * head_dim] */
-    pd_buf_id q;      /* [rows, heads * head_dim] rotated and scaled */
-    pd_buf_id attn;   /* [rows, heads * head_dim] */
-    pd_buf_id branch; /* [rows, H] what a branch adds to the residual, before its norm */
-    pd_buf_id ff;     /* [rows, F] gelu(gate) * up */
-    pd_buf_id x_out;  /* [outs, H] final norm of the output rows */
+    pd_buf_id embeddings; /* [rows, H] rows of images, as the host puts them in; or none */
+    pd_buf_id h;          /* [rows, H] residual stream */
+    pd_buf_id x;          /* [rows, H] normalised input of the next matrices */
+    pd_buf_id qkv;        /* [rows, (heads + 2 kv_heads) * head_dim] */
+    pd_buf_id q;          /* [rows, heads * head_dim] rotated and scaled */
+    pd_buf_id attn;       /* [rows, heads * head_dim] */
+    pd_buf_id branch;     /* [rows, H] what a branch adds to the residual, before its norm */
+    pd_buf_id ff;         /* [rows, F] gelu(gate) * up */
+    pd_buf_id x_out;      /* [outs, H] final norm of the output rows */
 } text_bufs;
 
 static text_bufs add_bufs(pd_plan *p, const pd_config *c, const pd_text_plan_desc *desc) {
@@ -48,9 +48,9 @@ static text_bufs add_bufs(pd_plan *p, const pd_config *c, const pd_text_plan_des
         .branch = pd_plan_add_buf(p, "branch", PD_ROWS_TOKENS, c->n_embd, PD_BUF_SCRATCH),
         .ff = pd_plan_add_buf(p, "ff", PD_ROWS_TOKENS, c->n_ff, PD_BUF_SCRATCH),
     };
-    b.given = desc->takes_given
-                  ? pd_plan_add_buf(p, "given", PD_ROWS_TOKENS, c->n_embd, PD_BUF_INPUT)
-                  : PD_BUF_NONE;
+    b.embeddings = desc->takes_embeddings
+                       ? pd_plan_add_buf(p, "embeddings", PD_ROWS_TOKENS, c->n_embd, PD_BUF_INPUT)
+                       : PD_BUF_NONE;
     b.x_out = all_rows_are_outputs
                   ? b.x
                   : pd_plan_add_buf(p, "x_out", PD_ROWS_OUTPUTS, c->n_embd, hidden);
@@ -131,13 +131,13 @@ static void add_gather(pd_plan *p, const text_bufs *b) {
 
 /* Returns the logits. */
 static pd_buf_id add_head(pd_plan *p, pd_buf_id x_out, uint32_t n_vocab, const pd_tensor *output) {
-    pd_op_draw draw = {
+    pd_op_sample sample = {
         .x = pd_plan_add_buf(p, "logits", PD_ROWS_OUTPUTS, n_vocab, PD_BUF_OUTPUT),
         .out = pd_plan_add_buf(p, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT),
     };
-    add_matmul(p, -1, "logits", x_out, draw.x, output);
-    pd_plan_add_op(p, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
-    return draw.x;
+    add_matmul(p, -1, "logits", x_out, sample.x, output);
+    pd_plan_add_op(p, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .sample = sample});
+    return sample.x;
 }
 
 static pd_plan_desc plan_desc(const pd_config *c, const pd_text_plan_desc *desc) {
@@ -163,7 +163,7 @@ pd_status pd_plan_text(const pd_config *c, const pd_weights *w, const pd_text_pl
     text_bufs b = add_bufs(out, c, desc);
 
     pd_op_embed embed = {
-        .table = w->token_embd, .given = b.given, .out = b.h, .scale = c->embd_scale};
+        .table = w->token_embd, .embeddings = b.embeddings, .out = b.h, .scale = c->embd_scale};
     pd_plan_add_op(out, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});
     pd_op_norm first = {.x = b.h,
                         .residual = PD_BUF_NONE,
@@ -179,8 +179,8 @@ pd_status pd_plan_text(const pd_config *c, const pd_weights *w, const pd_text_pl
     return pd_plan_finish(out, err);
 }
 
-pd_status pd_plan_head(const pd_config *c, const pd_weights *w, uint32_t max_outs,
-                       pd_precision precision, pd_plan *out, pd_error *err) {
+pd_status pd_plan_lm_head(const pd_config *c, const pd_weights *w, uint32_t max_outs,
+                          pd_precision precision, pd_plan *out, pd_error *err) {
     pd_plan_init(out, &(pd_plan_desc){.name = "head",
                                       .max_rows = max_outs,
                                       .max_outs = max_outs,

@@ -111,7 +111,7 @@ static void add_feed_forward(pd_plan *p, int32_t layer, const vision_bufs *b,
 
 static void add_patches(pd_plan *p, const vision_bufs *b, const pd_vision_weights *w) {
     pd_op_embed positions = {
-        .table = w->position_embd, .given = PD_BUF_NONE, .out = b->h, .scale = 1.0f};
+        .table = w->position_embd, .embeddings = PD_BUF_NONE, .out = b->h, .scale = 1.0f};
     pd_plan_add_op(p, -1, "positions", &(pd_op){.kind = PD_OP_EMBED, .embed = positions});
     add_matmul(p, -1, "patch_embd",
                (pd_op_matmul){.x = b->patches,

@@ -10,11 +10,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "plan/draw.h"
+#include "plan/sample.h"
 
-enum { PD_PAGE_POSITIONS = 64 };            /* positions of one layer in a KV page */
-#define PD_NO_PAGE     UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
-#define PD_TOKEN_GIVEN UINT32_C(0xffffffff) /* as a row's token: the host gives its embedding */
+enum { PD_PAGE_POSITIONS = 64 };               /* positions of one layer in a KV page */
+#define PD_NO_PAGE        UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
+#define PD_TOKEN_EMBEDDED UINT32_C(0xffffffff) /* as a row's token: the host gives its embedding   \
+                                                */
 
 /* As the shaders see it, four words. Rows of a sequence are consecutive in a step and their
  * positions ascend by one. */
@@ -33,11 +34,11 @@ typedef struct pd_page_table {
 
 typedef struct pd_step {
     uint32_t n_rows, n_outs, n_seqs;
-    const pd_step_row *rows;     /* [n_rows] */
-    const uint32_t *out_rows;    /* [n_outs], indices of the rows whose logits are wanted */
-    const pd_page_table *tables; /* [n_seqs] */
-    const pd_draw *draws;        /* [n_outs] how draw operations draw; NULL: the highest */
-    const atomic_int *cancel;    /* not 0: give up between operations, ERR_CANCELLED; may be NULL */
+    const pd_step_row *rows;          /* [n_rows] */
+    const uint32_t *out_rows;         /* [n_outs], indices of the rows whose logits are wanted */
+    const pd_page_table *tables;      /* [n_seqs] */
+    const pd_sample_params *sampling; /* [n_outs] how sample operations choose; NULL: the highest */
+    const atomic_int *cancel; /* not 0: give up between operations, ERR_CANCELLED; may be NULL */
 } pd_step;
 
 #endif

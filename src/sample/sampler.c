@@ -1,6 +1,6 @@
 /* Drawing the next token from logits.
  *
- * Up to 256 candidates are drawn from as a device does it (plan/draw.h); more, or all of them
+ * Up to 256 candidates are drawn from as a device does it (plan/sample.h); more, or all of them
  * (top_k 0), here with the same arithmetic: weights in units of 2^-31 of the best one's, and
  *     top-k   the k highest logits, by a heap of k entries;
  *     top-p   candidates from the highest down until their weights reach p of all;
@@ -64,17 +64,17 @@ void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch) {
     pd_free(scratch);
 }
 
-bool pd_sampler_to_draw(const pd_sampler *s, pd_draw *out) {
+bool pd_sampler_to_params(const pd_sampler *s, pd_sample_params *out) {
     const pd_sampler_desc *d = &s->desc;
-    *out = (pd_draw){.k = 1};
+    *out = (pd_sample_params){.k = 1};
     if (d->temp == 0) return true;
-    *out = (pd_draw){.k = d->top_k,
-                     .scale = pd_draw_scale(d->temp),
-                     .top_p = pd_draw_top_p(d->top_p),
-                     .min_p = pd_draw_min_p(d->min_p),
-                     .seed = d->seed,
-                     .counter = s->n_drawn};
-    return d->top_k > 0 && d->top_k <= PD_DRAW_MAX_K;
+    *out = (pd_sample_params){.k = d->top_k,
+                              .scale = pd_sample_scale(d->temp),
+                              .top_p = pd_sample_top_p(d->top_p),
+                              .min_p = pd_sample_min_p(d->min_p),
+                              .seed = d->seed,
+                              .counter = s->n_drawn};
+    return d->top_k > 0 && d->top_k <= PD_SAMPLE_MAX_K;
 }
 
 void pd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -90,24 +90,24 @@ void pd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 
 /* The first of the highest allowed logits; all must be numbers below infinity. */
 static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, pd_error *err) {
-    *best = (pd_candidate){0, PD_DRAW_NO_ID, 0};
+    *best = (pd_candidate){0, PD_SAMPLE_NO_ID, 0};
     for (uint32_t i = 0; i < n; i++) {
         if (!(logits[i] < INFINITY))
             return PD_RAISE(err, PD_ERR_NUMERIC,
                             "the logit of token %" PRIu32 " is %s, but must be finite", i,
                             isnan(logits[i]) ? "NaN" : "infinite");
-        uint32_t key = pd_draw_key(pd_float_bits(logits[i]));
-        if (key > best->key && pd_draw_may(i, n) && logits[i] > -INFINITY)
+        uint32_t key = pd_sample_key(pd_float_bits(logits[i]));
+        if (key > best->key && pd_sample_may(i, n) && logits[i] > -INFINITY)
             *best = (pd_candidate){key, i, 0};
     }
-    if (best->id == PD_DRAW_NO_ID)
+    if (best->id == PD_SAMPLE_NO_ID)
         return PD_RAISE(err, PD_ERR_NUMERIC, "none of the %" PRIu32 " logits is finite", n);
     return PD_OK;
 }
 
 /* More candidates than a device draws from. Without top-k nothing is sorted that top-p does not
  * need: the order of the draw is then that of the ids. */
-static uint32_t draw_among_many(const pd_draw *d, pd_candidate *items, const float *logits,
+static uint32_t draw_among_many(const pd_sample_params *d, pd_candidate *items, const float *logits,
                                 uint32_t n_vocab, uint32_t highest_key) {
     bool sorted = d->k > 0 && d->k < n_vocab;
     uint32_t n = sorted ? pd_candidates_top_k(items, logits, n_vocab, d->k)
@@ -117,14 +117,14 @@ static uint32_t draw_among_many(const pd_draw *d, pd_candidate *items, const flo
         n = sorted ? pd_candidates_top_p(items, n, d->top_p)
                    : pd_candidates_sort_for_top_p(items, n, d->top_p);
     n = pd_candidates_min_p(items, n, d->min_p);
-    return pd_candidates_pick(items, n, pd_draw_random(d->seed, d->counter));
+    return pd_candidates_pick(items, n, pd_sample_random(d->seed, d->counter));
 }
 
-pd_status pd_sampler_draw(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
+pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
                           uint32_t n_vocab, uint32_t *id, pd_error *err) {
     uint32_t n = n_vocab < PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB;
     pd_candidate best;
-    pd_draw d;
+    pd_sample_params d;
     if (n > scratch->n_max)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "the sampler's scratch is for %" PRIu32 " tokens, but got %" PRIu32,
@@ -134,8 +134,8 @@ pd_status pd_sampler_draw(pd_sampler *s, pd_sampler_scratch *scratch, const floa
         *id = best.id;
         return PD_OK;
     }
-    *id = pd_sampler_to_draw(s, &d) ? pd_draw_token(&d, logits, n)
-                                    : draw_among_many(&d, scratch->items, logits, n, best.key);
+    *id = pd_sampler_to_params(s, &d) ? pd_sample_token(&d, logits, n)
+                                      : draw_among_many(&d, scratch->items, logits, n, best.key);
     s->n_drawn++;
     return PD_OK;
 }

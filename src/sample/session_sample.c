@@ -28,7 +28,7 @@ static pd_status draw_next(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_
     const float *logits;
     PD_TRY(get_scratch(s, &scratch, err));
     PD_TRY(pd_session_logits(s, &logits, err));
-    return pd_sampler_draw(sampler, scratch, logits, s->model->config.n_vocab, id, err);
+    return pd_sampler_pick(sampler, scratch, logits, s->model->config.n_vocab, id, err);
 }
 
 pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
@@ -70,9 +70,9 @@ static bool is_full(const pd_session *s) {
 
 /* The first token is drawn as any other is; the backend draws those behind it, if it can. */
 static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
-    uint32_t none = PD_DRAW_NO_ID, id;
+    uint32_t none = PD_SAMPLE_NO_ID, id;
     const pd_special *special = pd_vocab_special(s->model->vocab);
-    pd_drawing d = {.fn = on_drawn, .ctx = g};
+    pd_sampling d = {.fn = on_drawn, .ctx = g};
     for (uint32_t i = 0; i < 2; i++)
         d.stops[i] = g->desc->ignore_stop || i >= special->n_stops ? none : special->stops[i];
     for (;;) {
@@ -81,7 +81,8 @@ static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
         PD_TRY(draw_next(s, g->sampler, &id, err));
         if (!hand_over(g, id) || is_full(s)) return PD_OK;
         d.n_max = g->n_max - g->n;
-        if (pd_sampler_to_draw(g->sampler, &d.draw)) return pd_session_draw_steps(s, id, &d, err);
+        if (pd_sampler_to_params(g->sampler, &d.draw))
+            return pd_session_sample_steps(s, id, &d, err);
         PD_TRY(pd_session_append(s, id, err));
     }
 }

@@ -49,7 +49,7 @@ pd_status pd_vocab_encode_spans(const pd_vocab *v, const pd_span *spans, size_t 
             out.n++;
         }
         if (is_text && (i + 1 == n_spans || spans[i + 1].id != PD_SPAN_TEXT)) {
-            PD_GO(put_text(v, &text, &out, err));
+            PD_TRY_GOTO(put_text(v, &text, &out, err));
             text.n = 0;
         }
     }

@@ -276,10 +276,10 @@ pd_status pd_vocab_open(const pd_gguf *g, pd_vocab **out, pd_error *err) {
     if (!v) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a vocabulary");
     pd_status status;
     v->count = (uint32_t)tokens->count;
-    PD_GO(pd_special_read(g, v->count, &v->special, err));
-    PD_GO(vocab_alloc(v, tokens, err));
-    PD_GO(add_tokens(v, tokens, err));
-    PD_GO(rank_tokens(v, scores, err));
+    PD_TRY_GOTO(pd_special_read(g, v->count, &v->special, err));
+    PD_TRY_GOTO(vocab_alloc(v, tokens, err));
+    PD_TRY_GOTO(add_tokens(v, tokens, err));
+    PD_TRY_GOTO(rank_tokens(v, scores, err));
     if (!pd_added_build(v)) {
         status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the vocabulary's added tokens");
         goto done;

@@ -44,15 +44,15 @@ static pd_status failing_run(pd_program *p, const pd_step *step, pd_error *err) 
 }
 
 /* Half of the steps are computed and handed over before it fails. */
-static pd_status failing_chain(pd_program *p, const pd_chain *chain, pd_chain_end *end,
-                               pd_error *err) {
-    pd_chain half = *chain;
-    if (!fails_now()) return real_backend->chain(p, chain, end, err);
-    *end = (pd_chain_end){0};
+static pd_status failing_run_ahead(pd_program *p, const pd_run_ahead *ahead, pd_run_ahead_end *end,
+                                   pd_error *err) {
+    pd_run_ahead half = *ahead;
+    if (!fails_now()) return real_backend->run_ahead(p, ahead, end, err);
+    *end = (pd_run_ahead_end){0};
     half.n_steps /= 2;
-    pd_status status = half.n_steps ? real_backend->chain(p, &half, end, err) : PD_OK;
+    pd_status status = half.n_steps ? real_backend->run_ahead(p, &half, end, err) : PD_OK;
     end->intact = false;
-    return pass_or_fail(status, true, "chain", err);
+    return pass_or_fail(status, true, "run_ahead", err);
 }
 
 static pd_status failing_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
@@ -82,7 +82,7 @@ static void wrap_backend(pd_backend *b) {
     table.kv_create = failing_kv_create;
     table.compile = failing_compile;
     table.run = failing_run;
-    if (table.chain) table.chain = failing_chain;
+    if (table.run_ahead) table.run_ahead = failing_run_ahead;
     table.write = failing_write;
     table.read = failing_read;
     table.trace = failing_trace;

@@ -71,7 +71,7 @@ static bool collect(void *ctx, uint32_t id) {
     return t->cancel != NULL;
 }
 
-/* One at a time; the session ends with all but the last token in its timeline. */
+/* One at a time; the session ends with all but the last token in its sequence. */
 static void step_by_step(pd_session *s, pd_sampler *sampler, uint32_t n, bool ignore_stop,
                          tokens *t) {
     pd_error err;
@@ -192,7 +192,7 @@ static bool skips_queued_steps(const pd_model *m, const char *device) {
 
 /* Four steps are in flight, within batches of 32; the first token needs none. */
 static uint32_t n_queued_behind(uint32_t n_tokens) {
-    uint32_t left = (PD_CHAIN_STEPS - (n_tokens - 1) % PD_CHAIN_STEPS) % PD_CHAIN_STEPS;
+    uint32_t left = (PD_RUN_AHEAD_STEPS - (n_tokens - 1) % PD_RUN_AHEAD_STEPS) % PD_RUN_AHEAD_STEPS;
     return left < 3 ? left : 3;
 }
 
@@ -470,7 +470,7 @@ static void generate_poisoned(void *ctx, const char *device) {
     *n_late = 0;
 }
 
-static void test_nan_in_a_chain(void **state) {
+static void test_nan_while_running_ahead(void **state) {
     (void)state;
     uint32_t n_late = 0;
     on_every_device(generate_poisoned, &n_late);
@@ -479,7 +479,7 @@ static void test_nan_in_a_chain(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_device), cmocka_unit_test(test_devices_agree),
-        cmocka_unit_test(test_nan_in_a_chain), cmocka_unit_test(check_validation_silent)};
+        cmocka_unit_test(test_nan_while_running_ahead), cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

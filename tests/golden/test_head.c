@@ -339,12 +339,12 @@ static void test_bound_and_cost(void **state) {
     unlink(path);
 }
 
-/* ---- the timeline --------------------------------------------------------------------------- */
+/* ---- the sequence --------------------------------------------------------------------------- */
 
 /* Asking for the cost in between changes nothing of what follows; where local pages are gone, it
  * looks at fewer positions. With a window of 16 and pages of 64, position 79 is the first whose
  * window lies in the second page. */
-static void check_timeline(void *ctx, const char *device) {
+static void check_sequence(void *ctx, const char *device) {
     (void)ctx;
     pd_error err;
     pd_head_cost cost;
@@ -376,9 +376,9 @@ static void check_timeline(void *ctx, const char *device) {
     pd_model_close(m);
 }
 
-static void test_timeline_stays(void **state) {
+static void test_sequence_stays(void **state) {
     (void)state;
-    on_every_device(check_timeline, NULL);
+    on_every_device(check_sequence, NULL);
 }
 
 /* ---- wishes that cannot be met -------------------------------------------------------------- */
@@ -474,7 +474,7 @@ static void test_progress_is_one_and_can_stop(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_equals_a_quantised_file),
                                        cmocka_unit_test(test_bound_and_cost),
-                                       cmocka_unit_test(test_timeline_stays),
+                                       cmocka_unit_test(test_sequence_stays),
                                        cmocka_unit_test(test_not_smaller_is_kept),
                                        cmocka_unit_test(test_rows_that_do_not_fit),
                                        cmocka_unit_test(test_memory_limit),

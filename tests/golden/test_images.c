@@ -150,7 +150,7 @@ static bool take_id(void *ctx, uint32_t id) {
     return true;
 }
 
-/* What is generated behind an image is part of the timeline: the next turn keeps all of it, and
+/* What is generated behind an image is part of the sequence: the next turn keeps all of it, and
  * turning back to the image keeps the image. */
 static void generation_on(void *ctx, const char *device) {
     (void)ctx;

@@ -165,7 +165,7 @@ static void rewind_and_return(pd_model *m, const golden *g) {
     pd_session_destroy(s);
 }
 
-/* A cancelled sync has cut the timeline: nothing of the old end may be taken for the new one. */
+/* A cancelled sync has cut the sequence: nothing of the old end may be taken for the new one. */
 static void cancel_is_clean(pd_model *m, const golden *g) {
     pd_error err;
     pd_session *s;

@@ -1,8 +1,8 @@
 /* Random walks: a session is synced, continued, cancelled, scored, profiled, asked for what it must
  * refuse, and fails in the middle of all that; after every step its state is compared with that of
- * a session that computed the same timeline from nothing.
+ * a session that computed the same sequence from nothing.
  *
- * The test keeps a timeline of its own. What a call that succeeds leaves is known to the position;
+ * The test keeps a sequence of its own. What a call that succeeds leaves is known to the position;
  * one that was cancelled or failed may have left any part of it, never anything else, and whatever
  * comes next must work. Logits: equal bits on cpu-ref, where a row does not depend on the others of
  * its step; elsewhere within 1e-5, since the chunks differ. The tokens that cpu-ref draws must be
@@ -64,7 +64,7 @@ static uint32_t any(walk *w, uint32_t n) { /* below n; splitmix64 */
         if (!(condition)) fail_msg("%s: %s does not hold", (w)->text, #condition);                 \
     } while (0)
 
-/* ---- timelines ------------------------------------------------------------------------------ */
+/* ---- sequences ------------------------------------------------------------------------------ */
 
 static uint32_t positions(const walk *w, const line *l) {
     return l->n - l->n_pictures + l->n_pictures * w->n_image;
@@ -175,7 +175,7 @@ static void expect_state(walk *w) {
 
 /* ---- steps of a walk ------------------------------------------------------------------------ */
 
-/* A call has ended that was to make the session's timeline `wanted`, of which the last `n_ahead`
+/* A call has ended that was to make the session's sequence `wanted`, of which the last `n_ahead`
  * tokens need not be computed. */
 static void settle(walk *w, pd_status status, const line *wanted, uint32_t n_ahead,
                    const pd_error *err) {
@@ -296,7 +296,7 @@ static void do_score(walk *w) {
     if (status == PD_OK) CHECK(w, c.next == positions(w, &l));
 }
 
-/* It computes the last positions anew; the timeline stays. */
+/* It computes the last positions anew; the sequence stays. */
 static void do_head_cost(walk *w) {
     pd_error err;
     pd_head_cost cost;

@@ -16,16 +16,16 @@ static pd_status convert(int argc, char **argv, pd_error *err) {
     pd_image image = {0}, resized = {0};
     pd_file_writer w;
     pd_status status;
-    PD_GO(pd_image_read(argv[1], NULL, &image, err));
+    PD_TRY_GOTO(pd_image_read(argv[1], NULL, &image, err));
     if (argc == 5) {
         uint32_t width = (uint32_t)atoi(argv[3]), height = (uint32_t)atoi(argv[4]);
-        PD_GO(pd_image_resize(&image, width, height, &resized, err));
+        PD_TRY_GOTO(pd_image_resize(&image, width, height, &resized, err));
         pd_image_free(&image);
         image = resized;
     }
-    PD_GO(pd_file_writer_open(argv[2], &w, err));
+    PD_TRY_GOTO(pd_file_writer_open(argv[2], &w, err));
     pd_file_writer_write(&w, image.rgb, 3 * (size_t)image.width * image.height);
-    PD_GO(pd_file_writer_commit(&w, err));
+    PD_TRY_GOTO(pd_file_writer_commit(&w, err));
     printf("%u %u\n", image.width, image.height);
 done:
     pd_image_free(&image);

@@ -20,7 +20,7 @@ static void embed_case(pd_type type, uint32_t width, uint32_t n_rows) {
                                         .max_positions = 256});
     pd_buf_id out = pd_plan_add_buf(&plan, "out", PD_ROWS_TOKENS, width, PD_BUF_OUTPUT);
     pd_op_embed embed = {.table = ops_tensor(type, N_VOCAB, width, 0.1f),
-                         .given = PD_BUF_NONE,
+                         .embeddings = PD_BUF_NONE,
                          .out = out,
                          .scale = sqrtf((float)width)};
     pd_plan_add_op(&plan, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});

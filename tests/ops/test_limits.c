@@ -72,7 +72,7 @@ static void test_shared_weight(void **state) {
                                         .max_positions = 64});
     pd_buf_id x = pd_plan_add_buf(&plan, "x", PD_ROWS_TOKENS, K, PD_BUF_SCRATCH);
     pd_buf_id y = pd_plan_add_buf(&plan, "y", PD_ROWS_TOKENS, N, PD_BUF_OUTPUT);
-    pd_op_embed embed = {.table = w, .given = PD_BUF_NONE, .out = x, .scale = 1.0f};
+    pd_op_embed embed = {.table = w, .embeddings = PD_BUF_NONE, .out = x, .scale = 1.0f};
     pd_op_matmul head = {.x = x, .out = y, .n_weights = 1, .weights = {w}};
     pd_plan_add_op(&plan, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});
     pd_plan_add_op(&plan, -1, "head", &(pd_op){.kind = PD_OP_MATMUL, .matmul = head});
@@ -109,7 +109,7 @@ static void test_cancelled_load(void **state) {
                                         .max_seqs = 1,
                                         .max_positions = 64});
     pd_buf_id x = pd_plan_add_buf(&plan, "x", PD_ROWS_TOKENS, 64, PD_BUF_OUTPUT);
-    pd_op_embed embed = {.table = w, .given = PD_BUF_NONE, .out = x, .scale = 1.0f};
+    pd_op_embed embed = {.table = w, .embeddings = PD_BUF_NONE, .out = x, .scale = 1.0f};
     pd_plan_add_op(&plan, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});
     ops_check(pd_plan_finish(&plan, &err), &err);
     for (uint32_t d = 0; d < ops_n_devices; d++) {

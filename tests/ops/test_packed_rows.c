@@ -47,7 +47,7 @@ static void add_bufs(chain *k) {
 
 static void add_ops(chain *k) {
     pd_op_embed embed = {.table = ops_tensor(PD_TYPE_Q8_0, N_VOCAB, WIDTH, 1.0f),
-                         .given = PD_BUF_NONE,
+                         .embeddings = PD_BUF_NONE,
                          .out = k->x,
                          .scale = 2.0f};
     pd_op_norm first = {.x = k->x,

@@ -34,8 +34,9 @@ typedef struct product {
     uint32_t n, k, rows; /* n: weight rows of all parts together */
     bool geglu;
     float x_size;
-    uint32_t y_format; /* PD_X_F16: geglu, and n a multiple of 8; or BIAS_GELU, n a multiple of 4 */
-    uint32_t epilogue; /* PD_E_BIAS and what follows, without geglu; or 0 */
+    uint32_t
+        y_format; /* PD_ACT_F16: geglu, and n a multiple of 8; or BIAS_GELU, n a multiple of 4 */
+    uint32_t epilogue; /* PD_VK_EPILOGUE_BIAS and what follows, without geglu; or 0 */
     uint32_t n_zeros;  /* columns behind the last */
 } product;
 
@@ -74,9 +75,9 @@ static float old_value(uint32_t o) {
 }
 
 static double finished(const product *p, const float *bias, uint32_t o, double v) {
-    if (p->epilogue >= PD_E_BIAS) v += (double)bias[o];
-    if (p->epilogue == PD_E_BIAS_GELU) return gelu(v);
-    return p->epilogue == PD_E_BIAS_ADD ? v + (double)old_value(o) : v;
+    if (p->epilogue >= PD_VK_EPILOGUE_BIAS) v += (double)bias[o];
+    if (p->epilogue == PD_VK_EPILOGUE_BIAS_GELU) return gelu(v);
+    return p->epilogue == PD_VK_EPILOGUE_BIAS_ADD ? v + (double)old_value(o) : v;
 }
 
 /* [rows][width], width = n or n / 2, and zeros behind */
@@ -109,11 +110,11 @@ static pd_vk_buffer make_buffer(uint64_t bytes) {
     return b;
 }
 
-/* Rounds x to what PD_X_F16 can hold and writes it that way. */
+/* Rounds x to what PD_ACT_F16 can hold and writes it that way. */
 static void write_x(float *x, size_t n, uint16_t *to) {
     for (size_t i = 0; i < n; i++) {
-        to[i] = pd_f32_to_f16(x[i] / (float)PD_X_F16_SCALE);
-        x[i] = pd_f16_to_f32(to[i]) * (float)PD_X_F16_SCALE;
+        to[i] = pd_f32_to_f16(x[i] / (float)PD_ACT_F16_SCALE);
+        x[i] = pd_f16_to_f32(to[i]) * (float)PD_ACT_F16_SCALE;
     }
 }
 
@@ -207,8 +208,8 @@ static const pd_vk_matrix *load(const product *p, const pd_tensor **parts) {
 
 /* Value i of the output in its format. */
 static float stored(const void *out, size_t i, uint32_t format) {
-    if (format == PD_X_F32) return ((const float *)out)[i];
-    return pd_f16_to_f32(((const uint16_t *)out)[i]) * (float)PD_X_F16_SCALE;
+    if (format == PD_ACT_F32) return ((const float *)out)[i];
+    return pd_f16_to_f32(((const uint16_t *)out)[i]) * (float)PD_ACT_F16_SCALE;
 }
 
 /* Takes the results out of rows with OUT_FIRST values before and BEHIND behind them, and checks
@@ -239,11 +240,11 @@ static float *run(const product *p, const pd_vk_product *kernel, const pd_vk_mat
     uint16_t *f16 = (uint16_t *)(void *)out.mapped;
     write_x(x, n_x, (uint16_t *)(void *)in.mapped);
     for (size_t i = 0; i < n_out; i++)
-        if (p->y_format == PD_X_F32)
+        if (p->y_format == PD_ACT_F32)
             f32[i] = untouched;
         else
-            f16[i] = pd_f32_to_f16(untouched / (float)PD_X_F16_SCALE);
-    for (size_t i = 0; p->epilogue == PD_E_BIAS_ADD && i < (size_t)p->rows * width; i++)
+            f16[i] = pd_f32_to_f16(untouched / (float)PD_ACT_F16_SCALE);
+    for (size_t i = 0; p->epilogue == PD_VK_EPILOGUE_BIAS_ADD && i < (size_t)p->rows * width; i++)
         f32[i / width * stride + OUT_FIRST + i % width] = old_value((uint32_t)(i % width));
     /* as in a chain: this matrix' biases lie behind OUT_FIRST others */
     pd_vk_buffer biases = make_buffer(4ull * (OUT_FIRST + p->n));
@@ -276,18 +277,19 @@ static void check_product(const product *p, uint32_t size, bool twin) {
     for (size_t i = 0; i < (size_t)p->rows * x_stride(p); i++)
         if (i % x_stride(p) >= p->k) x[i] = 0;
     pd_vk_product kernel = pd_vk_choose_coopmat(
-        vulkan->device, &(pd_vk_product_shape){.wtype = m->wtype,
-                                               .n_weight_rows = size,
-                                               .n_blocks = m->n_blocks,
-                                               .max_rows = p->rows,
-                                               .epilogue = p->geglu ? PD_E_GEGLU : p->epilogue,
-                                               .x_format = PD_X_F16,
-                                               .y_format = p->y_format});
+        vulkan->device,
+        &(pd_vk_product_shape){.wtype = m->wtype,
+                               .n_weight_rows = size,
+                               .n_blocks = m->n_blocks,
+                               .max_rows = p->rows,
+                               .epilogue = p->geglu ? PD_VK_EPILOGUE_GEGLU : p->epilogue,
+                               .x_format = PD_ACT_F16,
+                               .y_format = p->y_format});
     if (size == LARGE) assert_int_equal(kernel.tile_m, 128);
     if (twin) kernel.desc.shader = "matmul_coopmat_twin";
     if (!caps->subgroup_size_control) kernel.desc.subgroup_size = 0;
-    bool exact = p->type == PD_TYPE_F16 && p->y_format == PD_X_F32;
-    bool rare_large = p->geglu || p->epilogue == PD_E_BIAS_GELU;
+    bool exact = p->type == PD_TYPE_F16 && p->y_format == PD_ACT_F32;
+    bool rare_large = p->geglu || p->epilogue == PD_VK_EPILOGUE_BIAS_GELU;
     ops_case c = {.family = twin ? "coopmat twin" : "coopmat",
                   .max_nmse = (exact ? OPS_NMSE_SUM : NMSE_HALF) * (p->geglu ? 2 : 1),
                   .max_worst = (exact ? OPS_WORST_SUM : WORST_HALF) * (rare_large ? 5 : 1)};
@@ -342,7 +344,7 @@ static void twin_of_every_size(void **state) {
                          row_counts[i],
                          large == i % 2,
                          1.0f,
-                         PD_X_F32,
+                         PD_ACT_F32,
                          0,
                          0};
             check_product(&p, large ? LARGE : p.n, true);
@@ -369,7 +371,7 @@ static void twin_that_writes_halves(void **state) {
                      row_counts[i],
                      true,
                      1.0f,
-                     PD_X_F16,
+                     PD_ACT_F16,
                      0,
                      0};
         check_product(&p, i == 3 ? LARGE : p.n, true);
@@ -381,19 +383,21 @@ static void twin_that_writes_halves(void **state) {
  * large elements beside a mean of 0.3: its worst lies as far off as with GEGLU. BIAS_ADD's
  * largest error relative to what it adds to is the smaller for it. */
 static void check_epilogues(bool twin) {
-    static const uint32_t epilogues[] = {PD_E_BIAS, PD_E_BIAS_GELU, PD_E_BIAS_ADD};
+    static const uint32_t epilogues[] = {PD_VK_EPILOGUE_BIAS, PD_VK_EPILOGUE_BIAS_GELU,
+                                         PD_VK_EPILOGUE_BIAS_ADD};
     static const uint32_t ks[] = {72, 588, 96}, ns[] = {100, 72, 36, 196};
     for (uint32_t i = 0; i < 9; i++) {
         uint32_t n = ns[i % 4], epilogue = epilogues[i % 3];
-        bool half = epilogue == PD_E_BIAS_GELU && i % 2;
-        product p = {.type = i % 3 == 2 && ks[i / 3] == 96 ? PD_TYPE_Q4_0 : PD_TYPE_F16,
-                     .n = n,
-                     .k = ks[i / 3],
-                     .rows = row_counts[i % 8],
-                     .x_size = 1.0f,
-                     .y_format = half ? PD_X_F16 : PD_X_F32,
-                     .epilogue = epilogue,
-                     .n_zeros = epilogue == PD_E_BIAS_ADD ? 0 : (uint32_t)pd_round_up(n, 32) - n};
+        bool half = epilogue == PD_VK_EPILOGUE_BIAS_GELU && i % 2;
+        product p = {
+            .type = i % 3 == 2 && ks[i / 3] == 96 ? PD_TYPE_Q4_0 : PD_TYPE_F16,
+            .n = n,
+            .k = ks[i / 3],
+            .rows = row_counts[i % 8],
+            .x_size = 1.0f,
+            .y_format = half ? PD_ACT_F16 : PD_ACT_F32,
+            .epilogue = epilogue,
+            .n_zeros = epilogue == PD_VK_EPILOGUE_BIAS_ADD ? 0 : (uint32_t)pd_round_up(n, 32) - n};
         check_product(&p, i % 3 == i / 3 ? LARGE : p.n, twin);
     }
     ops_conclude();
@@ -414,8 +418,8 @@ static void matrix_units_of_every_epilogue(void **state) {
 static void twin_of_long_rows(void **state) {
     (void)state;
     vulkan->device->caps.coopmat_shape = (pd_vk_coopmat){8, 16, 16};
-    check_product(&(product){PD_TYPE_Q6_K, 51, 2560, 20, false, 1.0f, PD_X_F32, 0, 0}, 51, true);
-    check_product(&(product){PD_TYPE_F16, 51, 1152, 70, false, 1.0f, PD_X_F32, 0, 0}, 51, true);
+    check_product(&(product){PD_TYPE_Q6_K, 51, 2560, 20, false, 1.0f, PD_ACT_F32, 0, 0}, 51, true);
+    check_product(&(product){PD_TYPE_F16, 51, 1152, 70, false, 1.0f, PD_ACT_F32, 0, 0}, 51, true);
     ops_conclude();
 }
 
@@ -428,10 +432,11 @@ static void matrix_units_of_every_type(void **state) {
 static void matrix_units_of_long_rows(void **state) {
     (void)state;
     if (!has_units) skip_because("the device has no matrix units, or they may not be used");
-    check_product(&(product){PD_TYPE_Q4_0, 600, 640, 70, true, 1.0f, PD_X_F16, 0, 0}, 600, false);
-    check_product(&(product){PD_TYPE_Q4_0, 600, 6912, 140, false, 1.0f, PD_X_F32, 0, 0}, LARGE,
+    check_product(&(product){PD_TYPE_Q4_0, 600, 640, 70, true, 1.0f, PD_ACT_F16, 0, 0}, 600, false);
+    check_product(&(product){PD_TYPE_Q4_0, 600, 6912, 140, false, 1.0f, PD_ACT_F32, 0, 0}, LARGE,
                   false);
-    check_product(&(product){PD_TYPE_F16, 600, 1152, 140, false, 1.0f, PD_X_F32, 0, 0}, 600, false);
+    check_product(&(product){PD_TYPE_F16, 600, 1152, 140, false, 1.0f, PD_ACT_F32, 0, 0}, 600,
+                  false);
     ops_conclude();
 }
 

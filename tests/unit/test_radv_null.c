@@ -38,7 +38,7 @@ static bool read_constants(const char *name, unsigned *wtype, unsigned *n_rows) 
 /* Left to the table: unquantised weights, of which a lane has 64 or 128 bytes in flight instead of
  * 16; and GCN, which has 256 registers a lane, half of RDNA's, and ten waves at most. */
 static bool has_few_waves(const checks *c, const shader_row *row, unsigned wtype) {
-    return wtype >= PD_W_Q4_0 && strcmp(c->chip, "vega10") != 0 &&
+    return wtype >= PD_WEIGHT_Q4_0 && strcmp(c->chip, "vega10") != 0 &&
            row->value[SHADER_WAVES] < MIN_MATVEC_WAVES;
 }
 

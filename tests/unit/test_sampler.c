@@ -32,7 +32,7 @@ static pd_sampler_scratch *make_scratch(uint32_t n) {
 static uint32_t draw(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits, uint32_t n) {
     uint32_t id = UINT32_MAX;
     pd_error err;
-    if (pd_sampler_draw(s, scratch, logits, n, &id, &err) != PD_OK) fail_msg("%s", err.message);
+    if (pd_sampler_pick(s, scratch, logits, n, &id, &err) != PD_OK) fail_msg("%s", err.message);
     return id;
 }
 
@@ -209,9 +209,9 @@ static void forbidden_ids_never_come(void **state) {
         pd_sampler s = make_sampler(descs[i]);
         for (int k = 0; k < 5; k++) assert_int_equal(draw(&s, scratch, logits, FULL), 262143);
     }
-    assert_true(pd_draw_may(262143, FULL));
-    assert_false(pd_draw_may(262144, FULL));
-    assert_false(pd_draw_may(600, 600));
+    assert_true(pd_sample_may(262143, FULL));
+    assert_false(pd_sample_may(262144, FULL));
+    assert_false(pd_sample_may(600, 600));
     free(logits);
     pd_sampler_scratch_destroy(scratch);
 }
@@ -245,13 +245,13 @@ static void bad_logits_are_errors(void **state) {
     pd_sampler_scratch *scratch = make_scratch(N);
     make_logits(logits, N, 1);
     logits[40] = NAN;
-    assert_int_equal(pd_sampler_draw(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
     assert_string_equal(err.message, "the logit of token 40 is NaN, but must be finite");
     logits[40] = INFINITY;
-    assert_int_equal(pd_sampler_draw(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
     for (int i = 0; i < N; i++) logits[i] = -INFINITY;
-    assert_int_equal(pd_sampler_draw(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
-    assert_int_equal(pd_sampler_draw(&s, scratch, logits, N + 1, &id, &err), PD_ERR_ARGUMENT);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N + 1, &id, &err), PD_ERR_ARGUMENT);
     assert_int_equal(s.n_drawn, 0);
     logits[3] = -1e30f;
     assert_int_equal(draw(&s, scratch, logits, N), 3);

@@ -92,7 +92,7 @@ static void size_of_subgroups_is_known(void **state) {
     (void)state;
     VkCooperativeMatrixPropertiesKHR list[] = {PRODUCT(16, 16, 16, F16, F32)};
     pd_vk_product_shape shape = {
-        .wtype = PD_W_Q4_0, .n_weight_rows = 2560, .n_blocks = 80, .max_rows = 512};
+        .wtype = PD_WEIGHT_Q4_0, .n_weight_rows = 2560, .n_blocks = 80, .max_rows = 512};
     pd_vk_device d = {.properties.limits = {.maxComputeWorkGroupInvocations = 1024,
                                             .maxComputeWorkGroupSize[0] = 1024}};
     pd_vk_probe p = make_probe(list, 1);
@@ -158,11 +158,11 @@ static pd_vk_device make_device(uint32_t vendor, uint32_t min, uint32_t usual,
 }
 
 static pd_vk_product choose(const pd_vk_device *d, uint32_t n_weight_rows, uint32_t max_rows) {
-    pd_vk_product_shape s = {.wtype = PD_W_Q4_0,
+    pd_vk_product_shape s = {.wtype = PD_WEIGHT_Q4_0,
                              .n_weight_rows = n_weight_rows,
                              .n_blocks = 80,
                              .max_rows = max_rows,
-                             .x_format = PD_X_F16};
+                             .x_format = PD_ACT_F16};
     return pd_vk_choose_coopmat(d, &s);
 }
 

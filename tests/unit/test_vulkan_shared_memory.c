@@ -111,17 +111,17 @@ static void every_kernel_fits(void **state) {
 static void known_sizes(void **state) {
     (void)state;
     pd_vk_device d = make_device(32768, 1024, 32);
-    pd_vk_product_shape s = {.wtype = PD_W_Q4_0,
+    pd_vk_product_shape s = {.wtype = PD_WEIGHT_Q4_0,
                              .n_weight_rows = 20480,
                              .n_blocks = 80,
                              .max_rows = 512,
-                             .x_format = PD_X_F16};
+                             .x_format = PD_ACT_F16};
     pd_vk_pipeline_desc desc = pd_vk_choose_coopmat(&d, &s).desc;
     const uint32_t *c = desc.constants; /* wg, wtype, bm, bn, wm, wn, epilogue, stages, subgroup */
     assert_int_equal(shared_of(&desc), c[7] * (c[2] + c[3]) * 80 + c[0] / c[8] * 16 * 16 * 4);
     desc = pd_vk_choose_log_prob(&d);
     assert_int_equal(shared_of(&desc) % (4 * desc.constants[0]), 0); /* the reduction's room */
-    desc = pd_vk_choose_repack(&d, PD_W_Q4_0);
+    desc = pd_vk_choose_repack(&d, PD_WEIGHT_Q4_0);
     assert_int_equal(shared_of(&desc), 0);
 }
 
@@ -129,7 +129,7 @@ static void known_sizes(void **state) {
 static void damaged_modules_are_harmless(void **state) {
     (void)state;
     pd_vk_device d = make_device(32768, 1024, 32);
-    pd_vk_pipeline_desc desc = pd_vk_choose_norm(&d, 1152, true, PD_X_I16);
+    pd_vk_pipeline_desc desc = pd_vk_choose_norm(&d, 1152, true, PD_ACT_I16);
     uint32_t m = module_of(desc.shader);
     uint64_t bytes, whole = shared_of(&desc);
     for (size_t n = 0; n < modules[m].n_words; n++) {

@@ -165,7 +165,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL refuse(VkDevice d, VkPipelineCache cache, 
                                              const VkAllocationCallbacks *allocator,
                                              VkPipeline *out) {
     const pd_vk_tuning *t = &refusal.device->tuning;
-    bool plain = t->decode_format == PD_X_F32 && t->prefill_format == PD_X_F32 && !t->matrix_units;
+    bool plain =
+        t->decode_format == PD_ACT_F32 && t->prefill_format == PD_ACT_F32 && !t->matrix_units;
     if (plain && !refusal.all) return refusal.create(d, cache, n, info, allocator, out);
     *out = VK_NULL_HANDLE;
     return VK_ERROR_UNKNOWN;
@@ -179,7 +180,7 @@ static void count_warnings(void *ctx, pd_log_level level, const char *subsystem,
 static pd_model *open_refusing_model(bool all) {
     pd_model *m = open_model(&(pd_session_desc){.precision = PD_PRECISION_EXACT});
     pd_vk_device *d = ((pd_vk_backend *)m->backend)->device;
-    d->tuning.decode_format = d->tuning.prefill_format = PD_X_F16;
+    d->tuning.decode_format = d->tuning.prefill_format = PD_ACT_F16;
     refusal.create = d->vk.vkCreateComputePipelines;
     refusal.device = d;
     refusal.all = all;
@@ -207,7 +208,7 @@ static void refused_kernels_are_done_without(void **state) {
     uint32_t id = answer(m, PD_PRECISION_F16);
     pd_log_set(NULL, NULL, PD_LOG_WARN);
     assert_int_equal(refusal.n_warnings, 1);
-    assert_int_equal(refusal.device->tuning.decode_format, PD_X_F32);
+    assert_int_equal(refusal.device->tuning.decode_format, PD_ACT_F32);
     assert_int_equal(id, answer(m, PD_PRECISION_EXACT));
     pd_model_close(m);
 }

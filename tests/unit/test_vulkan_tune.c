@@ -39,7 +39,7 @@ static void the_choice_is_made_once(void **state) {
     pd_vk_backend *b = open_backend(0);
     pd_vk_tuning first = b->device->tuning;
     assert_true(first.known);
-    assert_true(first.decode_format <= PD_X_I16 && first.prefill_format <= PD_X_I16);
+    assert_true(first.decode_format <= PD_ACT_I16 && first.prefill_format <= PD_ACT_I16);
     assert_true(first.lanes >= 8 && first.lanes <= 32 && (first.lanes & (first.lanes - 1)) == 0);
     assert_true(first.rows == 2 || first.rows == 4);
     assert_true(first.f32_gflop_s > 0);
@@ -76,7 +76,7 @@ static void a_damaged_choice_is_made_again(void **state) {
     fputc(0xa5, f);
     fclose(f);
     b = open_backend(0);
-    assert_true(b->device->tuning.known && b->device->tuning.decode_format <= PD_X_I16);
+    assert_true(b->device->tuning.known && b->device->tuning.decode_format <= PD_ACT_I16);
     b->base.v->close(&b->base);
 }
 

@@ -226,9 +226,9 @@ static pd_status run(int argc, char **argv, pd_error *err) {
         fputs(HELP, stdout);
         return PD_OK;
     }
-    PD_GO(open_ours(&a.o, &model, err));
-    PD_GO(open_peer(&a.o, model, &p, err));
-    PD_GO(bench_peer_report_create(&a.o, model, p, &report, err));
+    PD_TRY_GOTO(open_ours(&a.o, &model, err));
+    PD_TRY_GOTO(open_peer(&a.o, model, &p, err));
+    PD_TRY_GOTO(bench_peer_report_create(&a.o, model, p, &report, err));
     status = run_tests(&a, model, p, report, err);
 done:
     bench_peer_report_destroy(report);

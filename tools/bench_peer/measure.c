@@ -108,9 +108,9 @@ pd_status bench_peer_measure(const bench_peer_options *o, pd_model *model, peer 
     b.ids = pd_alloc(n, sizeof *b.ids);
     if (!b.ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for %u tokens", n);
     fill_ids(b.ids, n, n_vocab);
-    PD_GO(pd_session_create(model, &desc, &b.session, err));
-    PD_GO(peer_context_create(p, n_ctx, err));
-    PD_GO(run_rounds(&b, n_vocab, err));
+    PD_TRY_GOTO(pd_session_create(model, &desc, &b.session, err));
+    PD_TRY_GOTO(peer_context_create(p, n_ctx, err));
+    PD_TRY_GOTO(run_rounds(&b, n_vocab, err));
 done:
     peer_context_destroy(p);
     pd_session_destroy(b.session);

@@ -243,11 +243,11 @@ pd_status peer_open(const peer_desc *desc, peer **out, pd_error *err) {
     p->n_threads = desc->n_threads;
     p->on_vulkan = desc->on_vulkan;
     p->verbose = desc->verbose;
-    PD_GO(find_libraries(p, desc->libs_dir, path, sizeof path, err));
-    PD_GO(load_functions(p, path, err));
+    PD_TRY_GOTO(find_libraries(p, desc->libs_dir, path, sizeof path, err));
+    PD_TRY_GOTO(load_functions(p, path, err));
     read_release(p);
-    PD_GO(open_devices(p, desc->vulkan_index, err));
-    if (desc->model_path) PD_GO(load_model(p, desc->model_path, err));
+    PD_TRY_GOTO(open_devices(p, desc->vulkan_index, err));
+    if (desc->model_path) PD_TRY_GOTO(load_model(p, desc->model_path, err));
     *out = p;
     return PD_OK;
 done:

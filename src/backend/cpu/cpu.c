@@ -226,7 +226,7 @@ static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn pro
     pd_status status = PD_OK;
     uint64_t total = 0, done = 0;
     for (uint32_t i = 0; i < n; i++) total += list[i]->n_bytes;
-    PD_GO(pd_cpu_reserve(cpu, "weights", &cpu->stats.weight_bytes, total, err));
+    PD_TRY_GOTO(pd_cpu_reserve(cpu, "weights", &cpu->stats.weight_bytes, total, err));
     for (uint32_t i = 0; i < n; i++) {
         read_ahead(list[i]);
         done += list[i]->n_bytes;
@@ -235,7 +235,7 @@ static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn pro
         status = PD_RAISE(err, PD_ERR_CANCELLED, "loading the weights was stopped on request");
         goto done;
     }
-    PD_GO(remember(cpu, list, n, err));
+    PD_TRY_GOTO(remember(cpu, list, n, err));
 done:
     pd_free(list);
     return status;
@@ -304,8 +304,8 @@ pd_status pd_cpu_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_st
         status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "the KV pages are larger than any memory");
         goto done;
     }
-    PD_GO(check_host_memory(bytes, err));
-    PD_GO(pd_cpu_reserve(cpu, "KV pages", &cpu->stats.kv_bytes, bytes, err));
+    PD_TRY_GOTO(check_host_memory(bytes, err));
+    PD_TRY_GOTO(pd_cpu_reserve(cpu, "KV pages", &cpu->stats.kv_bytes, bytes, err));
     kv->bytes = bytes;
     kv->memory = pd_alloc(bytes + 64, 1);
     if (!kv->memory) {

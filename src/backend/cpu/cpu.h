@@ -130,10 +130,10 @@ static inline const uint32_t *pd_cpu_table(const pd_program *p, uint32_t layer, 
 }
 
 /* The token drawn for an output with logits x [n]. */
-static inline uint32_t pd_cpu_draw(const pd_program *p, uint32_t out, const float *x, uint32_t n,
-                                   uint32_t best) {
-    const pd_draw *d = p->step->draws ? &p->step->draws[out] : NULL;
-    return d && d->k > 1 ? pd_draw_token(d, x, n) : best;
+static inline uint32_t pd_cpu_sample(const pd_program *p, uint32_t out, const float *x, uint32_t n,
+                                     uint32_t best) {
+    const pd_sample_params *d = p->step->sampling ? &p->step->sampling[out] : NULL;
+    return d && d->k > 1 ? pd_sample_token(d, x, n) : best;
 }
 
 pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,

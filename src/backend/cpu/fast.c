@@ -28,8 +28,8 @@ static void embed_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
     (void)thread;
     for (uint32_t r = begin; r < end; r++) {
         float *out = pd_cpu_row(p, o->out, r);
-        if (p->step->rows[r].token == PD_TOKEN_GIVEN) {
-            memcpy(out, pd_cpu_row(p, o->given, r), width * sizeof *out);
+        if (p->step->rows[r].token == PD_TOKEN_EMBEDDED) {
+            memcpy(out, pd_cpu_row(p, o->embeddings, r), width * sizeof *out);
             continue;
         }
         const uint8_t *row = o->table->data + p->step->rows[r].token * row_bytes;
@@ -226,7 +226,7 @@ static void qkv_rope_store(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, p->step->n_rows, 4, rows, &(fast_job){p, op});
 }
 
-/* ---- draw, log_prob
+/* ---- sample, log_prob
  * ----------------------------------------------------------------------------------- */
 
 /* Largest value among ids [begin, end) and the lowest id that has it, when it beats *value. */
@@ -241,10 +241,10 @@ static void best_of(const pd_cpu_kernels *k, const float *x, uint32_t begin, uin
     *value = x[i];
 }
 
-static void draw_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+static void sample_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const fast_job *job = ctx;
     const pd_program *p = job->p;
-    const pd_op_draw *o = &job->op->draw;
+    const pd_op_sample *o = &job->op->sample;
     const pd_cpu_kernels *k = p->cpu->kernels;
     uint32_t n = p->bufs[o->x].width;
     uint32_t n_text = n < PD_TEXT_VOCAB ? n : PD_TEXT_VOCAB;
@@ -252,17 +252,18 @@ static void draw_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
     (void)thread;
     for (uint32_t i = begin; i < end; i++) {
         const float *x = pd_cpu_row(p, o->x, i);
-        pd_drawn *out = (pd_drawn *)pd_cpu_buf(p, o->out) + i;
+        pd_sample_result *out = (pd_sample_result *)pd_cpu_buf(p, o->out) + i;
         uint32_t id = 0;
         float value = -INFINITY;
         best_of(k, x, 0, before, &id, &value);
         best_of(k, x, PD_TOKEN_END_OF_IMAGE + 1, n_text, &id, &value);
-        *out = (pd_drawn){id, value, k->count_nonfinite(x, n), pd_cpu_draw(p, i, x, n, id)};
+        *out =
+            (pd_sample_result){id, value, k->count_nonfinite(x, n), pd_cpu_sample(p, i, x, n, id)};
     }
 }
 
-static void draw(pd_program *p, const pd_op *op) {
-    pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->draw.out), 1, draw_rows, &(fast_job){p, op});
+static void sample(pd_program *p, const pd_op *op) {
+    pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->sample.out), 1, sample_rows, &(fast_job){p, op});
 }
 
 static void log_prob_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
@@ -302,7 +303,7 @@ const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_ATTENTION] = pd_cpu_fast_attention,
     [PD_OP_GATHER] = gather,
     [PD_OP_POOL_NORM] = pool_norm,
-    [PD_OP_DRAW] = draw,
+    [PD_OP_SAMPLE] = sample,
     [PD_OP_LOG_PROB] = log_prob,
 };
 

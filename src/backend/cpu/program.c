@@ -89,8 +89,8 @@ pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd
     }
     p->cpu = cpu;
     p->kv = kv;
-    if (!cpu->reference) PD_GO(collect_ropes(p, err));
-    PD_GO(allocate(p, plan->scratch_bytes, err));
+    if (!cpu->reference) PD_TRY_GOTO(collect_ropes(p, err));
+    PD_TRY_GOTO(allocate(p, plan->scratch_bytes, err));
     *out = p;
 done:
     if (status != PD_OK) pd_cpu_destroy(b, p);

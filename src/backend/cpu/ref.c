@@ -24,8 +24,8 @@ static void embed(pd_program *p, const pd_op *op) {
     uint64_t row_bytes = pd_type_row_bytes(pd_type_get(o->table->type), width);
     for (uint32_t r = 0; r < p->step->n_rows; r++) {
         float *out = pd_cpu_row(p, o->out, r);
-        if (p->step->rows[r].token == PD_TOKEN_GIVEN) {
-            memcpy(out, pd_cpu_row(p, o->given, r), width * sizeof *out);
+        if (p->step->rows[r].token == PD_TOKEN_EMBEDDED) {
+            memcpy(out, pd_cpu_row(p, o->embeddings, r), width * sizeof *out);
             continue;
         }
         const uint8_t *row = o->table->data + p->step->rows[r].token * row_bytes;
@@ -186,7 +186,7 @@ static void matmul(pd_program *p, const pd_op *op) {
     }
 }
 
-/* ---- gather, draw, log_prob
+/* ---- gather, sample, log_prob
  * ------------------------------------------------------------------------- */
 
 static void gather(pd_program *p, const pd_op *op) {
@@ -197,21 +197,21 @@ static void gather(pd_program *p, const pd_op *op) {
     }
 }
 
-static void draw(pd_program *p, const pd_op *op) {
-    const pd_op_draw *o = &op->draw;
+static void sample(pd_program *p, const pd_op *op) {
+    const pd_op_sample *o = &op->sample;
     uint32_t n = p->bufs[o->x].width;
     for (uint32_t i = 0; i < pd_cpu_rows(p, o->out); i++) {
         const float *x = pd_cpu_row(p, o->x, i);
-        pd_drawn *out = (pd_drawn *)pd_cpu_buf(p, o->out) + i;
+        pd_sample_result *out = (pd_sample_result *)pd_cpu_buf(p, o->out) + i;
         uint32_t best = 0, bad = 0;
         float value = -INFINITY;
         for (uint32_t id = 0; id < n; id++) {
             bad += isfinite(x[id]) ? 0 : 1;
-            if (!pd_draw_may(id, n) || !(x[id] > value)) continue;
+            if (!pd_sample_may(id, n) || !(x[id] > value)) continue;
             best = id;
             value = x[id];
         }
-        *out = (pd_drawn){best, value, bad, pd_cpu_draw(p, i, x, n, best)};
+        *out = (pd_sample_result){best, value, bad, pd_cpu_sample(p, i, x, n, best)};
     }
 }
 
@@ -239,7 +239,7 @@ const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
     [PD_OP_ATTENTION] = pd_cpu_ref_attention,
     [PD_OP_GATHER] = gather,
     [PD_OP_POOL_NORM] = pool_norm,
-    [PD_OP_DRAW] = draw,
+    [PD_OP_SAMPLE] = sample,
     [PD_OP_LOG_PROB] = log_prob,
 };
 

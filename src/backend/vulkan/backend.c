@@ -26,8 +26,8 @@ pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err
                                          .commandBufferCount = 1};
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                       .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    PD_VK(d->vk.vkAllocateCommandBuffers(d->handle, &alloc, out));
-    PD_VK(d->vk.vkBeginCommandBuffer(*out, &begin));
+    PD_VK_TRY_GOTO(d->vk.vkAllocateCommandBuffers(d->handle, &alloc, out));
+    PD_VK_TRY_GOTO(d->vk.vkBeginCommandBuffer(*out, &begin));
 done:
     if (status != PD_OK && *out) d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, 1, out);
     return status;
@@ -40,9 +40,9 @@ pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err
     VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     VkSubmitInfo submit = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
-    PD_VK(d->vk.vkEndCommandBuffer(cmd));
-    PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &info, NULL, &fence), fence);
-    PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, fence));
+    PD_VK_TRY_GOTO(d->vk.vkEndCommandBuffer(cmd));
+    PD_VK_MAKE_GOTO(d->vk.vkCreateFence(d->handle, &info, NULL, &fence), fence);
+    PD_VK_TRY_GOTO(d->vk.vkQueueSubmit(d->queue, 1, &submit, fence));
     status = pd_vk_wait(d, fence, err);
 done:
     if (status == PD_ERR_DEVICE_LOST) d->lost = true;
@@ -155,7 +155,7 @@ static const pd_backend_vtable VTABLE = {
     .compile = pd_vk_program_compile,
     .destroy = pd_vk_program_destroy,
     .run = pd_vk_program_run,
-    .chain = pd_vk_program_chain,
+    .run_ahead = pd_vk_program_run_ahead,
     .write = pd_vk_program_write,
     .read = pd_vk_program_read,
     .trace = pd_vk_program_trace,
@@ -187,8 +187,8 @@ static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_d
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = d->queue_family};
-    PD_VK_MAKE(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &b->command_pool),
-               b->command_pool);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &b->command_pool),
+                    b->command_pool);
     status = pd_vk_pipelines_create(d, &b->pipelines, err);
     if (status == PD_OK) status = pd_vk_weights_create(b, &b->weights, err);
     b->flops_per_s = SLOWEST_SOFTWARE;

@@ -260,9 +260,9 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     bench_lists lists = {0};
     pd_model *model = NULL;
     pd_status status;
-    PD_GO(read_lists(o, &lists, err));
-    PD_GO(cli_open_model(o, CLI_OPEN_ALL, &model, err));
-    PD_GO(check_lengths(&lists, pd_model_get_info(model)->n_ctx_train, err));
+    PD_TRY_GOTO(read_lists(o, &lists, err));
+    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &model, err));
+    PD_TRY_GOTO(check_lengths(&lists, pd_model_get_info(model)->n_ctx_train, err));
     bench_context c = {.o = o,
                        .model = model,
                        .build_commit = PERIDOT_COMMIT,
@@ -270,9 +270,9 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
                        .n_threads =
                            cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_cpu_count()};
     find_cpu_name(c.cpu_info, sizeof c.cpu_info);
-    if (cli_given(o, OPT_BENCH_PROFILE)) PD_GO(pd_model_measure(model, &c.speed, err));
+    if (cli_given(o, OPT_BENCH_PROFILE)) PD_TRY_GOTO(pd_model_measure(model, &c.speed, err));
     if (cli_text(o, OPT_BENCH_TRACE))
-        PD_GO(bench_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));
+        PD_TRY_GOTO(bench_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));
     bench_print_begin(&c);
     status = run_tests(&c, model, &lists, err);
     bench_print_end(&c);

@@ -245,7 +245,7 @@ static pd_status bind_text(inspection *in, pd_head_type head, pd_error *err) {
     if (status == PD_OK) status = pd_weights_bind(in->file, &in->config, in->weights, &in->why_not);
     in->why_not.status = status;
     in->is_model = status == PD_OK;
-    return in->is_model ? pd_head_choose(in->weights, head, &in->head, err) : PD_OK;
+    return in->is_model ? pd_lm_head_choose(in->weights, head, &in->head, err) : PD_OK;
 }
 
 static void release(inspection *in) {

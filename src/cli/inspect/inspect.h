@@ -3,7 +3,7 @@
 #define PD_CLI_INSPECT_H
 
 #include "cli/commands.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 #include "model/vision_weights.h"
 
 /* A file as inspect sees it; config and weights only when it is a Gemma 3 text model, those of
@@ -13,7 +13,7 @@ typedef struct inspection {
     bool is_model, is_vision;
     pd_config config;
     pd_weights *weights;
-    pd_head head; /* as --head would have it */
+    pd_lm_head head; /* as --head would have it */
     pd_vision_config vision;
     pd_vision_weights *vision_weights;
     pd_error why_not; /* when it is neither, or has no plan */

@@ -223,10 +223,10 @@ static pd_status score_to(score_job *job, const char *path, pd_error *err) {
 pd_status cli_score(const cli_options *o, pd_error *err) {
     score_job job = {.o = o};
     pd_status status;
-    PD_GO(read_input(&job, err));
-    PD_GO(open_all(&job, err));
+    PD_TRY_GOTO(read_input(&job, err));
+    PD_TRY_GOTO(open_all(&job, err));
     cli_interrupt_watch(job.side.session);
-    PD_GO(score_to(&job, cli_text(o, OPT_SCORE_OUTPUT), err));
+    PD_TRY_GOTO(score_to(&job, cli_text(o, OPT_SCORE_OUTPUT), err));
     status = report(&job, err);
 done:
     close_all(&job);

@@ -9,7 +9,7 @@
 
 #include "cli/score/score.h"
 #include "engine/divergence.h"
-#include "plan/draw.h"
+#include "plan/sample.h"
 
 enum { SLICE = 64 }; /* positions at a time: at most 64 MiB of logits */
 
@@ -38,7 +38,7 @@ static pd_status keep_rows(void *ctx, uint32_t pos, uint32_t n_rows, const float
 
 /* The highest of those that may be drawn, as pd_session_argmax has it. */
 static uint32_t best_of(const float *logits, uint32_t n) {
-    return pd_draw_token(&(pd_draw){0}, logits, n);
+    return pd_sample_token(&(pd_sample_params){0}, logits, n);
 }
 
 static void compare_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {

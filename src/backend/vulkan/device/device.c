@@ -111,7 +111,7 @@ static pd_status create_handle(pd_vk_device *d, const pd_vk_probe *p, pd_error *
         .enabledExtensionCount = extensions.n,
         .ppEnabledExtensionNames = extensions.names,
     };
-    PD_VK_MAKE(vkCreateDevice(d->physical, &info, NULL, &d->handle), d->handle);
+    PD_VK_MAKE_GOTO(vkCreateDevice(d->physical, &info, NULL, &d->handle), d->handle);
     volkLoadDeviceTable(&d->vk, d->handle);
     d->vk.vkGetDeviceQueue(d->handle, p->queue_family, 0, &d->queue);
 done:
@@ -183,10 +183,10 @@ static pd_status open_device(uint32_t index, bool capturing, pd_vk_device **out,
     *out = NULL;
     pd_vk_device *d = pd_alloc(1, sizeof *d);
     if (!d) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to open a device");
-    PD_GO(pd_vk_instance_open(&d->instance, err));
-    PD_GO(find_physical(d, index, err));
+    PD_TRY_GOTO(pd_vk_instance_open(&d->instance, err));
+    PD_TRY_GOTO(find_physical(d, index, err));
     pd_vk_probe_read(d->physical, &probe);
-    PD_GO(open_probed(d, &probe, index, capturing, err));
+    PD_TRY_GOTO(open_probed(d, &probe, index, capturing, err));
     *out = d;
 done:
     pd_vk_probe_release(&probe);

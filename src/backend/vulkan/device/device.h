@@ -20,7 +20,7 @@
 
 /* Raises an error naming the call and its VkResult and jumps to `done` (needs `status`, `err`).
  * VK_ERROR_DEVICE_LOST becomes ERR_DEVICE_LOST, the out-of-memory results ERR_MEMORY_*. */
-#define PD_VK(call)                                                                                \
+#define PD_VK_TRY_GOTO(call)                                                                       \
     do {                                                                                           \
         VkResult pd_vk_result_ = (call);                                                           \
         if (pd_vk_result_ != VK_SUCCESS) {                                                         \
@@ -29,7 +29,7 @@
         }                                                                                          \
     } while (0)
 /* The same for a call that makes `object`, in which a failing one may leave anything. */
-#define PD_VK_MAKE(call, object)                                                                   \
+#define PD_VK_MAKE_GOTO(call, object)                                                              \
     do {                                                                                           \
         VkResult pd_vk_result_ = (call);                                                           \
         if (pd_vk_result_ != VK_SUCCESS) {                                                         \

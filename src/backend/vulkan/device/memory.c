@@ -204,12 +204,12 @@ pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account acco
     };
     if (use == PD_VK_STEP && d->caps.conditional)
         info.usage |= VK_BUFFER_USAGE_CONDITIONAL_RENDERING_BIT_EXT;
-    PD_VK_MAKE(d->vk.vkCreateBuffer(d->handle, &info, NULL, &out->handle), out->handle);
-    PD_GO(allocate(m, rule, account, what, out, err));
-    PD_VK(d->vk.vkBindBufferMemory(d->handle, out->handle, out->memory, 0));
+    PD_VK_MAKE_GOTO(d->vk.vkCreateBuffer(d->handle, &info, NULL, &out->handle), out->handle);
+    PD_TRY_GOTO(allocate(m, rule, account, what, out, err));
+    PD_VK_TRY_GOTO(d->vk.vkBindBufferMemory(d->handle, out->handle, out->memory, 0));
     void *mapped = NULL;
     if (rule->mapped)
-        PD_VK(d->vk.vkMapMemory(d->handle, out->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
+        PD_VK_TRY_GOTO(d->vk.vkMapMemory(d->handle, out->memory, 0, VK_WHOLE_SIZE, 0, &mapped));
     out->mapped = mapped;
 done:
     if (status != PD_OK) pd_vk_buffer_destroy(m, out);

@@ -20,7 +20,7 @@ static void add_once(desc_list *l, pd_vk_pipeline_desc d) {
     l->n++;
 }
 
-static const uint32_t formats[] = {PD_X_F32, PD_X_F16, PD_X_I16};
+static const uint32_t formats[] = {PD_ACT_F32, PD_ACT_F16, PD_ACT_I16};
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape s) {
@@ -28,12 +28,12 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
     for (uint32_t f = 0; f < N_FORMATS; f++)
         for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++) {
             if (!pd_vk_has_format(&d->caps, formats[f])) break;
-            if (s.epilogue == PD_E_BEST && max_rows[i] > PD_VK_MATVEC_MAX_COLS) continue;
+            if (s.epilogue == PD_VK_EPILOGUE_BEST && max_rows[i] > PD_VK_MATVEC_MAX_COLS) continue;
             s.max_rows = max_rows[i];
             s.x_format = formats[f];
-            s.y_format = s.epilogue == PD_E_GEGLU ? formats[f] : PD_X_F32;
+            s.y_format = s.epilogue == PD_VK_EPILOGUE_GEGLU ? formats[f] : PD_ACT_F32;
             add_once(l, pd_vk_choose_product(d, &s).desc);
-            if (d->caps.coopmat && s.x_format == PD_X_F16 && s.max_rows > PD_VK_MATVEC_MAX_COLS)
+            if (d->caps.coopmat && s.x_format == PD_ACT_F16 && s.max_rows > PD_VK_MATVEC_MAX_COLS)
                 add_once(l, pd_vk_choose_coopmat(d, &s).desc);
         }
 }
@@ -41,7 +41,7 @@ static void add_matrix(desc_list *l, const pd_vk_device *d, pd_vk_product_shape 
 static void add_attention(desc_list *l, const pd_vk_device *d, pd_vk_attention_shape s) {
     for (uint32_t f = 0; f < N_FORMATS; f++) {
         if (!pd_vk_has_format(&d->caps, formats[f])) continue;
-        s.kv_f32 = formats[f] == PD_X_F32;
+        s.kv_f32 = formats[f] == PD_ACT_F32;
         s.y_format = formats[f];
         s.max_rows = 1;
         add_once(l, pd_vk_choose_attention(d, &s).desc);
@@ -58,10 +58,10 @@ static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint3
     pd_vk_product_shape m[] = {
         {.n_weight_rows = (heads + 2 * kv_heads) * head_dim, .n_blocks = width / 32},
         {.n_weight_rows = width, .n_blocks = heads * head_dim / 32},
-        {.n_weight_rows = 2 * ff, .n_blocks = width / 32, .epilogue = PD_E_GEGLU},
+        {.n_weight_rows = 2 * ff, .n_blocks = width / 32, .epilogue = PD_VK_EPILOGUE_GEGLU},
         {.n_weight_rows = width, .n_blocks = ff / 32}};
     for (uint32_t i = 0; i < sizeof m / sizeof *m; i++) {
-        m[i].wtype = PD_W_Q4_0;
+        m[i].wtype = PD_WEIGHT_Q4_0;
         add_matrix(l, d, m[i]);
     }
     for (uint32_t f = 0; f < N_FORMATS; f++)
@@ -76,22 +76,23 @@ static void add_model(desc_list *l, const pd_vk_device *d, uint32_t width, uint3
 /* The tower's shapes: weights in halves, 4096 rows. */
 static void add_image_encoder(desc_list *l, const pd_vk_device *d, uint32_t width, uint32_t ff,
                               uint32_t heads) {
-    static const uint32_t epilogues[] = {PD_E_BIAS, PD_E_BIAS_GELU, PD_E_BIAS_ADD};
-    for (uint32_t format = PD_X_F32; format <= PD_X_F16; format++) {
+    static const uint32_t epilogues[] = {PD_VK_EPILOGUE_BIAS, PD_VK_EPILOGUE_BIAS_GELU,
+                                         PD_VK_EPILOGUE_BIAS_ADD};
+    for (uint32_t format = PD_ACT_F32; format <= PD_ACT_F16; format++) {
         for (uint32_t i = 0; i < sizeof epilogues / sizeof *epilogues; i++) {
-            bool gelu = epilogues[i] == PD_E_BIAS_GELU;
-            pd_vk_product_shape s = {.wtype = PD_W_F16,
+            bool gelu = epilogues[i] == PD_VK_EPILOGUE_BIAS_GELU;
+            pd_vk_product_shape s = {.wtype = PD_WEIGHT_F16,
                                      .n_weight_rows = gelu ? ff : width,
                                      .n_blocks = width / 32,
                                      .max_rows = 4096,
                                      .epilogue = epilogues[i],
                                      .x_format = format,
-                                     .y_format = gelu ? format : PD_X_F32};
+                                     .y_format = gelu ? format : PD_ACT_F32};
             add_once(l, pd_vk_choose_product(d, &s).desc);
         }
         pd_vk_attention_shape a = {.head_dim = width / heads,
                                    .group = 1,
-                                   .kv_f32 = format == PD_X_F32,
+                                   .kv_f32 = format == PD_ACT_F32,
                                    .max_rows = 4096,
                                    .max_visible = 4096,
                                    .y_format = format};
@@ -110,20 +111,22 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
     add_model(&l, d, 3840, 15360, 16, 8, 256);
     add_model(&l, d, 5376, 21504, 32, 16, 128);
     add_image_encoder(&l, d, 1152, 4304, 16);
-    for (uint32_t wtype = PD_W_F32; wtype <= PD_W_Q6_K; wtype++) {
+    for (uint32_t wtype = PD_WEIGHT_F32; wtype <= PD_WEIGHT_Q6_K; wtype++) {
         pd_vk_product_shape head = {.wtype = wtype, .n_weight_rows = 262144, .n_blocks = 80};
-        pd_vk_product_shape gate_up = {
-            .wtype = wtype, .n_weight_rows = 2 * 10240, .n_blocks = 80, .epilogue = PD_E_GEGLU};
+        pd_vk_product_shape gate_up = {.wtype = wtype,
+                                       .n_weight_rows = 2 * 10240,
+                                       .n_blocks = 80,
+                                       .epilogue = PD_VK_EPILOGUE_GEGLU};
         add_matrix(&l, d, head);
-        head.epilogue = PD_E_BEST;
+        head.epilogue = PD_VK_EPILOGUE_BEST;
         add_matrix(&l, d, head);
         add_matrix(&l, d, gate_up);
         add_once(&l, pd_vk_choose_embed(d, wtype));
         add_once(&l, pd_vk_choose_repack(d, wtype));
     }
     add_once(&l, pd_vk_choose_gather(d));
-    add_once(&l, pd_vk_choose_draw_parts(d, 64));
-    add_once(&l, pd_vk_choose_draw(d, 64));
+    add_once(&l, pd_vk_choose_sample_parts(d, 64));
+    add_once(&l, pd_vk_choose_sample(d, 64));
     add_once(&l, pd_vk_choose_log_prob(d));
     return l.n;
 }

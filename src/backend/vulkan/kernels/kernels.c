@@ -49,37 +49,37 @@ static uint32_t workgroup_size(const pd_vk_device *d, uint32_t wanted) {
 
 uint32_t pd_vk_wtype(pd_type type) {
     switch (type) {
-    case PD_TYPE_F32: return PD_W_F32;
-    case PD_TYPE_F16: return PD_W_F16;
-    case PD_TYPE_BF16: return PD_W_BF16;
-    case PD_TYPE_Q4_0: return PD_W_Q4_0;
-    case PD_TYPE_Q4_1: return PD_W_Q4_1;
-    case PD_TYPE_Q5_0: return PD_W_Q5_0;
-    case PD_TYPE_Q5_1: return PD_W_Q5_1;
-    case PD_TYPE_Q8_0: return PD_W_Q8_0;
-    case PD_TYPE_Q4_K: return PD_W_Q4_K;
-    case PD_TYPE_Q5_K: return PD_W_Q5_K;
-    case PD_TYPE_Q6_K: return PD_W_Q6_K;
+    case PD_TYPE_F32: return PD_WEIGHT_F32;
+    case PD_TYPE_F16: return PD_WEIGHT_F16;
+    case PD_TYPE_BF16: return PD_WEIGHT_BF16;
+    case PD_TYPE_Q4_0: return PD_WEIGHT_Q4_0;
+    case PD_TYPE_Q4_1: return PD_WEIGHT_Q4_1;
+    case PD_TYPE_Q5_0: return PD_WEIGHT_Q5_0;
+    case PD_TYPE_Q5_1: return PD_WEIGHT_Q5_1;
+    case PD_TYPE_Q8_0: return PD_WEIGHT_Q8_0;
+    case PD_TYPE_Q4_K: return PD_WEIGHT_Q4_K;
+    case PD_TYPE_Q5_K: return PD_WEIGHT_Q5_K;
+    case PD_TYPE_Q6_K: return PD_WEIGHT_Q6_K;
     }
-    return PD_W_F32;
+    return PD_WEIGHT_F32;
 }
 
 /* ---- matrices ------------------------------------------------------------------------------- */
 
 static bool is_quantised(uint32_t wtype) {
-    return wtype >= PD_W_Q4_0;
+    return wtype >= PD_WEIGHT_Q4_0;
 }
 
 /* Integers need quantised weights; packed halves pay where quants become halves for
  * free. What is left reads any format and computes in f32. */
 static const char *matvec_shader(const pd_vk_product_shape *s) {
-    if (!is_quantised(s->wtype) || s->x_format == PD_X_F32) return "matvec";
-    return s->x_format == PD_X_I16 ? "matvec_i16" : "matvec_f16";
+    if (!is_quantised(s->wtype) || s->x_format == PD_ACT_F32) return "matvec";
+    return s->x_format == PD_ACT_I16 ? "matvec_i16" : "matvec_f16";
 }
 
 static const char *matmul_shader(const pd_vk_product_shape *s) {
-    if (s->x_format == PD_X_I16 && is_quantised(s->wtype)) return "matmul_i16";
-    return s->x_format == PD_X_F16 ? "matmul_f16" : "matmul";
+    if (s->x_format == PD_ACT_I16 && is_quantised(s->wtype)) return "matmul_i16";
+    return s->x_format == PD_ACT_F16 ? "matmul_f16" : "matmul";
 }
 
 static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t lanes,
@@ -95,7 +95,7 @@ static pd_vk_product matvec(const pd_vk_product_shape *s, uint32_t wg, uint32_t 
  * halves, whose sums wait for one another, 1.5 times. */
 static uint32_t matvec_step(const pd_vk_device *d, const pd_vk_product_shape *s) {
     enum { VENDOR_NVIDIA = 0x10de };
-    return s->wtype > PD_W_BF16 && s->x_format == PD_X_F16 &&
+    return s->wtype > PD_WEIGHT_BF16 && s->x_format == PD_ACT_F16 &&
                    d->properties.vendorID == VENDOR_NVIDIA
                ? 4
                : 2;
@@ -105,7 +105,7 @@ static uint32_t matvec_step(const pd_vk_device *d, const pd_vk_product_shape *s)
  */
 static uint32_t most_columns(const pd_vk_device *d, uint32_t wtype) {
     if (!d->caps.few_products) return PD_VK_MATVEC_MAX_COLS;
-    return is_quantised(wtype) && wtype < PD_W_Q5_K ? 2 : 1;
+    return is_quantised(wtype) && wtype < PD_WEIGHT_Q5_K ? 2 : 1;
 }
 
 /* Few weight rows: fewer of them to an invocation and more lanes along K, so that there are enough
@@ -114,7 +114,7 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
     enum { ENOUGH_INVOCATIONS = 65536 }; /* 100 compute units with 5 or 10 subgroups each */
     uint32_t wg = 128, lanes = d->tuning.lanes, rows = d->tuning.rows;
     uint32_t widest = s->max_rows <= 2 ? workgroup_size(d, 512) : wg; /* by shared memory */
-    if (s->max_rows > 4 || s->wtype <= PD_W_BF16)
+    if (s->max_rows > 4 || s->wtype <= PD_WEIGHT_BF16)
         rows = 2; /* unquantised: 64 or 128 bytes a block */
     if (d->caps.few_products) rows = 2;
     if (s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS) rows = 2;
@@ -122,14 +122,14 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
            s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS)
         lanes *= 2;
     while (lanes > s->n_blocks) lanes /= 2;
-    if (s->y_format != PD_X_F32) /* a workgroup's outputs are whole blocks of 32 */
+    if (s->y_format != PD_ACT_F32) /* a workgroup's outputs are whole blocks of 32 */
         while (wg / lanes * rows % 64 != 0) {
             if (2 * wg <= widest)
                 wg *= 2;
             else
                 lanes /= 2;
         }
-    if (s->epilogue == PD_E_BEST) /* fewer parts for draw to look at */
+    if (s->epilogue == PD_VK_EPILOGUE_BEST) /* fewer parts for sample to look at */
         while (wg / lanes * rows < 32 && 2 * wg <= widest) wg *= 2;
     uint32_t cols = min_u32(s->max_rows, most_columns(d, s->wtype));
     return matvec(s, wg, lanes, rows, cols, min_u32(cols, matvec_step(d, s)));
@@ -139,8 +139,9 @@ static pd_vk_product choose_matvec(const pd_vk_device *d, const pd_vk_product_sh
 static pd_vk_product choose_matmul(const pd_vk_device *d, const pd_vk_product_shape *s) {
     bool narrow = s->max_rows <= 32 || d->caps.max_shared_bytes < 32768;
     pd_vk_product m = {.tile_m = 64, .tile_n = narrow ? 32 : 64};
-    uint32_t tm = 8, tn = narrow || s->x_format != PD_X_F32 ? 4 : 8;
-    if (s->x_format == PD_X_I16 && s->wtype == PD_W_Q6_K) { /* two scales per block and row */
+    uint32_t tm = 8, tn = narrow || s->x_format != PD_ACT_F32 ? 4 : 8;
+    if (s->x_format == PD_ACT_I16 &&
+        s->wtype == PD_WEIGHT_Q6_K) { /* two scales per block and row */
         m.tile_n = 32;
         tn = 2;
     }
@@ -216,15 +217,15 @@ pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_sh
     if (d->caps.software_tiles) return choose_software(s);
     if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) return choose_matvec(d, s);
     bool matrix_units = d->caps.coopmat && d->tuning.matrix_units;
-    if (matrix_units && s->x_format == PD_X_F16 && s->y_format != PD_X_I16)
+    if (matrix_units && s->x_format == PD_ACT_F16 && s->y_format != PD_ACT_I16)
         return pd_vk_choose_coopmat(d, s);
     return choose_matmul(d, s);
 }
 
 /* Software devices run the integer kernels at q8, for tests. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows) {
-    if (precision == PD_PRECISION_EXACT) return PD_X_F32;
-    if (precision == PD_PRECISION_Q8 && d->caps.is_software && d->caps.int_dot) return PD_X_I16;
+    if (precision == PD_PRECISION_EXACT) return PD_ACT_F32;
+    if (precision == PD_PRECISION_Q8 && d->caps.is_software && d->caps.int_dot) return PD_ACT_I16;
     return max_rows <= PD_VK_MATVEC_MAX_COLS ? d->tuning.decode_format : d->tuning.prefill_format;
 }
 
@@ -316,21 +317,21 @@ pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d) {
 
 /* Their selection needs at least 16 invocations. Both wait for memory more than they work: many
  * invocations, as far as 16 KiB of shared memory allow. */
-static uint32_t draw_workgroup(const pd_vk_device *d) {
+static uint32_t sample_workgroup(const pd_vk_device *d) {
     return workgroup_size(d, d->caps.software_tiles ? 32 : 512);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_draw_parts(const pd_vk_device *d, uint32_t part) {
+pd_vk_pipeline_desc pd_vk_choose_sample_parts(const pd_vk_device *d, uint32_t part) {
     uint32_t span = d->caps.software_tiles ? 8 : 16;
-    return DESC("draw_parts", 2, pd_args_draw, draw_workgroup(d), part, span);
+    return DESC("sample_parts", 2, pd_args_sample, sample_workgroup(d), part, span);
 }
 
-pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d, uint32_t part) {
-    return DESC("draw", 5, pd_args_draw, draw_workgroup(d), part);
+pd_vk_pipeline_desc pd_vk_choose_sample(const pd_vk_device *d, uint32_t part) {
+    return DESC("sample", 5, pd_args_sample, sample_workgroup(d), part);
 }
 
 pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_device *d) {
-    return DESC("log_prob", 3, pd_args_log_prob, draw_workgroup(d));
+    return DESC("log_prob", 3, pd_args_log_prob, sample_workgroup(d));
 }
 
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype) {

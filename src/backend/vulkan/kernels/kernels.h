@@ -28,8 +28,8 @@ pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_sh
 /* PD_X_* that products of a program of at most max_rows rows like to read best. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 
-/* The same on matrix units, for more than a few rows; needs caps.coopmat. Reads PD_X_F16; writes
- * PD_X_F32, and PD_X_F16 where the outputs of all slices of the matrix are multiples of 4.
+/* The same on matrix units, for more than a few rows; needs caps.coopmat. Reads PD_ACT_F16; writes
+ * PD_ACT_F32, and PD_ACT_F16 where the outputs of all slices of the matrix are multiples of 4.
  */
 pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_shape *s);
 
@@ -65,8 +65,8 @@ pd_vk_pipeline_desc pd_vk_choose_pool_norm(const pd_vk_device *d, uint32_t width
 pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim, uint32_t y_format);
 pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
 /* For parts of so many values, a power of two of at least 16. */
-pd_vk_pipeline_desc pd_vk_choose_draw_parts(const pd_vk_device *d, uint32_t part);
-pd_vk_pipeline_desc pd_vk_choose_draw(const pd_vk_device *d, uint32_t part);
+pd_vk_pipeline_desc pd_vk_choose_sample_parts(const pd_vk_device *d, uint32_t part);
+pd_vk_pipeline_desc pd_vk_choose_sample(const pd_vk_device *d, uint32_t part);
 pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
 

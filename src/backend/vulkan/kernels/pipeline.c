@@ -167,8 +167,8 @@ static pd_status create_layouts(pd_vk_device *d, pd_vk_pipeline *pipeline, pd_er
         .bindingCount = desc->n_buffers,
         .pBindings = bindings,
     };
-    PD_VK_MAKE(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &pipeline->set_layout),
-               pipeline->set_layout);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &pipeline->set_layout),
+                    pipeline->set_layout);
     VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, desc->push_bytes};
     VkPipelineLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
@@ -177,8 +177,8 @@ static pd_status create_layouts(pd_vk_device *d, pd_vk_pipeline *pipeline, pd_er
         .pushConstantRangeCount = desc->push_bytes > 0,
         .pPushConstantRanges = &range,
     };
-    PD_VK_MAKE(d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &pipeline->layout),
-               pipeline->layout);
+    PD_VK_MAKE_GOTO(d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &pipeline->layout),
+                    pipeline->layout);
 done:
     return status;
 }
@@ -237,8 +237,8 @@ pd_status pd_vk_pipeline_build(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_
         .pCode = s->words,
     };
     uint64_t t0 = pd_clock_ns();
-    PD_VK_MAKE(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module), module);
-    PD_GO(create_handle(p, pipeline, module, err));
+    PD_VK_MAKE_GOTO(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module), module);
+    PD_TRY_GOTO(create_handle(p, pipeline, module, err));
     pd_mutex_lock(p->lock);
     p->stats.n_pipelines++;
     p->stats.pipeline_ns += pd_clock_ns() - t0;

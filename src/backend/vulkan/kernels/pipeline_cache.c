@@ -54,7 +54,7 @@ pd_status pd_vk_pipeline_cache_create(pd_vk_pipelines *p, pd_error *err) {
         p->cache_hash = pd_hash(data, n);
     } else if (result != VK_SUCCESS) {
         info.initialDataSize = 0;
-        PD_VK_MAKE(d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache), p->cache);
+        PD_VK_MAKE_GOTO(d->vk.vkCreatePipelineCache(d->handle, &info, NULL, &p->cache), p->cache);
     }
 done:
     pd_free(data);

@@ -21,7 +21,7 @@ static pd_status count_executables(pd_vk_device *d, const pd_vk_pipeline *pipeli
     pd_status status = PD_OK;
     VkPipelineInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR,
                               .pipeline = pipeline->handle};
-    PD_VK(d->vk.vkGetPipelineExecutablePropertiesKHR(d->handle, &info, n, NULL));
+    PD_VK_TRY_GOTO(d->vk.vkGetPipelineExecutablePropertiesKHR(d->handle, &info, n, NULL));
 done:
     return status;
 }
@@ -29,7 +29,7 @@ done:
 /* The driver's failure to list all that it has is no failure here. */
 static pd_status list_result(VkResult result, pd_error *err) {
     pd_status status = PD_OK;
-    if (result != VK_INCOMPLETE) PD_VK(result);
+    if (result != VK_INCOMPLETE) PD_VK_TRY_GOTO(result);
 done:
     return status;
 }
@@ -86,10 +86,10 @@ static pd_status representations_of(pd_vk_device *d, const VkPipelineExecutableI
     for (uint32_t i = 0; i < n; i++)
         list[i] = (VkPipelineExecutableInternalRepresentationKHR){
             .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INTERNAL_REPRESENTATION_KHR};
-    PD_GO(list_result(
+    PD_TRY_GOTO(list_result(
         d->vk.vkGetPipelineExecutableInternalRepresentationsKHR(d->handle, info, &n, list), err));
-    PD_GO(alloc_texts(list, n, err));
-    PD_GO(list_result(
+    PD_TRY_GOTO(alloc_texts(list, n, err));
+    PD_TRY_GOTO(list_result(
         d->vk.vkGetPipelineExecutableInternalRepresentationsKHR(d->handle, info, &n, list), err));
     for (uint32_t i = 0; i < n; i++)
         if (list[i].isText) fn(ctx, list[i].name, list[i].pData);

@@ -13,7 +13,7 @@ enum { BLOCK = 32, I16_BYTES = 80 };
 /* ---- the host's side ------------------------------------------------------------------------ */
 
 uint32_t pd_vk_block_units(uint32_t format) {
-    return format == PD_X_F32 ? 8 : format == PD_X_F16 ? 4 : 5;
+    return format == PD_ACT_F32 ? 8 : format == PD_ACT_F16 ? 4 : 5;
 }
 
 /* As store.glsl does it: 32 high bytes, 32 low bytes, {d, d * sum, d * sum, 0}. */
@@ -44,11 +44,11 @@ static void decode_i16(const int8_t *from, float *x) {
 }
 
 void pd_vk_activation_encode(uint32_t format, const float *values, uint64_t n, void *packed) {
-    if (format == PD_X_F32) {
+    if (format == PD_ACT_F32) {
         memcpy(packed, values, n * sizeof *values);
-    } else if (format == PD_X_F16) {
+    } else if (format == PD_ACT_F16) {
         uint16_t *h = packed;
-        for (uint64_t i = 0; i < n; i++) h[i] = pd_f32_to_f16(values[i] / (float)PD_X_F16_SCALE);
+        for (uint64_t i = 0; i < n; i++) h[i] = pd_f32_to_f16(values[i] / (float)PD_ACT_F16_SCALE);
     } else {
         int8_t *q = packed;
         for (uint64_t b = 0; b < n / BLOCK; b++) encode_i16(values + b * BLOCK, q + b * I16_BYTES);
@@ -56,11 +56,11 @@ void pd_vk_activation_encode(uint32_t format, const float *values, uint64_t n, v
 }
 
 void pd_vk_activation_decode(uint32_t format, const void *packed, uint64_t n, float *values) {
-    if (format == PD_X_F32) {
+    if (format == PD_ACT_F32) {
         memcpy(values, packed, n * sizeof *values);
-    } else if (format == PD_X_F16) {
+    } else if (format == PD_ACT_F16) {
         const uint16_t *h = packed;
-        for (uint64_t i = 0; i < n; i++) values[i] = pd_f16_to_f32(h[i]) * (float)PD_X_F16_SCALE;
+        for (uint64_t i = 0; i < n; i++) values[i] = pd_f16_to_f32(h[i]) * (float)PD_ACT_F16_SCALE;
     } else {
         const int8_t *q = packed;
         for (uint64_t b = 0; b < n / BLOCK; b++) decode_i16(q + b * I16_BYTES, values + b * BLOCK);
@@ -73,7 +73,7 @@ void pd_vk_activation_decode(uint32_t format, const void *packed, uint64_t n, fl
  * of GEGLU's alone. */
 static bool may_pack_product(const pd_program *p, const pd_op_matmul *m, uint32_t format) {
     bool geglu = m->epilogue == PD_EPILOGUE_GEGLU;
-    bool activates = geglu || (m->epilogue == PD_EPILOGUE_BIAS_GELU && format == PD_X_F16);
+    bool activates = geglu || (m->epilogue == PD_EPILOGUE_BIAS_GELU && format == PD_ACT_F16);
     if (!activates || m->weights[0]->ne[1] % 4) return false;
     const pd_vk_matrix *w = pd_vk_weights_find(p->backend->weights, m->weights, m->n_weights,
                                                geglu ? PD_VK_INTERLEAVED : PD_VK_STACKED);
@@ -88,7 +88,7 @@ static bool may_write(const pd_program *p, const pd_op *op, uint32_t format) {
     case PD_OP_LAYERNORM:
     case PD_OP_POOL_NORM:
     case PD_OP_GATHER: return true;
-    case PD_OP_ATTENTION: return format == PD_X_F16 || p->desc.kv.head_dim % BLOCK == 0;
+    case PD_OP_ATTENTION: return format == PD_ACT_F16 || p->desc.kv.head_dim % BLOCK == 0;
     case PD_OP_MATMUL: return may_pack_product(p, &op->matmul, format);
     default: return false;
     }
@@ -114,11 +114,11 @@ static bool may_be_packed(const pd_program *p, pd_buf_id id, uint32_t format) {
 static uint32_t choose_format(const pd_program *p) {
     const pd_vk_device *d = p->backend->device;
     uint32_t format = pd_vk_choose_input(d, p->desc.precision, p->desc.max_rows);
-    for (uint32_t i = 0; format == PD_X_I16 && i < p->n_ops; i++) {
+    for (uint32_t i = 0; format == PD_ACT_I16 && i < p->n_ops; i++) {
         const pd_op *op = &p->ops[i];
         bool plain = op->kind == PD_OP_MATMUL && op->matmul.epilogue >= PD_EPILOGUE_BIAS &&
                      pd_type_get(op->matmul.weights[0]->type)->block_values == 1;
-        if (plain) format = d->caps.fp16 ? PD_X_F16 : PD_X_F32;
+        if (plain) format = d->caps.fp16 ? PD_ACT_F16 : PD_ACT_F32;
     }
     return format;
 }
@@ -126,11 +126,11 @@ static uint32_t choose_format(const pd_program *p) {
 void pd_vk_choose_formats(pd_program *p) {
     uint32_t format = choose_format(p);
     for (uint32_t i = 0; i < p->n_bufs; i++)
-        p->formats[i] = may_be_packed(p, (pd_buf_id)i, format) ? (uint8_t)format : PD_X_F32;
+        p->formats[i] = may_be_packed(p, (pd_buf_id)i, format) ? (uint8_t)format : PD_ACT_F32;
     for (uint32_t i = p->n_ops; i-- > 0;) { /* a gather copies: both ends are alike */
         if (p->ops[i].kind != PD_OP_GATHER) continue;
         const pd_op_gather *g = &p->ops[i].gather;
         if (p->formats[g->x] == p->formats[g->out]) continue;
-        p->formats[g->x] = p->formats[g->out] = PD_X_F32;
+        p->formats[g->x] = p->formats[g->out] = PD_ACT_F32;
     }
 }

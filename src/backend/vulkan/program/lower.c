@@ -6,7 +6,7 @@ uint64_t pd_vk_partial_bytes(const pd_program *p) {
     for (uint32_t i = 0; i < p->n_ops; i++) {
         uint64_t bytes = 0;
         if (p->ops[i].kind == PD_OP_ATTENTION) bytes = pd_vk_attention_partial_bytes(p, i);
-        if (p->ops[i].kind == PD_OP_DRAW) bytes = pd_vk_draw_partial_bytes(p, i);
+        if (p->ops[i].kind == PD_OP_SAMPLE) bytes = pd_vk_sample_partial_bytes(p, i);
         if (bytes > most) most = bytes;
     }
     return pd_round_up(most, 256);
@@ -24,7 +24,7 @@ pd_status pd_vk_lower(pd_program *p, pd_error *err) {
         [PD_OP_LAYERNORM] = pd_vk_lower_layernorm, [PD_OP_MATMUL] = pd_vk_lower_matmul,
         [PD_OP_QKV_ROPE_STORE] = pd_vk_lower_rope, [PD_OP_ATTENTION] = pd_vk_lower_attention,
         [PD_OP_GATHER] = pd_vk_lower_gather,       [PD_OP_POOL_NORM] = pd_vk_lower_pool_norm,
-        [PD_OP_DRAW] = pd_vk_lower_draw,           [PD_OP_LOG_PROB] = pd_vk_lower_log_prob,
+        [PD_OP_SAMPLE] = pd_vk_lower_sample,       [PD_OP_LOG_PROB] = pd_vk_lower_log_prob,
     };
     for (uint32_t i = 0; i < p->n_ops; i++) PD_TRY(lower[p->ops[i].kind](p, i, err));
     return PD_OK;

@@ -60,14 +60,14 @@ pd_status pd_vk_lower_gather(pd_program *p, uint32_t i, pd_error *err);
 pd_status pd_vk_lower_matmul(pd_program *p, uint32_t i, pd_error *err);
 pd_status pd_vk_lower_rope(pd_program *p, uint32_t i, pd_error *err);
 pd_status pd_vk_lower_attention(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_draw(pd_program *p, uint32_t i, pd_error *err);
+pd_status pd_vk_lower_sample(pd_program *p, uint32_t i, pd_error *err);
 pd_status pd_vk_lower_log_prob(pd_program *p, uint32_t i, pd_error *err);
 
 /* Where a draw's logits are a product just made by matvec, its workgroups know the best of theirs:
  * how many values that is, the same for all. 0: the draw has to look for itself. */
-uint32_t pd_vk_known_part(const pd_program *p, uint32_t draw);
+uint32_t pd_vk_known_part(const pd_program *p, uint32_t sample);
 /* Scratch bytes of partial results that operation i needs. */
 uint64_t pd_vk_attention_partial_bytes(const pd_program *p, uint32_t i);
-uint64_t pd_vk_draw_partial_bytes(const pd_program *p, uint32_t i);
+uint64_t pd_vk_sample_partial_bytes(const pd_program *p, uint32_t i);
 
 #endif

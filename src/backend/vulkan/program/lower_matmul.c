@@ -19,11 +19,11 @@ static pd_status emit_tiles(pd_program *p, uint32_t i, pd_vk_dispatch d, pd_vk_p
 }
 
 static uint32_t epilogue_of(const pd_op_matmul *op) {
-    static const uint32_t of[] = {[PD_EPILOGUE_NONE] = PD_E_NONE,
-                                  [PD_EPILOGUE_GEGLU] = PD_E_GEGLU,
-                                  [PD_EPILOGUE_BIAS] = PD_E_BIAS,
-                                  [PD_EPILOGUE_BIAS_GELU] = PD_E_BIAS_GELU,
-                                  [PD_EPILOGUE_BIAS_ADD] = PD_E_BIAS_ADD};
+    static const uint32_t of[] = {[PD_EPILOGUE_NONE] = PD_VK_EPILOGUE_NONE,
+                                  [PD_EPILOGUE_GEGLU] = PD_VK_EPILOGUE_GEGLU,
+                                  [PD_EPILOGUE_BIAS] = PD_VK_EPILOGUE_BIAS,
+                                  [PD_EPILOGUE_BIAS_GELU] = PD_VK_EPILOGUE_BIAS_GELU,
+                                  [PD_EPILOGUE_BIAS_ADD] = PD_VK_EPILOGUE_BIAS_ADD};
     return of[op->epilogue];
 }
 
@@ -48,17 +48,17 @@ static pd_vk_product choose_kernel(const pd_program *p, const pd_op_matmul *op,
     return pd_vk_choose_product(p->backend->device, &shape);
 }
 
-uint32_t pd_vk_known_part(const pd_program *p, uint32_t draw) {
-    const pd_op *product = draw > 0 ? &p->ops[draw - 1] : NULL;
+uint32_t pd_vk_known_part(const pd_program *p, uint32_t sample) {
+    const pd_op *product = sample > 0 ? &p->ops[sample - 1] : NULL;
     if (!product || product->kind != PD_OP_MATMUL) return 0;
     const pd_op_matmul *op = &product->matmul;
-    if (op->out != p->ops[draw].draw.x || op->epilogue != PD_EPILOGUE_NONE || op->n_weights > 1)
+    if (op->out != p->ops[sample].sample.x || op->epilogue != PD_EPILOGUE_NONE || op->n_weights > 1)
         return 0;
     const pd_vk_matrix *m = pd_vk_find_matrix(p, op->weights, 1, PD_VK_STACKED);
     if (!m || m->n_rows != p->bufs[op->out].width) return 0;
     uint32_t part = 0;
     for (uint32_t s = 0; s < m->n_slices; s++) {
-        pd_vk_product k = choose_kernel(p, op, m, &m->slices[s], PD_E_BEST);
+        pd_vk_product k = choose_kernel(p, op, m, &m->slices[s], PD_VK_EPILOGUE_BEST);
         if (s == 0) part = k.tile_m;
         if (!k.is_matvec || k.tile_m != part || m->slices[s].first_row % part) return 0;
     }
@@ -66,7 +66,7 @@ uint32_t pd_vk_known_part(const pd_program *p, uint32_t draw) {
 }
 
 static bool tells_best(const pd_program *p, uint32_t i) {
-    return i + 1 < p->n_ops && p->ops[i + 1].kind == PD_OP_DRAW && pd_vk_known_part(p, i + 1) > 0;
+    return i + 1 < p->n_ops && p->ops[i + 1].kind == PD_OP_SAMPLE && pd_vk_known_part(p, i + 1) > 0;
 }
 
 static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, uint32_t s,
@@ -102,7 +102,7 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
     pd_vk_dispatch d = {.groups = {1, 1, 1},
                         .count = pd_vk_buf_count(p, op->out),
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows};
-    pd_vk_product k = choose_kernel(p, op, m, slice, best ? PD_E_BEST : epilogue_of(op));
+    pd_vk_product k = choose_kernel(p, op, m, slice, best ? PD_VK_EPILOGUE_BEST : epilogue_of(op));
     d.axis = k.is_matvec ? 2 : 1;
     d.per_group = k.tile_n;
     d.groups[0] = pd_div_up(slice->n_rows + args.n_zeros, k.tile_m);

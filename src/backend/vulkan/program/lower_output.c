@@ -2,22 +2,22 @@
 #include "args.h"
 #include "backend/vulkan/program/lower.h"
 
-enum { DRAW_PART = 64 /* values, where draw_parts looks for the best ones */ };
+enum { SAMPLE_PART = 64 /* values, where sample_parts looks for the best ones */ };
 
-static uint32_t draw_part(const pd_program *p, uint32_t i) {
+static uint32_t sample_part(const pd_program *p, uint32_t i) {
     uint32_t known = pd_vk_known_part(p, i);
-    return known ? known : DRAW_PART;
+    return known ? known : SAMPLE_PART;
 }
 
-uint64_t pd_vk_draw_partial_bytes(const pd_program *p, uint32_t i) {
-    pd_buf_id x = p->ops[i].draw.x;
-    return 8ull * pd_div_up(p->bufs[x].width, draw_part(p, i)) * pd_vk_buf_rows(p, x);
+uint64_t pd_vk_sample_partial_bytes(const pd_program *p, uint32_t i) {
+    pd_buf_id x = p->ops[i].sample.x;
+    return 8ull * pd_div_up(p->bufs[x].width, sample_part(p, i)) * pd_vk_buf_rows(p, x);
 }
 
-static pd_status emit_draw_parts(pd_program *p, uint32_t i, const struct pd_args_draw *args,
-                                 pd_error *err) {
-    pd_buf_id x = p->ops[i].draw.x;
-    pd_vk_pipeline_desc desc = pd_vk_choose_draw_parts(p->backend->device, DRAW_PART);
+static pd_status emit_sample_parts(pd_program *p, uint32_t i, const struct pd_args_sample *args,
+                                   pd_error *err) {
+    pd_buf_id x = p->ops[i].sample.x;
+    pd_vk_pipeline_desc desc = pd_vk_choose_sample_parts(p->backend->device, SAMPLE_PART);
     uint32_t parts_per_group = desc.constants[0] / desc.constants[2];
     pd_vk_binding bindings[] = {pd_vk_reads(p, x), pd_vk_partial(p, PD_VK_WRITTEN)};
     pd_vk_dispatch d = {.groups = {pd_div_up(args->n_parts, parts_per_group), 1, 1},
@@ -27,12 +27,12 @@ static pd_status emit_draw_parts(pd_program *p, uint32_t i, const struct pd_args
     return pd_vk_emit(p, i, d, desc, args, bindings, err);
 }
 
-pd_status pd_vk_lower_draw(pd_program *p, uint32_t i, pd_error *err) {
-    const pd_op_draw *op = &p->ops[i].draw;
-    uint32_t part = draw_part(p, i), n = p->bufs[op->x].width;
-    struct pd_args_draw args = {
-        .n_values = n, .n_parts = pd_div_up(n, part), .draws_at = p->layout.draws_at};
-    if (!pd_vk_known_part(p, i)) PD_TRY(emit_draw_parts(p, i, &args, err));
+pd_status pd_vk_lower_sample(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_sample *op = &p->ops[i].sample;
+    uint32_t part = sample_part(p, i), n = p->bufs[op->x].width;
+    struct pd_args_sample args = {
+        .n_values = n, .n_parts = pd_div_up(n, part), .sampling_at = p->layout.sampling_at};
+    if (!pd_vk_known_part(p, i)) PD_TRY(emit_sample_parts(p, i, &args, err));
     pd_vk_binding out = pd_vk_writes(p, op->out);
     pd_vk_slice state = {p->step.handle, 4 * PD_STEP_STATE,
                          4ull * (p->layout.n_words - PD_STEP_STATE)};
@@ -43,7 +43,7 @@ pd_status pd_vk_lower_draw(pd_program *p, uint32_t i, pd_error *err) {
                                 {state, PD_VK_WRITTEN},
                                 pd_vk_keeps(ring)};
     pd_vk_dispatch d = {.groups = {1, 1, 1}, .count = PD_VK_COUNT_OUTS, .axis = 1, .per_group = 1};
-    return pd_vk_emit(p, i, d, pd_vk_choose_draw(p->backend->device, part), &args, bindings, err);
+    return pd_vk_emit(p, i, d, pd_vk_choose_sample(p->backend->device, part), &args, bindings, err);
 }
 
 pd_status pd_vk_lower_log_prob(pd_program *p, uint32_t i, pd_error *err) {

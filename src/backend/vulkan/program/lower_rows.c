@@ -10,13 +10,16 @@ pd_status pd_vk_lower_embed(pd_program *p, uint32_t i, pd_error *err) {
     if (!m) return pd_vk_raise_unloaded(op->table, err);
     for (uint32_t s = 0; s < m->n_slices; s++) {
         const pd_vk_matrix_slice *slice = &m->slices[s];
-        bool copies = op->given != PD_BUF_NONE && s == 0;
+        bool copies = op->embeddings != PD_BUF_NONE && s == 0;
         struct pd_args_embed args = {m->n_blocks, slice->first_row, slice->n_rows, copies,
                                      op->scale};
         pd_vk_binding bindings[] = {
-            pd_vk_step(p, PD_VK_KEPT), pd_vk_writes(p, op->out),
-            pd_vk_keeps(slice->q),     pd_vk_keeps(slice->s),
-            pd_vk_keeps(slice->h),     copies ? pd_vk_reads(p, op->given) : pd_vk_keeps(slice->q)};
+            pd_vk_step(p, PD_VK_KEPT),
+            pd_vk_writes(p, op->out),
+            pd_vk_keeps(slice->q),
+            pd_vk_keeps(slice->s),
+            pd_vk_keeps(slice->h),
+            copies ? pd_vk_reads(p, op->embeddings) : pd_vk_keeps(slice->q)};
         pd_vk_dispatch d = {
             .groups = {1, 1, 1}, .count = PD_VK_COUNT_ROWS, .axis = 0, .per_group = 1};
         PD_TRY(pd_vk_emit(p, i, d, pd_vk_choose_embed(p->backend->device, m->wtype), &args,
@@ -84,7 +87,7 @@ pd_status pd_vk_lower_gather(pd_program *p, uint32_t i, pd_error *err) {
     const pd_op_gather *op = &p->ops[i].gather;
     pd_vk_pipeline_desc desc = pd_vk_choose_gather(p->backend->device);
     uint32_t units = p->bufs[op->x].width / 4;
-    if (p->formats[op->x] != PD_X_F32)
+    if (p->formats[op->x] != PD_ACT_F32)
         units = p->bufs[op->x].width / 32 * pd_vk_block_units(p->formats[op->x]);
     struct pd_args_gather args = {units, p->layout.outs_at};
     pd_vk_binding bindings[] = {pd_vk_step(p, PD_VK_KEPT), pd_vk_reads(p, op->x),

@@ -18,8 +18,8 @@ static void lay_out_step(pd_program *p) {
     l->rows_at = PD_STEP_ROWS;
     l->tiles_at = l->rows_at + 4 * d->max_rows;
     l->outs_at = l->tiles_at + 2 * d->max_rows;
-    l->draws_at = l->outs_at + d->max_outs;
-    l->tables_at = l->draws_at + PD_DRAW_WORDS * d->max_outs;
+    l->sampling_at = l->outs_at + d->max_outs;
+    l->tables_at = l->sampling_at + PD_SAMPLE_WORDS * d->max_outs;
     l->max_pages = pd_div_up(d->max_positions, PD_PAGE_POSITIONS);
     l->table_stride = 2 * l->max_pages;
     l->n_words = l->tables_at + d->max_seqs * l->table_stride;
@@ -46,7 +46,7 @@ static pd_status create_readback(pd_program *p, pd_error *err) {
     p->readback_at = pd_alloc(p->n_bufs, sizeof *p->readback_at);
     if (!p->readback_at) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
     for (uint32_t i = 0; i < p->n_bufs; i++) {
-        bool small = p->bufs[i].role == PD_BUF_OUTPUT && p->formats[i] == PD_X_F32 &&
+        bool small = p->bufs[i].role == PD_BUF_OUTPUT && p->formats[i] == PD_ACT_F32 &&
                      p->bufs[i].bytes <= SMALL_OUTPUT_BYTES;
         p->readback_at[i] = small ? bytes : UINT64_MAX;
         if (small) bytes += p->bufs[i].bytes;
@@ -79,7 +79,7 @@ static pd_status create_memory(pd_program *p, uint64_t plan_bytes, pd_error *err
                                "the step buffer", &p->step, err));
     memset(p->step.mapped, 0, p->step.bytes);
     PD_TRY(create_constants(p, err));
-    PD_TRY(pd_vk_chain_create(p, err));
+    PD_TRY(pd_vk_run_ahead_create(p, err));
     return create_readback(p, err);
 }
 
@@ -118,10 +118,10 @@ static bool simplify(pd_vk_device *d, pd_status failure) {
     pd_vk_tuning *t = &d->tuning;
     if (failure != PD_ERR_DEVICE && failure != PD_ERR_INTERNAL && failure != PD_ERR_UNSUPPORTED)
         return false;
-    if (!t->matrix_units && t->decode_format == PD_X_F32 && t->prefill_format == PD_X_F32)
+    if (!t->matrix_units && t->decode_format == PD_ACT_F32 && t->prefill_format == PD_ACT_F32)
         return false;
     t->matrix_units = false;
-    t->decode_format = t->prefill_format = PD_X_F32;
+    t->decode_format = t->prefill_format = PD_ACT_F32;
     return true;
 }
 
@@ -165,7 +165,7 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
         d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, PD_VK_STEPS_IN_FLIGHT, s->cmds);
         d->vk.vkDestroyFence(d->handle, s->fence, NULL);
     }
-    pd_vk_chain_destroy(p);
+    pd_vk_run_ahead_destroy(p);
     d->vk.vkDestroyDescriptorPool(d->handle, p->pool, NULL);
     pd_vk_buffer_destroy(&b->memory, &p->scratch);
     pd_vk_buffer_destroy(&b->memory, &p->step);
@@ -232,7 +232,7 @@ void pd_vk_program_count(const pd_program *p, pd_step_counts *out) {
  */
 static pd_vk_slice packed_slice(const pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n) {
     uint64_t at = p->bufs[buf].offset;
-    if (p->formats[buf] == PD_X_F32) return (pd_vk_slice){p->scratch.handle, at + offset, n};
+    if (p->formats[buf] == PD_ACT_F32) return (pd_vk_slice){p->scratch.handle, at + offset, n};
     uint32_t units = pd_vk_block_units(p->formats[buf]); /* of 16 bytes, for 128 bytes of f32 */
     return (pd_vk_slice){p->scratch.handle, at + offset / 8 * units, n / 8 * units};
 }
@@ -241,7 +241,7 @@ pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uin
                               const void *src, pd_error *err) {
     if (n == 0) return PD_OK;
     pd_vk_slice to = packed_slice(p, buf, offset, n);
-    if (p->formats[buf] == PD_X_F32) return pd_vk_copy_in(p->backend, to, src, err);
+    if (p->formats[buf] == PD_ACT_F32) return pd_vk_copy_in(p->backend, to, src, err);
     void *packed = pd_alloc(1, to.bytes);
     if (!packed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to write a buffer");
     pd_vk_activation_encode(p->formats[buf], src, n / 4, packed);
@@ -254,7 +254,7 @@ pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uin
 pd_status pd_vk_program_peek(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                              pd_error *err) {
     pd_vk_slice from = packed_slice(p, buf, offset, n);
-    if (p->formats[buf] == PD_X_F32) return pd_vk_copy_out(p->backend, from, dst, err);
+    if (p->formats[buf] == PD_ACT_F32) return pd_vk_copy_out(p->backend, from, dst, err);
     void *packed = pd_alloc(1, from.bytes);
     if (!packed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to read a buffer");
     pd_status status = pd_vk_copy_out(p->backend, from, packed, err);

@@ -57,7 +57,7 @@ typedef struct pd_vk_segment {
 
 /* Word offsets in the step buffer; the layout is in shaders/args.h. */
 typedef struct pd_vk_step_layout {
-    uint32_t rows_at, tiles_at, outs_at, draws_at, tables_at;
+    uint32_t rows_at, tiles_at, outs_at, sampling_at, tables_at;
     uint32_t max_pages;    /* words of one table */
     uint32_t table_stride; /* words per sequence: both tables */
     uint32_t n_words;
@@ -135,11 +135,12 @@ pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err);
 pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                               pd_error *err);
 
-/* chain.c */
-pd_status pd_vk_chain_create(pd_program *p, pd_error *err); /* ring and fences, where they apply */
-void pd_vk_chain_destroy(pd_program *p);
-pd_status pd_vk_program_chain(pd_program *p, const pd_chain *chain, pd_chain_end *end,
-                              pd_error *err);
+/* run_ahead.c */
+pd_status pd_vk_run_ahead_create(pd_program *p,
+                                 pd_error *err); /* ring and fences, where they apply */
+void pd_vk_run_ahead_destroy(pd_program *p);
+pd_status pd_vk_program_run_ahead(pd_program *p, const pd_run_ahead *ahead, pd_run_ahead_end *end,
+                                  pd_error *err);
 
 /* program.c */
 pd_status pd_vk_program_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv,

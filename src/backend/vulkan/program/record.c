@@ -7,7 +7,7 @@
  * Segments. A command buffer ends when its predicted work passes a budget, so that no submission
  * keeps a GPU busy long enough for a watchdog, and a cancelled prompt stops between them.
  *
- * Chained steps (chain.c) submit the same command buffers again before they are done, and their
+ * Chained steps (run_ahead.c) submit the same command buffers again before they are done, and their
  * dispatches are skipped where the device can do that by itself when the chain has ended.
  *
  * SPDX-License-Identifier: MIT
@@ -60,7 +60,7 @@ static pd_status create_pool(pd_program *p, pd_error *err) {
                                        .maxSets = p->n_dispatches,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK_MAKE(dev->vk.vkCreateDescriptorPool(dev->handle, &info, NULL, &p->pool), p->pool);
+    PD_VK_MAKE_GOTO(dev->vk.vkCreateDescriptorPool(dev->handle, &info, NULL, &p->pool), p->pool);
 done:
     return status;
 }
@@ -72,7 +72,7 @@ static pd_status write_set(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
                                          .descriptorPool = p->pool,
                                          .descriptorSetCount = 1,
                                          .pSetLayouts = &d->pipeline->set_layout};
-    PD_VK(dev->vk.vkAllocateDescriptorSets(dev->handle, &alloc, &d->set));
+    PD_VK_TRY_GOTO(dev->vk.vkAllocateDescriptorSets(dev->handle, &alloc, &d->set));
     VkDescriptorBufferInfo infos[PD_VK_MAX_BUFFERS];
     for (uint32_t i = 0; i < d->n_buffers; i++)
         infos[i] = (VkDescriptorBufferInfo){
@@ -210,7 +210,7 @@ static pd_status record_copy(pd_program *p, const pd_vk_segment *s, VkCommandBuf
     pd_vk_device *dev = p->backend->device;
     pd_status status = PD_OK;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    PD_VK(dev->vk.vkBeginCommandBuffer(cmd, &begin));
+    PD_VK_TRY_GOTO(dev->vk.vkBeginCommandBuffer(cmd, &begin));
     record_start(p, cmd);
     record_condition(p, cmd);
     uint32_t since = s->first;
@@ -224,7 +224,7 @@ static pd_status record_copy(pd_program *p, const pd_vk_segment *s, VkCommandBuf
     }
     if (is_conditional(p)) dev->vk.vkCmdEndConditionalRenderingEXT(cmd);
     if (last) record_readback(p, cmd);
-    PD_VK(dev->vk.vkEndCommandBuffer(cmd));
+    PD_VK_TRY_GOTO(dev->vk.vkEndCommandBuffer(cmd));
 done:
     return status;
 }
@@ -252,9 +252,9 @@ static pd_status create_segment(pd_program *p, pd_vk_segment *s, pd_error *err) 
                                          .commandPool = p->backend->command_pool,
                                          .commandBufferCount =
                                              p->ring.handle ? PD_VK_STEPS_IN_FLIGHT : 1};
-    PD_VK(dev->vk.vkAllocateCommandBuffers(dev->handle, &alloc, s->cmds));
+    PD_VK_TRY_GOTO(dev->vk.vkAllocateCommandBuffers(dev->handle, &alloc, s->cmds));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    PD_VK_MAKE(dev->vk.vkCreateFence(dev->handle, &fence, NULL, &s->fence), s->fence);
+    PD_VK_MAKE_GOTO(dev->vk.vkCreateFence(dev->handle, &fence, NULL, &s->fence), s->fence);
 done:
     return status;
 }

@@ -10,7 +10,7 @@ pd_status pd_vk_stopwatch_create(pd_vk_device *d, pd_vk_stopwatch *w, pd_error *
     VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                   .queryType = VK_QUERY_TYPE_TIMESTAMP,
                                   .queryCount = 2};
-    PD_VK_MAKE(d->vk.vkCreateQueryPool(d->handle, &info, NULL, &w->pool), w->pool);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateQueryPool(d->handle, &info, NULL, &w->pool), w->pool);
 done:
     return status;
 }

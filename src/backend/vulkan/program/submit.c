@@ -48,15 +48,16 @@ static void write_grids(const pd_program *p, const uint32_t *counts, uint32_t *w
     }
 }
 
-/* A single step; chain.c changes that. Without settings every output takes the highest value. */
-static void write_draws(const pd_step *step, uint32_t *state, uint32_t *draws) {
+/* A single step; run_ahead.c changes that. Without settings every output takes the highest value.
+ */
+static void write_sampling(const pd_step *step, uint32_t *state, uint32_t *draws) {
     memset(state, 0, 4ul * (PD_STEP_ROWS - PD_STEP_STATE));
     state[PD_STATE_GO] = 1;
-    for (uint32_t i = 0; i < step->n_outs; i++, draws += PD_DRAW_WORDS) {
-        if (step->draws)
-            memcpy(draws, &step->draws[i], sizeof *step->draws);
+    for (uint32_t i = 0; i < step->n_outs; i++, draws += PD_SAMPLE_WORDS) {
+        if (step->sampling)
+            memcpy(draws, &step->sampling[i], sizeof *step->sampling);
         else
-            draws[PD_DRAW_K] = 0;
+            draws[PD_SAMPLE_K] = 0;
     }
 }
 
@@ -74,7 +75,7 @@ void pd_vk_write_step(pd_program *p, const pd_step *step) {
     write_grids(p, counts, words + PD_STEP_DISPATCHES);
     memcpy(words + l->rows_at, step->rows, step->n_rows * sizeof *step->rows);
     memcpy(words + l->outs_at, step->out_rows, step->n_outs * sizeof *step->out_rows);
-    write_draws(step, words + PD_STEP_STATE, words + l->draws_at);
+    write_sampling(step, words + PD_STEP_STATE, words + l->sampling_at);
     write_tables(p, step, words + l->tables_at);
 }
 
@@ -102,8 +103,8 @@ static pd_status segment_wait(pd_program *p, pd_vk_segment *s, pd_error *err) {
     pd_status status = PD_OK;
     if (!s->pending) return PD_OK;
     s->pending = false;
-    PD_GO(pd_vk_wait(d, s->fence, err));
-    PD_VK(d->vk.vkResetFences(d->handle, 1, &s->fence));
+    PD_TRY_GOTO(pd_vk_wait(d, s->fence, err));
+    PD_VK_TRY_GOTO(d->vk.vkResetFences(d->handle, 1, &s->fence));
 done:
     if (status == PD_ERR_DEVICE_LOST) d->lost = true;
     return pd_vk_name_work(p, s->first, s->end, status, err);
@@ -115,7 +116,7 @@ static pd_status segment_submit(pd_program *p, pd_vk_segment *s, pd_error *err) 
     VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                            .commandBufferCount = 1,
                            .pCommandBuffers = &s->cmds[0]};
-    PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, s->fence));
+    PD_VK_TRY_GOTO(d->vk.vkQueueSubmit(d->queue, 1, &submit, s->fence));
     s->pending = true;
 done:
     if (status == PD_ERR_DEVICE_LOST) d->lost = true;

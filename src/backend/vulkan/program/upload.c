@@ -47,25 +47,25 @@ typedef struct plane_bytes {
 static plane_bytes row_planes(uint32_t wtype, uint32_t nb) {
     uint64_t pair = (nb + 1) / 2 * 4, word = nb * 4ull, super = nb / 8;
     switch (wtype) {
-    case PD_W_F32: return (plane_bytes){nb * 128ull, 0, 0};
-    case PD_W_F16:
-    case PD_W_BF16: return (plane_bytes){nb * 64ull, 0, 0};
-    case PD_W_Q4_0: return (plane_bytes){nb * 16ull, pair, 0};
-    case PD_W_Q4_1: return (plane_bytes){nb * 16ull, word, 0};
-    case PD_W_Q5_0: return (plane_bytes){nb * 16ull, pair, word};
-    case PD_W_Q5_1: return (plane_bytes){nb * 16ull, word, word};
-    case PD_W_Q8_0: return (plane_bytes){nb * 32ull, pair, 0};
-    case PD_W_Q4_K: return (plane_bytes){super * 144, 0, 0};
-    case PD_W_Q5_K: return (plane_bytes){super * 176, 0, 0};
-    case PD_W_Q6_K: return (plane_bytes){super * 208, super * 4, 0};
+    case PD_WEIGHT_F32: return (plane_bytes){nb * 128ull, 0, 0};
+    case PD_WEIGHT_F16:
+    case PD_WEIGHT_BF16: return (plane_bytes){nb * 64ull, 0, 0};
+    case PD_WEIGHT_Q4_0: return (plane_bytes){nb * 16ull, pair, 0};
+    case PD_WEIGHT_Q4_1: return (plane_bytes){nb * 16ull, word, 0};
+    case PD_WEIGHT_Q5_0: return (plane_bytes){nb * 16ull, pair, word};
+    case PD_WEIGHT_Q5_1: return (plane_bytes){nb * 16ull, word, word};
+    case PD_WEIGHT_Q8_0: return (plane_bytes){nb * 32ull, pair, 0};
+    case PD_WEIGHT_Q4_K: return (plane_bytes){super * 144, 0, 0};
+    case PD_WEIGHT_Q5_K: return (plane_bytes){super * 176, 0, 0};
+    case PD_WEIGHT_Q6_K: return (plane_bytes){super * 208, super * 4, 0};
     default: return (plane_bytes){0, 0, 0};
     }
 }
 
 /* What one invocation of repack.comp takes. */
 static uint32_t items_per_row(uint32_t wtype, uint32_t nb) {
-    if (wtype == PD_W_Q6_K) return nb / 8;
-    if (wtype >= PD_W_Q4_0 && wtype <= PD_W_Q8_0) return (nb + 1) / 2;
+    if (wtype == PD_WEIGHT_Q6_K) return nb / 8;
+    if (wtype >= PD_WEIGHT_Q4_0 && wtype <= PD_WEIGHT_Q8_0) return (nb + 1) / 2;
     return (uint32_t)(row_planes(wtype, nb).q / 16);
 }
 
@@ -118,7 +118,7 @@ static pd_status directory_add(pd_vk_weights *w, const pd_tensor *const *parts, 
     pd_vk_matrix *m = &w->matrices[w->n_matrices++];
     *m = (pd_vk_matrix){.n_parts = n_parts, .join = join};
     memcpy(m->parts, parts, n_parts * sizeof *parts);
-    m->wtype = is_widened(m) ? PD_W_F32 : pd_vk_wtype(parts[0]->type);
+    m->wtype = is_widened(m) ? PD_WEIGHT_F32 : pd_vk_wtype(parts[0]->type);
     uint64_t row_values = parts[0]->ne[0], chain_values = 0;
     for (uint32_t i = 0; i < n_parts; i++) {
         m->n_rows += tensor_rows(parts[i]);
@@ -231,15 +231,15 @@ static pd_status stage_create(pd_vk_weights *w, staging *s, pd_error *err) {
     VkCommandBufferAllocateInfo cmd = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                        .commandPool = w->backend->command_pool,
                                        .commandBufferCount = 1};
-    PD_VK(d->vk.vkAllocateCommandBuffers(d->handle, &cmd, &s->cmd));
+    PD_VK_TRY_GOTO(d->vk.vkAllocateCommandBuffers(d->handle, &cmd, &s->cmd));
     VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 4};
     VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = 1,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &s->pool), s->pool);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &s->pool), s->pool);
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &fence, NULL, &s->fence), s->fence);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateFence(d->handle, &fence, NULL, &s->fence), s->fence);
 done:
     return status;
 }
@@ -250,8 +250,8 @@ static pd_status stage_wait(pd_vk_weights *w, staging *s, pd_error *err) {
     if (!s->pending) return PD_OK;
     PD_TRY(pd_vk_wait(d, s->fence, err));
     s->pending = false;
-    PD_VK(d->vk.vkResetFences(d->handle, 1, &s->fence));
-    PD_VK(d->vk.vkResetDescriptorPool(d->handle, s->pool, 0));
+    PD_VK_TRY_GOTO(d->vk.vkResetFences(d->handle, 1, &s->fence));
+    PD_VK_TRY_GOTO(d->vk.vkResetDescriptorPool(d->handle, s->pool, 0));
 done:
     return status;
 }
@@ -278,7 +278,7 @@ static pd_status bind_planes(pd_vk_weights *w, staging *st, const pd_vk_pipeline
                                          .descriptorPool = st->pool,
                                          .descriptorSetCount = 1,
                                          .pSetLayouts = &pipeline->set_layout};
-    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, set));
+    PD_VK_TRY_GOTO(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, set));
     VkDescriptorBufferInfo infos[4] = {{st->buffer.handle, 0, VK_WHOLE_SIZE},
                                        buffer_info(slice->q),
                                        buffer_info(slice->s),
@@ -302,18 +302,18 @@ static pd_status submit_repack(pd_vk_weights *w, staging *st, const pd_vk_pipeli
     uint32_t y = pd_div_up(groups, GROUPS_PER_AXIS), x = pd_div_up(groups, y);
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                       .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    PD_VK(d->vk.vkBeginCommandBuffer(st->cmd, &begin));
+    PD_VK_TRY_GOTO(d->vk.vkBeginCommandBuffer(st->cmd, &begin));
     d->vk.vkCmdBindPipeline(st->cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
     d->vk.vkCmdBindDescriptorSets(st->cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1,
                                   &set, 0, NULL);
     d->vk.vkCmdPushConstants(st->cmd, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                              sizeof *args, args);
     d->vk.vkCmdDispatch(st->cmd, x, y, 1);
-    PD_VK(d->vk.vkEndCommandBuffer(st->cmd));
+    PD_VK_TRY_GOTO(d->vk.vkEndCommandBuffer(st->cmd));
     VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                            .commandBufferCount = 1,
                            .pCommandBuffers = &st->cmd};
-    PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, st->fence));
+    PD_VK_TRY_GOTO(d->vk.vkQueueSubmit(d->queue, 1, &submit, st->fence));
     st->pending = true;
 done:
     return status;
@@ -364,7 +364,7 @@ static pd_status upload_run(pd_vk_weights *w, const pd_vk_matrix *m,
     PD_TRY(pd_vk_pipeline_get(w->backend->pipelines, &desc, &pipeline, err));
     VkDescriptorSet set;
     PD_TRY(bind_planes(w, st, pipeline, slice, &set, err));
-    bool super = m->wtype >= PD_W_Q4_K;
+    bool super = m->wtype >= PD_WEIGHT_Q4_K;
     uint32_t per_row = items_per_row(m->wtype, m->n_blocks);
     struct pd_args_repack args = {.n_items = run->n * per_row,
                                   .items_per_row = per_row,

@@ -56,7 +56,7 @@ static pd_status create_pool(meter *m, pd_error *err) {
                                        .maxSets = PD_PEAK_COUNT + 1,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool), m->pool);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool), m->pool);
 done:
     return status;
 }
@@ -104,7 +104,7 @@ static pd_status create_load(meter *m, const char *shader, uint32_t n_buffers, l
                                          .descriptorPool = m->pool,
                                          .descriptorSetCount = 1,
                                          .pSetLayouts = &out->timed.pipeline->set_layout};
-    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->timed.set));
+    PD_VK_TRY_GOTO(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->timed.set));
     VkDescriptorBufferInfo infos[2] = {{m->from.handle, 0, m->from.bytes},
                                        {m->to.handle, 0, m->to.bytes}};
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,

@@ -36,10 +36,10 @@ typedef struct stage {
 } stage;
 
 static const stage stages[] = {
-    {"last-arrival", PD_PRECISION_EXACT, PD_X_F32, false},
-    {"fp16", PD_PRECISION_F16, PD_X_F16, false},
-    {"int8dot", PD_PRECISION_Q8, PD_X_I16, false},
-    {"coopmat", PD_PRECISION_F16, PD_X_F16, true},
+    {"last-arrival", PD_PRECISION_EXACT, PD_ACT_F32, false},
+    {"fp16", PD_PRECISION_F16, PD_ACT_F16, false},
+    {"int8dot", PD_PRECISION_Q8, PD_ACT_I16, false},
+    {"coopmat", PD_PRECISION_F16, PD_ACT_F16, true},
 };
 enum { N_STAGES = sizeof stages / sizeof stages[0] };
 
@@ -47,7 +47,7 @@ enum { N_STAGES = sizeof stages / sizeof stages[0] };
 static const char SIMPLEST[] = "simplest";
 
 static bool has_capability(const pd_vk_caps *c, const stage *s) {
-    if (s->format == PD_X_F32) return c->last_arrival;
+    if (s->format == PD_ACT_F32) return c->last_arrival;
     return s->matrix_units ? c->coopmat : pd_vk_has_format(c, s->format);
 }
 

@@ -38,7 +38,7 @@ struct pd_vk_trial {
     float *x;                /* [N_PROMPT + 1, WIDTH] */
     float *truth[N_PHASES];  /* all operations' results, one behind the other */
     uint32_t pages[N_PAGES]; /* not in order */
-    pd_draw draws[N_OUTS];
+    pd_sample_params sampling[N_OUTS];
 };
 
 /* ---- data ----------------------------------------------------------------------------------- */
@@ -101,11 +101,11 @@ static bool make_data(pd_vk_trial *t) {
     t->x = make_values(t, &seed, (N_PROMPT + 1) * WIDTH);
     for (uint32_t i = 0; i < N_PAGES; i++) t->pages[i] = N_PAGES - 1 - i;
     for (uint32_t i = 0; i < N_OUTS; i++)
-        t->draws[i] = (pd_draw){.k = i == 0 ? 1 : 16 * i,
-                                .scale = pd_draw_scale(0.8f),
-                                .top_p = pd_draw_top_p(0.95f),
-                                .seed = 7,
-                                .counter = i};
+        t->sampling[i] = (pd_sample_params){.k = i == 0 ? 1 : 16 * i,
+                                            .scale = pd_sample_scale(0.8f),
+                                            .top_p = pd_sample_top_p(0.95f),
+                                            .seed = 7,
+                                            .counter = i};
     return t->q && t->k && t->v && t->o && t->gate && t->up && t->down && t->head && t->norm &&
            t->q_norm && t->k_norm && t->x;
 }
@@ -163,9 +163,9 @@ static void add_outputs(const pd_vk_trial *t, pd_plan *p, pd_buf_id x) {
     pd_op_gather gather = {.x = x, .out = add_result(p, "gather", PD_ROWS_OUTPUTS, WIDTH)};
     pd_plan_add_op(p, -1, "gather", &(pd_op){.kind = PD_OP_GATHER, .gather = gather});
     pd_op_matmul head = {.x = gather.out, .n_weights = 1, .weights = {t->head}};
-    pd_op_draw draw = {.x = add_product(p, "head", PD_ROWS_OUTPUTS, N_VOCAB, head)};
-    draw.out = add_result(p, "draw", PD_ROWS_OUTPUTS, 4);
-    pd_plan_add_op(p, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
+    pd_op_sample sample = {.x = add_product(p, "head", PD_ROWS_OUTPUTS, N_VOCAB, head)};
+    sample.out = add_result(p, "sample", PD_ROWS_OUTPUTS, 4);
+    pd_plan_add_op(p, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .sample = sample});
 }
 
 /* The input "x" is the first buffer. */
@@ -238,7 +238,7 @@ static pd_status run_phase(const pd_vk_trial *t, pd_backend *b, pd_precision pre
                     .rows = rows,
                     .out_rows = out_rows,
                     .tables = &table,
-                    .draws = t->draws};
+                    .sampling = t->sampling};
     PD_TRY(make_plan(t, precision, f->n_rows, f->n_outs, &f->plan, err));
     PD_TRY(b->v->load(b, &f->plan, NULL, NULL, err));
     PD_TRY(b->v->compile(b, &f->plan, kv, &f->program, err));
@@ -281,13 +281,13 @@ static double row_error(const float *y, const float *truth, uint32_t n) {
 
 /* Draws are judged by the logits that the device itself drew from: near-ties may fall either way.
  */
-static bool draw_is_right(const pd_draw *draw, const float *logits, const float *drawn) {
+static bool draw_is_right(const pd_sample_params *draw, const float *logits, const float *drawn) {
     uint32_t words[4];
-    pd_draw highest = {.k = 1};
+    pd_sample_params highest = {.k = 1};
     memcpy(words, drawn, sizeof words);
-    uint32_t best = pd_draw_token(&highest, logits, N_VOCAB);
+    uint32_t best = pd_sample_token(&highest, logits, N_VOCAB);
     return words[0] == best && memcmp(&words[1], &logits[best], sizeof words[1]) == 0 &&
-           words[2] == 0 && words[3] == pd_draw_token(draw, logits, N_VOCAB);
+           words[2] == 0 && words[3] == pd_sample_token(draw, logits, N_VOCAB);
 }
 
 /* The first kernel of an operation that did not compute what it should. */
@@ -307,11 +307,11 @@ static void judge(const pd_vk_trial *t, const phase *f, const float *truth, doub
     for (uint32_t i = 0; i < f->plan.n_ops && !fault[0]; i++) {
         pd_buf_id id = result_of(&f->plan, i);
         uint64_t width = f->plan.bufs[id].width, n = count_values(f, id);
-        bool draws = f->plan.ops[i].kind == PD_OP_DRAW;
+        bool draws = f->plan.ops[i].kind == PD_OP_SAMPLE;
         for (uint64_t r = 0; r < n / width && !fault[0]; r++) {
             char what[64] = "draws another token than it should";
             double error = draws ? 0 : row_error(y + r * width, truth + r * width, (uint32_t)width);
-            bool right = draws ? draw_is_right(&t->draws[r], logits + r * N_VOCAB, y + r * width)
+            bool right = draws ? draw_is_right(&t->sampling[r], logits + r * N_VOCAB, y + r * width)
                                : error <= most;
             if (!draws) snprintf(what, sizeof what, "is off by %.2g", error);
             if (!right) name_fault(f->program, i, what, fault);

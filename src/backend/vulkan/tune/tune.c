@@ -62,9 +62,9 @@ typedef struct tuner {
  * only tuned to show that tuning works. */
 static void choose_shapes(tuner *t) {
     t->decode = (pd_vk_product_shape){
-        .wtype = PD_W_Q4_0, .n_weight_rows = 49152, .n_blocks = 128, .max_rows = 1};
+        .wtype = PD_WEIGHT_Q4_0, .n_weight_rows = 49152, .n_blocks = 128, .max_rows = 1};
     t->prefill = (pd_vk_product_shape){
-        .wtype = PD_W_Q4_0, .n_weight_rows = 4096, .n_blocks = 64, .max_rows = 512};
+        .wtype = PD_WEIGHT_Q4_0, .n_weight_rows = 4096, .n_blocks = 64, .max_rows = 512};
     if (!t->backend->device->caps.is_software) return;
     t->decode.n_weight_rows /= 4;
     t->decode.n_blocks /= 4;
@@ -113,7 +113,7 @@ static pd_status create_parts(tuner *t, pd_error *err) {
                                        .maxSets = 1,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    PD_VK_MAKE(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &t->pool), t->pool);
+    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &t->pool), t->pool);
     uint64_t n_blocks = (uint64_t)t->decode.n_weight_rows * t->decode.n_blocks; /* the larger one */
     uint64_t n_out = (uint64_t)t->prefill.max_rows * t->prefill.n_weight_rows;
     if (n_out < t->decode.n_weight_rows) n_out = t->decode.n_weight_rows;
@@ -194,8 +194,8 @@ static pd_status bind(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet 
                                          .descriptorPool = t->pool,
                                          .descriptorSetCount = 1,
                                          .pSetLayouts = &pipeline->set_layout};
-    PD_VK(d->vk.vkResetDescriptorPool(d->handle, t->pool, 0));
-    PD_VK(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, set));
+    PD_VK_TRY_GOTO(d->vk.vkResetDescriptorPool(d->handle, t->pool, 0));
+    PD_VK_TRY_GOTO(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, set));
     VkDescriptorBufferInfo infos[] = {{t->x.handle, 0, t->x.bytes},
                                       {t->out.handle, 0, t->out.bytes},
                                       {t->weights.handle, 0, t->weights.bytes},
@@ -263,7 +263,7 @@ static pd_status time_candidate(tuner *t, candidate *c, uint64_t warm_up_ns, pd_
 }
 
 static bool has_format(const pd_vk_caps *c, uint32_t format, bool matrix_units) {
-    return matrix_units ? format == PD_X_F16 && c->coopmat : pd_vk_has_format(c, format);
+    return matrix_units ? format == PD_ACT_F16 && c->coopmat : pd_vk_has_format(c, format);
 }
 
 static void add_candidate(tuner *t, pd_vk_tuning tuning, pd_vk_product_shape shape) {
@@ -274,7 +274,7 @@ static void add_candidate(tuner *t, pd_vk_tuning tuning, pd_vk_product_shape sha
 static void list_decode(tuner *t) {
     pd_vk_tuning now = t->backend->device->tuning;
     pd_vk_product_shape s = t->decode;
-    for (uint32_t format = PD_X_F32; format <= PD_X_I16; format++) {
+    for (uint32_t format = PD_ACT_F32; format <= PD_ACT_I16; format++) {
         if (!has_format(&t->backend->device->caps, format, false)) continue;
         s.x_format = now.decode_format = format;
         for (now.lanes = 8; now.lanes <= 32; now.lanes *= 2)
@@ -285,7 +285,7 @@ static void list_decode(tuner *t) {
 static void list_prefill(tuner *t) {
     pd_vk_tuning now = t->backend->device->tuning;
     pd_vk_product_shape s = t->prefill;
-    for (uint32_t format = PD_X_F32; format <= PD_X_I16; format++)
+    for (uint32_t format = PD_ACT_F32; format <= PD_ACT_I16; format++)
         for (int units = 0; units < 2; units++) {
             if (!has_format(&t->backend->device->caps, format, units != 0)) continue;
             s.x_format = now.prefill_format = format;
@@ -339,8 +339,8 @@ static pd_status tune_all(tuner *t, pd_error *err) {
 
 static bool is_sane(const pd_vk_tuning *t) {
     bool power_of_two = t->lanes >= 8 && t->lanes <= 32 && (t->lanes & (t->lanes - 1)) == 0;
-    return power_of_two && (t->rows == 2 || t->rows == 4) && t->decode_format <= PD_X_I16 &&
-           t->prefill_format <= PD_X_I16 && t->f32_gflop_s >= 0;
+    return power_of_two && (t->rows == 2 || t->rows == 4) && t->decode_format <= PD_ACT_I16 &&
+           t->prefill_format <= PD_ACT_I16 && t->f32_gflop_s >= 0;
 }
 
 static bool recall(pd_vk_device *d, const char *name) {

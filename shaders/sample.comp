@@ -17,14 +17,14 @@ layout(std430, binding = 1) readonly buffer X { float x[]; };          // [outs]
 layout(std430, binding = 2) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
 layout(std430, binding = 3) buffer State { uint state[]; };            // the step buffer from PD_STEP_STATE
 layout(std430, binding = 4) writeonly buffer Ring { uvec4 ring[]; };   // [PD_RING_STEPS], as results
-layout(push_constant) uniform Push { pd_args_draw args; };
+layout(push_constant) uniform Push { pd_args_sample args; };
 
 const uint SPAN = WG, BEST_ROOM = WG;
 #include "best.glsl"
 
 uint k, first_part, row_at;
 bool among_parts; // what fetch tells of: the parts' bests, or all values of the chosen parts
-shared uint chosen[PD_DRAW_MAX_K];
+shared uint chosen[PD_SAMPLE_MAX_K];
 
 bool fetch(uint i, out uint key, out uint id) {
     if (among_parts) {
@@ -35,16 +35,16 @@ bool fetch(uint i, out uint key, out uint id) {
     }
     id = chosen[i / PART] * PART + i % PART;
     uint bits = id < args.n_values ? floatBitsToUint(x[row_at + id]) : 0u;
-    key = pd_draw_key(bits);
-    return id < args.n_values && pd_draw_is_finite(bits) && pd_draw_is_allowed(id);
+    key = pd_sample_key(bits);
+    return id < args.n_values && pd_sample_is_finite(bits) && pd_sample_is_allowed(id);
 }
 
 #include "select.glsl"
 
-shared uint found_key[PD_DRAW_MAX_K], found_id[PD_DRAW_MAX_K]; // in any order
-shared uint sorted_key[PD_DRAW_MAX_K], sorted_id[PD_DRAW_MAX_K];
-shared uint weight[PD_DRAW_MAX_K];
-shared uvec2 reached[PD_DRAW_MAX_K]; // sum of the weights up to here, {high, low}
+shared uint found_key[PD_SAMPLE_MAX_K], found_id[PD_SAMPLE_MAX_K]; // in any order
+shared uint sorted_key[PD_SAMPLE_MAX_K], sorted_id[PD_SAMPLE_MAX_K];
+shared uint weight[PD_SAMPLE_MAX_K];
+shared uvec2 reached[PD_SAMPLE_MAX_K]; // sum of the weights up to here, {high, low}
 shared uint n_found, n_kept, drawn_id;
 
 // ---- 64-bit sums: {high, low} ----
@@ -85,7 +85,7 @@ uint collect(uint n, uvec2 threshold) {
         uint key, id;
         if (!fetch(i, key, id) || !select_is_in(key, id, threshold)) continue;
         uint to = atomicAdd(n_found, 1u);
-        if (to >= PD_DRAW_MAX_K) continue;
+        if (to >= PD_SAMPLE_MAX_K) continue;
         found_key[to] = key;
         found_id[to] = id;
     }
@@ -101,7 +101,7 @@ uint find_candidates() {
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG) chosen[i] = found_id[i] / PART;
     among_parts = false;
     uint found = collect(n * PART, threshold);
-    if (found <= PD_DRAW_MAX_K) return found;
+    if (found <= PD_SAMPLE_MAX_K) return found;
     return collect(n * PART, select_threshold(n * PART, k));
 }
 
@@ -122,7 +122,7 @@ uint sort_candidates() {
 
 void weigh(uint n, float scale) {
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG)
-        weight[i] = pd_draw_weight(sorted_key[0], sorted_key[i], scale);
+        weight[i] = pd_sample_weight(sorted_key[0], sorted_key[i], scale);
     barrier();
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG) {
         uint high = 0u, low = 0u, carry; // sums of the weights' halves
@@ -139,8 +139,8 @@ void weigh(uint n, float scale) {
 void draw(uint at) {
     uint n = sort_candidates();
     if (n == 0u) return;
-    weigh(n, uintBitsToFloat(state[at + PD_DRAW_SCALE]));
-    uint top_p = state[at + PD_DRAW_TOP_P], min_p = state[at + PD_DRAW_MIN_P];
+    weigh(n, uintBitsToFloat(state[at + PD_SAMPLE_SCALE]));
+    uint top_p = state[at + PD_SAMPLE_TOP_P], min_p = state[at + PD_SAMPLE_MIN_P];
     uvec2 enough = part_of(reached[n - 1u], top_p);
     // what either filter keeps is the first so many: weights fall
     for (uint i = gl_LocalInvocationID.x; i < n; i += WG)
@@ -148,8 +148,8 @@ void draw(uint at) {
             atomicAdd(n_kept, 1u);
     barrier();
     pd_philox_block block =
-        pd_philox_block(state[at + PD_DRAW_COUNTER], state[at + PD_DRAW_COUNTER + 1u], 0u, 0u);
-    block = pd_philox_rounds(block, state[at + PD_DRAW_SEED], state[at + PD_DRAW_SEED + 1u]);
+        pd_philox_block(state[at + PD_SAMPLE_COUNTER], state[at + PD_SAMPLE_COUNTER + 1u], 0u, 0u);
+    block = pd_philox_rounds(block, state[at + PD_SAMPLE_SEED], state[at + PD_SAMPLE_SEED + 1u]);
     uvec2 target = part_of(reached[n_kept - 1u], block.a);
     for (uint i = gl_LocalInvocationID.x; i < n_kept; i += WG)
         if (is_less(target, reached[i]) && !is_less(target, reached_before(i))) drawn_id = sorted_id[i];
@@ -164,28 +164,28 @@ void chain(uvec4 result, uint at) {
     state[row] = result.w;
     state[row + 1u]++; // position
     state[row + 3u]++; // end of what it sees
-    if (k > 1u && ++state[at + PD_DRAW_COUNTER] == 0u) state[at + PD_DRAW_COUNTER + 1u]++;
+    if (k > 1u && ++state[at + PD_SAMPLE_COUNTER] == 0u) state[at + PD_SAMPLE_COUNTER + 1u]++;
     if (result.z != 0u || result.w == state[PD_STATE_STOPS] || result.w == state[PD_STATE_STOPS + 1u])
         state[PD_STATE_GO] = 0u;
 }
 
 void main() {
-    uint o = gl_WorkGroupID.y, at = args.draws_at - PD_STEP_STATE + PD_DRAW_WORDS * o;
+    uint o = gl_WorkGroupID.y, at = args.sampling_at - PD_STEP_STATE + PD_SAMPLE_WORDS * o;
     first_part = o * args.n_parts;
     row_at = o * args.n_values;
-    k = state[at + PD_DRAW_K];
+    k = state[at + PD_SAMPLE_K];
     if (gl_LocalInvocationID.x == 0u) {
         n_kept = 0u;
-        drawn_id = PD_DRAW_NO_ID;
+        drawn_id = PD_SAMPLE_NO_ID;
     }
     find_best(); // ends with a barrier
     if (k > 1u) draw(at);
     barrier();
     if (gl_LocalInvocationID.x != 0u) return;
     bool exists = best_key[0] != 0u;
-    uint best = exists ? best_id[0] : PD_DRAW_NO_ID;
+    uint best = exists ? best_id[0] : PD_SAMPLE_NO_ID;
     uint value = exists ? floatBitsToUint(x[row_at + best]) : 0u;
     uvec4 result = uvec4(best, value, best_bad[0], k > 1u ? drawn_id : best);
     results[o] = result;
-    if (state[PD_STATE_CHAINED] != 0u) chain(result, at);
+    if (state[PD_STATE_RUNS_AHEAD] != 0u) chain(result, at);
 }

@@ -1,5 +1,5 @@
 /* Candidates: selection by a heap, filters, and the draw.  SPDX-License-Identifier: MIT */
-#include "plan/draw.h"
+#include "plan/sample.h"
 
 #include <assert.h>
 #include <float.h>
@@ -10,32 +10,32 @@
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
-float pd_draw_scale(float temp) {
+float pd_sample_scale(float temp) {
     double scale = 1.4426950408889634074 * 0x1p24 / (double)temp;
     return (float)fmin(fmax(scale, (double)FLT_MIN), (double)FLT_MAX);
 }
 
-uint32_t pd_draw_top_p(float p) {
+uint32_t pd_sample_top_p(float p) {
     if (!(p > 0 && p < 1)) return 0;
     uint32_t fixed = (uint32_t)((double)p * 0x1p32);
     return fixed ? fixed : 1;
 }
 
-uint32_t pd_draw_min_p(float p) {
+uint32_t pd_sample_min_p(float p) {
     return (uint32_t)ceil((double)p * 0x1p31);
 }
 
-uint32_t pd_draw_random(uint64_t seed, uint64_t counter) {
+uint32_t pd_sample_random(uint64_t seed, uint64_t counter) {
     struct pd_philox_block block = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0};
     return pd_philox_rounds(block, (uint32_t)seed, (uint32_t)(seed >> 32)).a;
 }
 
-static_assert(PD_DRAW_END == PD_TEXT_VOCAB && PD_DRAW_MARKER == PD_TOKEN_START_OF_IMAGE &&
-                  PD_DRAW_MARKER + 1 == PD_TOKEN_END_OF_IMAGE,
+static_assert(PD_SAMPLE_END == PD_TEXT_VOCAB && PD_SAMPLE_MARKER == PD_TOKEN_START_OF_IMAGE &&
+                  PD_SAMPLE_MARKER + 1 == PD_TOKEN_END_OF_IMAGE,
               "ids that are drawn");
 
-bool pd_draw_may(uint32_t id, uint32_t n_vocab) {
-    return id < n_vocab && pd_draw_is_allowed(id);
+bool pd_sample_may(uint32_t id, uint32_t n_vocab) {
+    return id < n_vocab && pd_sample_is_allowed(id);
 }
 
 /* ---- a heap of candidates ------------------------------------------------------------------- */
@@ -70,14 +70,14 @@ static pd_candidate heap_pop(pd_candidate *heap, uint32_t n, bool best) {
 /* ---- choosing ------------------------------------------------------------------------------- */
 
 static bool is_candidate(uint32_t bits, uint32_t id, uint32_t n_vocab) {
-    return pd_draw_is_finite(bits) && pd_draw_may(id, n_vocab);
+    return pd_sample_is_finite(bits) && pd_sample_may(id, n_vocab);
 }
 
 uint32_t pd_candidates_all(pd_candidate *items, const float *logits, uint32_t n_vocab) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_vocab; i++) {
         uint32_t bits = pd_float_bits(logits[i]);
-        if (is_candidate(bits, i, n_vocab)) items[n++] = (pd_candidate){pd_draw_key(bits), i, 0};
+        if (is_candidate(bits, i, n_vocab)) items[n++] = (pd_candidate){pd_sample_key(bits), i, 0};
     }
     return n;
 }
@@ -87,7 +87,7 @@ uint32_t pd_candidates_top_k(pd_candidate *items, const float *logits, uint32_t 
                              uint32_t k) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_vocab; i++) {
-        uint32_t bits = pd_float_bits(logits[i]), key = pd_draw_key(bits);
+        uint32_t bits = pd_float_bits(logits[i]), key = pd_sample_key(bits);
         if (n == k && key <= items[0].key) continue; /* equal ones: the lower id is in */
         if (!is_candidate(bits, i, n_vocab)) continue;
         pd_candidate c = {key, i, 0};
@@ -107,7 +107,7 @@ uint32_t pd_candidates_top_k(pd_candidate *items, const float *logits, uint32_t 
 
 void pd_candidates_weigh(pd_candidate *items, uint32_t n, uint32_t highest_key, float scale) {
     for (uint32_t i = 0; i < n; i++)
-        items[i].weight = pd_draw_weight(highest_key, items[i].key, scale);
+        items[i].weight = pd_sample_weight(highest_key, items[i].key, scale);
 }
 
 static uint64_t sum(const pd_candidate *items, uint32_t n) {
@@ -160,16 +160,16 @@ uint32_t pd_candidates_pick(const pd_candidate *items, uint32_t n, uint32_t rand
         reached += items[i].weight;
         if (reached > target) return items[i].id;
     }
-    return PD_DRAW_NO_ID; /* not reached: the best one weighs more than nothing */
+    return PD_SAMPLE_NO_ID; /* not reached: the best one weighs more than nothing */
 }
 
-uint32_t pd_draw_token(const pd_draw *d, const float *logits, uint32_t n_vocab) {
-    pd_candidate items[PD_DRAW_MAX_K];
+uint32_t pd_sample_token(const pd_sample_params *d, const float *logits, uint32_t n_vocab) {
+    pd_candidate items[PD_SAMPLE_MAX_K];
     uint32_t n = pd_candidates_top_k(items, logits, n_vocab, d->k ? d->k : 1);
-    if (n == 0) return PD_DRAW_NO_ID;
+    if (n == 0) return PD_SAMPLE_NO_ID;
     if (n == 1) return items[0].id;
     pd_candidates_weigh(items, n, items[0].key, d->scale);
     if (d->top_p) n = pd_candidates_top_p(items, n, d->top_p);
     n = pd_candidates_min_p(items, n, d->min_p);
-    return pd_candidates_pick(items, n, pd_draw_random(d->seed, d->counter));
+    return pd_candidates_pick(items, n, pd_sample_random(d->seed, d->counter));
 }

@@ -7,39 +7,39 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_PLAN_DRAW_H
-#define PD_PLAN_DRAW_H
+#ifndef PD_PLAN_SAMPLE_H
+#define PD_PLAN_SAMPLE_H
 
 #include <stdbool.h>
 
 #include "sampling.h"
 
-/* One draw. As the shaders see it, eight words (PD_DRAW_K and what follows). */
-typedef struct pd_draw {
-    uint32_t k;     /* candidates: the k highest, at most PD_DRAW_MAX_K; 0 or 1: the highest */
-    float scale;    /* pd_draw_scale(temp) */
+/* How one token is sampled. As the shaders see it, eight words (PD_SAMPLE_K and what follows). */
+typedef struct pd_sample_params {
+    uint32_t k;     /* candidates: the k highest, at most PD_SAMPLE_MAX_K; 0 or 1: the highest */
+    float scale;    /* pd_sample_scale(temp) */
     uint32_t top_p; /* in units of 2^-32; 0: off */
     uint32_t min_p; /* in units of 2^-31 */
     uint64_t seed, counter;
-} pd_draw;
+} pd_sample_params;
 
-/* What a draw operation says of a row of logits, as the shaders write it. */
-typedef struct pd_drawn {
+/* What a sample operation says of a row of logits, as the shaders write it. */
+typedef struct pd_sample_result {
     uint32_t best; /* id of the highest value, of those that may be drawn */
     float best_value;
     uint32_t n_nonfinite; /* values that are not finite */
-    uint32_t id;          /* drawn; the best where the step does not say how to draw */
-} pd_drawn;
+    uint32_t id;          /* drawn; the best where the step does not say how */
+} pd_sample_result;
 
-float pd_draw_scale(float temp); /* temp > 0 */
-uint32_t pd_draw_top_p(float p); /* 0 and 1: off */
-uint32_t pd_draw_min_p(float p); /* 0 to 1 */
-uint32_t pd_draw_random(uint64_t seed, uint64_t counter);
+float pd_sample_scale(float temp); /* temp > 0 */
+uint32_t pd_sample_top_p(float p); /* 0 and 1: off */
+uint32_t pd_sample_min_p(float p); /* 0 to 1 */
+uint32_t pd_sample_random(uint64_t seed, uint64_t counter);
 
-bool pd_draw_may(uint32_t id, uint32_t n_vocab); /* may this id ever be drawn? */
+bool pd_sample_may(uint32_t id, uint32_t n_vocab); /* may this id ever be drawn? */
 
 typedef struct pd_candidate {
-    uint32_t key, id; /* pd_draw_key of the logit */
+    uint32_t key, id; /* pd_sample_key of the logit */
     uint32_t weight;
 } pd_candidate;
 
@@ -56,7 +56,7 @@ uint32_t pd_candidates_min_p(pd_candidate *items, uint32_t n, uint32_t min_p);
 uint32_t pd_candidates_sort_for_top_p(pd_candidate *items, uint32_t n, uint32_t top_p);
 uint32_t pd_candidates_pick(const pd_candidate *items, uint32_t n, uint32_t random);
 
-/* A whole draw; PD_DRAW_NO_ID when there is no candidate. */
-uint32_t pd_draw_token(const pd_draw *d, const float *logits, uint32_t n_vocab);
+/* A whole draw; PD_SAMPLE_NO_ID when there is no candidate. */
+uint32_t pd_sample_token(const pd_sample_params *d, const float *logits, uint32_t n_vocab);
 
 #endif

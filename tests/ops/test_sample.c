@@ -1,4 +1,4 @@
-/* Drawing on a device: the very token that pd_draw_token draws on the host, for thousands of rows
+/* Drawing on a device: the very token that pd_sample_token draws on the host, for thousands of rows
  * of logits of many shapes and settings, given by the host or made by the operation before.
  *
  * SPDX-License-Identifier: MIT
@@ -17,7 +17,7 @@ typedef struct draw_plan {
 static void open_plan(draw_plan *d, uint32_t n, uint32_t rows) {
     pd_error err;
     d->n = n;
-    pd_plan_init(&d->plan, &(pd_plan_desc){.name = "draw",
+    pd_plan_init(&d->plan, &(pd_plan_desc){.name = "sample",
                                            .precision = PD_PRECISION_EXACT,
                                            .max_rows = rows,
                                            .max_outs = rows,
@@ -25,8 +25,8 @@ static void open_plan(draw_plan *d, uint32_t n, uint32_t rows) {
                                            .max_positions = 256});
     d->x = pd_plan_add_buf(&d->plan, "x", PD_ROWS_OUTPUTS, n, PD_BUF_INPUT);
     d->out = pd_plan_add_buf(&d->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
-    pd_op_draw op = {.x = d->x, .out = d->out};
-    pd_plan_add_op(&d->plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = op});
+    pd_op_sample op = {.x = d->x, .out = d->out};
+    pd_plan_add_op(&d->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .draw = op});
     ops_check(pd_plan_finish(&d->plan, &err), &err);
     for (uint32_t i = 0; i < ops_n_devices; i++) {
         pd_backend *b = ops_devices[i].backend;
@@ -48,10 +48,10 @@ static uint32_t count_nonfinite(const float *x, uint32_t n) {
 }
 
 /* What a device drew from a row that has a finite value. */
-static void judge_row(const char *device, const float *row, uint32_t n, const pd_draw *draw,
-                      const uint32_t *found) {
-    uint32_t best = pd_draw_token(&(pd_draw){.k = 1}, row, n);
-    uint32_t id = pd_draw_token(draw, row, n);
+static void judge_row(const char *device, const float *row, uint32_t n,
+                      const pd_sample_params *draw, const uint32_t *found) {
+    uint32_t best = pd_sample_token(&(pd_sample_params){.k = 1}, row, n);
+    uint32_t id = pd_sample_token(draw, row, n);
     uint32_t bad = count_nonfinite(row, n);
     if (found[0] == best && found[1] == pd_float_bits(row[best]) && found[2] == bad &&
         found[3] == id)
@@ -62,7 +62,7 @@ static void judge_row(const char *device, const float *row, uint32_t n, const pd
              found[3], best, bad, id);
 }
 
-static pd_step step_of(uint32_t rows, const pd_draw *draws) {
+static pd_step step_of(uint32_t rows, const pd_sample_params *draws) {
     static const pd_page_table table;
     static uint32_t out_rows[ROWS];
     for (uint32_t i = 0; i < ROWS; i++) out_rows[i] = i;
@@ -72,11 +72,12 @@ static pd_step step_of(uint32_t rows, const pd_draw *draws) {
                      .rows = ops_rows(rows, 1),
                      .out_rows = out_rows,
                      .tables = &table,
-                     .draws = draws};
+                     .sampling = draws};
 }
 
 /* Draws from every row on every device; the rows may hold anything that has a finite value. */
-static void compare_rows(draw_plan *d, const float *x, const pd_draw *draws, uint32_t rows) {
+static void compare_rows(draw_plan *d, const float *x, const pd_sample_params *draws,
+                         uint32_t rows) {
     pd_error err;
     uint32_t found[4 * ROWS];
     pd_step step = step_of(rows, draws);
@@ -105,15 +106,15 @@ static void fill_row(float *x, uint32_t n, row_shape shape) {
     if (!isfinite(x[n / 2])) x[n / 2] = 1;
 }
 
-static pd_draw random_draw(void) {
+static pd_sample_params random_draw(void) {
     static const float temps[] = {0.05f, 0.7f, 1, 1.3f, 20};
     static const float ps[] = {0, 0.5f, 0.9f, 0.95f, 0.9999f}, mins[] = {0, 0, 0.001f, 0.1f, 1};
-    return (pd_draw){.k = ops_random() % 5 ? 1 + ops_random() % 256 : ops_random() % 3,
-                     .scale = pd_draw_scale(temps[ops_random() % 5]),
-                     .top_p = pd_draw_top_p(ps[ops_random() % 5]),
-                     .min_p = pd_draw_min_p(mins[ops_random() % 5]),
-                     .seed = (uint64_t)ops_random() << 32 | ops_random(),
-                     .counter = (uint64_t)ops_random() << (ops_random() % 32)};
+    return (pd_sample_params){.k = ops_random() % 5 ? 1 + ops_random() % 256 : ops_random() % 3,
+                              .scale = pd_sample_scale(temps[ops_random() % 5]),
+                              .top_p = pd_sample_top_p(ps[ops_random() % 5]),
+                              .min_p = pd_sample_min_p(mins[ops_random() % 5]),
+                              .seed = (uint64_t)ops_random() << 32 | ops_random(),
+                              .counter = (uint64_t)ops_random() << (ops_random() % 32)};
 }
 
 static void test_random_rows(void **state) {
@@ -121,7 +122,7 @@ static void test_random_rows(void **state) {
     (void)state;
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
         draw_plan d;
-        pd_draw draws[ROWS];
+        pd_sample_params draws[ROWS];
         uint32_t n = widths[w];
         open_plan(&d, n, ROWS);
         float *x = ops_alloc((size_t)ROWS * n, sizeof *x);
@@ -141,16 +142,17 @@ static void test_every_k(void **state) {
     enum { N = 5000, SOME = 12 };
     (void)state;
     draw_plan d;
-    pd_draw draws[SOME];
+    pd_sample_params draws[SOME];
     open_plan(&d, N, SOME);
     float *x = ops_alloc((size_t)SOME * N, sizeof *x);
     for (uint32_t r = 0; r < SOME; r++) {
         fill_row(x + (size_t)r * N, N, r % 2 ? TIES : NORMAL);
         for (uint32_t i = 0; i < 90 * r; i++) x[r * N + ops_random() % N] = 16;
     }
-    for (uint32_t k = 1; k <= PD_DRAW_MAX_K; k++) {
+    for (uint32_t k = 1; k <= PD_SAMPLE_MAX_K; k++) {
         for (uint32_t r = 0; r < SOME; r++)
-            draws[r] = (pd_draw){.k = k, .scale = pd_draw_scale(50), .counter = r + 100 * k};
+            draws[r] =
+                (pd_sample_params){.k = k, .scale = pd_sample_scale(50), .counter = r + 100 * k};
         compare_rows(&d, x, draws, SOME);
     }
     close_plan(&d);
@@ -161,7 +163,7 @@ static void test_full_vocabulary(void **state) {
     enum { N = 262208, FEW = 4 };
     (void)state;
     draw_plan d;
-    pd_draw draws[FEW];
+    pd_sample_params draws[FEW];
     open_plan(&d, N, FEW);
     float *x = ops_alloc((size_t)FEW * N, sizeof *x);
     for (uint32_t r = 0; r < FEW; r++) {
@@ -170,9 +172,9 @@ static void test_full_vocabulary(void **state) {
         for (uint32_t i = 262144; i < N; i++) row[i] = 90;
         row[PD_TOKEN_START_OF_IMAGE] = row[PD_TOKEN_END_OF_IMAGE] = 100;
         row[262143] = 22;
-        draws[r] = (pd_draw){.k = r == 2 ? 256 : 64,
-                             .scale = pd_draw_scale(1 + (float)r),
-                             .top_p = pd_draw_top_p(0.95f)};
+        draws[r] = (pd_sample_params){.k = r == 2 ? 256 : 64,
+                                      .scale = pd_sample_scale(1 + (float)r),
+                                      .top_p = pd_sample_top_p(0.95f)};
     }
     for (uint32_t run = 0; run < 4; run++) {
         for (uint32_t r = 0; r < FEW; r++) draws[r].counter++;
@@ -212,9 +214,9 @@ static void run_head(const head_case *c) {
     pd_buf_id logits = pd_plan_add_buf(&plan, "logits", PD_ROWS_OUTPUTS, c->n, PD_BUF_OUTPUT);
     pd_buf_id out = pd_plan_add_buf(&plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
     pd_op_matmul head = {.x = x, .out = logits, .n_weights = 1, .weights = {head_weights(c)}};
-    pd_op_draw draw = {.x = logits, .out = out};
+    pd_op_sample sample = {.x = logits, .out = out};
     pd_plan_add_op(&plan, -1, "head", &(pd_op){.kind = PD_OP_MATMUL, .matmul = head});
-    pd_plan_add_op(&plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
+    pd_plan_add_op(&plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .sample = sample});
     ops_check(pd_plan_finish(&plan, &err), &err);
     float *in = ops_alloc((size_t)c->outs * c->k, sizeof *in);
     float *row = ops_alloc((size_t)c->outs * c->n, sizeof *row);
@@ -224,7 +226,7 @@ static void run_head(const head_case *c) {
         ops_check(v->load(ops_devices[d].backend, &plan, NULL, NULL, &err), &err);
         ops_check(v->compile(ops_devices[d].backend, &plan, NULL, &program, &err), &err);
         for (uint32_t run = 0; run < 6; run++) {
-            pd_draw draws[ROWS];
+            pd_sample_params draws[ROWS];
             uint32_t rows = run % 2 ? 1 + ops_random() % c->outs : c->outs, found[4 * ROWS];
             for (uint32_t r = 0; r < rows; r++) draws[r] = random_draw();
             for (uint32_t i = 0; i < rows * c->k; i++) in[i] = (float)(ops_random() % 3) - 1;
@@ -263,8 +265,8 @@ static void test_distribution(void **state) {
     double p[N], total = 0, chi = 0;
     uint32_t counts[N] = {0};
     for (uint32_t i = 0; i < N; i++) total += p[i] = exp((double)(x[i] = 2 * ops_uniform()));
-    pd_draw d = {.k = N, .scale = pd_draw_scale(1)};
-    for (; d.counter < MANY; d.counter++) counts[pd_draw_token(&d, x, N)]++;
+    pd_sample_params d = {.k = N, .scale = pd_sample_scale(1)};
+    for (; d.counter < MANY; d.counter++) counts[pd_sample_token(&d, x, N)]++;
     for (uint32_t i = 0; i < N; i++) {
         double want = (double)MANY * p[i] / total, off = counts[i] - want;
         chi += off * off / want;

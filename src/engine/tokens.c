@@ -1,22 +1,22 @@
-/* See timeline.h.  SPDX-License-Identifier: MIT */
-#include "engine/timeline.h"
+/* See tokens.h.  SPDX-License-Identifier: MIT */
+#include "engine/tokens.h"
 
 #include "base/memory.h"
 #include "plan/step.h"
 #include "engine/vision.h"
 
-pd_status pd_timeline_create(pd_timeline *t, uint32_t n_max, uint32_t image_rows, pd_error *err) {
-    *t = (pd_timeline){.n_max = n_max, .max_images = image_rows ? n_max / image_rows : 0};
-    t->tokens = pd_alloc(n_max, sizeof *t->tokens);
+pd_status pd_tokens_create(pd_tokens *t, uint32_t n_max, uint32_t image_rows, pd_error *err) {
+    *t = (pd_tokens){.n_max = n_max, .max_images = image_rows ? n_max / image_rows : 0};
+    t->ids = pd_alloc(n_max, sizeof *t->ids);
     t->images = pd_alloc(t->max_images + 1, sizeof *t->images);
-    if (t->tokens && t->images) return PD_OK;
-    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a timeline of %u positions", n_max);
+    if (t->ids && t->images) return PD_OK;
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a sequence of %u positions", n_max);
 }
 
-void pd_timeline_destroy(pd_timeline *t) {
-    pd_free(t->tokens);
+void pd_tokens_destroy(pd_tokens *t) {
+    pd_free(t->ids);
     pd_free(t->images);
-    *t = (pd_timeline){0};
+    *t = (pd_tokens){0};
 }
 
 /* ---- filling -------------------------------------------------------------------------------- */
@@ -37,7 +37,7 @@ static pd_status raise_outside(uint32_t id, size_t index, uint32_t n_vocab, pd_e
                     id, index, n_vocab);
 }
 
-static pd_status check_prompt(const pd_timeline *t, const pd_prompt *prompt, uint32_t n_vocab,
+static pd_status check_prompt(const pd_tokens *t, const pd_prompt *prompt, uint32_t n_vocab,
                               uint32_t image_rows, pd_error *err) {
     if (prompt->n_ids == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "there are no tokens to compute");
     if (!prompt->ids || (!prompt->images && prompt->n_images > 0))
@@ -63,37 +63,37 @@ static pd_status check_prompt(const pd_timeline *t, const pd_prompt *prompt, uin
     return PD_OK;
 }
 
-static void place_image(pd_timeline *t, const pd_image *image, uint32_t image_rows) {
+static void place_image(pd_tokens *t, const pd_image *image, uint32_t image_rows) {
     t->images[t->n_images++] = (pd_placed_image){
         .first = t->n, .end = t->n + image_rows, .hash = pd_vision_hash(image), .image = image};
-    for (uint32_t i = 0; i < image_rows; i++) t->tokens[t->n++] = PD_TOKEN_GIVEN;
+    for (uint32_t i = 0; i < image_rows; i++) t->ids[t->n++] = PD_TOKEN_EMBEDDED;
 }
 
-pd_status pd_timeline_fill(pd_timeline *t, const pd_prompt *prompt, uint32_t n_vocab,
-                           uint32_t image_rows, pd_error *err) {
+pd_status pd_tokens_fill(pd_tokens *t, const pd_prompt *prompt, uint32_t n_vocab,
+                         uint32_t image_rows, pd_error *err) {
     PD_TRY(check_prompt(t, prompt, n_vocab, image_rows, err));
     t->n = t->n_images = 0;
     for (size_t i = 0; i < prompt->n_ids; i++) {
         if (prompt->ids[i] == PD_TOKEN_IMAGE)
             place_image(t, &prompt->images[t->n_images], image_rows);
         else
-            t->tokens[t->n++] = prompt->ids[i];
+            t->ids[t->n++] = prompt->ids[i];
     }
     return PD_OK;
 }
 
-void pd_timeline_append(pd_timeline *t, uint32_t pos, uint32_t id) {
+void pd_tokens_append(pd_tokens *t, uint32_t pos, uint32_t id) {
     while (t->n_images > 0 && t->images[t->n_images - 1].end > pos) t->n_images--;
-    t->tokens[pos] = id;
+    t->ids[pos] = id;
     t->n = pos + 1;
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-uint32_t pd_timeline_common(const pd_timeline *a, uint32_t n, const pd_timeline *b) {
+uint32_t pd_tokens_common(const pd_tokens *a, uint32_t n, const pd_tokens *b) {
     uint32_t common = 0;
     if (n > b->n) n = b->n;
-    while (common < n && a->tokens[common] == b->tokens[common]) common++;
+    while (common < n && a->ids[common] == b->ids[common]) common++;
     for (uint32_t i = 0; i < b->n_images && b->images[i].first < common; i++) {
         const pd_placed_image *x = &b->images[i], *y = i < a->n_images ? &a->images[i] : NULL;
         bool same = y && x->first == y->first && x->hash == y->hash && x->end <= common;
@@ -102,14 +102,14 @@ uint32_t pd_timeline_common(const pd_timeline *a, uint32_t n, const pd_timeline 
     return common;
 }
 
-const pd_placed_image *pd_timeline_image_at(const pd_timeline *t, uint32_t pos) {
+const pd_placed_image *pd_tokens_image_at(const pd_tokens *t, uint32_t pos) {
     for (uint32_t i = 0; i < t->n_images && t->images[i].first <= pos; i++)
         if (pos < t->images[i].end) return &t->images[i];
     return NULL;
 }
 
-uint32_t pd_timeline_chunk(const pd_timeline *t, uint32_t first, uint32_t n_chunk) {
+uint32_t pd_tokens_chunk(const pd_tokens *t, uint32_t first, uint32_t n_chunk) {
     uint32_t left = t->n - first, n = left < n_chunk ? left : n_chunk;
-    const pd_placed_image *cut = n < left ? pd_timeline_image_at(t, first + n) : NULL;
+    const pd_placed_image *cut = n < left ? pd_tokens_image_at(t, first + n) : NULL;
     return cut && cut->first > first ? cut->first - first : n;
 }

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "plan/draw.h"
+#include "plan/sample.h"
 
 enum { OCTAVE = 1 << 24 };
 
@@ -21,22 +21,22 @@ static void exp2_is_exact_enough_and_falls(void **state) {
     uint32_t before = UINT32_MAX;
     double worst = 0;
     for (uint32_t t = 0; t <= OCTAVE; t++) {
-        uint32_t w = pd_draw_exp2(t);
+        uint32_t w = pd_sample_exp2(t);
         double off = fabs(w - exp2(31 - (double)t / (double)OCTAVE));
         if (off > worst) worst = off;
         if (w >= before) fail_msg("2^(-%u / 2^24) is %u after %u", t, w, before);
         before = w;
     }
     assert_true(worst <= 4);
-    assert_int_equal(pd_draw_exp2(0), 1u << 31);
-    assert_int_equal(pd_draw_exp2(OCTAVE), 1u << 30);
-    assert_int_equal(pd_draw_exp2(31u * OCTAVE), 1);
-    assert_int_equal(pd_draw_exp2(31u * OCTAVE + 1), 0);
+    assert_int_equal(pd_sample_exp2(0), 1u << 31);
+    assert_int_equal(pd_sample_exp2(OCTAVE), 1u << 30);
+    assert_int_equal(pd_sample_exp2(31u * OCTAVE), 1);
+    assert_int_equal(pd_sample_exp2(31u * OCTAVE + 1), 0);
 }
 
 static uint32_t weight(float highest, float logit, float temp) {
-    return pd_draw_weight(pd_draw_key(pd_float_bits(highest)), pd_draw_key(pd_float_bits(logit)),
-                          pd_draw_scale(temp));
+    return pd_sample_weight(pd_sample_key(pd_float_bits(highest)),
+                            pd_sample_key(pd_float_bits(logit)), pd_sample_scale(temp));
 }
 
 static void weights_follow_exp(void **state) {
@@ -65,16 +65,16 @@ static void keys_order_as_values_do(void **state) {
     (void)state;
     static const float rising[] = {-3e38f, -1, -1e-37f, 0, 1e-37f, 0.5f, 1, 3e38f};
     for (size_t i = 0; i + 1 < sizeof rising / sizeof *rising; i++)
-        assert_true(pd_draw_key(pd_float_bits(rising[i])) <
-                    pd_draw_key(pd_float_bits(rising[i + 1])));
+        assert_true(pd_sample_key(pd_float_bits(rising[i])) <
+                    pd_sample_key(pd_float_bits(rising[i + 1])));
     for (size_t i = 0; i < sizeof rising / sizeof *rising; i++) {
         uint32_t bits = pd_float_bits(rising[i]);
-        assert_int_equal(pd_draw_key_bits(pd_draw_key(bits)), bits);
+        assert_int_equal(pd_sample_key_bits(pd_sample_key(bits)), bits);
     }
-    assert_int_equal(pd_draw_key(pd_float_bits(-0.0f)), pd_draw_key(pd_float_bits(0.0f)));
-    assert_int_equal(pd_draw_key(pd_float_bits(1e-40f)), pd_draw_key(pd_float_bits(0.0f)));
-    assert_false(pd_draw_is_finite(pd_float_bits(NAN)));
-    assert_false(pd_draw_is_finite(pd_float_bits(-INFINITY)));
+    assert_int_equal(pd_sample_key(pd_float_bits(-0.0f)), pd_sample_key(pd_float_bits(0.0f)));
+    assert_int_equal(pd_sample_key(pd_float_bits(1e-40f)), pd_sample_key(pd_float_bits(0.0f)));
+    assert_false(pd_sample_is_finite(pd_float_bits(NAN)));
+    assert_false(pd_sample_is_finite(pd_float_bits(-INFINITY)));
 }
 
 /* Candidates with weights a, b, c of 2^31 each over 4: the thresholds are exact. */
@@ -82,23 +82,23 @@ static void filters_cut_exactly(void **state) {
     (void)state;
     pd_candidate c[4];
     for (uint32_t i = 0; i < 4; i++) c[i] = (pd_candidate){9 - i, i, 1u << 31};
-    assert_int_equal(pd_candidates_top_p(c, 4, pd_draw_top_p(0.5f)), 2);
-    assert_int_equal(pd_candidates_top_p(c, 4, pd_draw_top_p(0.50001f)), 3);
-    assert_int_equal(pd_candidates_top_p(c, 4, pd_draw_top_p(1e-20f)), 1);
-    assert_int_equal(pd_candidates_min_p(c, 4, pd_draw_min_p(1)), 4);
+    assert_int_equal(pd_candidates_top_p(c, 4, pd_sample_top_p(0.5f)), 2);
+    assert_int_equal(pd_candidates_top_p(c, 4, pd_sample_top_p(0.50001f)), 3);
+    assert_int_equal(pd_candidates_top_p(c, 4, pd_sample_top_p(1e-20f)), 1);
+    assert_int_equal(pd_candidates_min_p(c, 4, pd_sample_min_p(1)), 4);
     assert_int_equal(pd_candidates_pick(c, 4, 0), 0);
     assert_int_equal(pd_candidates_pick(c, 4, 0x3fffffff), 0);
     assert_int_equal(pd_candidates_pick(c, 4, 0x40000000), 1);
     assert_int_equal(pd_candidates_pick(c, 4, UINT32_MAX), 3);
     c[2].weight = c[3].weight = 0;
     assert_int_equal(pd_candidates_pick(c, 4, UINT32_MAX), 1); /* no weight: never */
-    assert_int_equal(pd_candidates_min_p(c, 4, pd_draw_min_p(0.5f)), 2);
+    assert_int_equal(pd_candidates_min_p(c, 4, pd_sample_min_p(0.5f)), 2);
     c[0].weight = (1u << 30) - 1;
     c[1].weight = 1u << 30;
-    assert_int_equal(pd_candidates_min_p(c, 2, pd_draw_min_p(0.5f)), 1);
+    assert_int_equal(pd_candidates_min_p(c, 2, pd_sample_min_p(0.5f)), 1);
     assert_int_equal(c[0].id, 1);
-    assert_int_equal(pd_draw_top_p(0), 0);
-    assert_int_equal(pd_draw_top_p(1), 0);
+    assert_int_equal(pd_sample_top_p(0), 0);
+    assert_int_equal(pd_sample_top_p(1), 0);
 }
 
 /* What top-p sorts of many candidates is what it keeps of all of them sorted. */
@@ -113,11 +113,11 @@ static void top_p_needs_no_full_sort(void **state) {
             seed = seed * 1664525u + 1013904223u;
             logits[i] = (float)(seed >> 22) / 64.0f; /* 0 to 16, with many ties */
         }
-        uint32_t p = pd_draw_top_p(0.05f * (float)(round + 1) - 0.01f);
+        uint32_t p = pd_sample_top_p(0.05f * (float)(round + 1) - 0.01f);
         assert_int_equal(pd_candidates_all(some, logits, N), N);
         assert_int_equal(pd_candidates_top_k(all, logits, N, N), N);
-        pd_candidates_weigh(some, N, all[0].key, pd_draw_scale(1));
-        pd_candidates_weigh(all, N, all[0].key, pd_draw_scale(1));
+        pd_candidates_weigh(some, N, all[0].key, pd_sample_scale(1));
+        pd_candidates_weigh(all, N, all[0].key, pd_sample_scale(1));
         uint32_t n = pd_candidates_top_p(all, N, p);
         assert_int_equal(pd_candidates_sort_for_top_p(some, N, p), n);
         assert_memory_equal(some, all, n * sizeof *all);

@@ -1,5 +1,5 @@
 /* See head.h.  SPDX-License-Identifier: MIT */
-#include "model/head.h"
+#include "model/lm_head.h"
 
 #include <inttypes.h>
 
@@ -26,8 +26,8 @@ static bool is_smaller(const pd_type_info *a, const pd_type_info *b) {
     return (uint64_t)a->block_bytes * b->block_values < (uint64_t)b->block_bytes * a->block_values;
 }
 
-pd_status pd_head_choose(pd_weights *w, pd_head_type wanted, pd_head *head, pd_error *err) {
-    *head = (pd_head){.stored = w->output};
+pd_status pd_lm_head_choose(pd_weights *w, pd_head_type wanted, pd_lm_head *head, pd_error *err) {
+    *head = (pd_lm_head){.stored = w->output};
     const pd_tensor *stored = w->output;
     const pd_type_info *type = wanted_type(wanted);
     if (!type) return PD_OK;
@@ -86,7 +86,7 @@ static pd_status fill_batches(fill_job *job, pd_pool *pool, pd_progress_fn progr
     return PD_OK;
 }
 
-static pd_status allocate(pd_head *head, uint8_t **out, pd_error *err) {
+static pd_status allocate(pd_lm_head *head, uint8_t **out, pd_error *err) {
     uint64_t bytes = head->tensor.n_bytes, free_bytes = pd_host_memory_free_bytes();
     *out = free_bytes && bytes > free_bytes ? NULL : pd_alloc(bytes, 1);
     if (*out) return PD_OK;
@@ -96,8 +96,8 @@ static pd_status allocate(pd_head *head, uint8_t **out, pd_error *err) {
                     (double)free_bytes / 1048576.0);
 }
 
-pd_status pd_head_fill(pd_head *head, uint32_t n_threads, pd_progress_fn progress, void *ctx,
-                       pd_error *err) {
+pd_status pd_lm_head_fill(pd_lm_head *head, uint32_t n_threads, pd_progress_fn progress, void *ctx,
+                          pd_error *err) {
     if (!head->requantised) return PD_OK;
     const pd_tensor *from = head->stored, *to = &head->tensor;
     fill_job job = {.from = from,
@@ -115,11 +115,11 @@ pd_status pd_head_fill(pd_head *head, uint32_t n_threads, pd_progress_fn progres
     }
     pd_pool_destroy(pool);
     pd_free(job.values);
-    if (status != PD_OK) pd_head_drop(head);
+    if (status != PD_OK) pd_lm_head_drop(head);
     return status;
 }
 
-void pd_head_drop(pd_head *head) {
+void pd_lm_head_drop(pd_lm_head *head) {
     if (head->requantised) pd_free((void *)head->tensor.data);
     head->tensor.data = NULL;
 }

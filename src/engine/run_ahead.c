@@ -1,9 +1,9 @@
-/* Tokens that the backend draws: a session's timeline goes on without its logits leaving the
+/* Tokens that the backend draws: a session's sequence goes on without its logits leaving the
  * device.
  *
  * Steps come in batches, for which KV pages are reserved beforehand and committed afterwards for
- * those steps that count. A backend without chains runs one step at a time, which gives the same
- * tokens.
+ * those steps that count. A backend that cannot run ahead computes one step at a time, which gives
+ * the same tokens.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,24 +12,24 @@
 #include "base/clock.h"
 #include "engine/session.h"
 
-typedef struct drawing_run {
+typedef struct sampling_run {
     pd_session *s;
-    const pd_drawing *d;
-    uint32_t token;    /* what the next step computes */
-    uint32_t first, n; /* position of the batch's first step; steps of the batch that count */
-    uint32_t n_total;  /* of all batches */
-    pd_drawn drawn;    /* by the last step that counts, */
-    uint32_t computed; /* which has computed this token */
+    const pd_sampling *d;
+    uint32_t token;         /* what the next step computes */
+    uint32_t first, n;      /* position of the batch's first step; steps of the batch that count */
+    uint32_t n_total;       /* of all batches */
+    pd_sample_result drawn; /* by the last step that counts, */
+    uint32_t computed;      /* which has computed this token */
     bool more, bad, cancelled, stale;
-} drawing_run;
+} sampling_run;
 
 /* A step has computed its token and drawn another one. */
-static bool on_result(void *ctx, const pd_drawn *drawn) {
-    drawing_run *r = ctx;
+static bool on_result(void *ctx, const pd_sample_result *drawn) {
+    sampling_run *r = ctx;
     r->bad = drawn->n_nonfinite != 0;
     r->more = false;
     if (r->bad) return false;
-    pd_timeline_append(&r->s->timeline, r->first + r->n++, r->token);
+    pd_tokens_append(&r->s->tokens, r->first + r->n++, r->token);
     r->n_total++;
     r->computed = r->token;
     r->drawn = *drawn;
@@ -39,24 +39,24 @@ static bool on_result(void *ctx, const pd_drawn *drawn) {
     return r->more = r->d->fn(r->d->ctx, drawn->id);
 }
 
-static pd_status run_one(drawing_run *r, const pd_step *step, pd_error *err) {
+static pd_status run_one(sampling_run *r, const pd_step *step, pd_error *err) {
     const pd_backend_vtable *v = r->s->model->backend->v;
     const pd_stage *stage = &r->s->decode;
-    pd_drawn drawn;
+    pd_sample_result drawn;
     PD_TRY(v->run(stage->program, step, err));
     PD_TRY(v->read(stage->program, stage->best, 0, sizeof drawn, &drawn, err));
     on_result(r, &drawn);
     return PD_OK;
 }
 
-static pd_status run_steps(drawing_run *r, const pd_step *step, uint32_t n_steps, pd_error *err) {
+static pd_status run_steps(sampling_run *r, const pd_step *step, uint32_t n_steps, pd_error *err) {
     pd_session *s = r->s;
     const pd_backend_vtable *v = s->model->backend->v;
-    pd_chain chain = {.first = step, .n_steps = n_steps, .fn = on_result, .ctx = r};
-    pd_chain_end end;
-    memcpy(chain.stops, r->d->stops, sizeof chain.stops);
-    if (!v->chain) return run_one(r, step, err);
-    pd_status status = v->chain(s->decode.program, &chain, &end, err);
+    pd_run_ahead ahead = {.first = step, .n_steps = n_steps, .fn = on_result, .ctx = r};
+    pd_run_ahead_end end;
+    memcpy(ahead.stops, r->d->stops, sizeof ahead.stops);
+    if (!v->run_ahead) return run_one(r, step, err);
+    pd_status status = v->run_ahead(s->decode.program, &ahead, &end, err);
     r->stale = !end.intact;
     s->stats.n_dropped += end.n_dropped;
     return status;
@@ -67,19 +67,19 @@ static void set_row(pd_session *s, uint32_t token, uint32_t pos) {
 }
 
 /* The session's step becomes the last one that counts. */
-static void finish_batch(drawing_run *r) {
+static void finish_batch(sampling_run *r) {
     pd_session *s = r->s;
     pd_kv_commit(s->kv, 0, r->n);
     pd_kv_truncate(s->kv, 0, r->first + r->n); /* what was reserved for nothing */
     s->stats.n_decode += r->n;
     if (r->n == 0 || r->bad) return;
     set_row(s, r->computed, r->first + r->n - 1);
-    s->step.step.draws = NULL;
+    s->step.step.sampling = NULL;
     s->ran = &s->decode;
     pd_session_keep_output(s, &s->decode, 0, r->drawn.best, r->stale);
 }
 
-static pd_status run_batch(drawing_run *r, uint32_t n_steps, pd_error *err) {
+static pd_status run_batch(sampling_run *r, uint32_t n_steps, pd_error *err) {
     pd_session *s = r->s;
     PD_TRY(pd_kv_reserve(s->kv, 0, n_steps, err));
     r->first = pd_kv_length(s->kv, 0);
@@ -88,7 +88,7 @@ static pd_status run_batch(drawing_run *r, uint32_t n_steps, pd_error *err) {
     set_row(s, r->token, r->first);
     s->step.draw = r->d->draw;
     s->step.draw.counter += r->n_total;
-    s->step.step.draws = &s->step.draw;
+    s->step.step.sampling = &s->step.draw;
     s->ran = NULL;
     pd_session_forget_output(s);
     uint64_t t0 = pd_clock_ns();
@@ -102,9 +102,10 @@ static pd_status run_batch(drawing_run *r, uint32_t n_steps, pd_error *err) {
     return status;
 }
 
-pd_status pd_session_draw_steps(pd_session *s, uint32_t token, const pd_drawing *d, pd_error *err) {
-    uint32_t most = s->model->backend->v->chain ? PD_CHAIN_STEPS : 1;
-    drawing_run r = {.s = s, .d = d, .token = token, .more = true};
+pd_status pd_session_sample_steps(pd_session *s, uint32_t token, const pd_sampling *d,
+                                  pd_error *err) {
+    uint32_t most = s->model->backend->v->run_ahead ? PD_RUN_AHEAD_STEPS : 1;
+    sampling_run r = {.s = s, .d = d, .token = token, .more = true};
     while (r.more && r.n_total < d->n_max) {
         uint32_t n = s->desc.n_ctx - pd_kv_length(s->kv, 0);
         if (n == 0) return PD_OK;

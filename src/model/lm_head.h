@@ -14,21 +14,21 @@
 
 #include "model/weights.h"
 
-typedef struct pd_head {
+typedef struct pd_lm_head {
     const pd_tensor *stored; /* [n_vocab, H] in the file's mapping */
     pd_tensor tensor;        /* what takes its place; its data are there from fill to drop */
     bool requantised;        /* else weights->output is still `stored` */
-} pd_head;
+} pd_lm_head;
 
 /* Puts head->tensor into w's output (and embedding when tied) and corrects w's figures; w must not
  * outlive head. Nothing changes when the head would not become smaller. Errors: UNSUPPORTED (rows
  * that are no multiple of the type's block). */
-pd_status pd_head_choose(pd_weights *w, pd_head_type wanted, pd_head *head, pd_error *err);
+pd_status pd_lm_head_choose(pd_weights *w, pd_head_type wanted, pd_lm_head *head, pd_error *err);
 
 /* Makes the bytes, if requantised. The progress is in bytes of the stored head. Errors:
  * MEMORY_HOST, CANCELLED. */
-pd_status pd_head_fill(pd_head *head, uint32_t n_threads, pd_progress_fn progress, void *ctx,
-                       pd_error *err);
-void pd_head_drop(pd_head *head); /* frees the bytes; the tensor stays known by its address */
+pd_status pd_lm_head_fill(pd_lm_head *head, uint32_t n_threads, pd_progress_fn progress, void *ctx,
+                          pd_error *err);
+void pd_lm_head_drop(pd_lm_head *head); /* frees the bytes; the tensor stays known by its address */
 
 #endif

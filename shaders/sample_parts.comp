@@ -11,7 +11,7 @@ layout(constant_id = 2) const uint SPAN = 16;
 
 layout(std430, binding = 0) readonly buffer X { float x[]; };          // [outs][n_values]
 layout(std430, binding = 1) writeonly buffer Parts { uvec2 parts[]; }; // [outs][n_parts], see args.h
-layout(push_constant) uniform Push { pd_args_draw args; };
+layout(push_constant) uniform Push { pd_args_sample args; };
 
 const uint BEST_ROOM = WG;
 #include "best.glsl"

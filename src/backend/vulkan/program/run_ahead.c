@@ -1,11 +1,12 @@
-/* Chained steps: several in flight, each computing the token that the one before it drew.
+/* Running ahead of the host: several steps in flight, each computing the token that the one before
+ * it drew.
  *
  * The last dispatch of a step writes what it drew into the ring, where the host finds it, and into
- * the step buffer, where the next step finds it (draw.comp). Equal command buffers can therefore be
- * submitted before the first is done: some steps are always queued ahead, and the device never
+ * the step buffer, where the next step finds it (sample.comp). Equal command buffers can therefore
+ * be submitted before the first is done: some steps are always queued ahead, and the device never
  * waits for the host, which waits for the oldest step alone.
  *
- * When the chain ends, GO in the step buffer is cleared, by the device at a stop token, by the host
+ * When the run ends, GO in the step buffer is cleared, by the device at a stop token, by the host
  * otherwise. The steps that are still queued then skip all dispatches where the device has
  * VK_EXT_conditional_rendering; elsewhere they run in full, on a row that nobody asked for, and
  * what they write is ignored. A host that clears GO may catch a step half-way.
@@ -18,43 +19,43 @@
 
 #include "backend/vulkan/device/wait.h"
 
-static bool can_chain(const pd_program *p) {
+static bool can_run_ahead(const pd_program *p) {
     const pd_plan_desc *d = &p->desc;
     bool one = d->max_rows == 1 && d->max_outs == 1 && d->max_seqs == 1;
-    return one && p->n_ops > 0 && p->ops[p->n_ops - 1].kind == PD_OP_DRAW;
+    return one && p->n_ops > 0 && p->ops[p->n_ops - 1].kind == PD_OP_SAMPLE;
 }
 
-pd_status pd_vk_chain_create(pd_program *p, pd_error *err) {
+pd_status pd_vk_run_ahead_create(pd_program *p, pd_error *err) {
     pd_vk_device *d = p->backend->device;
     pd_status status = PD_OK;
     VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    if (!can_chain(p)) return PD_OK;
+    if (!can_run_ahead(p)) return PD_OK;
     PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH,
                                16 * PD_RING_STEPS, "drawn tokens", &p->ring, err));
     for (int i = 0; i < PD_VK_STEPS_IN_FLIGHT; i++)
-        PD_VK_MAKE(d->vk.vkCreateFence(d->handle, &info, NULL, &p->step_fences[i]),
-                   p->step_fences[i]);
+        PD_VK_MAKE_GOTO(d->vk.vkCreateFence(d->handle, &info, NULL, &p->step_fences[i]),
+                        p->step_fences[i]);
 done:
     return status;
 }
 
-void pd_vk_chain_destroy(pd_program *p) {
+void pd_vk_run_ahead_destroy(pd_program *p) {
     pd_vk_device *d = p->backend->device;
     for (int i = 0; i < PD_VK_STEPS_IN_FLIGHT; i++)
         d->vk.vkDestroyFence(d->handle, p->step_fences[i], NULL);
     pd_vk_buffer_destroy(&p->backend->memory, &p->ring);
 }
 
-/* A chain that is being computed. */
-typedef struct chain_run {
+/* A run that is under way. */
+typedef struct ahead_run {
     pd_program *p;
-    const pd_chain *chain;
+    const pd_run_ahead *ahead;
     volatile uint32_t *state; /* in the step buffer: the device changes it */
     uint32_t n_submitted, n_done, n_handed;
     bool ended, intact;
-} chain_run;
+} ahead_run;
 
-static pd_status submit_step(chain_run *r, pd_error *err) {
+static pd_status submit_step(ahead_run *r, pd_error *err) {
     pd_program *p = r->p;
     pd_vk_device *d = p->backend->device;
     pd_status status = PD_OK;
@@ -65,27 +66,27 @@ static pd_status submit_step(chain_run *r, pd_error *err) {
                                .pCommandBuffers = &p->segments[i].cmds[turn]};
         bool last = i + 1 == p->n_segments;
         VkFence fence = p->step_fences[turn];
-        PD_VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, last ? fence : VK_NULL_HANDLE));
+        PD_VK_TRY_GOTO(d->vk.vkQueueSubmit(d->queue, 1, &submit, last ? fence : VK_NULL_HANDLE));
     }
     r->n_submitted++;
 done:
     return status;
 }
 
-static pd_status wait_step(chain_run *r, pd_error *err) {
+static pd_status wait_step(ahead_run *r, pd_error *err) {
     pd_vk_device *d = r->p->backend->device;
     pd_status status = PD_OK;
     const VkFence *fence = &r->p->step_fences[r->n_done % PD_VK_STEPS_IN_FLIGHT];
-    PD_GO(pd_vk_wait(d, *fence, err));
-    PD_VK(d->vk.vkResetFences(d->handle, 1, fence));
+    PD_TRY_GOTO(pd_vk_wait(d, *fence, err));
+    PD_VK_TRY_GOTO(d->vk.vkResetFences(d->handle, 1, fence));
     r->n_done++;
 done:
     return pd_vk_name_work(r->p, 0, r->p->n_dispatches, status, err);
 }
 
-static void hand_over(chain_run *r) {
-    const pd_chain *c = r->chain;
-    pd_drawn drawn;
+static void hand_over(ahead_run *r) {
+    const pd_run_ahead *c = r->ahead;
+    pd_sample_result drawn;
     memcpy(&drawn, r->p->ring.mapped + sizeof drawn * (r->n_handed++ % PD_RING_STEPS),
            sizeof drawn);
     bool device_ended =
@@ -97,40 +98,40 @@ static void hand_over(chain_run *r) {
     r->intact = device_ended || r->n_done == r->n_submitted;
 }
 
-static pd_status run_chain(chain_run *r, pd_error *err) {
+static pd_status run_steps(ahead_run *r, pd_error *err) {
     while (!r->ended || r->n_done < r->n_submitted) {
-        while (!r->ended && r->n_submitted < r->chain->n_steps &&
+        while (!r->ended && r->n_submitted < r->ahead->n_steps &&
                r->n_submitted - r->n_done < PD_VK_STEPS_IN_FLIGHT)
             PD_TRY(submit_step(r, err));
         PD_TRY(wait_step(r, err));
         if (r->ended) continue;
         hand_over(r);
-        if (r->n_handed == r->chain->n_steps) r->ended = true;
+        if (r->n_handed == r->ahead->n_steps) r->ended = true;
     }
     return PD_OK;
 }
 
 /* After a failure nothing stays in flight, and no fence signalled. */
-static void drain(chain_run *r) {
+static void drain(ahead_run *r) {
     pd_vk_device *d = r->p->backend->device;
     r->state[PD_STATE_GO] = 0;
     pd_vk_settle(d);
     d->vk.vkResetFences(d->handle, PD_VK_STEPS_IN_FLIGHT, r->p->step_fences);
 }
 
-pd_status pd_vk_program_chain(pd_program *p, const pd_chain *chain, pd_chain_end *end,
-                              pd_error *err) {
-    *end = (pd_chain_end){0};
+pd_status pd_vk_program_run_ahead(pd_program *p, const pd_run_ahead *ahead, pd_run_ahead_end *end,
+                                  pd_error *err) {
+    *end = (pd_run_ahead_end){0};
     if (!p->ring.handle)
-        return PD_RAISE(err, PD_ERR_INTERNAL, "plan %s cannot be chained", p->desc.name);
+        return PD_RAISE(err, PD_ERR_INTERNAL, "plan %s cannot run ahead", p->desc.name);
     PD_TRY(pd_vk_raise_if_lost(p->backend->device, err));
-    pd_vk_write_step(p, chain->first);
-    chain_run r = {.p = p, .chain = chain, .intact = true};
+    pd_vk_write_step(p, ahead->first);
+    ahead_run r = {.p = p, .ahead = ahead, .intact = true};
     r.state = (uint32_t *)(void *)p->step.mapped + PD_STEP_STATE;
-    r.state[PD_STATE_CHAINED] = 1;
-    r.state[PD_STATE_STOPS] = chain->stops[0];
-    r.state[PD_STATE_STOPS + 1] = chain->stops[1];
-    pd_status status = run_chain(&r, err);
+    r.state[PD_STATE_RUNS_AHEAD] = 1;
+    r.state[PD_STATE_STOPS] = ahead->stops[0];
+    r.state[PD_STATE_STOPS + 1] = ahead->stops[1];
+    pd_status status = run_steps(&r, err);
     if (status != PD_OK) drain(&r);
     if (status == PD_ERR_DEVICE_LOST) p->backend->device->lost = true;
     end->n_dropped = r.state[PD_STATE_N_RUN] - r.n_handed;

@@ -13,7 +13,7 @@ typedef struct draw_plan {
 
 static void draw_init(draw_plan *a, uint32_t n_vocab, uint32_t max_outs) {
     pd_error err;
-    pd_plan_init(&a->plan, &(pd_plan_desc){.name = "draw",
+    pd_plan_init(&a->plan, &(pd_plan_desc){.name = "sample",
                                            .precision = PD_PRECISION_EXACT,
                                            .max_rows = max_outs,
                                            .max_outs = max_outs,
@@ -21,8 +21,8 @@ static void draw_init(draw_plan *a, uint32_t n_vocab, uint32_t max_outs) {
                                            .max_positions = 256});
     a->x = pd_plan_add_buf(&a->plan, "x", PD_ROWS_OUTPUTS, n_vocab, PD_BUF_INPUT);
     a->out = pd_plan_add_buf(&a->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
-    pd_op_draw op = {.x = a->x, .out = a->out};
-    pd_plan_add_op(&a->plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = op});
+    pd_op_sample op = {.x = a->x, .out = a->out};
+    pd_plan_add_op(&a->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .draw = op});
     fence_add_guards(&a->plan);
     ops_check(pd_plan_finish(&a->plan, &err), &err);
 }
@@ -150,7 +150,7 @@ static void small_init(small_plan *s) {
     s->picked = pd_plan_add_buf(&s->plan, "picked", PD_ROWS_OUTPUTS, WIDTH, PD_BUF_OUTPUT);
     s->logits = pd_plan_add_buf(&s->plan, "logits", PD_ROWS_OUTPUTS, N_VOCAB, PD_BUF_OUTPUT);
     s->best = pd_plan_add_buf(&s->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
-    pd_op_embed embed = {.table = table, .given = PD_BUF_NONE, .out = s->x, .scale = 2.0f};
+    pd_op_embed embed = {.table = table, .embeddings = PD_BUF_NONE, .out = s->x, .scale = 2.0f};
     pd_op_norm norm = {.x = s->x,
                        .residual = PD_BUF_NONE,
                        .out = s->y,
@@ -158,12 +158,12 @@ static void small_init(small_plan *s) {
                        .weight = ops_tensor(PD_TYPE_F32, 0, WIDTH, 1.0f)};
     pd_op_gather gather = {.x = s->y, .out = s->picked};
     pd_op_matmul head = {.x = s->picked, .out = s->logits, .n_weights = 1, .weights = {table}};
-    pd_op_draw draw = {.x = s->logits, .out = s->best};
+    pd_op_sample sample = {.x = s->logits, .out = s->best};
     pd_plan_add_op(&s->plan, -1, "embed", &(pd_op){.kind = PD_OP_EMBED, .embed = embed});
     pd_plan_add_op(&s->plan, -1, "norm", &(pd_op){.kind = PD_OP_NORM, .norm = norm});
     pd_plan_add_op(&s->plan, -1, "gather", &(pd_op){.kind = PD_OP_GATHER, .gather = gather});
     pd_plan_add_op(&s->plan, -1, "head", &(pd_op){.kind = PD_OP_MATMUL, .matmul = head});
-    pd_plan_add_op(&s->plan, -1, "draw", &(pd_op){.kind = PD_OP_DRAW, .draw = draw});
+    pd_plan_add_op(&s->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .sample = sample});
     fence_add_guards(&s->plan);
     ops_check(pd_plan_finish(&s->plan, &err), &err);
 }
@@ -286,5 +286,5 @@ int main(void) {
         cmocka_unit_test(test_nonfinite), cmocka_unit_test(test_gather),
         cmocka_unit_test(test_trace),     cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
-    return cmocka_run_group_tests_name("ops.gather_draw", tests, ops_setup, ops_teardown);
+    return cmocka_run_group_tests_name("ops.gather_sample", tests, ops_setup, ops_teardown);
 }
