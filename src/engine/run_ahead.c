@@ -1,4 +1,4 @@
-/* Tokens that the backend draws: a session's sequence goes on without its logits leaving the
+/* Tokens that the backend samples: a session's sequence goes on without its logits leaving the
  * device.
  *
  * Steps come in batches, for which KV pages are reserved beforehand and committed afterwards for
@@ -15,37 +15,37 @@
 typedef struct sampling_run {
     pd_session *s;
     const pd_sampling *d;
-    uint32_t token;         /* what the next step computes */
-    uint32_t first, n;      /* position of the batch's first step; steps of the batch that count */
-    uint32_t n_total;       /* of all batches */
-    pd_sample_result drawn; /* by the last step that counts, */
-    uint32_t computed;      /* which has computed this token */
+    uint32_t token;          /* what the next step computes */
+    uint32_t first, n;       /* position of the batch's first step; steps of the batch that count */
+    uint32_t n_total;        /* of all batches */
+    pd_sample_result result; /* by the last step that counts, */
+    uint32_t computed;       /* which has computed this token */
     bool more, bad, cancelled, stale;
 } sampling_run;
 
-/* A step has computed its token and drawn another one. */
-static bool on_result(void *ctx, const pd_sample_result *drawn) {
+/* A step has computed its token and sampled another one. */
+static bool on_result(void *ctx, const pd_sample_result *result) {
     sampling_run *r = ctx;
-    r->bad = drawn->n_nonfinite != 0;
+    r->bad = result->n_nonfinite != 0;
     r->more = false;
     if (r->bad) return false;
     pd_tokens_append(&r->s->tokens, r->first + r->n++, r->token);
     r->n_total++;
     r->computed = r->token;
-    r->drawn = *drawn;
-    r->token = drawn->id;
+    r->result = *result;
+    r->token = result->id;
     r->cancelled = atomic_load(&r->s->cancel);
     if (r->cancelled) return false;
-    return r->more = r->d->fn(r->d->ctx, drawn->id);
+    return r->more = r->d->fn(r->d->ctx, result->id);
 }
 
 static pd_status run_one(sampling_run *r, const pd_step *step, pd_error *err) {
     const pd_backend_vtable *v = r->s->model->backend->v;
     const pd_stage *stage = &r->s->decode;
-    pd_sample_result drawn;
+    pd_sample_result result;
     PD_TRY(v->run(stage->program, step, err));
-    PD_TRY(v->read(stage->program, stage->best, 0, sizeof drawn, &drawn, err));
-    on_result(r, &drawn);
+    PD_TRY(v->read(stage->program, stage->best, 0, sizeof result, &result, err));
+    on_result(r, &result);
     return PD_OK;
 }
 
@@ -76,7 +76,7 @@ static void finish_batch(sampling_run *r) {
     set_row(s, r->computed, r->first + r->n - 1);
     s->step.step.sampling = NULL;
     s->ran = &s->decode;
-    pd_session_keep_output(s, &s->decode, 0, r->drawn.best, r->stale);
+    pd_session_keep_output(s, &s->decode, 0, r->result.best, r->stale);
 }
 
 static pd_status run_batch(sampling_run *r, uint32_t n_steps, pd_error *err) {
@@ -86,9 +86,9 @@ static pd_status run_batch(sampling_run *r, uint32_t n_steps, pd_error *err) {
     r->n = 0;
     pd_step_buf_start(&s->step, 1, 1, pd_kv_table(s->kv, 0), &s->cancel);
     set_row(s, r->token, r->first);
-    s->step.draw = r->d->draw;
-    s->step.draw.counter += r->n_total;
-    s->step.step.sampling = &s->step.draw;
+    s->step.params = r->d->params;
+    s->step.params.counter += r->n_total;
+    s->step.step.sampling = &s->step.params;
     s->ran = NULL;
     pd_session_forget_output(s);
     uint64_t t0 = pd_clock_ns();

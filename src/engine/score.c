@@ -49,7 +49,7 @@ static pd_status hand_out(pd_session *s, const pd_score *score, uint32_t pos, ui
     }
     if (pos + n == s->tokens.n) n--; /* nothing follows the last position */
     uint32_t at = pos - score->first;
-    for (uint32_t i = 0; score->best && i < n; i++) score->best[at + i] = s->drawn[i].best;
+    for (uint32_t i = 0; score->best && i < n; i++) score->best[at + i] = s->results[i].best;
     if (!score->log_probs || n == 0) return PD_OK;
     return v->read(s->lm_head.program, s->lm_head.log_prob, 0, n * sizeof(float),
                    score->log_probs + at, err);

@@ -147,10 +147,10 @@ static pd_status create_host_buffers(pd_session *s, pd_error *err) {
     PD_TRY(pd_tokens_create(&s->wanted, s->desc.n_ctx, image_rows, err));
     PD_TRY(pd_step_buf_create(&s->step, s->desc.n_chunk, err));
     PD_TRY(pd_step_buf_create(&s->lm_head_step, s->max_outs, err));
-    s->drawn = pd_alloc(s->desc.n_chunk, sizeof *s->drawn);
+    s->results = pd_alloc(s->desc.n_chunk, sizeof *s->results);
     s->logits = pd_alloc((size_t)s->max_outs * s->model->config.n_vocab, sizeof *s->logits);
     s->hidden = pd_alloc((size_t)s->max_outs * s->model->config.n_embd, sizeof *s->hidden);
-    if (!s->drawn || !s->logits || !s->hidden)
+    if (!s->results || !s->logits || !s->hidden)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions",
                         s->desc.n_ctx);
     return PD_OK;
@@ -232,7 +232,7 @@ void pd_session_destroy(pd_session *s) {
     pd_tokens_destroy(&s->wanted);
     pd_step_buf_destroy(&s->step);
     pd_step_buf_destroy(&s->lm_head_step);
-    pd_free(s->drawn);
+    pd_free(s->results);
     pd_free(s->logits);
     pd_free(s->hidden);
     pd_free(s);
@@ -251,10 +251,10 @@ pd_status pd_session_read_samples(pd_session *s, const pd_stage *stage, const pd
                                   bool *finite, pd_error *err) {
     uint32_t last = step->n_outs - 1;
     PD_TRY(s->model->backend->v->read(stage->program, stage->best, 0,
-                                      step->n_outs * sizeof *s->drawn, s->drawn, err));
+                                      step->n_outs * sizeof *s->results, s->results, err));
     *finite = true;
-    for (uint32_t i = 0; i <= last; i++) *finite = *finite && s->drawn[i].n_nonfinite == 0;
-    if (*finite) pd_session_keep_output(s, stage, last, s->drawn[last].best, false);
+    for (uint32_t i = 0; i <= last; i++) *finite = *finite && s->results[i].n_nonfinite == 0;
+    if (*finite) pd_session_keep_output(s, stage, last, s->results[last].best, false);
     return PD_OK;
 }
 

@@ -32,14 +32,14 @@ struct pd_session {
     pd_kv *kv;
     pd_kv_store *store;
     pd_stage prefill, decode;
-    pd_stage lm_head;         /* with all_logits: prefill ends before it */
-    pd_tokens tokens;         /* as far as it is computed, then what is still to be */
-    pd_tokens wanted;         /* what the sequence is about to become */
-    pd_step_buf step;         /* of n_chunk rows: the one being made, then the last one */
-    const pd_stage *ran;      /* that the last step has run through; NULL: none, or it failed */
-    pd_step_buf lm_head_step; /* of max_outs rows */
-    pd_sample_result *drawn;  /* [n_chunk] of the outputs of one step */
-    uint32_t max_outs;        /* rows with logits at once */
+    pd_stage lm_head;          /* with all_logits: prefill ends before it */
+    pd_tokens tokens;          /* as far as it is computed, then what is still to be */
+    pd_tokens wanted;          /* what the sequence is about to become */
+    pd_step_buf step;          /* of n_chunk rows: the one being made, then the last one */
+    const pd_stage *ran;       /* that the last step has run through; NULL: none, or it failed */
+    pd_step_buf lm_head_step;  /* of max_outs rows */
+    pd_sample_result *results; /* [n_chunk] of the outputs of one step */
+    uint32_t max_outs;         /* rows with logits at once */
     float *logits; /* [max_outs, n_vocab]: of the last position, or of some with all_logits */
     float *hidden; /* [max_outs, H] on their way from prefill to head */
     pd_output out;
@@ -90,8 +90,8 @@ void pd_session_forget_output(pd_session *s);
 void pd_session_keep_output(pd_session *s, const pd_stage *stage, uint32_t row, uint32_t best,
                             bool stale);
 
-/* Reads what draw found for every output of the step into s->drawn, and keeps the last one if all
- * logits are finite. */
+/* Reads what the sample operation found for every output of the step into s->results, and keeps the
+ * last one if all logits are finite. */
 pd_status pd_session_read_samples(pd_session *s, const pd_stage *stage, const pd_step *step,
                                   bool *finite, pd_error *err);
 
@@ -101,7 +101,7 @@ pd_status pd_session_raise_nonfinite(pd_session *s, const pd_stage *stage, const
 
 /* How pd_session_sample_steps goes on. */
 typedef struct pd_sampling {
-    pd_sample_params draw; /* of the first token; the counter goes up with each */
+    pd_sample_params params; /* of the first token; the counter goes up with each */
     uint32_t n_max;
     uint32_t stops[2]; /* tokens at which fn is sure to return false; or PD_SAMPLE_NO_ID */
     pd_token_fn fn;
@@ -110,9 +110,9 @@ typedef struct pd_sampling {
 
 enum { PD_RUN_AHEAD_STEPS = 32 }; /* steps for which KV pages are reserved at once */
 
-/* Computes `token`, draws the next one from its logits, hands that to fn, computes it, and so on:
+/* Computes `token`, samples the next one from its logits, hands that to fn, computes it, and so on:
  * at most n_max steps, and no more than the context has room for. run_ahead.c */
-pd_status pd_session_sample_steps(pd_session *s, uint32_t token, const pd_sampling *drawing,
+pd_status pd_session_sample_steps(pd_session *s, uint32_t token, const pd_sampling *sampling,
                                   pd_error *err);
 
 #endif

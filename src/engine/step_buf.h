@@ -13,7 +13,7 @@ typedef struct pd_step_buf {
     pd_step_row *rows;  /* [max_rows] */
     uint32_t *out_rows; /* [max_rows] */
     pd_page_table table;
-    pd_sample_params draw;
+    pd_sample_params params;
     uint32_t max_rows;
 } pd_step_buf;
 

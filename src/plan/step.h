@@ -12,10 +12,11 @@
 
 #include "plan/sample.h"
 
-enum { PD_PAGE_POSITIONS = 64 };               /* positions of one layer in a KV page */
-#define PD_NO_PAGE        UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
-#define PD_TOKEN_EMBEDDED UINT32_C(0xffffffff) /* as a row's token: the host gives its embedding   \
-                                                */
+enum { PD_PAGE_POSITIONS = 64 };        /* positions of one layer in a KV page */
+#define PD_NO_PAGE UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
+#define PD_TOKEN_EMBEDDED                                                                          \
+    UINT32_C(0xffffffff) /* as a row's token: the host gives its embedding                         \
+                          */
 
 /* As the shaders see it, four words. Rows of a sequence are consecutive in a step and their
  * positions ascend by one. */

@@ -81,7 +81,7 @@ static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
         PD_TRY(draw_next(s, g->sampler, &id, err));
         if (!hand_over(g, id) || is_full(s)) return PD_OK;
         d.n_max = g->n_max - g->n;
-        if (pd_sampler_to_params(g->sampler, &d.draw))
+        if (pd_sampler_to_params(g->sampler, &d.params))
             return pd_session_sample_steps(s, id, &d, err);
         PD_TRY(pd_session_append(s, id, err));
     }

@@ -228,7 +228,7 @@ static double logit_bound(const float *row, const float *x, uint32_t width) {
 static double check_bound(const pd_session *s, const float *keep, const float *q8, uint32_t pos) {
     pd_error err;
     const pd_config *c = &s->model->config;
-    const pd_tensor *head = s->model->head.stored;
+    const pd_tensor *head = s->model->lm_head.stored;
     float x[256], row[256];
     double used = 0;
     assert_true(c->n_embd <= 256);

@@ -96,13 +96,13 @@ typedef struct pd_vk_caps {
 typedef struct pd_vk_tuning {
     bool known;
     bool matrix_units;                      /* prompts' products in halves use them */
-    uint32_t decode_format, prefill_format; /* PD_X_* of shaders/args.h */
+    uint32_t decode_format, prefill_format; /* PD_ACT_* of shaders/args.h */
     uint32_t lanes, rows;                   /* of a large matvec */
     double f32_gflop_s;                     /* of prompts' products in f32; 0: not measured */
 } pd_vk_tuning;
 /* What a device is taken to like best before anything was measured. */
 pd_vk_tuning pd_vk_rules_of_thumb(const pd_vk_caps *caps);
-/* Whether products may read that PD_X_* on a device: what it does not compute in hardware is no
+/* Whether products may read that PD_ACT_* on a device: what it does not compute in hardware is no
  * choice, except on a rasteriser, which shall show that it is right. */
 bool pd_vk_has_format(const pd_vk_caps *caps, uint32_t format);
 

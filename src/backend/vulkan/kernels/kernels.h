@@ -20,12 +20,12 @@ typedef struct pd_vk_product {
 typedef struct pd_vk_product_shape {
     uint32_t wtype, n_weight_rows, n_blocks;
     uint32_t max_rows;           /* most rows of x */
-    uint32_t epilogue;           /* PD_E_* */
-    uint32_t x_format, y_format; /* PD_X_* of what is read and written */
+    uint32_t epilogue;           /* PD_VK_EPILOGUE_* */
+    uint32_t x_format, y_format; /* PD_ACT_* of what is read and written */
 } pd_vk_product_shape;
 pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s);
 
-/* PD_X_* that products of a program of at most max_rows rows like to read best. */
+/* PD_ACT_* that products of a program of at most max_rows rows like to read best. */
 uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
 
 /* The same on matrix units, for more than a few rows; needs caps.coopmat. Reads PD_ACT_F16; writes
@@ -44,7 +44,7 @@ typedef struct pd_vk_attention_shape {
     uint32_t head_dim, group; /* query heads per KV head */
     bool kv_f32;
     uint32_t max_rows, max_visible; /* most positions that a row can see */
-    uint32_t y_format;              /* PD_X_* */
+    uint32_t y_format;              /* PD_ACT_* */
 } pd_vk_attention_shape;
 pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attention_shape *s);
 /* Rows of an attention tile, without the rest: what the step's tiles are cut to. */
@@ -70,7 +70,7 @@ pd_vk_pipeline_desc pd_vk_choose_sample(const pd_vk_device *d, uint32_t part);
 pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_device *d);
 pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
 
-/* PD_W_* of a stored type. */
+/* PD_WEIGHT_* of a stored type. */
 uint32_t pd_vk_wtype(pd_type type);
 
 /* Every pipeline that the shapes of the five Gemma 3 sizes use with Q4_0, and one of each kernel

@@ -12,7 +12,7 @@
 
 #include "base/bytes.h"
 
-/* 16-byte units of a block of 32 values in format PD_X_*. */
+/* 16-byte units of a block of 32 values in format PD_ACT_*. */
 uint32_t pd_vk_block_units(uint32_t format);
 /* Values must be whole blocks; `packed` has n_values / 32 * units * 16 bytes. */
 void pd_vk_activation_encode(uint32_t format, const float *values, uint64_t n_values, void *packed);

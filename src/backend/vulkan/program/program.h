@@ -77,7 +77,7 @@ struct pd_program {
     pd_buf *bufs; /* copies of the plan's */
     pd_op *ops;
     uint32_t n_bufs, n_ops;
-    uint8_t *formats; /* [n_bufs] PD_X_*: how a buffer's rows are stored */
+    uint8_t *formats; /* [n_bufs] PD_ACT_*: how a buffer's rows are stored */
 
     pd_vk_buffer scratch; /* the plan's arena, then partial results and their counters */
     uint64_t partial_offset, partial_bytes;

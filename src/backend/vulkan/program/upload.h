@@ -32,7 +32,7 @@ typedef struct pd_vk_matrix {
     const pd_tensor *parts[PD_VK_MATRIX_PARTS];
     uint32_t n_parts;
     pd_vk_join join;
-    uint32_t wtype;    /* PD_W_* of shaders/args.h */
+    uint32_t wtype;    /* PD_WEIGHT_* of shaders/args.h */
     uint32_t n_rows;   /* of all parts together */
     uint32_t n_blocks; /* of 32 values per row */
     uint32_t n_slices;

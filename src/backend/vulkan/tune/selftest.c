@@ -31,7 +31,7 @@ typedef struct verdict {
 typedef struct stage {
     const char *capability; /* in PERIDOT_DISABLE's words */
     pd_precision precision;
-    uint32_t format; /* PD_X_* of what products read */
+    uint32_t format; /* PD_ACT_* of what products read */
     bool matrix_units;
 } stage;
 
