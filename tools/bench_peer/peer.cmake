@@ -11,7 +11,7 @@ function(peridot_add_bench_peer)
     target_include_directories(${target} SYSTEM PRIVATE ${PERIDOT_PEER_INCLUDE})
     target_compile_definitions(${target} PRIVATE PERIDOT_COMMIT="${PERIDOT_COMMIT}")
     target_link_libraries(${target} PRIVATE
-      peridot peridot_warnings peridot_cjson m ${CMAKE_DL_LIBS})
+      peridot_core peridot_warnings peridot_cjson m ${CMAKE_DL_LIBS})
   endforeach()
 endfunction()
 cmake_language(DEFER CALL peridot_add_bench_peer)
