@@ -1,12 +1,24 @@
 /* See json.h.  SPDX-License-Identifier: MIT */
 #include "cli/json.h"
 
+#include <string.h>
+
 pd_status cli_print_json(cJSON *root, pd_error *err) {
     char *text = root ? cJSON_Print(root) : NULL;
     if (text) puts(text);
     cJSON_free(text);
     cJSON_Delete(root);
     if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
+    return PD_OK;
+}
+
+pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err) {
+    char *text = root ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
+    pd_file_writer_write(w, text, strlen(text));
+    pd_file_writer_write(w, "\n", 1);
+    cJSON_free(text);
     return PD_OK;
 }
 

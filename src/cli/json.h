@@ -4,10 +4,14 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/file.h"
 #include "cli/commands.h"
 
 /* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
 pd_status cli_print_json(cJSON *root, pd_error *err);
+
+/* The same as one line of a file. */
+pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);
 
 /* A token's text as a string, control tokens as they are written; what is part of a character shows
  * as U+FFFD. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/score/choices.h"
 #include "engine/model.h"
 
 /* ---- the text ------------------------------------------------------------------------------- */
@@ -223,6 +224,7 @@ static pd_status score_to(score_job *job, const char *path, pd_error *err) {
 pd_status cli_score(const cli_options *o, pd_error *err) {
     score_job job = {.o = o};
     pd_status status;
+    if (cli_given(o, OPT_CHOICES)) return score_choices(o, err);
     PD_TRY_GOTO(read_input(&job, err));
     PD_TRY_GOTO(open_all(&job, err));
     cli_interrupt_watch(job.side.session);
