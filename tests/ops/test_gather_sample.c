@@ -22,7 +22,7 @@ static void draw_init(draw_plan *a, uint32_t n_vocab, uint32_t max_outs) {
     a->x = pd_plan_add_buf(&a->plan, "x", PD_ROWS_OUTPUTS, n_vocab, PD_BUF_INPUT);
     a->out = pd_plan_add_buf(&a->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
     pd_op_sample op = {.x = a->x, .out = a->out};
-    pd_plan_add_op(&a->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .draw = op});
+    pd_plan_add_op(&a->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .sample = op});
     fence_add_guards(&a->plan);
     ops_check(pd_plan_finish(&a->plan, &err), &err);
 }

@@ -26,7 +26,7 @@ static void open_plan(draw_plan *d, uint32_t n, uint32_t rows) {
     d->x = pd_plan_add_buf(&d->plan, "x", PD_ROWS_OUTPUTS, n, PD_BUF_INPUT);
     d->out = pd_plan_add_buf(&d->plan, "best", PD_ROWS_OUTPUTS, 4, PD_BUF_OUTPUT);
     pd_op_sample op = {.x = d->x, .out = d->out};
-    pd_plan_add_op(&d->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .draw = op});
+    pd_plan_add_op(&d->plan, -1, "sample", &(pd_op){.kind = PD_OP_SAMPLE, .sample = op});
     ops_check(pd_plan_finish(&d->plan, &err), &err);
     for (uint32_t i = 0; i < ops_n_devices; i++) {
         pd_backend *b = ops_devices[i].backend;

@@ -131,37 +131,6 @@ void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes) {
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-enum { MAX_OP_TENSORS = 2 * PD_MATMUL_MAX_WEIGHTS };
-
-static uint32_t op_tensors(const pd_op *op, const pd_tensor *out[MAX_OP_TENSORS]) {
-    uint32_t n = 0;
-    switch (op->kind) {
-    case PD_OP_EMBED: out[n++] = op->embed.table; break;
-    case PD_OP_NORM:
-        out[n++] = op->norm.weight;
-        if (op->norm.residual != PD_BUF_NONE) out[n++] = op->norm.post_weight;
-        break;
-    case PD_OP_MATMUL:
-        for (; n < op->matmul.n_weights; n++) out[n] = op->matmul.weights[n];
-        for (uint32_t i = 0; op->matmul.epilogue >= PD_EPILOGUE_BIAS && i < op->matmul.n_weights;
-             i++)
-            out[n++] = op->matmul.biases[i];
-        break;
-    case PD_OP_LAYERNORM:
-        out[n++] = op->layernorm.weight;
-        out[n++] = op->layernorm.bias;
-        break;
-    case PD_OP_QKV_ROPE_STORE:
-        if (!op->qkv.q_weight) break;
-        out[n++] = op->qkv.q_weight;
-        out[n++] = op->qkv.k_weight;
-        break;
-    case PD_OP_POOL_NORM: out[n++] = op->pool_norm.weight; break;
-    default: break;
-    }
-    return n;
-}
-
 static int compare_tensors(const void *a, const void *b) {
     uintptr_t x = (uintptr_t)(*(const pd_tensor *const *)a)->data;
     uintptr_t y = (uintptr_t)(*(const pd_tensor *const *)b)->data;
@@ -175,10 +144,11 @@ static int compare_pointers(const void *a, const void *b) {
 
 /* The plan's tensors that are not loaded yet, each once; NULL when memory ran out. */
 static const pd_tensor **new_tensors(const pd_cpu *cpu, const pd_plan *plan, uint32_t *n_out) {
-    const pd_tensor **list = pd_alloc(plan->n_ops * MAX_OP_TENSORS + 1, sizeof *list);
+    const pd_tensor **list = pd_alloc(plan->n_ops * PD_OP_MAX_WEIGHTS + 1, sizeof *list);
     if (!list) return NULL;
     uint32_t n = 0, kept = 0;
-    for (uint32_t i = 0; i < plan->n_ops; i++) n += op_tensors(&plan->ops[i], list + n);
+    for (uint32_t i = 0; i < plan->n_ops; i++)
+        n += pd_op_get_weights(&plan->ops[i], true, list + n);
     qsort(list, n, sizeof *list, compare_tensors);
     for (uint32_t i = 0; i < n; i++) {
         const void *data = list[i]->data;

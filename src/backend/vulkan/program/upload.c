@@ -133,38 +133,24 @@ static pd_status directory_add(pd_vk_weights *w, const pd_tensor *const *parts, 
     return PD_OK;
 }
 
-static pd_status add_vector(pd_vk_weights *w, const pd_tensor *const *vector, pd_error *err) {
-    return directory_add(w, vector, 1, PD_VK_STACKED, err);
-}
-
 static pd_status add_matmul(pd_vk_weights *w, const pd_op_matmul *m, pd_error *err) {
     for (uint32_t i = 0, n; i < m->n_weights; i += n) {
         n = pd_vk_matrix_run(m, i);
         pd_vk_join join = m->epilogue == PD_EPILOGUE_GEGLU ? PD_VK_INTERLEAVED : PD_VK_STACKED;
         PD_TRY(directory_add(w, &m->weights[i], n, join, err));
     }
-    if (m->epilogue < PD_EPILOGUE_BIAS) return PD_OK;
+    if (!pd_epilogue_has_bias(m->epilogue)) return PD_OK;
     return directory_add(w, m->biases, m->n_weights, PD_VK_CHAINED, err);
 }
 
 static pd_status add_op(pd_vk_weights *w, const pd_op *op, pd_error *err) {
-    switch (op->kind) {
-    case PD_OP_EMBED: return directory_add(w, &op->embed.table, 1, PD_VK_STACKED, err);
-    case PD_OP_NORM:
-        if (op->norm.post_weight) PD_TRY(add_vector(w, &op->norm.post_weight, err));
-        return add_vector(w, &op->norm.weight, err);
-    case PD_OP_LAYERNORM:
-        PD_TRY(add_vector(w, &op->layernorm.weight, err));
-        return add_vector(w, &op->layernorm.bias, err);
-    case PD_OP_POOL_NORM: return add_vector(w, &op->pool_norm.weight, err);
-    case PD_OP_MATMUL: return add_matmul(w, &op->matmul, err);
-    case PD_OP_QKV_ROPE_STORE: {
-        if (!op->qkv.q_weight) return PD_OK;
-        const pd_tensor *norms[2] = {op->qkv.q_weight, op->qkv.k_weight};
-        return directory_add(w, norms, 2, PD_VK_STACKED, err);
-    }
-    default: return PD_OK;
-    }
+    const pd_tensor *weights[PD_OP_MAX_WEIGHTS];
+    uint32_t n = pd_op_get_weights(op, true, weights);
+    if (op->kind == PD_OP_MATMUL) return add_matmul(w, &op->matmul, err);
+    if (op->kind == PD_OP_QKV_ROPE_STORE && n == 2)
+        return directory_add(w, weights, n, PD_VK_STACKED, err);
+    for (uint32_t i = 0; i < n; i++) PD_TRY(directory_add(w, &weights[i], 1, PD_VK_STACKED, err));
+    return PD_OK;
 }
 
 /* ---- slices --------------------------------------------------------------------------------- */
