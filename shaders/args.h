@@ -27,6 +27,8 @@
 #define PD_F32 float
 #endif
 
+#include "weight_types.h" /* PD_WEIGHT_* */
+
 #define PD_STEP_DISPATCHES     16
 #define PD_STEP_MAX_DISPATCHES 256
 #define PD_STEP_STATE          1088 /* behind the dispatches; 256 bytes is any binding's alignment */
@@ -44,19 +46,6 @@
 /* PD_PAGE_POSITIONS and PD_TOKEN_EMBEDDED of plan/step.h, which takes them from here. */
 #define PD_SHADER_PAGE           64 /* positions of a KV page */
 #define PD_SHADER_TOKEN_EMBEDDED 0xffffffffu
-
-/* Layouts of a weight plane, specialisation constant WTYPE; see weights.glsl. */
-#define PD_WEIGHT_F32  0
-#define PD_WEIGHT_F16  1
-#define PD_WEIGHT_BF16 2
-#define PD_WEIGHT_Q4_0 3
-#define PD_WEIGHT_Q4_1 4
-#define PD_WEIGHT_Q5_0 5
-#define PD_WEIGHT_Q5_1 6
-#define PD_WEIGHT_Q8_0 7
-#define PD_WEIGHT_Q4_K 8
-#define PD_WEIGHT_Q5_K 9
-#define PD_WEIGHT_Q6_K 10
 
 /* Formats of the rows that matrix products read, specialisation constants XTYPE (read) and YTYPE
  * (written); see activations.glsl. */
