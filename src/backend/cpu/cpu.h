@@ -1,6 +1,7 @@
 /* What the files of the CPU backends share: the backend, its KV pages, a compiled plan.
  *
- *   cpu.c        the device: opening, accounting, loading weights, KV pages
+ *   cpu.c        the device: opening, loading weights
+ *   memory.c     accounting, KV pages
  *   program.c    compiling and running plans
  *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
  *   fast.c, matmul.c, attention.c     `cpu`: the same operations over kernels.h and threads
@@ -33,7 +34,6 @@ typedef struct pd_cpu {
 /* Counts `bytes` more of what (one of stats' three fields), or says how much is missing. */
 pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_t bytes,
                          pd_error *err);
-void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes);
 
 /* ---- KV pages ------------------------------------------------------------------------------- */
 

@@ -82,7 +82,7 @@ done:
 void pd_cpu_destroy(pd_backend *b, pd_program *p) {
     pd_cpu *cpu = (pd_cpu *)b;
     if (!p) return;
-    pd_cpu_release(cpu, &cpu->stats.scratch_bytes, p->held_bytes);
+    cpu->stats.scratch_bytes -= p->held_bytes;
     pd_free_aligned(p->scratch);
     pd_free(p->ops);
     pd_free(p->bufs);
