@@ -27,6 +27,8 @@
 #define PD_F32 float
 #endif
 
+#include "interface.h"
+
 #define PD_STEP_DISPATCHES     16
 #define PD_STEP_MAX_DISPATCHES 256
 #define PD_STEP_STATE          1088 /* behind the dispatches; 256 bytes is any binding's alignment */

@@ -182,7 +182,7 @@ static void wrong_halves_cost_fp16(void **state) {
     expect_warning("fp16", "matvec_f16(");
     assert_true(b->device->caps.int_dot && b->device->caps.last_arrival);
     assert_false(b->device->caps.fp16 || b->device->caps.coopmat);
-    assert_true(b->device->tuning.decode_format != PD_ACT_F16 && !b->device->tuning.matrix_units);
+    assert_true(b->tuning.decode_format != PD_ACT_F16 && !b->tuning.matrix_units);
     b->base.v->close(&b->base);
 }
 
@@ -224,7 +224,7 @@ static void a_wrong_draw_is_an_error(void **state) {
     pd_error err = {0};
     plant("sample.comp", "key = best.x;", "key = best.x ^ 0x00ffffffu;");
     assert_int_equal(try_open(&b, &err), PD_ERR_DEVICE);
-    assert_non_null(strstr(err.message, "computes wrong results: draw("));
+    assert_non_null(strstr(err.message, "computes wrong results: sample("));
     assert_non_null(strstr(err.hint, "PERIDOT_SELFTEST=off"));
     setenv("PERIDOT_SELFTEST", "off", 1);
     caps_of_next_start();

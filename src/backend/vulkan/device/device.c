@@ -173,7 +173,6 @@ static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t ind
     log_idle_matrices(p, &d->caps, has_matrices);
     PD_TRY(settle_capturing(d, capturing, err));
     PD_TRY(pd_vk_timeout_read(d, err));
-    d->tuning = pd_vk_rules_of_thumb(&d->caps);
     return create_handle(d, p, err);
 }
 

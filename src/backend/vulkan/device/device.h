@@ -83,8 +83,10 @@ typedef struct pd_vk_caps {
     bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
     bool software_tiles; /* ... and kernels take tile sizes made for that */
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
-    uint32_t max_subgroups;    /* of a workgroup whose subgroups' size is asked for */
-    uint32_t max_shared_bytes; /* of a workgroup; PERIDOT_MAX_SHARED lowers it */
+    uint32_t vendor_id;          /* by PCI */
+    uint32_t max_workgroup_size; /* in x */
+    uint32_t max_subgroups;      /* of a workgroup whose subgroups' size is asked for */
+    uint32_t max_shared_bytes;   /* of a workgroup; PERIDOT_MAX_SHARED lowers it */
     pd_vk_coopmat coopmat_shape;
     uint64_t
         max_binding_bytes; /* weights and KV pages are cut to it; PERIDOT_MAX_BINDING lowers it */
@@ -117,7 +119,6 @@ typedef struct pd_vk_device {
     VkPhysicalDeviceMemoryProperties memory;
     pd_device_info info;
     pd_vk_caps caps;
-    pd_vk_tuning tuning;
     uint32_t timeout_s; /* of a wait: see wait.h */
     bool lost;          /* sticky after VK_ERROR_DEVICE_LOST */
     bool hangs;         /* and it never finishes what it has begun: nothing of it is destroyed */

@@ -350,10 +350,14 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .subgroup_size = p->subgroup.subgroupSize,
         .subgroup_size_min = p->subgroup_size.minSubgroupSize,
         .subgroup_size_max = p->subgroup_size.maxSubgroupSize,
+        .vendor_id = properties->vendorID,
+        .max_workgroup_size = properties->limits.maxComputeWorkGroupInvocations,
         .max_subgroups = p->subgroup_size.maxComputeWorkgroupSubgroups,
         .max_shared_bytes = properties->limits.maxComputeSharedMemorySize,
         .timestamp_ns = properties->limits.timestampPeriod,
     };
+    if (properties->limits.maxComputeWorkGroupSize[0] < out->max_workgroup_size)
+        out->max_workgroup_size = properties->limits.maxComputeWorkGroupSize[0];
     out->coopmat_shape = find_coopmat(p);
     out->coopmat = f->coopmat.cooperativeMatrix && !pd_vk_probe_coopmat_obstacle(p, out);
     if (out->max_subgroups == 0) out->max_subgroups = UINT32_MAX; /* an older driver's silence */

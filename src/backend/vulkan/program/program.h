@@ -73,6 +73,7 @@ typedef struct pd_vk_grid {
 struct pd_program {
     pd_vk_backend *backend;
     pd_kv_store *kv;
+    pd_vk_tuning tuning; /* which kernels compute it */
     pd_plan_desc desc;
     pd_buf *bufs; /* copies of the plan's */
     pd_op *ops;
@@ -143,8 +144,13 @@ pd_status pd_vk_program_run_ahead(pd_program *p, const pd_run_ahead *ahead, pd_r
                                   pd_error *err);
 
 /* program.c */
+/* With the kernels of b->tuning. */
 pd_status pd_vk_program_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv,
                                 pd_program **out, pd_error *err);
+/* With those of `tuning`; with plain ones where they cannot be built, which (*out)->tuning tells.
+ */
+pd_status pd_vk_program_create(pd_vk_backend *b, const pd_plan *plan, pd_kv_store *kv,
+                               const pd_vk_tuning *tuning, pd_program **out, pd_error *err);
 void pd_vk_program_destroy(pd_backend *b, pd_program *p);
 pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
                               const void *src, pd_error *err);

@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/program/program.h"
 
 double pd_vk_submission_flops(const pd_vk_backend *b) {
@@ -51,40 +52,15 @@ static pd_status assign_grid(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
 /* ---- descriptor sets ------------------------------------------------------------------------ */
 
 static pd_status create_pool(pd_program *p, pd_error *err) {
-    pd_vk_device *dev = p->backend->device;
-    pd_status status = PD_OK;
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 0};
-    for (uint32_t i = 0; i < p->n_dispatches; i++)
-        size.descriptorCount += p->dispatches[i].n_buffers;
-    VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                       .maxSets = p->n_dispatches,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
-    PD_VK_MAKE_GOTO(dev->vk.vkCreateDescriptorPool(dev->handle, &info, NULL, &p->pool), p->pool);
-done:
-    return status;
+    uint32_t n_buffers = 0;
+    for (uint32_t i = 0; i < p->n_dispatches; i++) n_buffers += p->dispatches[i].n_buffers;
+    return pd_vk_pool_create(p->backend->device, p->n_dispatches, n_buffers, &p->pool, err);
 }
 
 static pd_status write_set(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
-    pd_vk_device *dev = p->backend->device;
-    pd_status status = PD_OK;
-    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                         .descriptorPool = p->pool,
-                                         .descriptorSetCount = 1,
-                                         .pSetLayouts = &d->pipeline->set_layout};
-    PD_VK_TRY_GOTO(dev->vk.vkAllocateDescriptorSets(dev->handle, &alloc, &d->set));
-    VkDescriptorBufferInfo infos[PD_VK_MAX_BUFFERS];
-    for (uint32_t i = 0; i < d->n_buffers; i++)
-        infos[i] = (VkDescriptorBufferInfo){
-            d->bindings[i].slice.handle, d->bindings[i].slice.offset, d->bindings[i].slice.bytes};
-    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = d->set,
-                                  .descriptorCount = d->n_buffers,
-                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .pBufferInfo = infos};
-    dev->vk.vkUpdateDescriptorSets(dev->handle, 1, &write, 0, NULL);
-done:
-    return status;
+    pd_vk_slice buffers[PD_VK_MAX_BUFFERS];
+    for (uint32_t i = 0; i < d->n_buffers; i++) buffers[i] = d->bindings[i].slice;
+    return pd_vk_set_create(p->backend->device, p->pool, d->pipeline, buffers, &d->set, err);
 }
 
 /* ---- hazards -------------------------------------------------------------------------------- */
