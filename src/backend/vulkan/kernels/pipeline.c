@@ -229,8 +229,8 @@ pd_status pd_vk_pipeline_build(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_
     pd_vk_device *d = p->device;
     VkShaderModule module = VK_NULL_HANDLE;
     const pd_vk_shader *s;
-    PD_TRY(pd_vk_pipelines_shader(p, pipeline->desc.shader, &s, err));
-    PD_TRY(check_shared(d, pipeline, s, err));
+    PD_TRY_GOTO(pd_vk_pipelines_shader(p, pipeline->desc.shader, &s, err));
+    PD_TRY_GOTO(check_shared(d, pipeline, s, err));
     VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = s->n_bytes,

@@ -181,14 +181,6 @@ static pd_status place_plane(pd_vk_weights *w, uint64_t bytes, pd_vk_slice *out,
     return PD_OK;
 }
 
-static pd_status place_slice(pd_vk_weights *w, pd_vk_matrix_slice *s, plane_bytes row,
-                             pd_error *err) {
-    PD_TRY(place_plane(w, row.q * s->n_rows, &s->q, err));
-    s->s = s->h = s->q;
-    PD_TRY(place_plane(w, row.s * s->n_rows, &s->s, err));
-    return place_plane(w, row.h * s->n_rows, &s->h, err);
-}
-
 /* Divides a matrix into slices of equal height that a binding can hold. */
 static pd_status cut_slices(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
     plane_bytes row = row_planes(m->wtype, m->n_blocks);
@@ -217,7 +209,13 @@ static pd_status cut_slices(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
 
 static pd_status place_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
     plane_bytes row = row_planes(m->wtype, m->n_blocks);
-    for (uint32_t i = 0; i < m->n_slices; i++) PD_TRY(place_slice(w, &m->slices[i], row, err));
+    for (uint32_t i = 0; i < m->n_slices; i++) {
+        pd_vk_matrix_slice *s = &m->slices[i];
+        PD_TRY(place_plane(w, row.q * s->n_rows, &s->q, err));
+        s->s = s->h = s->q;
+        PD_TRY(place_plane(w, row.s * s->n_rows, &s->s, err));
+        PD_TRY(place_plane(w, row.h * s->n_rows, &s->h, err));
+    }
     return PD_OK;
 }
 
@@ -244,7 +242,7 @@ static pd_status stage_wait(pd_vk_weights *w, staging *s, pd_error *err) {
     pd_vk_device *d = w->backend->device;
     pd_status status = PD_OK;
     if (!s->pending) return PD_OK;
-    PD_TRY(pd_vk_wait(d, s->fence, err));
+    PD_TRY_GOTO(pd_vk_wait(d, s->fence, err));
     s->pending = false;
     PD_VK_TRY_GOTO(d->vk.vkResetFences(d->handle, 1, &s->fence));
     PD_VK_TRY_GOTO(d->vk.vkResetDescriptorPool(d->handle, s->pool, 0));
