@@ -145,6 +145,7 @@ static void faulty_drivers_are_not_asked(void **state) {
 
 static pd_vk_caps make_caps(uint32_t vendor, uint32_t min, uint32_t usual, pd_vk_coopmat shape) {
     return (pd_vk_caps){.coopmat = true,
+                        .large_coopmat = true,
                         .subgroup_size_control = true,
                         .coopmat_shape = shape,
                         .subgroup_size = usual,
@@ -219,7 +220,7 @@ static void tiles_are_as_meant(void **state) {
     p = choose(&xe2, 20480, 512);
     check_cut(&p, 256, 128, 128, 32, 32);
     assert_int_equal(p.desc.constants[PD_COOPMAT_SUBGROUP], 16);
-    nvidia.coopmat_small_tiles = true;
+    nvidia.large_coopmat = false;
     p = choose(&nvidia, 20480, 512);
     assert_int_equal(p.tile_m, 64);
 }

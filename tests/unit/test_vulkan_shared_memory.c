@@ -59,6 +59,8 @@ static pd_vk_caps make_caps(uint32_t shared, uint32_t invocations, uint32_t subg
                         .int_dot = true,
                         .int_dot_fast = true,
                         .last_arrival = true,
+                        .large_coopmat = true,
+                        .many_products = true,
                         .coopmat = true,
                         .coopmat_shape = {16, 16, 16},
                         .subgroup_size = subgroup,

@@ -100,7 +100,7 @@ static uint32_t matvec_step(const pd_vk_caps *c, const pd_vk_product_shape *s) {
 /* Of an invocation. A block of Q5_K or Q6_K, and of what is not quantised, takes 64 bytes or more.
  */
 static uint32_t most_columns(const pd_vk_caps *c, uint32_t wtype) {
-    if (!c->few_products) return PD_VK_MATVEC_MAX_COLS;
+    if (c->many_products) return PD_VK_MATVEC_MAX_COLS;
     return is_quantised(wtype) && wtype < PD_WEIGHT_Q5_K ? 2 : 1;
 }
 
@@ -113,7 +113,7 @@ static pd_vk_product choose_matvec(const pd_vk_caps *c, const pd_vk_tuning *t,
     uint32_t widest = s->max_rows <= 2 ? workgroup_size(c, 512) : wg; /* by shared memory */
     if (s->max_rows > 4 || s->wtype <= PD_WEIGHT_BF16)
         rows = 2; /* unquantised: 64 or 128 bytes a block */
-    if (c->few_products) rows = 2;
+    if (!c->many_products) rows = 2;
     if (s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS) rows = 2;
     while (lanes < 64 && 2 * lanes <= s->n_blocks &&
            s->n_weight_rows / rows * lanes < ENOUGH_INVOCATIONS)
@@ -190,7 +190,7 @@ pd_vk_product pd_vk_choose_coopmat(const pd_vk_caps *c, const pd_vk_product_shap
     enum { ENOUGH_TILES = 96 }; /* to keep the compute units of most devices busy */
     const pd_vk_coopmat *shape = &c->coopmat_shape;
     coopmat_tile t = {0};
-    if (!c->coopmat_small_tiles &&
+    if (c->large_coopmat &&
         div_up(s->n_weight_rows, 128) * div_up(s->max_rows, 128) >= ENOUGH_TILES)
         t = cut_coopmat(c, 256, 128, 128);
     if (t.stages == 0) t = cut_coopmat(c, 128, 64, s->max_rows <= 32 ? 32 : 64);
