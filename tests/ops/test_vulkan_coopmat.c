@@ -224,12 +224,13 @@ static float *run(const product *p, const pd_vk_product *kernel, const pd_vk_mat
     pd_vk_buffer biases = make_buffer(4ull * (OUT_FIRST + p->n));
     memcpy(biases.mapped + 4 * OUT_FIRST, bias, 4ull * p->n);
     const pd_vk_matrix_slice *s = &m->slices[0];
-    pd_vk_slice buffers[] = {[PD_BIND_PRODUCT_X] = {in.handle, 0, in.bytes},
-                             [PD_BIND_PRODUCT_OUT] = {out.handle, 0, out.bytes},
-                             [PD_BIND_PRODUCT_WEIGHT_Q] = s->q,
-                             [PD_BIND_PRODUCT_WEIGHT_S] = s->s,
-                             [PD_BIND_PRODUCT_WEIGHT_H] = s->h,
-                             [PD_BIND_PRODUCT_BIAS] = {biases.handle, 0, biases.bytes}};
+    pd_vk_slice buffers[PD_COOPMAT_BINDINGS] = {
+        [PD_BIND_PRODUCT_X] = {in.handle, 0, in.bytes},
+        [PD_BIND_PRODUCT_OUT] = {out.handle, 0, out.bytes},
+        [PD_BIND_PRODUCT_WEIGHT_Q] = s->q,
+        [PD_BIND_PRODUCT_WEIGHT_S] = s->s,
+        [PD_BIND_PRODUCT_WEIGHT_H] = s->h,
+        [PD_BIND_PRODUCT_BIAS] = {biases.handle, 0, biases.bytes}};
     struct pd_args_matmul args = {.n_weight_rows = m->n_rows,
                                   .n_zeros = p->n_zeros,
                                   .n_blocks = m->n_blocks,

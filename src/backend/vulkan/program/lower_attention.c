@@ -30,7 +30,7 @@ pd_status pd_vk_lower_rope(pd_program *p, uint32_t i, pd_error *err) {
             .eps = op->eps,
             .q_scale = op->q_scale};
         pd_vk_slice constants = {p->constants.handle, 0, p->constants.bytes};
-        pd_vk_binding bindings[] = {
+        pd_vk_binding bindings[PD_ROPE_BINDINGS] = {
             [PD_BIND_ROPE_STEP] = pd_vk_step(p, PD_VK_KEPT),
             [PD_BIND_ROPE_QKV] = pd_vk_reads(p, op->qkv),
             [PD_BIND_ROPE_Q] = pd_vk_writes(p, op->out),
@@ -71,8 +71,9 @@ static pd_vk_attention attention_kernel(const pd_program *p, const pd_op_attenti
 static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_error *err) {
     const pd_op_attention *op = &p->ops[i].attention;
     struct pd_args_merge args = {p->desc.kv.n_heads, n_splits, p->bufs[op->out].width / 4};
-    pd_vk_binding bindings[] = {[PD_BIND_MERGE_PARTIAL] = pd_vk_partial(p, PD_VK_READ),
-                                [PD_BIND_MERGE_OUT] = pd_vk_writes(p, op->out)};
+    pd_vk_binding bindings[PD_MERGE_BINDINGS] = {[PD_BIND_MERGE_PARTIAL] =
+                                                     pd_vk_partial(p, PD_VK_READ),
+                                                 [PD_BIND_MERGE_OUT] = pd_vk_writes(p, op->out)};
     pd_vk_dispatch d = {
         .groups = {p->desc.kv.n_heads, 1, 1}, .count = PD_VK_COUNT_ROWS, .axis = 1, .per_group = 1};
     pd_vk_pipeline_desc desc = pd_vk_choose_merge(p->desc.kv.head_dim, p->formats[op->out]);
@@ -115,7 +116,7 @@ pd_status pd_vk_lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                                          .n_splits = k.n_splits,
                                          .n_head_groups = k.n_head_groups,
                                          .out_stride4 = p->bufs[op->out].width / 4};
-        pd_vk_binding bindings[] = {
+        pd_vk_binding bindings[PD_ATTENTION_BINDINGS] = {
             [PD_BIND_ATTENTION_STEP] = pd_vk_step(p, PD_VK_KEPT),
             [PD_BIND_ATTENTION_Q] = pd_vk_reads(p, op->q),
             [PD_BIND_ATTENTION_OUT] = pd_vk_writes(p, op->out),

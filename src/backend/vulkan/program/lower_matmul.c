@@ -92,14 +92,14 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
     bool best = tells_best(p, i);
     bool adds = op->epilogue == PD_EPILOGUE_BIAS_ADD;
     pd_vk_binding out = adds ? pd_vk_updates(p, op->out) : pd_vk_writes(p, op->out);
-    pd_vk_binding bindings[] = {[PD_BIND_PRODUCT_X] = pd_vk_reads(p, op->x),
-                                [PD_BIND_PRODUCT_OUT] = out,
-                                [PD_BIND_PRODUCT_WEIGHT_Q] = pd_vk_keeps(slice->q),
-                                [PD_BIND_PRODUCT_WEIGHT_S] = pd_vk_keeps(slice->s),
-                                [PD_BIND_PRODUCT_WEIGHT_H] = pd_vk_keeps(slice->h),
-                                [PD_BIND_PRODUCT_BIAS] = pd_vk_keeps(bias),
-                                [PD_BIND_PRODUCT_PARTS] = best ? pd_vk_partial(p, PD_VK_WRITTEN)
-                                                               : pd_vk_keeps(out.slice)};
+    pd_vk_binding bindings[PD_MATVEC_BINDINGS] = {
+        [PD_BIND_PRODUCT_X] = pd_vk_reads(p, op->x),
+        [PD_BIND_PRODUCT_OUT] = out,
+        [PD_BIND_PRODUCT_WEIGHT_Q] = pd_vk_keeps(slice->q),
+        [PD_BIND_PRODUCT_WEIGHT_S] = pd_vk_keeps(slice->s),
+        [PD_BIND_PRODUCT_WEIGHT_H] = pd_vk_keeps(slice->h),
+        [PD_BIND_PRODUCT_BIAS] = pd_vk_keeps(bias),
+        [PD_BIND_PRODUCT_PARTS] = best ? pd_vk_partial(p, PD_VK_WRITTEN) : pd_vk_keeps(out.slice)};
     pd_vk_dispatch d = {.groups = {1, 1, 1},
                         .count = pd_vk_buf_count(p, op->out),
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows};

@@ -330,10 +330,11 @@ static pd_status upload_run(pd_vk_weights *w, const pd_vk_matrix *m,
     const pd_vk_pipeline *pipeline;
     PD_TRY(pd_vk_pipeline_get(w->backend->pipelines, &desc, &pipeline, err));
     VkDescriptorSet set;
-    pd_vk_slice buffers[] = {[PD_BIND_REPACK_STORED] = {st->buffer.handle, 0, VK_WHOLE_SIZE},
-                             [PD_BIND_REPACK_WEIGHT_Q] = slice->q,
-                             [PD_BIND_REPACK_WEIGHT_S] = slice->s,
-                             [PD_BIND_REPACK_WEIGHT_H] = slice->h};
+    pd_vk_slice buffers[PD_REPACK_BINDINGS] = {
+        [PD_BIND_REPACK_STORED] = {st->buffer.handle, 0, VK_WHOLE_SIZE},
+        [PD_BIND_REPACK_WEIGHT_Q] = slice->q,
+        [PD_BIND_REPACK_WEIGHT_S] = slice->s,
+        [PD_BIND_REPACK_WEIGHT_H] = slice->h};
     PD_TRY(pd_vk_set_create(w->backend->device, st->pool, pipeline, buffers, &set, err));
     bool super = m->wtype >= PD_WEIGHT_Q4_K;
     uint32_t per_row = items_per_row(m->wtype, m->n_blocks);

@@ -109,8 +109,9 @@ static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err
 static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
     load l;
     uint64_t ns;
-    pd_vk_slice buffers[] = {[PD_BIND_MEASURE_COPY_FROM] = {m->from.handle, 0, m->from.bytes},
-                             [PD_BIND_MEASURE_COPY_TO] = {m->to.handle, 0, m->to.bytes}};
+    pd_vk_slice buffers[PD_MEASURE_COPY_BINDINGS] = {
+        [PD_BIND_MEASURE_COPY_FROM] = {m->from.handle, 0, m->from.bytes},
+        [PD_BIND_MEASURE_COPY_TO] = {m->to.handle, 0, m->to.bytes}};
     PD_TRY(create_load(m, "measure_copy", PD_MEASURE_COPY_BINDINGS, buffers, &l, err));
     l.timed.n_dispatches = DISPATCHES; /* of one workgroup, with n = 0: only the dispatch */
     PD_TRY(run_best(m, &l, &ns, err));
@@ -128,7 +129,8 @@ static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, doub
                               pd_error *err) {
     load l;
     uint64_t ns = 0;
-    pd_vk_slice buffers[] = {[PD_BIND_MEASURE_PEAK_OUT] = {m->to.handle, 0, m->to.bytes}};
+    pd_vk_slice buffers[PD_MEASURE_PEAK_BINDINGS] = {
+        [PD_BIND_MEASURE_PEAK_OUT] = {m->to.handle, 0, m->to.bytes}};
     PD_TRY(create_load(m, shader, PD_MEASURE_PEAK_BINDINGS, buffers, &l, err));
     l.timed.groups[0] = m->backend->device->caps.is_software ? PEAK_GROUPS_SOFTWARE : PEAK_GROUPS;
     l.args = (struct pd_args_measure){.n = FIRST_ROUNDS, .factor = FACTOR};

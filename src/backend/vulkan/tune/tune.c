@@ -185,13 +185,14 @@ static pd_status bind(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet 
     pd_status status = PD_OK;
     pd_vk_slice weights = {t->weights.handle, 0, t->weights.bytes},
                 out = {t->out.handle, 0, t->out.bytes};
-    pd_vk_slice buffers[] = {[PD_BIND_PRODUCT_X] = {t->x.handle, 0, t->x.bytes},
-                             [PD_BIND_PRODUCT_OUT] = out,
-                             [PD_BIND_PRODUCT_WEIGHT_Q] = weights,
-                             [PD_BIND_PRODUCT_WEIGHT_S] = {t->scales.handle, 0, t->scales.bytes},
-                             [PD_BIND_PRODUCT_WEIGHT_H] = weights,
-                             [PD_BIND_PRODUCT_BIAS] = weights,
-                             [PD_BIND_PRODUCT_PARTS] = out};
+    pd_vk_slice buffers[PD_MATVEC_BINDINGS] = {
+        [PD_BIND_PRODUCT_X] = {t->x.handle, 0, t->x.bytes},
+        [PD_BIND_PRODUCT_OUT] = out,
+        [PD_BIND_PRODUCT_WEIGHT_Q] = weights,
+        [PD_BIND_PRODUCT_WEIGHT_S] = {t->scales.handle, 0, t->scales.bytes},
+        [PD_BIND_PRODUCT_WEIGHT_H] = weights,
+        [PD_BIND_PRODUCT_BIAS] = weights,
+        [PD_BIND_PRODUCT_PARTS] = out};
     PD_VK_TRY_GOTO(d->vk.vkResetDescriptorPool(d->handle, t->pool, 0));
     status = pd_vk_set_create(d, t->pool, pipeline, buffers, set, err);
 done:
