@@ -27,6 +27,7 @@
 #define PD_F32 float
 #endif
 
+#include "interface.h"
 #include "weight_types.h" /* PD_WEIGHT_* */
 
 #define PD_STEP_DISPATCHES     16
@@ -58,8 +59,9 @@
  * epilogue.glsl. Plans number theirs alike (plan/op.h). */
 #define PD_VK_EPILOGUE_NONE  0
 #define PD_VK_EPILOGUE_GEGLU 1
-#define PD_VK_EPILOGUE_BEST  2 /* also stores its workgroup's best value, for sample; matvec only  \
-                                */
+#define PD_VK_EPILOGUE_BEST                                                                        \
+    2 /* also stores its workgroup's best value, for sample; matvec only                           \
+       */
 #define PD_VK_EPILOGUE_BIAS      3
 #define PD_VK_EPILOGUE_BIAS_GELU 4
 #define PD_VK_EPILOGUE_BIAS_ADD  5

@@ -18,24 +18,24 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 128; // multiple of 64, >= 8 * TQ
-layout(constant_id = 1) const uint HEAD_DIM = 256;
-layout(constant_id = 2) const uint KV_F32 = 0;
-layout(constant_id = 3) const uint TILE_ROWS = 1;
-layout(constant_id = 4) const uint HEADS = 1;
-layout(constant_id = 5) const uint Q_PARTS = 1; // divides TQ and WG / 64
-layout(constant_id = 6) const uint MERGE = 0;
-layout(constant_id = 7) const uint YTYPE = PD_ACT_F32; // I16: HEAD_DIM is a multiple of 32
-layout(constant_id = 8) const uint SLOTS = 1; // positions of an invocation: a query read once serves them all
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 128; // multiple of 64, >= 8 * TQ
+layout(constant_id = PD_ATTENTION_HEAD_DIM) const uint HEAD_DIM = 256;
+layout(constant_id = PD_ATTENTION_KV_F32) const uint KV_F32 = 0;
+layout(constant_id = PD_ATTENTION_TILE_ROWS) const uint TILE_ROWS = 1;
+layout(constant_id = PD_ATTENTION_HEADS) const uint HEADS = 1;
+layout(constant_id = PD_ATTENTION_Q_PARTS) const uint Q_PARTS = 1; // divides TQ and WG / 64
+layout(constant_id = PD_ATTENTION_MERGE) const uint MERGE = 0;
+layout(constant_id = PD_ATTENTION_YTYPE) const uint YTYPE = PD_ACT_F32; // I16: HEAD_DIM is a multiple of 32
+layout(constant_id = PD_ATTENTION_SLOTS) const uint SLOTS = 1; // positions of an invocation: a query read once serves them all
 
-layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = 1) readonly buffer Q { vec4 q[]; };        // [rows][heads][hd / 4]
-#define STORE_BINDING 2 // [rows][out_stride4]
-layout(std430, binding = 3) readonly buffer K { uvec4 k_chunks[]; };
-layout(std430, binding = 4) readonly buffer V { uvec2 v_pairs[]; }; // 8 bytes: half a chunk
-layout(std430, binding = 5) coherent buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
-layout(std430, binding = 6) coherent buffer Arrived { uint arrived[]; }; // [tiles][KV heads][head groups], 0 between runs
+layout(std430, binding = PD_BIND_ATTENTION_STEP) readonly buffer Step { uint step_words[]; };
+layout(std430, binding = PD_BIND_ATTENTION_Q) readonly buffer Q { vec4 q[]; };        // [rows][heads][hd / 4]
+#define STORE_BINDING PD_BIND_ATTENTION_OUT // [rows][out_stride4]
+layout(std430, binding = PD_BIND_ATTENTION_K) readonly buffer K { uvec4 k_chunks[]; };
+layout(std430, binding = PD_BIND_ATTENTION_V) readonly buffer V { uvec2 v_pairs[]; }; // 8 bytes: half a chunk
+layout(std430, binding = PD_BIND_ATTENTION_PARTIAL) coherent buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
+layout(std430, binding = PD_BIND_ATTENTION_ARRIVED) coherent buffer Arrived { uint arrived[]; }; // [tiles][KV heads][head groups], 0 between runs
 layout(push_constant) uniform Push { pd_args_attention args; };
 
 #include "pages.glsl"

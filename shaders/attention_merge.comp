@@ -4,13 +4,13 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 64;
-layout(constant_id = 1) const uint HEAD_DIM = 256;
-layout(constant_id = 2) const uint YTYPE = PD_ACT_F32;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 64;
+layout(constant_id = PD_MERGE_HEAD_DIM) const uint HEAD_DIM = 256;
+layout(constant_id = PD_MERGE_YTYPE) const uint YTYPE = PD_ACT_F32;
 
-layout(std430, binding = 0) readonly buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
-#define STORE_BINDING 1 // [rows][out_stride4]
+layout(std430, binding = PD_BIND_MERGE_PARTIAL) readonly buffer Partial { vec4 partial[]; }; // [rows][heads][splits][hd / 4 + 1]
+#define STORE_BINDING PD_BIND_MERGE_OUT // [rows][out_stride4]
 layout(push_constant) uniform Push { pd_args_merge args; };
 
 #include "store.glsl"

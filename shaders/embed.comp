@@ -5,16 +5,16 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 64;
-layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 64;
+layout(constant_id = PD_EMBED_WTYPE) const uint WTYPE = PD_WEIGHT_Q4_0;
 
-layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = 1) writeonly buffer Out { vec4 h[]; }; // [rows][n_blocks * 8]
-layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
-layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
-layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
-layout(std430, binding = 5) readonly buffer Embeddings { vec4 embeddings[]; }; // as Out
+layout(std430, binding = PD_BIND_EMBED_STEP) readonly buffer Step { uint step_words[]; };
+layout(std430, binding = PD_BIND_EMBED_OUT) writeonly buffer Out { vec4 h[]; }; // [rows][n_blocks * 8]
+layout(std430, binding = PD_BIND_EMBED_WEIGHT_Q) readonly buffer WeightQ { uvec4 wq[]; };
+layout(std430, binding = PD_BIND_EMBED_WEIGHT_S) readonly buffer WeightS { uint ws[]; };
+layout(std430, binding = PD_BIND_EMBED_WEIGHT_H) readonly buffer WeightH { uint wh[]; };
+layout(std430, binding = PD_BIND_EMBED_EMBEDDINGS) readonly buffer Embeddings { vec4 embeddings[]; }; // as Out
 layout(push_constant) uniform Push { pd_args_embed args; };
 
 #include "weights.glsl"

@@ -2,12 +2,12 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 64;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 64;
 
-layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = 1) readonly buffer X { uvec4 x[]; };     // [rows][units]
-layout(std430, binding = 2) writeonly buffer Out { uvec4 y[]; };  // [outs][units]
+layout(std430, binding = PD_BIND_GATHER_STEP) readonly buffer Step { uint step_words[]; };
+layout(std430, binding = PD_BIND_GATHER_X) readonly buffer X { uvec4 x[]; };     // [rows][units]
+layout(std430, binding = PD_BIND_GATHER_OUT) writeonly buffer Out { uvec4 y[]; };  // [outs][units]
 layout(push_constant) uniform Push { pd_args_gather args; };
 
 void main() {

@@ -4,15 +4,15 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 256;
-layout(constant_id = 1) const uint ITEMS = 1; // ceil(stride4 / WG)
-layout(constant_id = 2) const uint YTYPE = PD_ACT_F32;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 256;
+layout(constant_id = PD_LAYERNORM_ITEMS) const uint ITEMS = 1; // ceil(stride4 / WG)
+layout(constant_id = PD_LAYERNORM_YTYPE) const uint YTYPE = PD_ACT_F32;
 
-layout(std430, binding = 0) readonly buffer X { vec4 x[]; };           // [rows][stride4]
-#define STORE_BINDING 1 // [rows][stride4]
-layout(std430, binding = 2) readonly buffer Weight { vec4 weight[]; }; // [values4]
-layout(std430, binding = 3) readonly buffer Bias { vec4 bias[]; };     // [values4]
+layout(std430, binding = PD_BIND_LAYERNORM_X) readonly buffer X { vec4 x[]; };           // [rows][stride4]
+#define STORE_BINDING PD_BIND_LAYERNORM_OUT // [rows][stride4]
+layout(std430, binding = PD_BIND_LAYERNORM_WEIGHT) readonly buffer Weight { vec4 weight[]; }; // [values4]
+layout(std430, binding = PD_BIND_LAYERNORM_BIAS) readonly buffer Bias { vec4 bias[]; };     // [values4]
 layout(push_constant) uniform Push { pd_args_layernorm args; };
 
 #include "reduce.glsl"

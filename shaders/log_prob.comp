@@ -4,12 +4,12 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 512;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 512;
 
-layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = 1) readonly buffer X { float x[]; };    // [outs][n_values]
-layout(std430, binding = 2) writeonly buffer Out { float y[]; }; // [outs]
+layout(std430, binding = PD_BIND_LOG_PROB_STEP) readonly buffer Step { uint step_words[]; };
+layout(std430, binding = PD_BIND_LOG_PROB_X) readonly buffer X { float x[]; };    // [outs][n_values]
+layout(std430, binding = PD_BIND_LOG_PROB_OUT) writeonly buffer Out { float y[]; }; // [outs]
 layout(push_constant) uniform Push { pd_args_log_prob args; };
 
 #include "reduce.glsl"

@@ -14,37 +14,37 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 128; // SUBGROUP * (BM / WM) * (BN / WN)
-layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
-layout(constant_id = 2) const uint BM = 64;
-layout(constant_id = 3) const uint BN = 64;
-layout(constant_id = 4) const uint WM = 32; // a multiple of C_M
-layout(constant_id = 5) const uint WN = 32; // a multiple of C_N
-layout(constant_id = 6) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
-layout(constant_id = 7) const uint STAGES = 2;
-layout(constant_id = 8) const uint SUBGROUP = 32;
-layout(constant_id = 9) const uint A_M = 16; // 8 or 16, like all that follow
-layout(constant_id = 10) const uint A_K = 16;
-layout(constant_id = 12) const uint B_N = 16;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 128; // SUBGROUP * (BM / WM) * (BN / WN)
+layout(constant_id = PD_COOPMAT_WTYPE) const uint WTYPE = PD_WEIGHT_Q4_0;
+layout(constant_id = PD_COOPMAT_BM) const uint BM = 64;
+layout(constant_id = PD_COOPMAT_BN) const uint BN = 64;
+layout(constant_id = PD_COOPMAT_WM) const uint WM = 32; // a multiple of C_M
+layout(constant_id = PD_COOPMAT_WN) const uint WN = 32; // a multiple of C_N
+layout(constant_id = PD_COOPMAT_EPILOGUE) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
+layout(constant_id = PD_COOPMAT_STAGES) const uint STAGES = 2;
+layout(constant_id = PD_COOPMAT_SUBGROUP) const uint SUBGROUP = 32;
+layout(constant_id = PD_COOPMAT_A_M) const uint A_M = 16; // 8 or 16, like all that follow
+layout(constant_id = PD_COOPMAT_A_K) const uint A_K = 16;
+layout(constant_id = PD_COOPMAT_B_N) const uint B_N = 16;
 #ifdef GL_KHR_cooperative_matrix // factors agree by their constants
 #define B_K A_K
 #define C_M A_M
 #define C_N B_N
 #else // constants of their own keep the three types apart for the rewriting
-layout(constant_id = 11) const uint B_K = 16;
-layout(constant_id = 13) const uint C_M = 16;
-layout(constant_id = 14) const uint C_N = 16;
+layout(constant_id = PD_COOPMAT_B_K) const uint B_K = 16;
+layout(constant_id = PD_COOPMAT_C_M) const uint C_M = 16;
+layout(constant_id = PD_COOPMAT_C_N) const uint C_N = 16;
 #endif
-layout(constant_id = 15) const uint YTYPE = PD_ACT_F32; // or PD_ACT_F16: outputs in fours
+layout(constant_id = PD_COOPMAT_YTYPE) const uint YTYPE = PD_ACT_F32; // or PD_ACT_F16: outputs in fours
 
-layout(std430, binding = 0) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]
-layout(std430, binding = 1) buffer Out { float y[]; };            // [rows][out_stride]
-layout(std430, binding = 1) writeonly buffer OutF16 { uvec2 out_f16[]; };
-layout(std430, binding = 2) readonly buffer WeightQ { uvec4 wq[]; };
-layout(std430, binding = 3) readonly buffer WeightS { uint ws[]; };
-layout(std430, binding = 4) readonly buffer WeightH { uint wh[]; };
-layout(std430, binding = 5) readonly buffer Bias { float bias[]; };
+layout(std430, binding = PD_BIND_PRODUCT_X) readonly buffer X { uvec4 x[]; };     // [rows][n_blocks * 4]
+layout(std430, binding = PD_BIND_PRODUCT_OUT) buffer Out { float y[]; };            // [rows][out_stride]
+layout(std430, binding = PD_BIND_PRODUCT_OUT) writeonly buffer OutF16 { uvec2 out_f16[]; };
+layout(std430, binding = PD_BIND_PRODUCT_WEIGHT_Q) readonly buffer WeightQ { uvec4 wq[]; };
+layout(std430, binding = PD_BIND_PRODUCT_WEIGHT_S) readonly buffer WeightS { uint ws[]; };
+layout(std430, binding = PD_BIND_PRODUCT_WEIGHT_H) readonly buffer WeightH { uint wh[]; };
+layout(std430, binding = PD_BIND_PRODUCT_BIAS) readonly buffer Bias { float bias[]; };
 layout(push_constant) uniform Push { pd_args_matmul args; };
 
 const uint STRIDE = 5u;

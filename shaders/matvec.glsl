@@ -12,19 +12,19 @@
 // SPDX-License-Identifier: MIT
 #extension GL_EXT_control_flow_attributes : require
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 128;
-layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
-layout(constant_id = 2) const uint LANES = 16; // power of two
-layout(constant_id = 3) const uint ROWS = 4;   // even with GEGLU
-layout(constant_id = 4) const uint COLS = 1;
-layout(constant_id = 5) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
-layout(constant_id = 6) const uint XTYPE = PD_ACT_F32;
-layout(constant_id = 7) const uint YTYPE = PD_ACT_F32; // others: 32 outputs to a workgroup
-layout(constant_id = 8) const uint STEP = 1;         // columns at a time: more take more registers
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 128;
+layout(constant_id = PD_MATVEC_WTYPE) const uint WTYPE = PD_WEIGHT_Q4_0;
+layout(constant_id = PD_MATVEC_LANES) const uint LANES = 16; // power of two
+layout(constant_id = PD_MATVEC_ROWS) const uint ROWS = 4;   // even with GEGLU
+layout(constant_id = PD_MATVEC_COLS) const uint COLS = 1;
+layout(constant_id = PD_MATVEC_EPILOGUE) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
+layout(constant_id = PD_MATVEC_XTYPE) const uint XTYPE = PD_ACT_F32;
+layout(constant_id = PD_MATVEC_YTYPE) const uint YTYPE = PD_ACT_F32; // others: 32 outputs to a workgroup
+layout(constant_id = PD_MATVEC_STEP) const uint STEP = 1;         // columns at a time: more take more registers
 
 #include "product.glsl"
-layout(std430, binding = 6) writeonly buffer Parts { uvec2 parts[]; }; // [cols][n_parts], see pd_args_sample
+layout(std430, binding = PD_BIND_PRODUCT_PARTS) writeonly buffer Parts { uvec2 parts[]; }; // [cols][n_parts], see pd_args_sample
 
 #if defined(DOT_F16)
 #include "dot_f16.glsl"

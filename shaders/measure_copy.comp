@@ -4,11 +4,11 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 128;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 128;
 
-layout(std430, binding = 0) readonly buffer From { uvec4 from[]; };
-layout(std430, binding = 1) writeonly buffer To { uvec4 to[]; };
+layout(std430, binding = PD_BIND_MEASURE_COPY_FROM) readonly buffer From { uvec4 from[]; };
+layout(std430, binding = PD_BIND_MEASURE_COPY_TO) writeonly buffer To { uvec4 to[]; };
 layout(push_constant) uniform Push { pd_args_measure args; };
 
 const uint PIECES = 4u;

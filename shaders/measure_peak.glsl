@@ -4,10 +4,10 @@
 // with a constant addend). The includer declares VALUE, START(i), STEP(v, next) and TO_FLOAT(v).
 // Nothing is written, but no compiler can know. SPDX-License-Identifier: MIT
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 128;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 128;
 
-layout(std430, binding = 0) writeonly buffer Out { float result[]; };
+layout(std430, binding = PD_BIND_MEASURE_PEAK_OUT) writeonly buffer Out { float result[]; };
 
 const uint CHAINS = 16u;
 

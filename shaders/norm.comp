@@ -8,17 +8,17 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 256;
-layout(constant_id = 1) const uint ITEMS = 1; // ceil(width4 / WG)
-layout(constant_id = 2) const uint RESIDUAL = 0;
-layout(constant_id = 3) const uint YTYPE = PD_ACT_F32;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 256;
+layout(constant_id = PD_NORM_ITEMS) const uint ITEMS = 1; // ceil(width4 / WG)
+layout(constant_id = PD_NORM_RESIDUAL) const uint RESIDUAL = 0;
+layout(constant_id = PD_NORM_YTYPE) const uint YTYPE = PD_ACT_F32;
 
-layout(std430, binding = 0) readonly buffer X { vec4 x[]; };          // [rows][width4]
-layout(std430, binding = 1) buffer Residual { vec4 h[]; };            // [rows][width4]
-#define STORE_BINDING 2 // [rows][width4]
-layout(std430, binding = 3) readonly buffer Post { vec4 post_weight[]; }; // [width4]
-layout(std430, binding = 4) readonly buffer Weight { vec4 weight[]; };    // [width4]
+layout(std430, binding = PD_BIND_NORM_X) readonly buffer X { vec4 x[]; };          // [rows][width4]
+layout(std430, binding = PD_BIND_NORM_RESIDUAL) buffer Residual { vec4 h[]; };            // [rows][width4]
+#define STORE_BINDING PD_BIND_NORM_OUT // [rows][width4]
+layout(std430, binding = PD_BIND_NORM_POST) readonly buffer Post { vec4 post_weight[]; }; // [width4]
+layout(std430, binding = PD_BIND_NORM_WEIGHT) readonly buffer Weight { vec4 weight[]; };    // [width4]
 layout(push_constant) uniform Push { pd_args_norm args; };
 
 #include "reduce.glsl"

@@ -8,19 +8,19 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 64; // >= HEAD_DIM / 4, power of two
-layout(constant_id = 1) const uint HEAD_DIM = 256;
-layout(constant_id = 2) const uint KV_F32 = 0;
-layout(constant_id = 3) const uint PLAIN = 0; // neither norm nor rotation
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 64; // >= HEAD_DIM / 4, power of two
+layout(constant_id = PD_ROPE_HEAD_DIM) const uint HEAD_DIM = 256;
+layout(constant_id = PD_ROPE_KV_F32) const uint KV_F32 = 0;
+layout(constant_id = PD_ROPE_PLAIN) const uint PLAIN = 0; // neither norm nor rotation
 
-layout(std430, binding = 0) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = 1) readonly buffer Qkv { vec2 qkv[]; };      // [rows][heads + 2 kv][hd / 2]
-layout(std430, binding = 2) writeonly buffer Q { vec2 q[]; };         // [rows][heads][hd / 2]
-layout(std430, binding = 3) writeonly buffer K { uint k_words[]; };
-layout(std430, binding = 4) writeonly buffer V { uint v_words[]; };
-layout(std430, binding = 5) readonly buffer Norms { vec2 norm_weight[]; }; // [q, k][hd / 2]
-layout(std430, binding = 6) readonly buffer Rope { uvec2 turns_per_position[]; }; // 2^-64 turns, {high, low}
+layout(std430, binding = PD_BIND_ROPE_STEP) readonly buffer Step { uint step_words[]; };
+layout(std430, binding = PD_BIND_ROPE_QKV) readonly buffer Qkv { vec2 qkv[]; };      // [rows][heads + 2 kv][hd / 2]
+layout(std430, binding = PD_BIND_ROPE_Q) writeonly buffer Q { vec2 q[]; };         // [rows][heads][hd / 2]
+layout(std430, binding = PD_BIND_ROPE_K) writeonly buffer K { uint k_words[]; };
+layout(std430, binding = PD_BIND_ROPE_V) writeonly buffer V { uint v_words[]; };
+layout(std430, binding = PD_BIND_ROPE_NORMS) readonly buffer Norms { vec2 norm_weight[]; }; // [q, k][hd / 2]
+layout(std430, binding = PD_BIND_ROPE_TURNS) readonly buffer Rope { uvec2 turns_per_position[]; }; // 2^-64 turns, {high, low}
 layout(push_constant) uniform Push { pd_args_rope args; };
 
 #include "pages.glsl"

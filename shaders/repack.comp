@@ -7,14 +7,14 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 64;
-layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 64;
+layout(constant_id = PD_REPACK_WTYPE) const uint WTYPE = PD_WEIGHT_Q4_0;
 
-layout(std430, binding = 0) readonly buffer Stored { uint stored[]; };
-layout(std430, binding = 1) writeonly buffer WeightQ { uvec4 wq[]; };
-layout(std430, binding = 2) writeonly buffer WeightS { uint ws[]; };
-layout(std430, binding = 3) writeonly buffer WeightH { uint wh[]; };
+layout(std430, binding = PD_BIND_REPACK_STORED) readonly buffer Stored { uint stored[]; };
+layout(std430, binding = PD_BIND_REPACK_WEIGHT_Q) writeonly buffer WeightQ { uvec4 wq[]; };
+layout(std430, binding = PD_BIND_REPACK_WEIGHT_S) writeonly buffer WeightS { uint ws[]; };
+layout(std430, binding = PD_BIND_REPACK_WEIGHT_H) writeonly buffer WeightH { uint wh[]; };
 layout(push_constant) uniform Push { pd_args_repack args; };
 
 #include "weight_traits.glsl"

@@ -8,15 +8,15 @@
 #version 450
 #include "sampling.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 512;
-layout(constant_id = 1) const uint PART = 64; // values
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 512;
+layout(constant_id = PD_SAMPLE_PART) const uint PART = 64; // values
 
-layout(std430, binding = 0) readonly buffer Parts { uvec2 parts[]; };  // [outs][n_parts], see args.h
-layout(std430, binding = 1) readonly buffer X { float x[]; };          // [outs][n_values]
-layout(std430, binding = 2) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
-layout(std430, binding = 3) buffer State { uint state[]; };            // the step buffer from PD_STEP_STATE
-layout(std430, binding = 4) writeonly buffer Ring { uvec4 ring[]; };   // [PD_RING_STEPS], as results
+layout(std430, binding = PD_BIND_SAMPLE_PARTS) readonly buffer Parts { uvec2 parts[]; };  // [outs][n_parts], see args.h
+layout(std430, binding = PD_BIND_SAMPLE_X) readonly buffer X { float x[]; };          // [outs][n_values]
+layout(std430, binding = PD_BIND_SAMPLE_OUT) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
+layout(std430, binding = PD_BIND_SAMPLE_STATE) buffer State { uint state[]; };            // the step buffer from PD_STEP_STATE
+layout(std430, binding = PD_BIND_SAMPLE_RING) writeonly buffer Ring { uvec4 ring[]; };   // [PD_RING_STEPS], as results
 layout(push_constant) uniform Push { pd_args_sample args; };
 
 const uint SPAN = WG, BEST_ROOM = WG;

@@ -4,13 +4,13 @@
 #version 450
 #include "args.h"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 512;
-layout(constant_id = 1) const uint PART = 64; // values
-layout(constant_id = 2) const uint SPAN = 16;
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 512;
+layout(constant_id = PD_SAMPLE_PARTS_PART) const uint PART = 64; // values
+layout(constant_id = PD_SAMPLE_PARTS_SPAN) const uint SPAN = 16;
 
-layout(std430, binding = 0) readonly buffer X { float x[]; };          // [outs][n_values]
-layout(std430, binding = 1) writeonly buffer Parts { uvec2 parts[]; }; // [outs][n_parts], see args.h
+layout(std430, binding = PD_BIND_SAMPLE_PARTS_X) readonly buffer X { float x[]; };          // [outs][n_values]
+layout(std430, binding = PD_BIND_SAMPLE_PARTS_PARTS) writeonly buffer Parts { uvec2 parts[]; }; // [outs][n_parts], see args.h
 layout(push_constant) uniform Push { pd_args_sample args; };
 
 const uint BEST_ROOM = WG;

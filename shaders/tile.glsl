@@ -3,16 +3,16 @@
 // is not stored. SPDX-License-Identifier: MIT
 #extension GL_EXT_control_flow_attributes : require
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint WG = 64; // (BM / TM) * (BN / TN)
-layout(constant_id = 1) const uint WTYPE = PD_WEIGHT_Q4_0;
-layout(constant_id = 2) const uint BM = 64;
-layout(constant_id = 3) const uint BN = 64;
-layout(constant_id = 4) const uint TM = 8; // multiples of 4
-layout(constant_id = 5) const uint TN = 8;
-layout(constant_id = 6) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
-layout(constant_id = 7) const uint XTYPE = PD_ACT_F32;
-layout(constant_id = 8) const uint YTYPE = PD_ACT_F32; // others: TM = 8; I16: GEGLU, BM / TM = 8
+layout(local_size_x_id = PD_WORKGROUP) in;
+layout(constant_id = PD_WORKGROUP) const uint WG = 64; // (BM / TM) * (BN / TN)
+layout(constant_id = PD_MATMUL_WTYPE) const uint WTYPE = PD_WEIGHT_Q4_0;
+layout(constant_id = PD_MATMUL_BM) const uint BM = 64;
+layout(constant_id = PD_MATMUL_BN) const uint BN = 64;
+layout(constant_id = PD_MATMUL_TM) const uint TM = 8; // multiples of 4
+layout(constant_id = PD_MATMUL_TN) const uint TN = 8;
+layout(constant_id = PD_MATMUL_EPILOGUE) const uint EPILOGUE = PD_VK_EPILOGUE_NONE;
+layout(constant_id = PD_MATMUL_XTYPE) const uint XTYPE = PD_ACT_F32;
+layout(constant_id = PD_MATMUL_YTYPE) const uint YTYPE = PD_ACT_F32; // others: TM = 8; I16: GEGLU, BM / TM = 8
 
 #include "product.glsl"
 

@@ -7,6 +7,7 @@ be looked up:
              flag alone is some command's, or of a script in tools/
   variables  every PERIDOT_* that the pages name occurs in the sources, and every one that the sources
              read from the environment is in docs/environment.md
+  features   docs/environment.md has a row for every word of PERIDOT_DISABLE, and no other
   files      every source file that they name exists, by its name without the folder
   pictures   tools/plots.py makes the committed SVGs
   front      README.md has no line of more than 110 characters
@@ -165,6 +166,15 @@ def check_variables(root, texts):
         yield f"docs/environment.md: {name} is missing"
 
 
+def check_features(root, texts):
+    source = (root / "src/backend/vulkan/device/features.h").read_text()
+    words = set(re.findall(r'^ *X\(\w+, \w+, "([\w-]+)"', source, re.MULTILINE))
+    table = texts[root / "docs/environment.md"].split("Names for `PERIDOT_DISABLE`", 1)[-1]
+    rows = set(re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.MULTILINE))
+    for word in sorted(words ^ rows):
+        yield f"docs/environment.md: PERIDOT_DISABLE's {word} is " + ("missing" if word in words else "unknown")
+
+
 # ---- files --------------------------------------------------------------------------------------
 
 def check_files(root, texts):
@@ -206,6 +216,7 @@ def check_tree(root, program):
     yield from check_flags(root, texts, program)
     yield from check_lone_flags(root, texts, program)
     yield from check_variables(root, texts)
+    yield from check_features(root, texts)
     yield from check_files(root, texts)
     yield from check_pictures(root)
     yield from check_front(root, texts)
@@ -224,6 +235,8 @@ BREAKS = [  # file, what is added at its end, what must be said of it
     ("docs/testing.md", "PERIDOT_ABSENT", "PERIDOT_ABSENT is nowhere"),
     ("src/base/file.c", 'char *a(void) { return getenv("PERIDOT_ABSENT"); }', "PERIDOT_ABSENT is missing"),
     ("src/cli/options.c", 'static const char *a = "PERIDOT_ABSENT";', "PERIDOT_ABSENT is missing"),
+    ("docs/environment.md", "| `absent` | nothing |", "PERIDOT_DISABLE's absent is unknown"),
+    ("src/backend/vulkan/device/features.h", ' X(A, a, "absent", 0, true)', "PERIDOT_DISABLE's absent is missing"),
     ("src/README.md", "`plan/absent.c`", "there is no plan/absent.c"),
     ("docs/speed.svg", "<!-- -->", "docs/speed.svg is not what"),
     ("docs/terminal.txt", "$ more", "docs/terminal.svg is not what"),

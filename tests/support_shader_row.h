@@ -148,7 +148,8 @@ static inline uint32_t shader_compile_all(pd_vk_device *d, shader_pipeline_fn fn
     pd_vk_pipelines *p = NULL;
     pd_error err;
     const pd_vk_pipeline *declared;
-    uint32_t n = pd_vk_kernel_list(d, list, SHADER_MAX_KERNELS), n_failed = 0;
+    pd_vk_tuning tuning = pd_vk_rules_of_thumb(&d->caps);
+    uint32_t n = pd_vk_kernel_list(&d->caps, &tuning, list, SHADER_MAX_KERNELS), n_failed = 0;
     if (pd_vk_pipelines_create(d, &p, &err) != PD_OK) {
         fprintf(stderr, "%s\n", err.message);
         return n;

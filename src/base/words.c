@@ -35,3 +35,15 @@ uint32_t pd_word_distance(const char *a, const char *b) {
     }
     return row[m];
 }
+
+const char *pd_next_word(const char **list, size_t *n) {
+    if (!*list) return NULL;
+    const char *word = *list + strspn(*list, ",");
+    *n = strcspn(word, ",");
+    *list = word + *n;
+    return *n > 0 ? word : NULL;
+}
+
+bool pd_word_is(const char *word, size_t n, const char *known) {
+    return strlen(known) == n && strncmp(word, known, n) == 0;
+}

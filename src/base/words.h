@@ -2,6 +2,8 @@
 #ifndef PD_BASE_WORDS_H
 #define PD_BASE_WORDS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
@@ -9,5 +11,11 @@ const char *pd_size_text(uint64_t n_bytes, char *out);
 
 /* Levenshtein distance, for "did you mean"; long strings count as far. */
 uint32_t pd_word_distance(const char *a, const char *b);
+
+/* The next word of a list with commas, *n its length; NULL at the end, or for a NULL list. *list
+ * goes on behind it. Empty words are left out. */
+const char *pd_next_word(const char **list, size_t *n);
+/* Whether the n characters at `word` are `known`. */
+bool pd_word_is(const char *word, size_t n, const char *known);
 
 #endif

@@ -280,5 +280,5 @@ int main(void) {
         cmocka_unit_test(test_full_vocabulary), cmocka_unit_test(test_heads),
         cmocka_unit_test(test_distribution),    cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
-    return cmocka_run_group_tests_name("ops.draw", tests, ops_setup, ops_teardown);
+    return cmocka_run_group_tests_name("ops.sample", tests, ops_setup, ops_teardown);
 }

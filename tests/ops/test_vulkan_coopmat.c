@@ -20,6 +20,7 @@
 #include "ops/harness.h"
 
 #include "args.h"
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/program/upload.h"
 #include "support_skip.h"
@@ -118,35 +119,6 @@ static void write_x(float *x, size_t n, uint16_t *to) {
     }
 }
 
-static VkDescriptorSet make_set(const pd_vk_pipeline *pipeline, const pd_vk_slice buffers[6],
-                                VkDescriptorPool *pool) {
-    const struct VolkDeviceTable *vk = &vulkan->device->vk;
-    VkDevice handle = vulkan->device->handle;
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 6};
-    VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                       .maxSets = 1,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
-    assert_int_equal(vk->vkCreateDescriptorPool(handle, &info, NULL, pool), VK_SUCCESS);
-    VkDescriptorSet set;
-    VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                            .descriptorPool = *pool,
-                                            .descriptorSetCount = 1,
-                                            .pSetLayouts = &pipeline->set_layout};
-    assert_int_equal(vk->vkAllocateDescriptorSets(handle, &allocate, &set), VK_SUCCESS);
-    VkDescriptorBufferInfo ranges[6];
-    for (int i = 0; i < 6; i++)
-        ranges[i] =
-            (VkDescriptorBufferInfo){buffers[i].handle, buffers[i].offset, buffers[i].bytes};
-    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = set,
-                                  .descriptorCount = 6,
-                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .pBufferInfo = ranges};
-    vk->vkUpdateDescriptorSets(handle, 1, &write, 0, NULL);
-    return set;
-}
-
 /* In two parts, of the first tile of weight rows and of the rest. */
 static void dispatch_parts(const pd_vk_product *kernel, const pd_vk_pipeline *pipeline,
                            VkCommandBuffer cmd, struct pd_args_matmul args) {
@@ -161,14 +133,16 @@ static void dispatch_parts(const pd_vk_product *kernel, const pd_vk_pipeline *pi
 }
 
 static void dispatch(const pd_vk_product *kernel, const struct pd_args_matmul *args,
-                     const pd_vk_slice buffers[6]) {
+                     const pd_vk_slice *buffers) {
     const struct VolkDeviceTable *vk = &vulkan->device->vk;
     const pd_vk_pipeline *pipeline;
     VkCommandBuffer cmd;
     VkDescriptorPool pool;
     pd_error err;
     ops_check(pd_vk_pipeline_get(vulkan->pipelines, &kernel->desc, &pipeline, &err), &err);
-    VkDescriptorSet set = make_set(pipeline, buffers, &pool);
+    VkDescriptorSet set;
+    ops_check(pd_vk_pool_create(vulkan->device, 1, PD_COOPMAT_BINDINGS, &pool, &err), &err);
+    ops_check(pd_vk_set_create(vulkan->device, pool, pipeline, buffers, &set, &err), &err);
     ops_check(pd_vk_begin_once(vulkan, &cmd, &err), &err);
     vk->vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
     vk->vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &set,
@@ -250,9 +224,13 @@ static float *run(const product *p, const pd_vk_product *kernel, const pd_vk_mat
     pd_vk_buffer biases = make_buffer(4ull * (OUT_FIRST + p->n));
     memcpy(biases.mapped + 4 * OUT_FIRST, bias, 4ull * p->n);
     const pd_vk_matrix_slice *s = &m->slices[0];
-    pd_vk_slice buffers[6] = {
-        {in.handle, 0, in.bytes},        {out.handle, 0, out.bytes}, s->q, s->s, s->h,
-        {biases.handle, 0, biases.bytes}};
+    pd_vk_slice buffers[PD_COOPMAT_BINDINGS] = {
+        [PD_BIND_PRODUCT_X] = {in.handle, 0, in.bytes},
+        [PD_BIND_PRODUCT_OUT] = {out.handle, 0, out.bytes},
+        [PD_BIND_PRODUCT_WEIGHT_Q] = s->q,
+        [PD_BIND_PRODUCT_WEIGHT_S] = s->s,
+        [PD_BIND_PRODUCT_WEIGHT_H] = s->h,
+        [PD_BIND_PRODUCT_BIAS] = {biases.handle, 0, biases.bytes}};
     struct pd_args_matmul args = {.n_weight_rows = m->n_rows,
                                   .n_zeros = p->n_zeros,
                                   .n_blocks = m->n_blocks,
@@ -277,14 +255,13 @@ static void check_product(const product *p, uint32_t size, bool twin) {
     for (size_t i = 0; i < (size_t)p->rows * x_stride(p); i++)
         if (i % x_stride(p) >= p->k) x[i] = 0;
     pd_vk_product kernel = pd_vk_choose_coopmat(
-        vulkan->device,
-        &(pd_vk_product_shape){.wtype = m->wtype,
-                               .n_weight_rows = size,
-                               .n_blocks = m->n_blocks,
-                               .max_rows = p->rows,
-                               .epilogue = p->geglu ? PD_VK_EPILOGUE_GEGLU : p->epilogue,
-                               .x_format = PD_ACT_F16,
-                               .y_format = p->y_format});
+        caps, &(pd_vk_product_shape){.wtype = m->wtype,
+                                     .n_weight_rows = size,
+                                     .n_blocks = m->n_blocks,
+                                     .max_rows = p->rows,
+                                     .epilogue = p->geglu ? PD_VK_EPILOGUE_GEGLU : p->epilogue,
+                                     .x_format = PD_ACT_F16,
+                                     .y_format = p->y_format});
     if (size == LARGE) assert_int_equal(kernel.tile_m, 128);
     if (twin) kernel.desc.shader = "matmul_coopmat_twin";
     if (!caps->subgroup_size_control) kernel.desc.subgroup_size = 0;

@@ -93,15 +93,16 @@ static void size_of_subgroups_is_known(void **state) {
     VkCooperativeMatrixPropertiesKHR list[] = {PRODUCT(16, 16, 16, F16, F32)};
     pd_vk_product_shape shape = {
         .wtype = PD_WEIGHT_Q4_0, .n_weight_rows = 2560, .n_blocks = 80, .max_rows = 512};
-    pd_vk_device d = {.properties.limits = {.maxComputeWorkGroupInvocations = 1024,
-                                            .maxComputeWorkGroupSize[0] = 1024}};
+    pd_vk_caps caps;
     pd_vk_probe p = make_probe(list, 1);
-    pd_vk_probe_caps(&p, &d.caps);
-    assert_int_equal(pd_vk_choose_coopmat(&d, &shape).desc.subgroup_size, 32);
+    p.properties.properties.limits.maxComputeWorkGroupInvocations = 1024;
+    p.properties.properties.limits.maxComputeWorkGroupSize[0] = 1024;
+    pd_vk_probe_caps(&p, &caps);
+    assert_int_equal(pd_vk_choose_coopmat(&caps, &shape).desc.subgroup_size, 32);
     p.subgroup_size.requiredSubgroupSizeStages = VK_SHADER_STAGE_FRAGMENT_BIT;
     assert_int_equal(shape_of(&p).m, 16);
-    pd_vk_probe_caps(&p, &d.caps);
-    assert_int_equal(pd_vk_choose_coopmat(&d, &shape).desc.subgroup_size, 0);
+    pd_vk_probe_caps(&p, &caps);
+    assert_int_equal(pd_vk_choose_coopmat(&caps, &shape).desc.subgroup_size, 0);
     p.subgroup_size.maxSubgroupSize = 64;
     assert_int_equal(shape_of(&p).m, 0);
     p.features.subgroup_size.computeFullSubgroups = VK_FALSE;
@@ -142,45 +143,45 @@ static void faulty_drivers_are_not_asked(void **state) {
 
 /* ---- tiles ---------------------------------------------------------------------------------- */
 
-static pd_vk_device make_device(uint32_t vendor, uint32_t min, uint32_t usual,
-                                pd_vk_coopmat shape) {
-    pd_vk_device d = {.caps = {.coopmat = true,
-                               .subgroup_size_control = true,
-                               .coopmat_shape = shape,
-                               .subgroup_size = usual,
-                               .subgroup_size_min = min,
-                               .max_subgroups = 64,
-                               .max_shared_bytes = 32768}};
-    d.properties.vendorID = vendor;
-    d.properties.limits.maxComputeWorkGroupInvocations = 1024;
-    d.properties.limits.maxComputeWorkGroupSize[0] = 1024;
-    return d;
+static pd_vk_caps make_caps(uint32_t vendor, uint32_t min, uint32_t usual, pd_vk_coopmat shape) {
+    return (pd_vk_caps){.coopmat = true,
+                        .large_coopmat = true,
+                        .subgroup_size_control = true,
+                        .coopmat_shape = shape,
+                        .subgroup_size = usual,
+                        .subgroup_size_min = min,
+                        .vendor_id = vendor,
+                        .max_workgroup_size = 1024,
+                        .max_subgroups = 64,
+                        .max_shared_bytes = 32768};
 }
 
-static pd_vk_product choose(const pd_vk_device *d, uint32_t n_weight_rows, uint32_t max_rows) {
+static pd_vk_product choose(const pd_vk_caps *caps, uint32_t n_weight_rows, uint32_t max_rows) {
     pd_vk_product_shape s = {.wtype = PD_WEIGHT_Q4_0,
                              .n_weight_rows = n_weight_rows,
                              .n_blocks = 80,
                              .max_rows = max_rows,
                              .x_format = PD_ACT_F16};
-    return pd_vk_choose_coopmat(d, &s);
+    return pd_vk_choose_coopmat(caps, &s);
 }
 
 /* As shaders/matmul_coopmat.glsl demands it. */
-static void check_tile(const pd_vk_device *d, uint32_t n, uint32_t rows) {
-    const pd_vk_coopmat *s = &d->caps.coopmat_shape;
-    pd_vk_product p = choose(d, n, rows);
+static void check_tile(const pd_vk_caps *caps, uint32_t n, uint32_t rows) {
+    const pd_vk_coopmat *s = &caps->coopmat_shape;
+    pd_vk_product p = choose(caps, n, rows);
     const uint32_t *c = p.desc.constants;
-    uint32_t wg = c[0], bm = c[2], bn = c[3], wm = c[4], wn = c[5], stages = c[7], subgroup = c[8];
-    assert_true(p.tile_m == bm && p.tile_n == bn && p.desc.n_constants == 16);
+    uint32_t wg = c[PD_WORKGROUP], bm = c[PD_COOPMAT_BM], bn = c[PD_COOPMAT_BN];
+    uint32_t wm = c[PD_COOPMAT_WM], wn = c[PD_COOPMAT_WN];
+    uint32_t stages = c[PD_COOPMAT_STAGES], subgroup = c[PD_COOPMAT_SUBGROUP];
+    assert_true(p.tile_m == bm && p.tile_n == bn);
     assert_int_equal(wg, subgroup * (bm / wm) * (bn / wn));
     assert_true(bm % wm == 0 && bn % wn == 0 && wm % s->m == 0 && wn % s->n == 0);
-    assert_true(wg <= d->properties.limits.maxComputeWorkGroupInvocations);
+    assert_true(wg <= caps->max_workgroup_size);
     assert_int_equal(p.desc.subgroup_size, subgroup);
     assert_true(stages == 1 || stages == 2);
     assert_true(stages * (bm + bn) * 80 + wg / subgroup * s->m * s->n * 4 <=
-                d->caps.max_shared_bytes);
-    assert_true(wg / subgroup <= d->caps.max_subgroups);
+                caps->max_shared_bytes);
+    assert_true(wg / subgroup <= caps->max_subgroups);
 }
 
 static void tiles_fit_every_device(void **state) {
@@ -188,30 +189,38 @@ static void tiles_fit_every_device(void **state) {
     for (uint32_t subgroup = 4; subgroup <= 128; subgroup *= 2)
         for (uint32_t i = 0; i < 8; i++) {
             pd_vk_coopmat shape = {i & 1 ? 16 : 8, i & 2 ? 16 : 8, i & 4 ? 16 : 8};
-            pd_vk_device d = make_device(AMD, subgroup, subgroup, shape);
+            pd_vk_caps caps = make_caps(AMD, subgroup, subgroup, shape);
             for (uint32_t rows = 16; rows <= 1024; rows *= 2) {
-                check_tile(&d, 1152, rows);
-                check_tile(&d, 20480, rows);
+                check_tile(&caps, 1152, rows);
+                check_tile(&caps, 20480, rows);
             }
-            d.caps.max_shared_bytes = 16384; /* Vulkan's minima */
-            d.properties.limits.maxComputeWorkGroupInvocations = 128;
-            check_tile(&d, 20480, 512);
+            caps.max_shared_bytes = 16384; /* Vulkan's minima */
+            caps.max_workgroup_size = 128;
+            check_tile(&caps, 20480, 512);
         }
+}
+
+static void check_cut(const pd_vk_product *p, uint32_t wg, uint32_t bm, uint32_t bn, uint32_t wm,
+                      uint32_t wn) {
+    const uint32_t *c = p->desc.constants;
+    assert_true(c[PD_WORKGROUP] == wg && c[PD_COOPMAT_BM] == bm && c[PD_COOPMAT_BN] == bn);
+    assert_true(c[PD_COOPMAT_WM] == wm && c[PD_COOPMAT_WN] == wn);
 }
 
 static void tiles_are_as_meant(void **state) {
     (void)state;
-    pd_vk_device nvidia = make_device(0x10de, 32, 32, (pd_vk_coopmat){16, 16, 16}),
-                 xe2 = make_device(INTEL, 16, 32, (pd_vk_coopmat){8, 16, 16});
-    const uint32_t *c;
+    pd_vk_caps nvidia = make_caps(0x10de, 32, 32, (pd_vk_coopmat){16, 16, 16}),
+               xe2 = make_caps(INTEL, 16, 32, (pd_vk_coopmat){8, 16, 16});
     pd_vk_product p = choose(&nvidia, 20480, 512);
-    c = p.desc.constants;
-    assert_true(c[0] == 256 && c[2] == 128 && c[3] == 128 && c[4] == 64 && c[5] == 32 && c[7] == 1);
+    check_cut(&p, 256, 128, 128, 64, 32);
+    assert_int_equal(p.desc.constants[PD_COOPMAT_STAGES], 1);
     p = choose(&nvidia, 1152, 512); /* few tiles: smaller ones */
-    assert_true(c[0] == 128 && c[2] == 64 && c[3] == 64 && c[4] == 32 && c[5] == 32 && c[7] == 2);
+    check_cut(&p, 128, 64, 64, 32, 32);
+    assert_int_equal(p.desc.constants[PD_COOPMAT_STAGES], 2);
     p = choose(&xe2, 20480, 512);
-    assert_true(c[0] == 256 && c[2] == 128 && c[4] == 32 && c[5] == 32 && c[8] == 16);
-    nvidia.caps.coopmat_small_tiles = true;
+    check_cut(&p, 256, 128, 128, 32, 32);
+    assert_int_equal(p.desc.constants[PD_COOPMAT_SUBGROUP], 16);
+    nvidia.large_coopmat = false;
     p = choose(&nvidia, 20480, 512);
     assert_int_equal(p.tile_m, 64);
 }

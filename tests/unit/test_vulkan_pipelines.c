@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "backend/vulkan/device/memory.h"
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/kernels/pipeline.h"
 #include "backend/vulkan/kernels/shader_texts.h"
 #include "file/quant.h"
@@ -184,7 +185,8 @@ static void halves_are_the_nearest(void **state) {
     put_bytes("halves_test.comp", halves_shader, sizeof halves_shader - 1);
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         if (!strcmp(pd_shader_texts[i].name, "halves.glsl") ||
-            !strcmp(pd_shader_texts[i].name, "args.h"))
+            !strcmp(pd_shader_texts[i].name, "args.h") ||
+            !strcmp(pd_shader_texts[i].name, "interface.h"))
             put_bytes(pd_shader_texts[i].name, pd_shader_texts[i].text, pd_shader_texts[i].n_bytes);
     pd_vk_pipelines *p = create_pipelines();
     const pd_vk_pipeline *pipeline = get_pipeline(p, &halves);
@@ -210,6 +212,31 @@ static void halves_are_the_nearest(void **state) {
     device->vk.vkDestroyDescriptorPool(device->handle, pool, NULL);
     pd_vk_buffer_destroy(&m, &in);
     pd_vk_buffer_destroy(&m, &out);
+    pd_vk_pipelines_destroy(p);
+}
+
+/* ---- bindings ------------------------------------------------------------------------------- */
+
+static void empty_bindings_are_refused(void **state) {
+    (void)state;
+    pd_error err;
+    pd_vk_memory m;
+    pd_vk_buffer b;
+    VkDescriptorPool pool;
+    VkDescriptorSet set;
+    pd_vk_pipelines *p = create_pipelines();
+    const pd_vk_pipeline *pipeline = get_pipeline(p, &scale);
+    pd_vk_memory_init(&m, device, 0);
+    expect_ok(pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, 256, "input", &b, &err), &err);
+    expect_ok(pd_vk_pool_create(device, 1, scale.n_buffers, &pool, &err), &err);
+    pd_vk_slice buffers[] = {{b.handle, 0, 256}, {0}};
+    assert_int_equal(pd_vk_set_create(device, pool, pipeline, buffers, &set, &err),
+                     PD_ERR_INTERNAL);
+    assert_non_null(strstr(err.message, "binding 1 of pipeline scale(32,7)"));
+    buffers[1] = buffers[0];
+    expect_ok(pd_vk_set_create(device, pool, pipeline, buffers, &set, &err), &err);
+    device->vk.vkDestroyDescriptorPool(device->handle, pool, NULL);
+    pd_vk_buffer_destroy(&m, &b);
     pd_vk_pipelines_destroy(p);
 }
 
@@ -346,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(computes_with_constants_and_arguments),
         cmocka_unit_test(halves_are_the_nearest),
+        cmocka_unit_test(empty_bindings_are_refused),
         cmocka_unit_test(equal_descriptions_share),
         cmocka_unit_test(limits_are_refused),
         cmocka_unit_test(subgroup_size_can_be_forced),

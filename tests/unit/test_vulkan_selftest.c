@@ -182,7 +182,7 @@ static void wrong_halves_cost_fp16(void **state) {
     expect_warning("fp16", "matvec_f16(");
     assert_true(b->device->caps.int_dot && b->device->caps.last_arrival);
     assert_false(b->device->caps.fp16 || b->device->caps.coopmat);
-    assert_true(b->device->tuning.decode_format != PD_ACT_F16 && !b->device->tuning.matrix_units);
+    assert_true(b->tuning.decode_format != PD_ACT_F16 && !b->tuning.matrix_units);
     b->base.v->close(&b->base);
 }
 

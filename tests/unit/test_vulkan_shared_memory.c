@@ -54,40 +54,40 @@ static uint64_t shared_of(const pd_vk_pipeline_desc *desc) {
     return bytes;
 }
 
-static pd_vk_device make_device(uint32_t shared, uint32_t invocations, uint32_t subgroup) {
-    pd_vk_device d = {.caps = {.fp16 = true,
-                               .int_dot = true,
-                               .int_dot_fast = true,
-                               .last_arrival = true,
-                               .coopmat = true,
-                               .coopmat_shape = {16, 16, 16},
-                               .subgroup_size = subgroup,
-                               .subgroup_size_min = subgroup,
-                               .max_subgroups = invocations / subgroup,
-                               .max_shared_bytes = shared}};
-    d.properties.limits.maxComputeWorkGroupInvocations = invocations;
-    d.properties.limits.maxComputeWorkGroupSize[0] = invocations;
-    d.tuning = pd_vk_rules_of_thumb(&d.caps);
-    return d;
+static pd_vk_caps make_caps(uint32_t shared, uint32_t invocations, uint32_t subgroup) {
+    return (pd_vk_caps){.fp16 = true,
+                        .int_dot = true,
+                        .int_dot_fast = true,
+                        .last_arrival = true,
+                        .large_coopmat = true,
+                        .many_products = true,
+                        .coopmat = true,
+                        .coopmat_shape = {16, 16, 16},
+                        .subgroup_size = subgroup,
+                        .subgroup_size_min = subgroup,
+                        .max_workgroup_size = invocations,
+                        .max_subgroups = invocations / subgroup,
+                        .max_shared_bytes = shared};
 }
 
 /* The widest matvecs that the tuner may try, too. */
-static uint64_t check_all(pd_vk_device *d) {
+static uint64_t check_all(const pd_vk_caps *caps) {
     static pd_vk_pipeline_desc kernels[MAX_KERNELS];
+    pd_vk_tuning tuning = pd_vk_rules_of_thumb(caps);
     uint64_t most = 0;
-    for (d->tuning.lanes = 8; d->tuning.lanes <= 32; d->tuning.lanes *= 2)
-        for (d->tuning.rows = 2; d->tuning.rows <= 4; d->tuning.rows *= 2) {
-            uint32_t n = pd_vk_kernel_list(d, kernels, MAX_KERNELS);
+    for (tuning.lanes = 8; tuning.lanes <= 32; tuning.lanes *= 2)
+        for (tuning.rows = 2; tuning.rows <= 4; tuning.rows *= 2) {
+            uint32_t n = pd_vk_kernel_list(caps, &tuning, kernels, MAX_KERNELS);
             assert_true(n > 100 && n <= MAX_KERNELS);
             for (uint32_t i = 0; i < n; i++) {
                 uint64_t bytes = shared_of(&kernels[i]);
                 if (bytes > most) most = bytes;
-                if (bytes > d->caps.max_shared_bytes)
+                if (bytes > caps->max_shared_bytes)
                     fail_msg("%s takes %llu bytes of shared memory; the device has %u",
-                             kernels[i].shader, (unsigned long long)bytes,
-                             d->caps.max_shared_bytes);
-                if (kernels[i].constants[0] > d->properties.limits.maxComputeWorkGroupInvocations)
-                    fail_msg("%s takes %u invocations", kernels[i].shader, kernels[i].constants[0]);
+                             kernels[i].shader, (unsigned long long)bytes, caps->max_shared_bytes);
+                if (kernels[i].constants[PD_WORKGROUP] > caps->max_workgroup_size)
+                    fail_msg("%s takes %u invocations", kernels[i].shader,
+                             kernels[i].constants[PD_WORKGROUP]);
             }
         }
     return most;
@@ -99,37 +99,70 @@ static void every_kernel_fits(void **state) {
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 4; k++)
             for (uint32_t subgroup = 8; subgroup <= 128; subgroup *= 2) {
-                pd_vk_device d = make_device(shared[i], invocations[k], subgroup);
-                uint64_t most = check_all(&d);
+                pd_vk_caps caps = make_caps(shared[i], invocations[k], subgroup);
+                uint64_t most = check_all(&caps);
                 if (subgroup == 32)
                     printf("%5u bytes, %4u invocations: at most %llu taken\n", shared[i],
                            invocations[k], (unsigned long long)most);
             }
 }
 
+/* 1 + the largest operand of a decoration in the shader's module. */
+static uint32_t count_decorated(const char *shader, uint32_t decoration) {
+    enum { OP_DECORATE = 71, HEADER_WORDS = 5 };
+    uint32_t m = module_of(shader), count = 0;
+    const uint32_t *words = modules[m].words;
+    for (size_t at = HEADER_WORDS; at < modules[m].n_words; at += words[at] >> 16)
+        if ((words[at] & 0xffff) == OP_DECORATE && words[at + 2] == decoration &&
+            words[at + 3] >= count)
+            count = words[at + 3] + 1;
+    return count;
+}
+
+/* shaders/interface.h says how many constants and bindings a shader has. */
+static void interfaces_are_as_declared(void **state) {
+    (void)state;
+    enum { SPEC_ID = 1, BINDING = 33 };
+    static pd_vk_pipeline_desc kernels[MAX_KERNELS];
+    pd_vk_caps caps = make_caps(32768, 1024, 32);
+    pd_vk_tuning tuning = pd_vk_rules_of_thumb(&caps);
+    uint32_t n = pd_vk_kernel_list(&caps, &tuning, kernels, MAX_KERNELS);
+    for (uint32_t i = 0; i < n; i++) {
+        const pd_vk_pipeline_desc *k = &kernels[i];
+        uint32_t constants = count_decorated(k->shader, SPEC_ID),
+                 bindings = count_decorated(k->shader, BINDING);
+        if (constants != k->n_constants || bindings != k->n_buffers)
+            fail_msg("%s declares %u constants and %u bindings; %u and %u are given", k->shader,
+                     constants, bindings, k->n_constants, k->n_buffers);
+    }
+}
+
 /* Against formulas written down by hand. */
 static void known_sizes(void **state) {
     (void)state;
-    pd_vk_device d = make_device(32768, 1024, 32);
+    pd_vk_caps caps = make_caps(32768, 1024, 32);
     pd_vk_product_shape s = {.wtype = PD_WEIGHT_Q4_0,
                              .n_weight_rows = 20480,
                              .n_blocks = 80,
                              .max_rows = 512,
                              .x_format = PD_ACT_F16};
-    pd_vk_pipeline_desc desc = pd_vk_choose_coopmat(&d, &s).desc;
-    const uint32_t *c = desc.constants; /* wg, wtype, bm, bn, wm, wn, epilogue, stages, subgroup */
-    assert_int_equal(shared_of(&desc), c[7] * (c[2] + c[3]) * 80 + c[0] / c[8] * 16 * 16 * 4);
-    desc = pd_vk_choose_log_prob(&d);
-    assert_int_equal(shared_of(&desc) % (4 * desc.constants[0]), 0); /* the reduction's room */
-    desc = pd_vk_choose_repack(&d, PD_WEIGHT_Q4_0);
+    pd_vk_pipeline_desc desc = pd_vk_choose_coopmat(&caps, &s).desc;
+    const uint32_t *c = desc.constants;
+    uint32_t stages = c[PD_COOPMAT_STAGES] * (c[PD_COOPMAT_BM] + c[PD_COOPMAT_BN]) * 80;
+    uint32_t n_subgroups = c[PD_WORKGROUP] / c[PD_COOPMAT_SUBGROUP];
+    assert_int_equal(shared_of(&desc), stages + n_subgroups * 16 * 16 * 4);
+    desc = pd_vk_choose_log_prob(&caps);
+    assert_int_equal(shared_of(&desc) % (4 * desc.constants[PD_WORKGROUP]),
+                     0); /* the reduction's room */
+    desc = pd_vk_choose_repack(PD_WEIGHT_Q4_0);
     assert_int_equal(shared_of(&desc), 0);
 }
 
 /* Cut or damaged, a module is not understood or gives some size, and nothing is read behind it. */
 static void damaged_modules_are_harmless(void **state) {
     (void)state;
-    pd_vk_device d = make_device(32768, 1024, 32);
-    pd_vk_pipeline_desc desc = pd_vk_choose_norm(&d, 1152, true, PD_ACT_I16);
+    pd_vk_caps caps = make_caps(32768, 1024, 32);
+    pd_vk_pipeline_desc desc = pd_vk_choose_norm(&caps, 1152, true, PD_ACT_I16);
     uint32_t m = module_of(desc.shader);
     uint64_t bytes, whole = shared_of(&desc);
     for (size_t n = 0; n < modules[m].n_words; n++) {
@@ -163,10 +196,12 @@ static void overruns_are_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kernel_fits), cmocka_unit_test(known_sizes),
-        cmocka_unit_test(damaged_modules_are_harmless), cmocka_unit_test(overruns_are_refused),
-        cmocka_unit_test(check_validation_silent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_kernel_fits),
+                                       cmocka_unit_test(known_sizes),
+                                       cmocka_unit_test(interfaces_are_as_declared),
+                                       cmocka_unit_test(damaged_modules_are_harmless),
+                                       cmocka_unit_test(overruns_are_refused),
+                                       cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (uint32_t i = 0; i < n_modules; i++) pd_free(modules[i].words);

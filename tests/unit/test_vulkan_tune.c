@@ -37,7 +37,7 @@ static pd_vk_backend *open_backend(uint64_t limit_bytes) {
 static void the_choice_is_made_once(void **state) {
     (void)state;
     pd_vk_backend *b = open_backend(0);
-    pd_vk_tuning first = b->device->tuning;
+    pd_vk_tuning first = b->tuning;
     assert_true(first.known);
     assert_true(first.decode_format <= PD_ACT_I16 && first.prefill_format <= PD_ACT_I16);
     assert_true(first.lanes >= 8 && first.lanes <= 32 && (first.lanes & (first.lanes - 1)) == 0);
@@ -49,7 +49,7 @@ static void the_choice_is_made_once(void **state) {
     assert_int_equal(count_files("tuning-", false), 1);
 
     b = open_backend(0);
-    assert_memory_equal(&b->device->tuning, &first, sizeof first);
+    assert_memory_equal(&b->tuning, &first, sizeof first);
     assert_int_equal(pd_vk_pipeline_count(b->pipelines), 0);
     b->base.v->close(&b->base);
 }
@@ -58,8 +58,8 @@ static void without_room_rules_of_thumb_stay(void **state) {
     (void)state;
     count_files("tuning-", true);
     pd_vk_backend *b = open_backend(1 << 20);
-    assert_false(b->device->tuning.known);
-    assert_true(b->device->tuning.lanes > 0 && b->device->tuning.f32_gflop_s == 0);
+    assert_false(b->tuning.known);
+    assert_true(b->tuning.lanes > 0 && b->tuning.f32_gflop_s == 0);
     b->base.v->close(&b->base);
     assert_int_equal(count_files("tuning-", false), 0);
 }
@@ -76,7 +76,7 @@ static void a_damaged_choice_is_made_again(void **state) {
     fputc(0xa5, f);
     fclose(f);
     b = open_backend(0);
-    assert_true(b->device->tuning.known && b->device->tuning.decode_format <= PD_ACT_I16);
+    assert_true(b->tuning.known && b->tuning.decode_format <= PD_ACT_I16);
     b->base.v->close(&b->base);
 }
 

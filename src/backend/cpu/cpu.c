@@ -14,34 +14,27 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/words.h"
 
 /* ---- the device ----------------------------------------------------------------------------- */
 
-static bool word_is(const char *word, size_t n, const char *known) {
-    return strlen(known) == n && strncmp(word, known, n) == 0;
-}
-
 /* Whether PERIDOT_CPU_DISABLE, a comma list, names the feature. */
 static bool is_disabled(const char *feature) {
-    const char *list = getenv("PERIDOT_CPU_DISABLE");
-    while (list && *list) {
-        size_t n = strcspn(list, ",");
-        if (word_is(list, n, feature)) return true;
-        list += n + (list[n] == ',');
-    }
+    const char *list = getenv("PERIDOT_CPU_DISABLE"), *word;
+    size_t n;
+    while ((word = pd_next_word(&list, &n)))
+        if (pd_word_is(word, n, feature)) return true;
     return false;
 }
 
 static pd_status check_disabled(pd_error *err) {
-    const char *list = getenv("PERIDOT_CPU_DISABLE");
-    while (list && *list) {
-        size_t n = strcspn(list, ",");
-        if (n > 0 && !word_is(list, n, "avx512") && !word_is(list, n, "avx2"))
+    const char *list = getenv("PERIDOT_CPU_DISABLE"), *word;
+    size_t n;
+    while ((word = pd_next_word(&list, &n)))
+        if (!pd_word_is(word, n, "avx512") && !pd_word_is(word, n, "avx2"))
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "PERIDOT_CPU_DISABLE names \"%.*s\"; known are avx512 and avx2",
-                            (int)(n < 64 ? n : 64), list);
-        list += n + (list[n] == ',');
-    }
+                            (int)(n < 64 ? n : 64), word);
     return PD_OK;
 }
 

@@ -168,7 +168,7 @@ static const pd_backend_vtable VTABLE = {
 static pd_status assume_speed(pd_vk_backend *b, pd_error *err) {
     const char *text = getenv("PERIDOT_FLOPS");
     b->flops_per_s = b->device->caps.is_software ? SLOWEST_SOFTWARE : SLOWEST_GPU;
-    double measured = b->device->tuning.f32_gflop_s;
+    double measured = b->tuning.f32_gflop_s;
     if (measured > 0) b->flops_per_s = 0.5e9 * measured;
     if (!text || !text[0]) return PD_OK;
     char *end;
@@ -193,6 +193,7 @@ static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_d
     if (status == PD_OK) status = pd_vk_weights_create(b, &b->weights, err);
     b->flops_per_s = SLOWEST_SOFTWARE;
     if (status == PD_OK) status = pd_vk_self_test(b, err);
+    b->tuning = pd_vk_rules_of_thumb(&d->caps);
     if (status == PD_OK) status = pd_vk_tune(b, err);
     if (status == PD_OK) status = assume_speed(b, err);
 done:

@@ -13,89 +13,19 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { MAX_EXTENSIONS = 12 };
+enum { MAX_EXTENSIONS = 16 };
 
-typedef struct extension_list {
-    const char *names[MAX_EXTENSIONS];
-    uint32_t n;
-} extension_list;
-
-static void want(extension_list *list, const pd_vk_probe *p, bool used, uint32_t core_since,
-                 const char *name) {
-    if (used && p->api < core_since && pd_vk_probe_has(p, name)) list->names[list->n++] = name;
-}
-
-enum { NEVER_CORE = 0x7fffffff };
-
-static void select_extensions(const pd_vk_probe *p, const pd_vk_caps *caps, const pd_vk_features *f,
-                              extension_list *list) {
-    *list = (extension_list){0};
-    want(list, p, caps->fp16 || f->small.shaderInt8, VK_API_VERSION_1_2,
-         VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
-    want(list, p, f->storage8.storageBuffer8BitAccess, VK_API_VERSION_1_2,
-         VK_KHR_8BIT_STORAGE_EXTENSION_NAME);
-    want(list, p, caps->int_dot, VK_API_VERSION_1_3,
-         VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-    want(list, p, caps->subgroup_size_control, VK_API_VERSION_1_3,
-         VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    want(list, p, caps->coopmat, VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
-    want(list, p, caps->coopmat, NEVER_CORE, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    want(list, p, caps->conditional, NEVER_CORE, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME);
-    want(list, p, caps->fault, NEVER_CORE, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
-    want(list, p, caps->executable_info, NEVER_CORE,
-         VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
-    want(list, p, caps->memory_budget, NEVER_CORE, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-    /* A device on top of another interface (MoltenVK) insists that its user knows. */
-    want(list, p, true, NEVER_CORE, "VK_KHR_portability_subset");
-}
-
-static void select_features(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_features *f) {
-    const pd_vk_features *has = &p->features;
-    *f = (pd_vk_features){0};
-    f->small.shaderFloat16 = caps->fp16;
-    f->small.shaderInt8 = has->small.shaderInt8;
-    f->storage8.storageBuffer8BitAccess = has->storage8.storageBuffer8BitAccess;
-    f->int_dot.shaderIntegerDotProduct = caps->int_dot;
-    f->subgroup_size.subgroupSizeControl = caps->subgroup_size_control;
-    f->subgroup_size.computeFullSubgroups = caps->subgroup_size_control;
-    /* Matrix modules declare the memory model; atomics and barriers then name their scope. */
-    f->memory_model.vulkanMemoryModel = caps->coopmat;
-    f->memory_model.vulkanMemoryModelDeviceScope = caps->coopmat;
-    f->coopmat.cooperativeMatrix = caps->coopmat;
-    f->conditional.conditionalRendering = caps->conditional;
-    f->fault.deviceFault = caps->fault;
-    f->executable_info.pipelineExecutableInfo = caps->executable_info;
-    pd_vk_features_chain(p, f);
-}
-
-/* A structure may only be chained when its extension is enabled; those of unused capabilities are
- * all zero, and are taken out again. */
-static void unchain_unused(pd_vk_features *f, const pd_vk_caps *caps) {
-    VkBaseOutStructure *previous = (VkBaseOutStructure *)&f->base;
-    for (VkBaseOutStructure *s = previous->pNext; s; s = s->pNext) {
-        bool unused = ((void *)s == &f->storage8 && !f->storage8.storageBuffer8BitAccess) ||
-                      ((void *)s == &f->small && !caps->fp16 && !f->small.shaderInt8) ||
-                      ((void *)s == &f->int_dot && !caps->int_dot) ||
-                      ((void *)s == &f->subgroup_size && !caps->subgroup_size_control) ||
-                      ((void *)s == &f->memory_model && !caps->coopmat) ||
-                      ((void *)s == &f->coopmat && !caps->coopmat) ||
-                      ((void *)s == &f->conditional && !caps->conditional) ||
-                      ((void *)s == &f->fault && !caps->fault) ||
-                      ((void *)s == &f->executable_info && !caps->executable_info);
-        if (unused)
-            previous->pNext = s->pNext;
-        else
-            previous = s;
-    }
-}
+static const char PORTABILITY_SUBSET[] = "VK_KHR_portability_subset";
 
 static pd_status create_handle(pd_vk_device *d, const pd_vk_probe *p, pd_error *err) {
     pd_status status = PD_OK;
     pd_vk_features features;
-    extension_list extensions;
-    select_features(p, &d->caps, &features);
-    unchain_unused(&features, &d->caps);
-    select_extensions(p, &d->caps, &features, &extensions);
+    const char *extensions[MAX_EXTENSIONS];
+    uint32_t n_extensions;
+    pd_vk_features_select(p, &d->caps, &features, extensions, MAX_EXTENSIONS - 2, &n_extensions);
+    if (d->caps.memory_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    /* A device on top of another interface (MoltenVK) insists that its user knows. */
+    if (pd_vk_probe_has(p, PORTABILITY_SUBSET)) extensions[n_extensions++] = PORTABILITY_SUBSET;
     const float priority = 1.0f;
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -108,8 +38,8 @@ static pd_status create_handle(pd_vk_device *d, const pd_vk_probe *p, pd_error *
         .pNext = &features.base,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = extensions.n,
-        .ppEnabledExtensionNames = extensions.names,
+        .enabledExtensionCount = n_extensions,
+        .ppEnabledExtensionNames = extensions,
     };
     PD_VK_MAKE_GOTO(vkCreateDevice(d->physical, &info, NULL, &d->handle), d->handle);
     volkLoadDeviceTable(&d->vk, d->handle);
@@ -173,7 +103,6 @@ static pd_status open_probed(pd_vk_device *d, const pd_vk_probe *p, uint32_t ind
     log_idle_matrices(p, &d->caps, has_matrices);
     PD_TRY(settle_capturing(d, capturing, err));
     PD_TRY(pd_vk_timeout_read(d, err));
-    d->tuning = pd_vk_rules_of_thumb(&d->caps);
     return create_handle(d, p, err);
 }
 

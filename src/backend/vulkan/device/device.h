@@ -1,5 +1,6 @@
 /* Vulkan from the loader to a queue: instance, physical devices, features, limits, quirks.
  *
+ *   features.h  the list of what a device may have and kernels may use
  *   loader.c  opens the Vulkan library at run time through volk, makes the one instance of the
  *             process (reference-counted), and routes validation messages to the log
  *   probe.c   asks a physical device everything Peridot wants to know, and describes it
@@ -16,6 +17,7 @@
 #define VK_NO_PROTOTYPES
 #include <volk.h>
 
+#include "backend/vulkan/device/features.h"
 #include "base/error.h"
 
 /* Raises an error naming the call and its VkResult and jumps to `done` (needs `status`, `err`).
@@ -66,29 +68,23 @@ typedef struct pd_vk_coopmat {
 
 /* What kernels may use on this device: what it has, less the quirks table and PERIDOT_DISABLE. */
 typedef struct pd_vk_caps {
-    bool fp16;         /* float16 arithmetic */
-    bool int_dot;      /* 4x8-bit integer dot product */
-    bool int_dot_fast; /* ... in one instruction */
-    bool last_arrival; /* a workgroup may finish what others of its dispatch have written */
-    bool subgroup;     /* subgroup arithmetic in compute */
-    bool subgroup_size_control;
-    bool coopmat;             /* matrix units; coopmat_shape is what for, in f16 with f32 sums */
-    bool few_products;        /* of an invocation: its compiler keeps too many loads in flight */
-    bool coopmat_small_tiles; /* the driver does badly with the large ones */
-    bool timestamps;
-    bool conditional; /* VK_EXT_conditional_rendering: skipping dispatches by a word in a buffer */
-    bool fault;       /* VK_EXT_device_fault: what a lost device died of */
+#define PD_VK_FIELD(NAME, field, word, needs, found_out) bool field;
+    PD_VK_FEATURES(PD_VK_FIELD)
+#undef PD_VK_FIELD
+    bool int_dot_fast;    /* int_dot in one instruction */
+    bool fault;           /* VK_EXT_device_fault: what a lost device died of */
     bool executable_info; /* pipelines are made so that statistics.h can ask about them */
     bool memory_budget;
-    bool is_software;    /* llvmpipe and its kin: memory is the host's, speed a processor's */
-    bool software_tiles; /* ... and kernels take tile sizes made for that */
+    bool is_software; /* llvmpipe and its kin: memory is the host's, speed a processor's */
     uint32_t subgroup_size, subgroup_size_min, subgroup_size_max;
-    uint32_t max_subgroups;    /* of a workgroup whose subgroups' size is asked for */
-    uint32_t max_shared_bytes; /* of a workgroup; PERIDOT_MAX_SHARED lowers it */
+    uint32_t vendor_id;          /* by PCI */
+    uint32_t max_workgroup_size; /* in x */
+    uint32_t max_subgroups;      /* of a workgroup whose subgroups' size is asked for */
+    uint32_t max_shared_bytes;   /* of a workgroup; PERIDOT_MAX_SHARED lowers it */
     pd_vk_coopmat coopmat_shape;
-    uint64_t
-        max_binding_bytes; /* weights and KV pages are cut to it; PERIDOT_MAX_BINDING lowers it */
-    float timestamp_ns;    /* per tick */
+    uint64_t max_binding_bytes; /* what weights and KV pages are cut to; PERIDOT_MAX_BINDING lowers
+                                   it */
+    float timestamp_ns;         /* per tick */
 } pd_vk_caps;
 
 /* Which matrix kernels serve precisions f16 and q8 here: rules of thumb until tune.c knows better.
@@ -117,7 +113,6 @@ typedef struct pd_vk_device {
     VkPhysicalDeviceMemoryProperties memory;
     pd_device_info info;
     pd_vk_caps caps;
-    pd_vk_tuning tuning;
     uint32_t timeout_s; /* of a wait: see wait.h */
     bool lost;          /* sticky after VK_ERROR_DEVICE_LOST */
     bool hangs;         /* and it never finishes what it has begun: nothing of it is destroyed */

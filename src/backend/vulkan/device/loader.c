@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/words.h"
 
 #define LAYER_NAME "VK_LAYER_KHRONOS_validation"
 
@@ -139,26 +140,21 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
     return VK_FALSE;
 }
 
-static bool word_is(const char *word, size_t n, const char *known) {
-    return strlen(known) == n && strncmp(word, known, n) == 0;
-}
-
 static pd_status read_validation_wish(validation_wish *wish, pd_error *err) {
-    const char *text = getenv("PERIDOT_VALIDATION");
+    const char *list = getenv("PERIDOT_VALIDATION"), *word;
+    size_t n;
     *wish = (validation_wish){0};
-    if (!text || !text[0] || strcmp(text, "0") == 0) return PD_OK;
+    if (!list || !list[0] || strcmp(list, "0") == 0) return PD_OK;
     wish->on = true;
-    for (const char *p = text; *p; p += *p == ',') {
-        size_t n = strcspn(p, ",");
-        if (word_is(p, n, "1") || word_is(p, n, "sync"))
+    while ((word = pd_next_word(&list, &n))) {
+        if (pd_word_is(word, n, "1") || pd_word_is(word, n, "sync"))
             wish->sync = true;
-        else if (word_is(p, n, "best"))
+        else if (pd_word_is(word, n, "best"))
             wish->best = true;
-        else if (n > 0 && !word_is(p, n, "core"))
+        else if (!pd_word_is(word, n, "core"))
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "PERIDOT_VALIDATION names \"%.*s\"; known are 1, core, sync and best",
-                            (int)n, p);
-        p += n;
+                            (int)n, word);
     }
     return PD_OK;
 }

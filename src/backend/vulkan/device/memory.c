@@ -194,8 +194,8 @@ pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account acco
     const use_rule *rule = &rules[use];
     *out = (pd_vk_buffer){.bytes = bytes, .account = account};
     if (bytes == 0) return PD_RAISE(err, PD_ERR_INTERNAL, "a buffer of 0 bytes for %s", what);
-    PD_TRY(check_allocation_size(m, bytes, what, err));
-    PD_TRY(pd_vk_memory_check(m, account, bytes, what, err));
+    PD_TRY_GOTO(check_allocation_size(m, bytes, what, err));
+    PD_TRY_GOTO(pd_vk_memory_check(m, account, bytes, what, err));
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,

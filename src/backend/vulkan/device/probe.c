@@ -9,6 +9,7 @@
  */
 #include "backend/vulkan/device/probe.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,34 +45,69 @@ static void link_next(void **tail, void *structure, VkStructureType type) {
     *tail = next;
 }
 
-void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f) {
+/* A structure of pd_vk_features. */
+static const struct structure {
+    size_t at, bytes; /* in pd_vk_features */
+    VkStructureType type;
+    const char *extension;
+    uint32_t core_since;
+} structures[] = {
+#define STRUCTURE(field, type, stype, extension, core_since)                                       \
+    {offsetof(pd_vk_features, field), sizeof(type), stype, extension, core_since},
+    PD_VK_STRUCTURES(STRUCTURE)
+#undef STRUCTURE
+};
+enum { N_STRUCTURES = sizeof structures / sizeof structures[0] };
+
+static void chain_known(const pd_vk_probe *p, pd_vk_features *f) {
     f->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     f->base.pNext = NULL;
     void *tail = &f->base;
-    if (knows(p, VK_API_VERSION_1_2, VK_KHR_8BIT_STORAGE_EXTENSION_NAME))
-        link_next(&tail, &f->storage8, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES);
-    if (knows(p, VK_API_VERSION_1_2, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
-        link_next(&tail, &f->small, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
-    if (knows(p, VK_API_VERSION_1_3, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
-        link_next(&tail, &f->int_dot,
-                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
-    if (knows(p, VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-        link_next(&tail, &f->subgroup_size,
-                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
-    if (knows(p, VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME))
-        link_next(&tail, &f->memory_model,
-                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
-    if (pd_vk_probe_has(p, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
-        link_next(&tail, &f->coopmat,
-                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
-    if (pd_vk_probe_has(p, VK_EXT_CONDITIONAL_RENDERING_EXTENSION_NAME))
-        link_next(&tail, &f->conditional,
-                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CONDITIONAL_RENDERING_FEATURES_EXT);
-    if (pd_vk_probe_has(p, VK_EXT_DEVICE_FAULT_EXTENSION_NAME))
-        link_next(&tail, &f->fault, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT);
-    if (pd_vk_probe_has(p, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
-        link_next(&tail, &f->executable_info,
-                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
+    for (uint32_t i = 0; i < N_STRUCTURES; i++)
+        if (knows(p, structures[i].core_since, structures[i].extension))
+            link_next(&tail, (char *)f + structures[i].at, structures[i].type);
+}
+
+/* All its switches are off; they lie behind sType and pNext. */
+static bool is_off(const pd_vk_features *f, const struct structure *s) {
+    const char *switches = (const char *)f + s->at + sizeof(VkBaseOutStructure);
+    for (size_t i = 0; i < s->bytes - sizeof(VkBaseOutStructure); i++)
+        if (switches[i]) return false;
+    return true;
+}
+
+static void select_switches(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_features *f) {
+    const pd_vk_features *has = &p->features;
+    *f = (pd_vk_features){0};
+    f->small.shaderFloat16 = caps->fp16;
+    f->small.shaderInt8 = has->small.shaderInt8;
+    f->storage8.storageBuffer8BitAccess = has->storage8.storageBuffer8BitAccess;
+    f->int_dot.shaderIntegerDotProduct = caps->int_dot;
+    f->subgroup_size.subgroupSizeControl = caps->subgroup_size_control;
+    f->subgroup_size.computeFullSubgroups = caps->subgroup_size_control;
+    /* Matrix modules declare the memory model; atomics and barriers then name their scope. */
+    f->memory_model.vulkanMemoryModel = caps->coopmat;
+    f->memory_model.vulkanMemoryModelDeviceScope = caps->coopmat;
+    f->coopmat.cooperativeMatrix = caps->coopmat;
+    f->conditional.conditionalRendering = caps->conditional;
+    f->fault.deviceFault = caps->fault;
+    f->executable_info.pipelineExecutableInfo = caps->executable_info;
+}
+
+/* A structure may only be chained when its extension is enabled: those with all switches off are
+ * left out, as the extension is. */
+void pd_vk_features_select(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_features *f,
+                           const char **extensions, uint32_t cap, uint32_t *n) {
+    select_switches(p, caps, f);
+    f->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    void *tail = &f->base;
+    *n = 0;
+    for (uint32_t i = 0; i < N_STRUCTURES; i++) {
+        const struct structure *s = &structures[i];
+        if (is_off(f, s) || !knows(p, s->core_since, s->extension)) continue;
+        link_next(&tail, (char *)f + s->at, s->type);
+        if (p->api < s->core_since && *n < cap) extensions[(*n)++] = s->extension;
+    }
 }
 
 static void read_properties(pd_vk_probe *p) {
@@ -142,7 +178,7 @@ void pd_vk_probe_read(VkPhysicalDevice physical, pd_vk_probe *p) {
     read_extensions(p);
     read_properties(p);
     read_memory(p);
-    pd_vk_features_chain(p, &p->features);
+    chain_known(p, &p->features);
     vkGetPhysicalDeviceFeatures2(physical, &p->features.base);
     read_coopmats(p);
 }
@@ -335,6 +371,8 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .int_dot = f->int_dot.shaderIntegerDotProduct != 0,
         .int_dot_fast = p->int_dot.integerDotProduct4x8BitPackedSignedAccelerated != 0,
         .last_arrival = true,
+        .large_coopmat = true,
+        .many_products = true,
         .subgroup = (p->subgroup.supportedStages & compute) != 0 &&
                     (p->subgroup.supportedOperations & needed) == needed,
         .subgroup_size_control = f->subgroup_size.subgroupSizeControl != 0 &&
@@ -350,10 +388,14 @@ void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out) {
         .subgroup_size = p->subgroup.subgroupSize,
         .subgroup_size_min = p->subgroup_size.minSubgroupSize,
         .subgroup_size_max = p->subgroup_size.maxSubgroupSize,
+        .vendor_id = properties->vendorID,
+        .max_workgroup_size = properties->limits.maxComputeWorkGroupInvocations,
         .max_subgroups = p->subgroup_size.maxComputeWorkgroupSubgroups,
         .max_shared_bytes = properties->limits.maxComputeSharedMemorySize,
         .timestamp_ns = properties->limits.timestampPeriod,
     };
+    if (properties->limits.maxComputeWorkGroupSize[0] < out->max_workgroup_size)
+        out->max_workgroup_size = properties->limits.maxComputeWorkGroupSize[0];
     out->coopmat_shape = find_coopmat(p);
     out->coopmat = f->coopmat.cooperativeMatrix && !pd_vk_probe_coopmat_obstacle(p, out);
     if (out->max_subgroups == 0) out->max_subgroups = UINT32_MAX; /* an older driver's silence */

@@ -43,15 +43,9 @@ typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKH
 
 typedef struct pd_vk_features {
     VkPhysicalDeviceFeatures2 base;
-    VkPhysicalDevice8BitStorageFeatures storage8;
-    VkPhysicalDeviceShaderFloat16Int8Features small;
-    VkPhysicalDeviceShaderIntegerDotProductFeatures int_dot;
-    VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
-    VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
-    VkPhysicalDeviceConditionalRenderingFeaturesEXT conditional;
-    VkPhysicalDeviceFaultFeaturesEXT fault;
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable_info;
+#define PD_VK_FIELD(field, type, stype, extension, core_since) type field;
+    PD_VK_STRUCTURES(PD_VK_FIELD)
+#undef PD_VK_FIELD
 } pd_vk_features;
 
 typedef struct pd_vk_probe {
@@ -80,8 +74,10 @@ typedef struct pd_vk_probe {
 void pd_vk_probe_read(VkPhysicalDevice physical, pd_vk_probe *p);
 void pd_vk_probe_release(pd_vk_probe *p);
 bool pd_vk_probe_has(const pd_vk_probe *p, const char *extension);
-/* Chains those of the structures in `f` that the device knows, and nothing else in `f` changes. */
-void pd_vk_features_chain(const pd_vk_probe *p, pd_vk_features *f);
+/* What is to be switched on for `caps`, chained, and the extensions that this takes; at most cap
+ * of them, *n is how many. */
+void pd_vk_features_select(const pd_vk_probe *p, const pd_vk_caps *caps, pd_vk_features *f,
+                           const char **extensions, uint32_t cap, uint32_t *n);
 void pd_vk_probe_describe(const pd_vk_probe *p, uint32_t index, pd_device_info *out);
 /* What the device can do by its own account. */
 void pd_vk_probe_caps(const pd_vk_probe *p, pd_vk_caps *out);

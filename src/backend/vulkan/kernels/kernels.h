@@ -23,15 +23,17 @@ typedef struct pd_vk_product_shape {
     uint32_t epilogue;           /* PD_VK_EPILOGUE_* */
     uint32_t x_format, y_format; /* PD_ACT_* of what is read and written */
 } pd_vk_product_shape;
-pd_vk_product pd_vk_choose_product(const pd_vk_device *d, const pd_vk_product_shape *s);
+pd_vk_product pd_vk_choose_product(const pd_vk_caps *c, const pd_vk_tuning *t,
+                                   const pd_vk_product_shape *s);
 
 /* PD_ACT_* that products of a program of at most max_rows rows like to read best. */
-uint32_t pd_vk_choose_input(const pd_vk_device *d, pd_precision precision, uint32_t max_rows);
+uint32_t pd_vk_choose_input(const pd_vk_caps *c, const pd_vk_tuning *t, pd_precision precision,
+                            uint32_t max_rows);
 
 /* The same on matrix units, for more than a few rows; needs caps.coopmat. Reads PD_ACT_F16; writes
  * PD_ACT_F32, and PD_ACT_F16 where the outputs of all slices of the matrix are multiples of 4.
  */
-pd_vk_product pd_vk_choose_coopmat(const pd_vk_device *d, const pd_vk_product_shape *s);
+pd_vk_product pd_vk_choose_coopmat(const pd_vk_caps *c, const pd_vk_product_shape *s);
 
 typedef struct pd_vk_attention {
     pd_vk_pipeline_desc desc;
@@ -46,29 +48,25 @@ typedef struct pd_vk_attention_shape {
     uint32_t max_rows, max_visible; /* most positions that a row can see */
     uint32_t y_format;              /* PD_ACT_* */
 } pd_vk_attention_shape;
-pd_vk_attention pd_vk_choose_attention(const pd_vk_device *d, const pd_vk_attention_shape *s);
+pd_vk_attention pd_vk_choose_attention(const pd_vk_caps *c, const pd_vk_attention_shape *s);
 /* Rows of an attention tile, without the rest: what the step's tiles are cut to. */
-uint32_t pd_vk_tile_rows(const pd_vk_device *d, uint32_t group, uint32_t head_dim,
-                         uint32_t max_rows);
+uint32_t pd_vk_tile_rows(const pd_vk_caps *c, uint32_t group, uint32_t head_dim, uint32_t max_rows);
 
-pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_device *d, uint32_t width, bool residual,
+pd_vk_pipeline_desc pd_vk_choose_norm(const pd_vk_caps *c, uint32_t width, bool residual,
                                       uint32_t y_format);
-pd_vk_pipeline_desc pd_vk_choose_embed(const pd_vk_device *d, uint32_t wtype);
+pd_vk_pipeline_desc pd_vk_choose_embed(uint32_t wtype);
 /* plain: neither norm nor rotation */
-pd_vk_pipeline_desc pd_vk_choose_rope(const pd_vk_device *d, uint32_t head_dim, bool kv_f32,
-                                      bool plain);
+pd_vk_pipeline_desc pd_vk_choose_rope(uint32_t head_dim, bool kv_f32, bool plain);
 /* Rows of `width` values with their padding. */
-pd_vk_pipeline_desc pd_vk_choose_layernorm(const pd_vk_device *d, uint32_t width,
-                                           uint32_t y_format);
-pd_vk_pipeline_desc pd_vk_choose_pool_norm(const pd_vk_device *d, uint32_t width,
-                                           uint32_t y_format);
-pd_vk_pipeline_desc pd_vk_choose_merge(const pd_vk_device *d, uint32_t head_dim, uint32_t y_format);
-pd_vk_pipeline_desc pd_vk_choose_gather(const pd_vk_device *d);
+pd_vk_pipeline_desc pd_vk_choose_layernorm(const pd_vk_caps *c, uint32_t width, uint32_t y_format);
+pd_vk_pipeline_desc pd_vk_choose_pool_norm(const pd_vk_caps *c, uint32_t width, uint32_t y_format);
+pd_vk_pipeline_desc pd_vk_choose_merge(uint32_t head_dim, uint32_t y_format);
+pd_vk_pipeline_desc pd_vk_choose_gather(void);
 /* For parts of so many values, a power of two of at least 16. */
-pd_vk_pipeline_desc pd_vk_choose_sample_parts(const pd_vk_device *d, uint32_t part);
-pd_vk_pipeline_desc pd_vk_choose_sample(const pd_vk_device *d, uint32_t part);
-pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_device *d);
-pd_vk_pipeline_desc pd_vk_choose_repack(const pd_vk_device *d, uint32_t wtype);
+pd_vk_pipeline_desc pd_vk_choose_sample_parts(const pd_vk_caps *c, uint32_t part);
+pd_vk_pipeline_desc pd_vk_choose_sample(const pd_vk_caps *c, uint32_t part);
+pd_vk_pipeline_desc pd_vk_choose_log_prob(const pd_vk_caps *c);
+pd_vk_pipeline_desc pd_vk_choose_repack(uint32_t wtype);
 
 /* PD_WEIGHT_* of a stored type. */
 uint32_t pd_vk_wtype(pd_type type);
@@ -76,6 +74,7 @@ uint32_t pd_vk_wtype(pd_type type);
 /* Every pipeline that the shapes of the five Gemma 3 sizes use with Q4_0, and one of each kernel
  * for every other weight type, in the formats that the device has: what the shader report compiles.
  * Returns how many; fills at most cap. */
-uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint32_t cap);
+uint32_t pd_vk_kernel_list(const pd_vk_caps *c, const pd_vk_tuning *t, pd_vk_pipeline_desc *out,
+                           uint32_t cap);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "args.h"
 #include "backend/vulkan/kernels/pipelines.h"
 #include "backend/vulkan/kernels/shared_memory.h"
 #include "base/clock.h"
@@ -97,7 +98,7 @@ static void name_pipeline(const pd_vk_pipeline_desc *desc, char *out, size_t siz
 static pd_status check_desc(const pd_vk_pipeline_desc *desc, const char *name, pd_error *err) {
     if (desc->n_constants >= 1 && desc->n_constants <= PD_VK_MAX_CONSTANTS &&
         desc->n_buffers <= PD_VK_MAX_BUFFERS && desc->push_bytes <= 128 &&
-        desc->push_bytes % 4 == 0 && desc->constants[0] > 0)
+        desc->push_bytes % 4 == 0 && desc->constants[PD_WORKGROUP] > 0)
         return PD_OK;
     return PD_RAISE(err, PD_ERR_INTERNAL,
                     "pipeline %s is described with %u constants, %u buffers and %u bytes of "
@@ -109,8 +110,7 @@ static pd_status check_desc(const pd_vk_pipeline_desc *desc, const char *name, p
 static pd_status check_limits(const pd_vk_device *d, const pd_vk_pipeline_desc *desc,
                               const char *name, pd_error *err) {
     const VkPhysicalDeviceLimits *limits = &d->properties.limits;
-    uint32_t size = desc->constants[0], most = limits->maxComputeWorkGroupInvocations;
-    if (limits->maxComputeWorkGroupSize[0] < most) most = limits->maxComputeWorkGroupSize[0];
+    uint32_t size = desc->constants[PD_WORKGROUP], most = d->caps.max_workgroup_size;
     if (size > most)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED,
                         "pipeline %s wants workgroups of %u; %s allows %u "
@@ -229,8 +229,8 @@ pd_status pd_vk_pipeline_build(pd_vk_pipelines *p, pd_vk_pipeline *pipeline, pd_
     pd_vk_device *d = p->device;
     VkShaderModule module = VK_NULL_HANDLE;
     const pd_vk_shader *s;
-    PD_TRY(pd_vk_pipelines_shader(p, pipeline->desc.shader, &s, err));
-    PD_TRY(check_shared(d, pipeline, s, err));
+    PD_TRY_GOTO(pd_vk_pipelines_shader(p, pipeline->desc.shader, &s, err));
+    PD_TRY_GOTO(check_shared(d, pipeline, s, err));
     VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = s->n_bytes,

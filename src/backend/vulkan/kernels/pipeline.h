@@ -35,9 +35,10 @@ typedef struct pd_vk_pipeline_desc {
     uint32_t n_buffers;
     uint32_t push_bytes; /* <= 128 */
     uint32_t n_constants;
-    uint32_t constants[PD_VK_MAX_CONSTANTS]; /* constant_id 0, 1, ... */
-    uint32_t subgroup_size; /* 0: the driver's choice; else forced, with full subgroups: needs
-                               caps.subgroup_size_control and constants[0] a multiple of it */
+    uint32_t constants[PD_VK_MAX_CONSTANTS]; /* by the names of shaders/interface.h */
+    uint32_t
+        subgroup_size; /* 0: the driver's choice; else forced, with full subgroups: needs
+                          caps.subgroup_size_control and constants[PD_WORKGROUP] a multiple of it */
 } pd_vk_pipeline_desc;
 
 typedef struct pd_vk_pipeline {

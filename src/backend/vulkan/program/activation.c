@@ -113,7 +113,7 @@ static bool may_be_packed(const pd_program *p, pd_buf_id id, uint32_t format) {
 /* Image encoders are not quantised as a rule, and integers are of no use then. */
 static uint32_t choose_format(const pd_program *p) {
     const pd_vk_device *d = p->backend->device;
-    uint32_t format = pd_vk_choose_input(d, p->desc.precision, p->desc.max_rows);
+    uint32_t format = pd_vk_choose_input(&d->caps, &p->tuning, p->desc.precision, p->desc.max_rows);
     for (uint32_t i = 0; format == PD_ACT_I16 && i < p->n_ops; i++) {
         const pd_op *op = &p->ops[i];
         bool plain = op->kind == PD_OP_MATMUL && pd_epilogue_has_bias(op->matmul.epilogue) &&

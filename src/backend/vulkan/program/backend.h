@@ -24,6 +24,7 @@ typedef struct pd_vk_backend {
     pd_vk_pipelines *pipelines;
     pd_vk_weights *weights;
     VkCommandPool command_pool;
+    pd_vk_tuning tuning;                    /* which kernels programs are to use */
     double flops_per_s;                     /* of large products, as far as known */
     pd_vk_buffer transfer_in, transfer_out; /* for pd_vk_copy_in and _out; grown when needed */
     const pd_plan *expected; /* [n_expected] until they are loaded; see pd_vk_build_expected */

@@ -29,21 +29,20 @@ pd_status pd_vk_lower_qkv_rope_store(pd_program *p, uint32_t i, pd_error *err) {
                                     .eps = op->eps,
                                     .q_scale = op->q_scale};
         pd_vk_slice constants = {p->constants.handle, 0, p->constants.bytes};
-        pd_vk_binding bindings[] = {
-            pd_vk_step(p, PD_VK_KEPT),
-            pd_vk_reads(p, op->qkv),
-            pd_vk_writes(p, op->out),
-            pd_vk_keeps(kv->k),
-            pd_vk_keeps(kv->v),
-            pd_vk_keeps(m ? m->slices[0].q : kv->k), /* plain: bound, not read */
-            pd_vk_keeps(m ? constants : kv->k)};
+        pd_vk_binding bindings[PD_ROPE_BINDINGS] = {
+            [PD_BIND_ROPE_STEP] = pd_vk_step(p, PD_VK_KEPT),
+            [PD_BIND_ROPE_QKV] = pd_vk_reads(p, op->qkv),
+            [PD_BIND_ROPE_Q] = pd_vk_writes(p, op->out),
+            [PD_BIND_ROPE_K] = pd_vk_keeps(kv->k),
+            [PD_BIND_ROPE_V] = pd_vk_keeps(kv->v),
+            [PD_BIND_ROPE_NORMS] = pd_vk_keeps(m ? m->slices[0].q : kv->k), /* plain: not read */
+            [PD_BIND_ROPE_TURNS] = pd_vk_keeps(m ? constants : kv->k)};
         pd_vk_dispatch d = {.groups = {n_q + 2 * kv->n_heads, 1, 1},
                             .count = PD_VK_COUNT_ROWS,
                             .axis = 1,
                             .per_group = 1};
-        PD_TRY(pd_vk_emit(p, i, d,
-                          pd_vk_choose_rope(p->backend->device, shape->head_dim, shape->f32, !m),
-                          &args, bindings, err));
+        PD_TRY(pd_vk_emit(p, i, d, pd_vk_choose_rope(shape->head_dim, shape->f32, !m), &args,
+                          bindings, err));
     }
     return PD_OK;
 }
@@ -65,17 +64,18 @@ static pd_vk_attention attention_kernel(const pd_program *p, const pd_op_attenti
                                    .max_rows = p->desc.max_rows,
                                    .max_visible = visible,
                                    .y_format = p->formats[op->out]};
-    return pd_vk_choose_attention(p->backend->device, &shape);
+    return pd_vk_choose_attention(&p->backend->device->caps, &shape);
 }
 
 static pd_status emit_merge(pd_program *p, uint32_t i, uint32_t n_splits, pd_error *err) {
     const pd_op_attention *op = &p->ops[i].attention;
     struct pd_args_merge args = {p->desc.kv.n_heads, n_splits, p->bufs[op->out].width / 4};
-    pd_vk_binding bindings[] = {pd_vk_partial(p, PD_VK_READ), pd_vk_writes(p, op->out)};
+    pd_vk_binding bindings[PD_MERGE_BINDINGS] = {[PD_BIND_MERGE_PARTIAL] =
+                                                     pd_vk_partial(p, PD_VK_READ),
+                                                 [PD_BIND_MERGE_OUT] = pd_vk_writes(p, op->out)};
     pd_vk_dispatch d = {
         .groups = {p->desc.kv.n_heads, 1, 1}, .count = PD_VK_COUNT_ROWS, .axis = 1, .per_group = 1};
-    pd_vk_pipeline_desc desc =
-        pd_vk_choose_merge(p->backend->device, p->desc.kv.head_dim, p->formats[op->out]);
+    pd_vk_pipeline_desc desc = pd_vk_choose_merge(p->desc.kv.head_dim, p->formats[op->out]);
     return pd_vk_emit(p, i, d, desc, &args, bindings, err);
 }
 
@@ -115,13 +115,15 @@ pd_status pd_vk_lower_attention(pd_program *p, uint32_t i, pd_error *err) {
                                          .n_splits = k.n_splits,
                                          .n_head_groups = k.n_head_groups,
                                          .out_stride4 = p->bufs[op->out].width / 4};
-        pd_vk_binding bindings[] = {pd_vk_step(p, PD_VK_KEPT),
-                                    pd_vk_reads(p, op->q),
-                                    pd_vk_writes(p, op->out),
-                                    pd_vk_keeps(kv->k),
-                                    pd_vk_keeps(kv->v),
-                                    pd_vk_partial(p, k.n_splits > 1 ? PD_VK_WRITTEN : PD_VK_KEPT),
-                                    pd_vk_keeps(arrived)}; /* in the order of partial */
+        pd_vk_binding bindings[PD_ATTENTION_BINDINGS] = {
+            [PD_BIND_ATTENTION_STEP] = pd_vk_step(p, PD_VK_KEPT),
+            [PD_BIND_ATTENTION_Q] = pd_vk_reads(p, op->q),
+            [PD_BIND_ATTENTION_OUT] = pd_vk_writes(p, op->out),
+            [PD_BIND_ATTENTION_K] = pd_vk_keeps(kv->k),
+            [PD_BIND_ATTENTION_V] = pd_vk_keeps(kv->v),
+            [PD_BIND_ATTENTION_PARTIAL] =
+                pd_vk_partial(p, k.n_splits > 1 ? PD_VK_WRITTEN : PD_VK_KEPT),
+            [PD_BIND_ATTENTION_ARRIVED] = pd_vk_keeps(arrived)}; /* in the order of partial */
         pd_vk_dispatch d = {.groups = {1, kv->n_heads * k.n_head_groups, k.n_splits},
                             .count = PD_VK_COUNT_TILES,
                             .axis = 0,

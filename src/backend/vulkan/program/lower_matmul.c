@@ -45,7 +45,7 @@ static pd_vk_product choose_kernel(const pd_program *p, const pd_op_matmul *op,
                                  .epilogue = epilogue,
                                  .x_format = p->formats[op->x],
                                  .y_format = p->formats[op->out]};
-    return pd_vk_choose_product(p->backend->device, &shape);
+    return pd_vk_choose_product(&p->backend->device->caps, &p->tuning, &shape);
 }
 
 uint32_t pd_vk_known_part(const pd_program *p, uint32_t sample) {
@@ -85,20 +85,21 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
                                   .out_first = first};
     pd_vk_slice bias = slice->q; /* something to bind when there is none */
     if (pd_epilogue_has_bias(op->epilogue)) {
-        const pd_vk_matrix *b = pd_vk_find_matrix(p, op->biases, op->n_weights, PD_VK_CHAINED);
+        const pd_vk_matrix *b = pd_vk_find_matrix(p, op->biases, op->n_weights, PD_VK_CONCATENATED);
         if (!b) return pd_vk_raise_unloaded(op->biases[0], err);
         bias = b->slices[0].q;
     }
     bool best = tells_best(p, i);
     bool adds = op->epilogue == PD_EPILOGUE_BIAS_ADD;
     pd_vk_binding out = adds ? pd_vk_updates(p, op->out) : pd_vk_writes(p, op->out);
-    pd_vk_binding bindings[] = {pd_vk_reads(p, op->x),
-                                out,
-                                pd_vk_keeps(slice->q),
-                                pd_vk_keeps(slice->s),
-                                pd_vk_keeps(slice->h),
-                                pd_vk_keeps(bias),
-                                best ? pd_vk_partial(p, PD_VK_WRITTEN) : pd_vk_keeps(out.slice)};
+    pd_vk_binding bindings[PD_MATVEC_BINDINGS] = {
+        [PD_BIND_PRODUCT_X] = pd_vk_reads(p, op->x),
+        [PD_BIND_PRODUCT_OUT] = out,
+        [PD_BIND_PRODUCT_WEIGHT_Q] = pd_vk_keeps(slice->q),
+        [PD_BIND_PRODUCT_WEIGHT_S] = pd_vk_keeps(slice->s),
+        [PD_BIND_PRODUCT_WEIGHT_H] = pd_vk_keeps(slice->h),
+        [PD_BIND_PRODUCT_BIAS] = pd_vk_keeps(bias),
+        [PD_BIND_PRODUCT_PARTS] = best ? pd_vk_partial(p, PD_VK_WRITTEN) : pd_vk_keeps(out.slice)};
     pd_vk_dispatch d = {.groups = {1, 1, 1},
                         .count = pd_vk_buf_count(p, op->out),
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows};

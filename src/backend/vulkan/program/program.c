@@ -105,7 +105,7 @@ static pd_status describe(pd_program *p, const pd_plan *plan, pd_error *err) {
     const pd_kv_shape *kv = &p->desc.kv;
     p->tile_rows = 1;
     if (kv->n_kv_heads)
-        p->tile_rows = pd_vk_tile_rows(p->backend->device, kv->n_heads / kv->n_kv_heads,
+        p->tile_rows = pd_vk_tile_rows(&p->backend->device->caps, kv->n_heads / kv->n_kv_heads,
                                        kv->head_dim, p->desc.max_rows);
     pd_vk_choose_formats(p);
     lay_out_step(p);
@@ -114,8 +114,7 @@ static pd_status describe(pd_program *p, const pd_plan *plan, pd_error *err) {
 
 /* Whether it may be the kernels' fault (drivers refuse some, compilers too, and limits differ) and
  * simpler ones are left to try; takes to them. */
-static bool simplify(pd_vk_device *d, pd_status failure) {
-    pd_vk_tuning *t = &d->tuning;
+static bool simplify(pd_vk_tuning *t, pd_status failure) {
     if (failure != PD_ERR_DEVICE && failure != PD_ERR_INTERNAL && failure != PD_ERR_UNSUPPORTED)
         return false;
     if (!t->matrix_units && t->decode_format == PD_ACT_F32 && t->prefill_format == PD_ACT_F32)
@@ -133,27 +132,35 @@ static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err
     return pd_vk_record(p, err);
 }
 
-pd_status pd_vk_program_compile(pd_backend *base, const pd_plan *plan, pd_kv_store *kv,
-                                pd_program **out, pd_error *err) {
-    pd_vk_backend *b = (pd_vk_backend *)base;
+pd_status pd_vk_program_create(pd_vk_backend *b, const pd_plan *plan, pd_kv_store *kv,
+                               const pd_vk_tuning *tuning, pd_program **out, pd_error *err) {
     *out = NULL;
     pd_program *p = pd_alloc(1, sizeof *p);
     if (!p) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a program");
     p->backend = b;
     p->kv = kv;
+    p->tuning = *tuning;
     pd_error reason;
     pd_status status = compile_parts(p, plan, &reason);
     if (status == PD_OK) {
         *out = p;
         return PD_OK;
     }
-    pd_vk_program_destroy(base, p);
-    if (simplify(b->device, status)) {
-        pd_log(PD_LOG_WARN, "vulkan", "going on with plain f32 kernels: %s", reason.message);
-        return pd_vk_program_compile(base, plan, kv, out, err);
+    pd_vk_program_destroy(&b->base, p);
+    pd_vk_tuning simpler = *tuning;
+    if (simplify(&simpler, status)) {
+        pd_log(PD_LOG_WARN, "vulkan", "%s goes on with plain f32 kernels: %s", plan->desc.name,
+               reason.message);
+        return pd_vk_program_create(b, plan, kv, &simpler, out, err);
     }
     if (err) *err = reason;
     return status;
+}
+
+pd_status pd_vk_program_compile(pd_backend *base, const pd_plan *plan, pd_kv_store *kv,
+                                pd_program **out, pd_error *err) {
+    pd_vk_backend *b = (pd_vk_backend *)base;
+    return pd_vk_program_create(b, plan, kv, &b->tuning, out, err);
 }
 
 void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
@@ -206,6 +213,7 @@ static void declare_pipelines(pd_vk_backend *b, const pd_plan *plan) {
     if (p) p->backend = b; /* destroying it needs that, whatever else fails */
     if (p && outline_kv(&plan->desc.kv, &kv)) {
         p->kv = &kv;
+        p->tuning = b->tuning;
         if (describe(p, plan, NULL) == PD_OK) (void)pd_vk_lower(p, NULL);
     }
     if (p) pd_vk_program_destroy(&b->base, p);

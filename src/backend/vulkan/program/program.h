@@ -46,7 +46,7 @@ typedef struct pd_vk_dispatch {
     double flops; /* predicted work at the plan's most rows */
 } pd_vk_dispatch;
 
-/* What is submitted at once. A program whose steps can be chained has a command buffer for each
+/* What is submitted at once. A program whose steps can run ahead has a command buffer for each
  * step in flight: some drivers optimise SIMULTANEOUS_USE buffers poorly. */
 typedef struct pd_vk_segment {
     uint32_t first, end;                         /* dispatches */
@@ -73,6 +73,7 @@ typedef struct pd_vk_grid {
 struct pd_program {
     pd_vk_backend *backend;
     pd_kv_store *kv;
+    pd_vk_tuning tuning; /* which kernels compute it */
     pd_plan_desc desc;
     pd_buf *bufs; /* copies of the plan's */
     pd_op *ops;
@@ -87,7 +88,7 @@ struct pd_program {
     pd_vk_buffer constants; /* rotation tables: [n_rotations][head_dim / 2] {high, low} */
     pd_vk_buffer readback;  /* small output buffers, copied after every run */
     uint64_t *readback_at;  /* [n_bufs] offset in readback, or UINT64_MAX */
-    pd_vk_buffer ring;      /* programs of one row that end with a draw: results of chained steps,
+    pd_vk_buffer ring;      /* programs of one row that end with a draw: results of steps ahead,
                                [PD_RING_STEPS][4] words that the host reads */
 
     pd_vk_step_layout layout;
@@ -99,7 +100,7 @@ struct pd_program {
     uint32_t n_grids;
     pd_vk_segment *segments;
     uint32_t n_segments, n_barriers;
-    VkFence step_fences[PD_VK_STEPS_IN_FLIGHT]; /* of chained steps; with a ring only */
+    VkFence step_fences[PD_VK_STEPS_IN_FLIGHT]; /* of steps that run ahead; with a ring only */
     VkDescriptorPool pool;
 };
 
@@ -124,14 +125,21 @@ pd_status pd_vk_record(pd_program *p, pd_error *err);
 /* Records one operation's dispatches, behind a full barrier. */
 void pd_vk_record_op(const pd_program *p, VkCommandBuffer cmd, uint32_t op_index);
 
-/* submit.c */
+/* step_buffer.c */
 void pd_vk_write_step(pd_program *p, const pd_step *step);
+
+/* submit.c */
 pd_status pd_vk_raise_if_lost(const pd_vk_device *d, pd_error *err);
 /* Adds to the message of a lost device which dispatches [first, end) it had been given; returns
  * `status`. */
 pd_status pd_vk_name_work(const pd_program *p, uint32_t first, uint32_t end, pd_status status,
                           pd_error *err);
+/* The segment's command buffer of a turn: 0 for single steps, which step in flight otherwise. */
+pd_status pd_vk_submit_segment(pd_program *p, uint32_t segment, uint32_t turn, VkFence fence,
+                               pd_error *err);
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err);
+
+/* trace.c */
 pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
                               pd_error *err);
 
@@ -143,8 +151,13 @@ pd_status pd_vk_program_run_ahead(pd_program *p, const pd_run_ahead *ahead, pd_r
                                   pd_error *err);
 
 /* program.c */
+/* With the kernels of b->tuning. */
 pd_status pd_vk_program_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv,
                                 pd_program **out, pd_error *err);
+/* With those of `tuning`; with plain ones where they cannot be built, which (*out)->tuning tells.
+ */
+pd_status pd_vk_program_create(pd_vk_backend *b, const pd_plan *plan, pd_kv_store *kv,
+                               const pd_vk_tuning *tuning, pd_program **out, pd_error *err);
 void pd_vk_program_destroy(pd_backend *b, pd_program *p);
 pd_status pd_vk_program_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n,
                               const void *src, pd_error *err);

@@ -7,13 +7,14 @@
  * Segments. A command buffer ends when its predicted work passes a budget, so that no submission
  * keeps a GPU busy long enough for a watchdog, and a cancelled prompt stops between them.
  *
- * Chained steps (run_ahead.c) submit the same command buffers again before they are done, and their
- * dispatches are skipped where the device can do that by itself when the chain has ended.
+ * Steps that run ahead (run_ahead.c) submit equal command buffers before the first is done, and
+ * their dispatches are skipped where the device can do that by itself when the run has ended.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
 
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/program/program.h"
 
 double pd_vk_submission_flops(const pd_vk_backend *b) {
@@ -46,45 +47,6 @@ static pd_status assign_grid(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
     if (i == p->n_grids) p->grids[p->n_grids++] = g;
     d->indirect = (int32_t)i;
     return PD_OK;
-}
-
-/* ---- descriptor sets ------------------------------------------------------------------------ */
-
-static pd_status create_pool(pd_program *p, pd_error *err) {
-    pd_vk_device *dev = p->backend->device;
-    pd_status status = PD_OK;
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 0};
-    for (uint32_t i = 0; i < p->n_dispatches; i++)
-        size.descriptorCount += p->dispatches[i].n_buffers;
-    VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                       .maxSets = p->n_dispatches,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
-    PD_VK_MAKE_GOTO(dev->vk.vkCreateDescriptorPool(dev->handle, &info, NULL, &p->pool), p->pool);
-done:
-    return status;
-}
-
-static pd_status write_set(pd_program *p, pd_vk_dispatch *d, pd_error *err) {
-    pd_vk_device *dev = p->backend->device;
-    pd_status status = PD_OK;
-    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                         .descriptorPool = p->pool,
-                                         .descriptorSetCount = 1,
-                                         .pSetLayouts = &d->pipeline->set_layout};
-    PD_VK_TRY_GOTO(dev->vk.vkAllocateDescriptorSets(dev->handle, &alloc, &d->set));
-    VkDescriptorBufferInfo infos[PD_VK_MAX_BUFFERS];
-    for (uint32_t i = 0; i < d->n_buffers; i++)
-        infos[i] = (VkDescriptorBufferInfo){
-            d->bindings[i].slice.handle, d->bindings[i].slice.offset, d->bindings[i].slice.bytes};
-    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = d->set,
-                                  .descriptorCount = d->n_buffers,
-                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .pBufferInfo = infos};
-    dev->vk.vkUpdateDescriptorSets(dev->handle, 1, &write, 0, NULL);
-done:
-    return status;
 }
 
 /* ---- hazards -------------------------------------------------------------------------------- */
@@ -229,12 +191,6 @@ done:
     return status;
 }
 
-static pd_status record_segment(pd_program *p, const pd_vk_segment *s, bool last, pd_error *err) {
-    for (uint32_t i = 0; i < PD_VK_STEPS_IN_FLIGHT && s->cmds[i]; i++)
-        PD_TRY(record_copy(p, s, s->cmds[i], last, err));
-    return PD_OK;
-}
-
 /* ---- segments ------------------------------------------------------------------------------- */
 
 static uint32_t segment_end(const pd_program *p, uint32_t first) {
@@ -273,14 +229,27 @@ static pd_status cut_segments(pd_program *p, pd_error *err) {
     return PD_OK;
 }
 
-pd_status pd_vk_record(pd_program *p, pd_error *err) {
-    PD_TRY(create_pool(p, err));
+static pd_status write_sets(pd_program *p, pd_error *err) {
+    uint32_t n_buffers = 0;
+    for (uint32_t i = 0; i < p->n_dispatches; i++) n_buffers += p->dispatches[i].n_buffers;
+    PD_TRY(pd_vk_pool_create(p->backend->device, p->n_dispatches, n_buffers, &p->pool, err));
     for (uint32_t i = 0; i < p->n_dispatches; i++) {
-        PD_TRY(assign_grid(p, &p->dispatches[i], err));
-        PD_TRY(write_set(p, &p->dispatches[i], err));
+        pd_vk_dispatch *d = &p->dispatches[i];
+        pd_vk_slice buffers[PD_VK_MAX_BUFFERS];
+        for (uint32_t k = 0; k < d->n_buffers; k++) buffers[k] = d->bindings[k].slice;
+        PD_TRY(pd_vk_set_create(p->backend->device, p->pool, d->pipeline, buffers, &d->set, err));
     }
+    return PD_OK;
+}
+
+pd_status pd_vk_record(pd_program *p, pd_error *err) {
+    PD_TRY(write_sets(p, err));
+    for (uint32_t i = 0; i < p->n_dispatches; i++) PD_TRY(assign_grid(p, &p->dispatches[i], err));
     PD_TRY(cut_segments(p, err));
-    for (uint32_t i = 0; i < p->n_segments; i++)
-        PD_TRY(record_segment(p, &p->segments[i], i + 1 == p->n_segments, err));
+    for (uint32_t i = 0; i < p->n_segments; i++) {
+        const pd_vk_segment *s = &p->segments[i];
+        for (uint32_t k = 0; k < PD_VK_STEPS_IN_FLIGHT && s->cmds[k]; k++)
+            PD_TRY(record_copy(p, s, s->cmds[k], i + 1 == p->n_segments, err));
+    }
     return PD_OK;
 }

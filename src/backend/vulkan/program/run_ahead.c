@@ -30,8 +30,8 @@ pd_status pd_vk_run_ahead_create(pd_program *p, pd_error *err) {
     pd_status status = PD_OK;
     VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     if (!can_run_ahead(p)) return PD_OK;
-    PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH,
-                               16 * PD_RING_STEPS, "drawn tokens", &p->ring, err));
+    PD_TRY_GOTO(pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH,
+                                    16 * PD_RING_STEPS, "drawn tokens", &p->ring, err));
     for (int i = 0; i < PD_VK_STEPS_IN_FLIGHT; i++)
         PD_VK_MAKE_GOTO(d->vk.vkCreateFence(d->handle, &info, NULL, &p->step_fences[i]),
                         p->step_fences[i]);
@@ -55,22 +55,15 @@ typedef struct ahead_run {
     bool ended, intact;
 } ahead_run;
 
+/* The whole step at once: nobody cancels it, and the fence tells of its end. */
 static pd_status submit_step(ahead_run *r, pd_error *err) {
-    pd_program *p = r->p;
-    pd_vk_device *d = p->backend->device;
-    pd_status status = PD_OK;
-    uint32_t turn = r->n_submitted % PD_VK_STEPS_IN_FLIGHT;
-    for (uint32_t i = 0; i < p->n_segments; i++) {
-        VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                               .commandBufferCount = 1,
-                               .pCommandBuffers = &p->segments[i].cmds[turn]};
-        bool last = i + 1 == p->n_segments;
-        VkFence fence = p->step_fences[turn];
-        PD_VK_TRY_GOTO(d->vk.vkQueueSubmit(d->queue, 1, &submit, last ? fence : VK_NULL_HANDLE));
+    uint32_t turn = r->n_submitted % PD_VK_STEPS_IN_FLIGHT, last = r->p->n_segments - 1;
+    for (uint32_t i = 0; i <= last; i++) {
+        VkFence fence = i == last ? r->p->step_fences[turn] : VK_NULL_HANDLE;
+        PD_TRY(pd_vk_submit_segment(r->p, i, turn, fence, err));
     }
     r->n_submitted++;
-done:
-    return status;
+    return PD_OK;
 }
 
 static pd_status wait_step(ahead_run *r, pd_error *err) {

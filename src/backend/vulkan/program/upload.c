@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/device/wait.h"
 
@@ -128,15 +129,15 @@ static pd_status directory_add(pd_vk_weights *w, const pd_tensor *const *parts, 
     *m = (pd_vk_matrix){.n_parts = n_parts, .join = join};
     memcpy(m->parts, parts, n_parts * sizeof *parts);
     m->wtype = is_widened(m) ? PD_WEIGHT_F32 : pd_vk_wtype(parts[0]->type);
-    uint64_t row_values = parts[0]->ne[0], chain_values = 0;
+    uint64_t row_values = parts[0]->ne[0], all_values = 0;
     for (uint32_t i = 0; i < n_parts; i++) {
         m->n_rows += tensor_rows(parts[i]);
-        chain_values += parts[i]->ne[0];
+        all_values += parts[i]->ne[0];
         w->bytes_total += parts[i]->n_bytes;
     }
-    if (join == PD_VK_CHAINED) {
+    if (join == PD_VK_CONCATENATED) {
         m->n_rows = 1;
-        row_values = chain_values;
+        row_values = all_values;
     }
     m->n_blocks = (uint32_t)((row_values + 31) / 32);
     return PD_OK;
@@ -149,7 +150,7 @@ static pd_status add_matmul(pd_vk_weights *w, const pd_op_matmul *m, pd_error *e
         PD_TRY(directory_add(w, &m->weights[i], n, join, err));
     }
     if (!pd_epilogue_has_bias(m->epilogue)) return PD_OK;
-    return directory_add(w, m->biases, m->n_weights, PD_VK_CHAINED, err);
+    return directory_add(w, m->biases, m->n_weights, PD_VK_CONCATENATED, err);
 }
 
 static pd_status add_op(pd_vk_weights *w, const pd_op *op, pd_error *err) {
@@ -173,14 +174,6 @@ static pd_status place_plane(pd_vk_weights *w, uint64_t bytes, pd_vk_slice *out,
     PD_TRY(pd_vk_arena_alloc(&w->arena, bytes, w->bytes_to_place, out, err));
     w->bytes_to_place -= pd_round_up(bytes, PLANE_ALIGN);
     return PD_OK;
-}
-
-static pd_status place_slice(pd_vk_weights *w, pd_vk_matrix_slice *s, plane_bytes row,
-                             pd_error *err) {
-    PD_TRY(place_plane(w, row.q * s->n_rows, &s->q, err));
-    s->s = s->h = s->q;
-    PD_TRY(place_plane(w, row.s * s->n_rows, &s->s, err));
-    return place_plane(w, row.h * s->n_rows, &s->h, err);
 }
 
 /* Divides a matrix into slices of equal height that a binding can hold. */
@@ -211,7 +204,13 @@ static pd_status cut_slices(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
 
 static pd_status place_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
     plane_bytes row = row_planes(m->wtype, m->n_blocks);
-    for (uint32_t i = 0; i < m->n_slices; i++) PD_TRY(place_slice(w, &m->slices[i], row, err));
+    for (uint32_t i = 0; i < m->n_slices; i++) {
+        pd_vk_matrix_slice *s = &m->slices[i];
+        PD_TRY(place_plane(w, row.q * s->n_rows, &s->q, err));
+        s->s = s->h = s->q;
+        PD_TRY(place_plane(w, row.s * s->n_rows, &s->s, err));
+        PD_TRY(place_plane(w, row.h * s->n_rows, &s->h, err));
+    }
     return PD_OK;
 }
 
@@ -227,12 +226,7 @@ static pd_status stage_create(pd_vk_weights *w, staging *s, pd_error *err) {
                                        .commandPool = w->backend->command_pool,
                                        .commandBufferCount = 1};
     PD_VK_TRY_GOTO(d->vk.vkAllocateCommandBuffers(d->handle, &cmd, &s->cmd));
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 4};
-    VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                       .maxSets = 1,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
-    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &s->pool), s->pool);
+    PD_TRY_GOTO(pd_vk_pool_create(d, 1, PD_REPACK_BINDINGS, &s->pool, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     PD_VK_MAKE_GOTO(d->vk.vkCreateFence(d->handle, &fence, NULL, &s->fence), s->fence);
 done:
@@ -243,7 +237,7 @@ static pd_status stage_wait(pd_vk_weights *w, staging *s, pd_error *err) {
     pd_vk_device *d = w->backend->device;
     pd_status status = PD_OK;
     if (!s->pending) return PD_OK;
-    PD_TRY(pd_vk_wait(d, s->fence, err));
+    PD_TRY_GOTO(pd_vk_wait(d, s->fence, err));
     s->pending = false;
     PD_VK_TRY_GOTO(d->vk.vkResetFences(d->handle, 1, &s->fence));
     PD_VK_TRY_GOTO(d->vk.vkResetDescriptorPool(d->handle, s->pool, 0));
@@ -261,39 +255,12 @@ static void stage_destroy(pd_vk_weights *w, staging *s) {
     *s = (staging){0};
 }
 
-static VkDescriptorBufferInfo buffer_info(pd_vk_slice s) {
-    return (VkDescriptorBufferInfo){s.handle, s.offset, s.bytes};
-}
-
-static pd_status bind_planes(pd_vk_weights *w, staging *st, const pd_vk_pipeline *pipeline,
-                             const pd_vk_matrix_slice *slice, VkDescriptorSet *set, pd_error *err) {
-    pd_vk_device *d = w->backend->device;
-    pd_status status = PD_OK;
-    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                         .descriptorPool = st->pool,
-                                         .descriptorSetCount = 1,
-                                         .pSetLayouts = &pipeline->set_layout};
-    PD_VK_TRY_GOTO(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, set));
-    VkDescriptorBufferInfo infos[4] = {{st->buffer.handle, 0, VK_WHOLE_SIZE},
-                                       buffer_info(slice->q),
-                                       buffer_info(slice->s),
-                                       buffer_info(slice->h)};
-    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = *set,
-                                  .descriptorCount = 4,
-                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .pBufferInfo = infos};
-    d->vk.vkUpdateDescriptorSets(d->handle, 1, &write, 0, NULL);
-done:
-    return status;
-}
-
 static pd_status submit_repack(pd_vk_weights *w, staging *st, const pd_vk_pipeline *pipeline,
                                VkDescriptorSet set, const struct pd_args_repack *args,
                                pd_error *err) {
     pd_vk_device *d = w->backend->device;
     pd_status status = PD_OK;
-    uint32_t groups = pd_div_up(args->n_items, pipeline->desc.constants[0]);
+    uint32_t groups = pd_div_up(args->n_items, pipeline->desc.constants[PD_WORKGROUP]);
     uint32_t y = pd_div_up(groups, GROUPS_PER_AXIS), x = pd_div_up(groups, y);
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                       .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
@@ -341,7 +308,7 @@ static void fill_stage(const pd_vk_matrix *m, const row_run *run, uint64_t store
         memset(to, 0, run->n * staged);
         for (uint32_t r = 0; r < run->n; r++)
             memcpy(to + r * staged, src + r * stored_row, stored_row);
-        for (uint32_t p = 1; m->join == PD_VK_CHAINED && p < m->n_parts; p++) {
+        for (uint32_t p = 1; m->join == PD_VK_CONCATENATED && p < m->n_parts; p++) {
             memcpy(to + stored_row, m->parts[p]->data, m->parts[p]->n_bytes);
             to += m->parts[p]->n_bytes;
         }
@@ -354,11 +321,16 @@ static pd_status upload_run(pd_vk_weights *w, const pd_vk_matrix *m,
     staging *st = &w->stages[w->next_stage++ % N_STAGING];
     PD_TRY(stage_wait(w, st, err));
     fill_stage(m, run, stored_row, st->buffer.mapped);
-    pd_vk_pipeline_desc desc = pd_vk_choose_repack(w->backend->device, m->wtype);
+    pd_vk_pipeline_desc desc = pd_vk_choose_repack(m->wtype);
     const pd_vk_pipeline *pipeline;
     PD_TRY(pd_vk_pipeline_get(w->backend->pipelines, &desc, &pipeline, err));
     VkDescriptorSet set;
-    PD_TRY(bind_planes(w, st, pipeline, slice, &set, err));
+    pd_vk_slice buffers[PD_REPACK_BINDINGS] = {
+        [PD_BIND_REPACK_STORED] = {st->buffer.handle, 0, VK_WHOLE_SIZE},
+        [PD_BIND_REPACK_WEIGHT_Q] = slice->q,
+        [PD_BIND_REPACK_WEIGHT_S] = slice->s,
+        [PD_BIND_REPACK_WEIGHT_H] = slice->h};
+    PD_TRY(pd_vk_set_create(w->backend->device, st->pool, pipeline, buffers, &set, err));
     uint32_t per_row = items_per_row(m->wtype, m->n_blocks);
     struct pd_args_repack args = {.n_items = run->n * per_row,
                                   .items_per_row = per_row,
@@ -447,7 +419,7 @@ void pd_vk_weights_destroy(pd_vk_weights *w) {
 /* What the upload itself needs, all types at once. */
 static pd_status build_repack(pd_vk_weights *w, uint32_t first, pd_error *err) {
     for (uint32_t i = first; i < w->n_matrices; i++) {
-        pd_vk_pipeline_desc desc = pd_vk_choose_repack(w->backend->device, w->matrices[i].wtype);
+        pd_vk_pipeline_desc desc = pd_vk_choose_repack(w->matrices[i].wtype);
         const pd_vk_pipeline *pipeline;
         PD_TRY(pd_vk_pipeline_declare(w->backend->pipelines, &desc, &pipeline, err));
     }

@@ -20,7 +20,7 @@ enum { PD_VK_MATRIX_PARTS = 3 };
 typedef enum pd_vk_join {
     PD_VK_STACKED,     /* one below the other */
     PD_VK_INTERLEAVED, /* rows in turn */
-    PD_VK_CHAINED      /* vectors, as one row */
+    PD_VK_CONCATENATED /* vectors, as one row */
 } pd_vk_join;
 
 typedef struct pd_vk_matrix_slice {

@@ -14,14 +14,14 @@
 void pd_vk_finding_name(const pd_vk_device *d, const char *kind, uint32_t version,
                         char out[PD_VK_FINDING_NAME]) {
     const pd_vk_caps *c = &d->caps;
-    const bool bits[] = {c->fp16,        c->int_dot,        c->last_arrival,
-                         c->coopmat,     c->software_tiles, c->coopmat_small_tiles,
-                         c->few_products};
+    unsigned set = 0, bit = 0;
+#define PD_VK_ADD(NAME, field, word, needs, found_out)                                             \
+    if (found_out) set |= (unsigned)c->field << bit++;
+    PD_VK_FEATURES(PD_VK_ADD)
+#undef PD_VK_ADD
     uint64_t texts = pd_hash(PD_VERSION_STRING, strlen(PD_VERSION_STRING)) + version;
-    unsigned set = 0;
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         texts = texts * 31 + pd_hash(pd_shader_texts[i].text, strlen(pd_shader_texts[i].text));
-    for (unsigned i = 0; i < sizeof bits / sizeof bits[0]; i++) set |= (unsigned)bits[i] << i;
     snprintf(out, PD_VK_FINDING_NAME, "%s-%s-%08x-%02x-%016llx.bin", kind, d->info.uuid,
              d->properties.driverVersion, set, (unsigned long long)texts);
 }

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "args.h"
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/program/program.h"
 #include "backend/vulkan/program/stopwatch.h"
 #include "base/clock.h"
@@ -48,17 +49,10 @@ typedef struct load {
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static pd_status create_pool(meter *m, pd_error *err) {
-    pd_vk_device *d = m->backend->device;
-    pd_status status = PD_OK;
-    PD_TRY(pd_vk_stopwatch_create(d, &m->watch, err));
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * (PD_PEAK_COUNT + 1)};
-    VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                       .maxSets = PD_PEAK_COUNT + 1,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
-    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &m->pool), m->pool);
-done:
-    return status;
+    enum { SETS = PD_PEAK_COUNT + 1 };
+    PD_TRY(pd_vk_stopwatch_create(m->backend->device, &m->watch, err));
+    return pd_vk_pool_create(m->backend->device, SETS, PD_MEASURE_COPY_BINDINGS * SETS, &m->pool,
+                             err);
 }
 
 /* The largest pair of buffers that there is memory for. */
@@ -89,32 +83,17 @@ static void destroy(meter *m) {
 
 /* ---- loads ---------------------------------------------------------------------------------- */
 
-static pd_status create_load(meter *m, const char *shader, uint32_t n_buffers, load *out,
-                             pd_error *err) {
-    pd_vk_device *d = m->backend->device;
-    pd_status status = PD_OK;
+static pd_status create_load(meter *m, const char *shader, uint32_t n_buffers,
+                             const pd_vk_slice *buffers, load *out, pd_error *err) {
     pd_vk_pipeline_desc desc = {.shader = shader,
                                 .n_buffers = n_buffers,
                                 .push_bytes = sizeof out->args,
-                                .n_constants = 1,
-                                .constants = {WORKGROUP}};
+                                .n_constants = PD_MEASURE_CONSTANTS,
+                                .constants = {[PD_WORKGROUP] = WORKGROUP}};
     *out = (load){.timed = {.args = &out->args, .groups = {1, 1}, .n_dispatches = 1}};
     PD_TRY(pd_vk_pipeline_get(m->backend->pipelines, &desc, &out->timed.pipeline, err));
-    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                         .descriptorPool = m->pool,
-                                         .descriptorSetCount = 1,
-                                         .pSetLayouts = &out->timed.pipeline->set_layout};
-    PD_VK_TRY_GOTO(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, &out->timed.set));
-    VkDescriptorBufferInfo infos[2] = {{m->from.handle, 0, m->from.bytes},
-                                       {m->to.handle, 0, m->to.bytes}};
-    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = out->timed.set,
-                                  .descriptorCount = n_buffers,
-                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .pBufferInfo = infos};
-    d->vk.vkUpdateDescriptorSets(d->handle, 1, &write, 0, NULL);
-done:
-    return status;
+    return pd_vk_set_create(m->backend->device, m->pool, out->timed.pipeline, buffers,
+                            &out->timed.set, err);
 }
 
 static pd_status run_once(meter *m, const load *l, uint64_t *ns, pd_error *err) {
@@ -130,7 +109,10 @@ static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err
 static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
     load l;
     uint64_t ns;
-    PD_TRY(create_load(m, "measure_copy", 2, &l, err));
+    pd_vk_slice buffers[PD_MEASURE_COPY_BINDINGS] = {
+        [PD_BIND_MEASURE_COPY_FROM] = {m->from.handle, 0, m->from.bytes},
+        [PD_BIND_MEASURE_COPY_TO] = {m->to.handle, 0, m->to.bytes}};
+    PD_TRY(create_load(m, "measure_copy", PD_MEASURE_COPY_BINDINGS, buffers, &l, err));
     l.timed.n_dispatches = DISPATCHES; /* of one workgroup, with n = 0: only the dispatch */
     PD_TRY(run_best(m, &l, &ns, err));
     out->dispatch_us = (double)ns / 1e3 / (double)DISPATCHES;
@@ -147,7 +129,9 @@ static pd_status measure_peak(meter *m, const char *shader, uint32_t flops, doub
                               pd_error *err) {
     load l;
     uint64_t ns = 0;
-    PD_TRY(create_load(m, shader, 1, &l, err));
+    pd_vk_slice buffers[PD_MEASURE_PEAK_BINDINGS] = {
+        [PD_BIND_MEASURE_PEAK_OUT] = {m->to.handle, 0, m->to.bytes}};
+    PD_TRY(create_load(m, shader, PD_MEASURE_PEAK_BINDINGS, buffers, &l, err));
     l.timed.groups[0] = m->backend->device->caps.is_software ? PEAK_GROUPS_SOFTWARE : PEAK_GROUPS;
     l.args = (struct pd_args_measure){.n = FIRST_ROUNDS, .factor = FACTOR};
     PD_TRY(run_once(m, &l, &ns, err));

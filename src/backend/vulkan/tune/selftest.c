@@ -57,15 +57,11 @@ static bool has_capability(const pd_vk_caps *c, const stage *s) {
  * fault as well. A device's other refusals are no verdict: whoever needs that kernel will see. */
 static pd_status try_kernels(const pd_vk_trial *t, pd_vk_backend *b, const stage *s,
                              char fault[PD_VK_FAULT_CHARS], pd_error *err) {
-    pd_vk_tuning *tuning = &b->device->tuning;
-    *tuning = pd_vk_rules_of_thumb(&b->device->caps);
-    tuning->decode_format = tuning->prefill_format = s->format;
-    tuning->matrix_units = s->matrix_units;
-    pd_status status = pd_vk_trial_run(t, b, s->precision, fault, err);
-    if (status != PD_OK) return status == PD_ERR_DEVICE ? PD_ERR_UNSUPPORTED : status;
-    bool plain = tuning->decode_format != s->format || tuning->matrix_units != s->matrix_units;
-    if (!fault[0] && plain) snprintf(fault, PD_VK_FAULT_CHARS, "its kernels do not compile");
-    return PD_OK;
+    pd_vk_tuning tuning = pd_vk_rules_of_thumb(&b->device->caps);
+    tuning.decode_format = tuning.prefill_format = s->format;
+    tuning.matrix_units = s->matrix_units;
+    pd_status status = pd_vk_trial_run(t, b, &tuning, s->precision, fault, err);
+    return status == PD_ERR_DEVICE ? PD_ERR_UNSUPPORTED : status;
 }
 
 /* What is tried now, behind all that is not used by then: a driver may crash more than once. */
@@ -188,7 +184,6 @@ pd_status pd_vk_self_test(pd_vk_backend *b, pd_error *err) {
     pd_vk_finding_name(d, "selftest", SELFTEST_VERSION, name);
     bool known = recall(d, name, &v);
     pd_status status = known ? PD_OK : find_out_alone(b, name, &v, &reason);
-    d->tuning = pd_vk_rules_of_thumb(&d->caps);
     if (status != PD_OK && err) *err = reason;
     if (status == PD_OK && v.disabled[0])
         pd_log(known ? PD_LOG_INFO : PD_LOG_WARN, "selftest", "%s: not used on this driver: %s",

@@ -9,7 +9,7 @@
 #include "backend/vulkan/program/backend.h"
 
 /* Tries the kernels of every kind that the device's caps allow (trial.h) and takes away the
- * capability under which one of them is wrong; d->tuning is made anew then. PERIDOT_SELFTEST:
+ * capability under which one of them is wrong. PERIDOT_SELFTEST:
  * "off" tries nothing, "on" software devices too.
  *
  * A driver that crashes or hangs in a test is not lost for ever: while a capability is tried, its

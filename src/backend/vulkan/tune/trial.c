@@ -225,8 +225,9 @@ static pd_status read_results(pd_backend *b, phase *f, pd_error *err) {
     return PD_OK;
 }
 
-static pd_status run_phase(const pd_vk_trial *t, pd_backend *b, pd_precision precision,
-                           pd_kv_store *kv, phase *f, pd_error *err) {
+/* tuning: with which kernels on a device; NULL for the reference. */
+static pd_status run_phase(const pd_vk_trial *t, pd_backend *b, const pd_vk_tuning *tuning,
+                           pd_precision precision, pd_kv_store *kv, phase *f, pd_error *err) {
     const uint32_t out_rows[N_OUTS] = {0, 17 % f->n_rows, 63 % f->n_rows, f->n_rows - 1};
     pd_step_row rows[N_PROMPT];
     for (uint32_t i = 0; i < f->n_rows; i++)
@@ -241,7 +242,8 @@ static pd_status run_phase(const pd_vk_trial *t, pd_backend *b, pd_precision pre
                     .sampling = t->sampling};
     PD_TRY(make_plan(t, precision, f->n_rows, f->n_outs, &f->plan, err));
     PD_TRY(b->v->load(b, &f->plan, NULL, NULL, err));
-    PD_TRY(b->v->compile(b, &f->plan, kv, &f->program, err));
+    PD_TRY(tuning ? pd_vk_program_create((pd_vk_backend *)b, &f->plan, kv, tuning, &f->program, err)
+                  : b->v->compile(b, &f->plan, kv, &f->program, err));
     PD_TRY(b->v->write(f->program, 0, 0, 4ull * f->n_rows * WIDTH, t->x + f->first * WIDTH, err));
     PD_TRY(b->v->run(f->program, &step, err));
     return read_results(b, f, err);
@@ -322,8 +324,14 @@ static void judge(const pd_vk_trial *t, const phase *f, const float *truth, doub
     }
 }
 
-pd_status pd_vk_trial_run(const pd_vk_trial *t, pd_vk_backend *b, pd_precision precision,
-                          char fault[PD_VK_FAULT_CHARS], pd_error *err) {
+/* Than was asked for: what was could not be built. */
+static bool is_plainer(const pd_program *p, const pd_vk_tuning *asked) {
+    return p->tuning.decode_format != asked->decode_format ||
+           p->tuning.matrix_units != asked->matrix_units;
+}
+
+pd_status pd_vk_trial_run(const pd_vk_trial *t, pd_vk_backend *b, const pd_vk_tuning *tuning,
+                          pd_precision precision, char fault[PD_VK_FAULT_CHARS], pd_error *err) {
     double most = precision == PD_PRECISION_EXACT ? MAX_ERROR_EXACT : MAX_ERROR_ROUNDED;
     pd_kv_store *kv;
     fault[0] = '\0';
@@ -331,8 +339,10 @@ pd_status pd_vk_trial_run(const pd_vk_trial *t, pd_vk_backend *b, pd_precision p
     for (uint32_t i = 0; i < N_PHASES && status == PD_OK && !fault[0]; i++) {
         phase f;
         start_phase(&f, i);
-        status = run_phase(t, &b->base, precision, kv, &f, err);
+        status = run_phase(t, &b->base, tuning, precision, kv, &f, err);
         if (status == PD_OK) judge(t, &f, t->truth[i], most, fault);
+        if (status == PD_OK && !fault[0] && is_plainer(f.program, tuning))
+            snprintf(fault, PD_VK_FAULT_CHARS, "its kernels do not compile");
         end_phase(&b->base, &f);
     }
     if (kv) b->base.v->kv_destroy(&b->base, kv);
@@ -349,7 +359,7 @@ static pd_status find_truth(pd_vk_trial *t, pd_error *err) {
     for (uint32_t i = 0; i < N_PHASES && status == PD_OK; i++) {
         phase f;
         start_phase(&f, i);
-        status = run_phase(t, b, PD_PRECISION_EXACT, kv, &f, err);
+        status = run_phase(t, b, NULL, PD_PRECISION_EXACT, kv, &f, err);
         t->truth[i] = f.results;
         f.results = NULL;
         end_phase(b, &f);

@@ -16,6 +16,7 @@
 #include "args.h"
 #include "backend/vulkan/program/activation.h"
 #include "backend/vulkan/kernels/cache.h"
+#include "backend/vulkan/kernels/descriptors.h"
 #include "backend/vulkan/tune/findings.h"
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/program/stopwatch.h"
@@ -51,9 +52,10 @@ typedef struct tuner {
     VkDescriptorPool pool;
     pd_vk_buffer x, out, weights, scales;
     pd_vk_product_shape decode, prefill;
-    uint8_t *pattern; /* [PATTERN_BYTES] */
-    float *values;    /* x in f32 */
-    uint8_t *packed;  /* x in a candidate's format */
+    pd_vk_tuning best; /* so far */
+    uint8_t *pattern;  /* [PATTERN_BYTES] */
+    float *values;     /* x in f32 */
+    uint8_t *packed;   /* x in a candidate's format */
     uint32_t n_candidates;
     candidate candidates[MAX_CANDIDATES];
 } tuner;
@@ -104,16 +106,9 @@ static pd_status make_data(tuner *t, pd_error *err) {
 
 static pd_status create_parts(tuner *t, pd_error *err) {
     enum { SCALES = 0x24002400 }; /* two halves of 2^-6 */
-    pd_vk_device *d = t->backend->device;
-    pd_status status = PD_OK;
     choose_shapes(t);
-    PD_TRY(pd_vk_stopwatch_create(d, &t->watch, err));
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, PD_VK_MAX_BUFFERS};
-    VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                       .maxSets = 1,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
-    PD_VK_MAKE_GOTO(d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &t->pool), t->pool);
+    PD_TRY(pd_vk_stopwatch_create(t->backend->device, &t->watch, err));
+    PD_TRY(pd_vk_pool_create(t->backend->device, 1, PD_VK_MAX_BUFFERS, &t->pool, err));
     uint64_t n_blocks = (uint64_t)t->decode.n_weight_rows * t->decode.n_blocks; /* the larger one */
     uint64_t n_out = (uint64_t)t->prefill.max_rows * t->prefill.n_weight_rows;
     if (n_out < t->decode.n_weight_rows) n_out = t->decode.n_weight_rows;
@@ -122,8 +117,6 @@ static pd_status create_parts(tuner *t, pd_error *err) {
     PD_TRY(fill(t, &t->weights, 16 * n_blocks, 0x9a785634, err));
     PD_TRY(fill(t, &t->scales, 2 * n_blocks, SCALES, err));
     return make_data(t, err);
-done:
-    return status;
 }
 
 static void destroy_parts(tuner *t) {
@@ -190,25 +183,18 @@ static pd_status bind(tuner *t, const pd_vk_pipeline *pipeline, VkDescriptorSet 
                       pd_error *err) {
     pd_vk_device *d = t->backend->device;
     pd_status status = PD_OK;
-    VkDescriptorSetAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                         .descriptorPool = t->pool,
-                                         .descriptorSetCount = 1,
-                                         .pSetLayouts = &pipeline->set_layout};
+    pd_vk_slice weights = {t->weights.handle, 0, t->weights.bytes},
+                out = {t->out.handle, 0, t->out.bytes};
+    pd_vk_slice buffers[PD_MATVEC_BINDINGS] = {
+        [PD_BIND_PRODUCT_X] = {t->x.handle, 0, t->x.bytes},
+        [PD_BIND_PRODUCT_OUT] = out,
+        [PD_BIND_PRODUCT_WEIGHT_Q] = weights,
+        [PD_BIND_PRODUCT_WEIGHT_S] = {t->scales.handle, 0, t->scales.bytes},
+        [PD_BIND_PRODUCT_WEIGHT_H] = weights,
+        [PD_BIND_PRODUCT_BIAS] = weights,
+        [PD_BIND_PRODUCT_PARTS] = out};
     PD_VK_TRY_GOTO(d->vk.vkResetDescriptorPool(d->handle, t->pool, 0));
-    PD_VK_TRY_GOTO(d->vk.vkAllocateDescriptorSets(d->handle, &alloc, set));
-    VkDescriptorBufferInfo infos[] = {{t->x.handle, 0, t->x.bytes},
-                                      {t->out.handle, 0, t->out.bytes},
-                                      {t->weights.handle, 0, t->weights.bytes},
-                                      {t->scales.handle, 0, t->scales.bytes},
-                                      {t->weights.handle, 0, t->weights.bytes},
-                                      {t->weights.handle, 0, t->weights.bytes},
-                                      {t->out.handle, 0, t->out.bytes}};
-    VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                  .dstSet = *set,
-                                  .descriptorCount = pipeline->desc.n_buffers,
-                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .pBufferInfo = infos};
-    d->vk.vkUpdateDescriptorSets(d->handle, 1, &write, 0, NULL);
+    status = pd_vk_set_create(d, t->pool, pipeline, buffers, set, err);
 done:
     return status;
 }
@@ -217,8 +203,11 @@ done:
 static pd_status time_run(tuner *t, pd_vk_timed *r, uint64_t warm_up_ns, uint64_t *best,
                           pd_error *err) {
     uint64_t ns, t0 = pd_clock_ns();
-    do PD_TRY(pd_vk_time_once(t->backend, &t->watch, r, &ns, err));
-    while (pd_clock_ns() - t0 < warm_up_ns);
+    bool warm = false;
+    while (!warm) {
+        PD_TRY(pd_vk_time_once(t->backend, &t->watch, r, &ns, err));
+        warm = pd_clock_ns() - t0 >= warm_up_ns;
+    }
     uint64_t wanted = ENOUGH_NS / (ns + 1) + 1;
     r->n_dispatches = wanted < MAX_DISPATCHES ? (uint32_t)wanted : MAX_DISPATCHES;
     PD_TRY(pd_vk_time_best(t->backend, &t->watch, r, REPETITIONS, UINT64_MAX, best, err));
@@ -228,9 +217,8 @@ static pd_status time_run(tuner *t, pd_vk_timed *r, uint64_t warm_up_ns, uint64_
 
 /* ---- candidates ----------------------------------------------------------------------------- */
 
-static pd_vk_product product_of_candidate(tuner *t, const candidate *c) {
-    t->backend->device->tuning = c->tuning;
-    return pd_vk_choose_product(t->backend->device, &c->shape);
+static pd_vk_product product_of_candidate(const tuner *t, const candidate *c) {
+    return pd_vk_choose_product(&t->backend->device->caps, &c->tuning, &c->shape);
 }
 
 static pd_status time_candidate(tuner *t, candidate *c, uint64_t warm_up_ns, pd_error *err) {
@@ -272,7 +260,7 @@ static void add_candidate(tuner *t, pd_vk_tuning tuning, pd_vk_product_shape sha
 }
 
 static void list_decode(tuner *t) {
-    pd_vk_tuning now = t->backend->device->tuning;
+    pd_vk_tuning now = t->best;
     pd_vk_product_shape s = t->decode;
     for (uint32_t format = PD_ACT_F32; format <= PD_ACT_I16; format++) {
         if (!has_format(&t->backend->device->caps, format, false)) continue;
@@ -283,7 +271,7 @@ static void list_decode(tuner *t) {
 }
 
 static void list_prefill(tuner *t) {
-    pd_vk_tuning now = t->backend->device->tuning;
+    pd_vk_tuning now = t->best;
     pd_vk_product_shape s = t->prefill;
     for (uint32_t format = PD_ACT_F32; format <= PD_ACT_I16; format++)
         for (int units = 0; units < 2; units++) {
@@ -317,20 +305,18 @@ static pd_status choose(tuner *t, const candidate **best, pd_error *err) {
 }
 
 static pd_status tune_all(tuner *t, pd_error *err) {
-    pd_vk_tuning *tuning = &t->backend->device->tuning, thumb = *tuning;
     const candidate *best;
     list_decode(t);
     PD_TRY(choose(t, &best, err));
-    *tuning = best ? best->tuning : thumb;
+    if (best) t->best = best->tuning;
     t->n_candidates = 0;
-    thumb = *tuning;
     list_prefill(t);
     PD_TRY(choose(t, &best, err));
-    *tuning = best ? best->tuning : thumb;
-    uint64_t f32_ns =
-        t->candidates[0].ns; /* attention and exact products are no faster than that */
+    if (best) t->best = best->tuning;
+    /* attention and exact products are no faster than the first, in f32 */
+    uint64_t f32_ns = t->candidates[0].ns;
     if (f32_ns < UINT64_MAX)
-        tuning->f32_gflop_s =
+        t->best.f32_gflop_s =
             2.0 * (double)(count_values(&t->prefill) * t->prefill.n_weight_rows) / (double)f32_ns;
     return PD_OK;
 }
@@ -343,7 +329,7 @@ static bool is_sane(const pd_vk_tuning *t) {
            t->prefill_format <= PD_ACT_I16 && t->f32_gflop_s >= 0;
 }
 
-static bool recall(pd_vk_device *d, const char *name) {
+static bool recall(const char *name, pd_vk_tuning *out) {
     void *data;
     size_t n;
     pd_vk_tuning t;
@@ -352,7 +338,7 @@ static bool recall(pd_vk_device *d, const char *name) {
     if (fits) memcpy(&t, data, n);
     pd_free(data);
     if (!fits || !is_sane(&t)) return false;
-    d->tuning = t;
+    *out = t;
     return true;
 }
 
@@ -360,8 +346,10 @@ static pd_status measure(pd_vk_backend *b, pd_error *err) {
     tuner *t = pd_alloc(1, sizeof *t);
     if (!t) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for choosing kernels");
     t->backend = b;
+    t->best = b->tuning;
     pd_status status = create_parts(t, err);
     if (status == PD_OK) status = tune_all(t, err);
+    if (status == PD_OK) b->tuning = t->best;
     destroy_parts(t);
     pd_free(t);
     return status;
@@ -374,20 +362,18 @@ pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err) {
     PD_TRY(pd_vk_finding_wanted(d, "PERIDOT_TUNE", &wanted, err));
     if (!wanted || d->caps.software_tiles) return PD_OK;
     pd_vk_finding_name(d, "tuning", TUNING_VERSION, name);
-    if (!recall(d, name)) {
-        const pd_vk_tuning thumb = d->tuning;
+    if (!recall(name, &b->tuning)) {
         pd_status status = measure(b, err);
         b->memory.peak_bytes = pd_vk_memory_total(&b->memory); /* without the tuner's own */
-        if (status != PD_OK) d->tuning = thumb;
         if (status == PD_ERR_DEVICE_LOST)
             return pd_error_hint(err, status,
                                  "PERIDOT_TUNE=off tries no kernels out, PERIDOT_DISABLE=coopmat "
                                  "leaves matrix units alone");
         if (status != PD_OK) return PD_OK;
-        d->tuning.known = true;
-        pd_vk_cache_store(name, &d->tuning, sizeof d->tuning);
+        b->tuning.known = true;
+        pd_vk_cache_store(name, &b->tuning, sizeof b->tuning);
     }
-    const pd_vk_tuning *t = &d->tuning;
+    const pd_vk_tuning *t = &b->tuning;
     pd_log(PD_LOG_INFO, "tune",
            "decode: format %u, %u lanes, %u rows; prompts: format %u%s; f32 %.0f GFLOP/s",
            t->decode_format, t->lanes, t->rows, t->prefill_format,

@@ -8,7 +8,7 @@
 
 #include "backend/vulkan/program/backend.h"
 
-/* Fills b->device->tuning, from the cache or by measuring, most of which is the driver's compiler.
+/* Betters b->tuning, from the cache or by measuring, most of which is the driver's compiler.
  * Software devices, and devices without room or on which something fails, keep the rules of thumb.
  * Errors: DEVICE_LOST, ARGUMENT (PERIDOT_TUNE). */
 pd_status pd_vk_tune(pd_vk_backend *b, pd_error *err);
