@@ -283,12 +283,12 @@ typedef struct pd_image_limits {
     uint64_t max_pixels; /* 0: 2^26, 67 million; no side is ever above 65535 */
 } pd_image_limits;
 
-/* Decodes PNG, JPEG (8-bit, baseline and progressive), GIF (its first frame), BMP (not run-length
- * coded), TGA and binary PNM (P5, P6). Grey is replicated, alpha and transparency are dropped, 16
- * bits become the upper 8, and EXIF orientation is applied, all as the reference's Pillow does it
- * (which clips grey of 16 bits instead). `limits` may be NULL. Errors: FORMAT (empty, damaged, cut
- * short anywhere), UNSUPPORTED (another format or variant, beyond the limits), MEMORY_HOST. *out is
- * empty then. */
+/* Decodes PNG, JPEG (8-bit, baseline and progressive), WebP (still pictures), GIF (its first
+ * frame), BMP (not run-length coded), TGA and binary PNM (P5, P6). Grey is replicated, alpha and
+ * transparency are dropped, 16 bits become the upper 8, and EXIF orientation is applied, all as the
+ * reference's Pillow does it (which clips grey of 16 bits instead). `limits` may be NULL. Errors:
+ * FORMAT (empty, damaged, cut short anywhere), UNSUPPORTED (another format or variant, beyond the
+ * limits), MEMORY_HOST. *out is empty then. */
 pd_status pd_image_decode(const void *bytes, size_t n, const pd_image_limits *limits, pd_image *out,
                           pd_error *err);
 /* The same from a file, which every error names; also IO. */

@@ -49,8 +49,8 @@
     X(FILE, FILE, "--file", "-f", NULL, 0, 0, NULL, "FILE", FOR_TEXT,                              \
       "take the text from a file, byte for byte (-: standard input)")                              \
     X(IMAGE, FILES, "--image", NULL, NULL, 0, 0, NULL, "FILE", FOR_IMAGES,                         \
-      "a picture: PNG, JPEG, GIF, BMP, TGA or PNM; may be repeated. It goes where the text says "  \
-      "<image>, or before the text")                                                               \
+      "a picture: PNG, JPEG, WebP, GIF, BMP, TGA or PNM; may be repeated. It goes where the text " \
+      "says <image>, or before the text")                                                          \
     X(MMPROJ, FILE, "--mmproj", NULL, "PERIDOT_MMPROJ", 0, 0, NULL, "FILE", FOR_IMAGES,            \
       "the model's image encoder, a GGUF file (default: the one beside the model)")                \
     X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                \
