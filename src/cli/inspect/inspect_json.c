@@ -5,43 +5,47 @@
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
+#include <string.h>
 
 #include "cli/inspect/inspect.h"
 #include "cli/json.h"
+#include "pack/setting.h"
 
-cJSON *inspect_string_json(pd_string s) {
-    for (uint64_t i = 0; i < s.n;) {
-        size_t n = s.data[i] ? pd_utf8_length((const uint8_t *)s.data + i, s.n - i) : 0;
-        if (n == 0) return NULL;
-        i += n;
+static bool is_text(const char *text, uint64_t n) {
+    for (uint64_t i = 0; i < n;) {
+        size_t length = text[i] ? pd_utf8_length((const uint8_t *)text + i, n - i) : 0;
+        if (length == 0) return false;
+        i += length;
     }
-    pd_bytes copy = {0};
-    pd_bytes_write(&copy, s.data, s.n);
-    cJSON *j = cJSON_CreateString(copy.data ? copy.data : "");
-    pd_bytes_free(&copy);
-    return j;
+    return true;
 }
 
-cJSON *inspect_value_json(const pd_gguf_value *v) {
-    if (v->kind == PD_GGUF_STRING) return inspect_string_json(inspect_string(v));
-    if (v->kind == PD_GGUF_BOOL) return cJSON_CreateBool(inspect_number(v) != 0);
-    if (v->kind != PD_GGUF_ARRAY) {
-        double number = inspect_number(v);
-        return isfinite(number) ? cJSON_CreateNumber(number) : cJSON_CreateNull();
-    }
+cJSON *inspect_setting_json(const pd_setting *s) {
+    if (s->text) return is_text(s->text, s->n) ? cJSON_CreateString(s->text) : NULL;
+    if (strcmp(s->kind, "bool") == 0) return cJSON_CreateBool(s->number != 0);
+    if (!s->item_kind)
+        return isfinite(s->number) ? cJSON_CreateNumber(s->number) : cJSON_CreateNull();
     cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "array_of", inspect_kind_name(v->item_kind));
-    cJSON_AddNumberToObject(j, "count", (double)v->count);
+    cJSON_AddStringToObject(j, "array_of", s->item_kind);
+    cJSON_AddNumberToObject(j, "count", (double)s->n);
     return j;
 }
 
-static void add_metadata(cJSON *root, const pd_gguf *g) {
+void inspect_add_json(cJSON *object, const char *key, cJSON *item) {
+    if (item && is_text(key, strlen(key)))
+        cJSON_AddItemToObject(object, key, item);
+    else
+        cJSON_Delete(item);
+}
+
+static void add_metadata(cJSON *root, inspection *in) {
     cJSON *metadata = cJSON_AddObjectToObject(root, "metadata");
-    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
-        const pd_gguf_value *v = pd_gguf_value_at(g, i);
-        cJSON *key = inspect_string_json(v->key), *value = key ? inspect_value_json(v) : NULL;
-        if (value) cJSON_AddItemToObject(metadata, key->valuestring, value);
-        cJSON_Delete(key);
+    for (uint64_t i = 0; i < pd_gguf_value_count(in->file); i++) {
+        const pd_gguf_value *v = pd_gguf_value_at(in->file, i);
+        const char *key = pack_setting_key(v, &in->arena);
+        pd_setting s;
+        if (key && pack_setting(v, &in->arena, &s))
+            inspect_add_json(metadata, key, inspect_setting_json(&s));
     }
 }
 
@@ -49,10 +53,8 @@ static void add_tensors(cJSON *root, const pd_gguf *g) {
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
     for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
         const pd_tensor *t = pd_gguf_tensor_at(g, i);
-        pd_string name = {t->name, 0};
-        while (t->name[name.n]) name.n++;
         cJSON *j = cJSON_CreateObject();
-        cJSON_AddItemToObject(j, "name", inspect_string_json(name));
+        if (is_text(t->name, strlen(t->name))) cJSON_AddStringToObject(j, "name", t->name);
         cJSON_AddStringToObject(j, "type", pd_type_name(t->type));
         cJSON *shape = cJSON_AddArrayToObject(j, "shape"); /* the contiguous dimension last */
         for (uint32_t d = t->n_dims; d-- > 0;)
@@ -119,11 +121,11 @@ static void add_model(cJSON *root, const inspection *in) {
         (double)inspect_kv_bytes(c, c->n_ctx_train < 8192 ? c->n_ctx_train : 8192));
 }
 
-pd_status inspect_print_json(const inspection *in, pd_error *err) {
+pd_status inspect_print_json(inspection *in, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddNumberToObject(root, "file_bytes", (double)pd_gguf_file_bytes(in->file));
     add_model(root, in);
-    add_metadata(root, in->file);
+    add_metadata(root, in);
     add_types(root, in->file);
     add_tensors(root, in->file);
     return cli_print_json(root, err);
