@@ -202,11 +202,18 @@ typedef enum pd_precision {
     PD_PRECISION_Q8     /* <= 3e-2: as F16; software devices then read integers too */
 } pd_precision;
 
+/* Called while a prompt is computed: before its first step with the positions that are there
+ * already, and behind every step. Return false to stop (PD_ERR_CANCELLED; what is computed stays).
+ */
+typedef bool (*pd_prompt_progress_fn)(void *ctx, uint32_t n_done, uint32_t n_total);
+
 typedef struct pd_session_desc {
     uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
     uint32_t n_chunk; /* prompt tokens per step; default 512 */
     pd_precision precision;
     bool all_logits; /* for pd_session_score and pd_session_log_probs (peridot_measure.h) */
+    pd_prompt_progress_fn progress; /* default: nobody is told */
+    void *progress_ctx;
 } pd_session_desc;
 
 typedef struct pd_model_desc {

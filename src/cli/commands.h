@@ -15,21 +15,11 @@
 #include "file/gguf.h"
 #include "peridot_files.h"
 
-pd_status cli_run(const cli_options *o, pd_error *err);
-pd_status cli_bench(const cli_options *o, pd_error *err);
-pd_status cli_devices(const cli_options *o, pd_error *err);
-pd_status cli_inspect(const cli_options *o, pd_error *err);
-pd_status cli_tokenize(const cli_options *o, pd_error *err);
-pd_status cli_detokenize(const cli_options *o, pd_error *err);
-pd_status cli_logits(const cli_options *o, pd_error *err);
-pd_status cli_embed_image(const cli_options *o, pd_error *err);
-pd_status cli_synth(const cli_options *o, pd_error *err);
-pd_status cli_convert(const cli_options *o, pd_error *err);
-pd_status cli_quantize(const cli_options *o, pd_error *err);
-pd_status cli_verify(const cli_options *o, pd_error *err);
-pd_status cli_score(const cli_options *o, pd_error *err);
-pd_status cli_fetch(const cli_options *o, pd_error *err);
-pd_status cli_list(const cli_options *o, pd_error *err);
+/* One for each command, in a file of its name. */
+#define CLI_COMMAND_PROTOTYPE(id, name, function, ...)                                             \
+    pd_status function(const cli_options *o, pd_error *err);
+CLI_COMMAND_LIST(CLI_COMMAND_PROTOTYPE)
+#undef CLI_COMMAND_PROTOTYPE
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 
@@ -102,18 +92,24 @@ void cli_interrupt_watch_model(pd_model *model); /* for images without a session
 /* From now on a mapped file that is shortened while it is read ends the process with a sentence. */
 void cli_bus_error_install(void);
 
-/* ---- progress.c: a bar on standard error, when that is a terminal --------------------------- */
+/* ---- progress.c: a bar on standard error, when that is a terminal; else, if asked for, lines --
+ */
 
 typedef struct cli_progress {
-    const char *label; /* "loading" */
+    const char *label;  /* "loading" */
+    bool counts_tokens; /* and not bytes */
     uint64_t start_ns, shown_ns;
     uint64_t start_bytes; /* done before the beginning: no part of the speed */
     bool active, drawn;
 } cli_progress;
 
+/* Whether there are any, by --progress and --quiet; before that, as without them. */
+void cli_progress_configure(const cli_options *o);
 void cli_progress_begin(cli_progress *p, const char *label);
 /* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
+/* A pd_prompt_progress_fn: the same of tokens. */
+bool cli_progress_update_tokens(void *ctx, uint32_t n_done, uint32_t n_total);
 void cli_progress_end(cli_progress *p); /* wipes the bar */
 /* For the work of peridot_files.h, whose bar begins with each file; cli_progress_end is left to the
  * caller. Ctrl-C stops it: installs interrupt.c's handler. */

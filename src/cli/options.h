@@ -19,7 +19,7 @@
 #include "cli/option_table.h"
 
 typedef enum cli_command {
-#define CLI_COMMAND_ENUM(id, name, n_args, needs, summary) CLI_##id,
+#define CLI_COMMAND_ENUM(id, ...) CLI_##id,
     CLI_COMMAND_LIST(CLI_COMMAND_ENUM)
 #undef CLI_COMMAND_ENUM
         CLI_COMMAND_COUNT
