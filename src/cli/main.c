@@ -92,8 +92,6 @@ static pd_status dispatch(int argc, char **argv, pd_error *err) {
         cli_completion_zsh();
     } else if (strcmp(first, "--completion-fish") == 0) {
         cli_completion_fish();
-    } else if (strcmp(first, "--man") == 0 && argc > 2) { /* for the build: --man DATE [COMMAND] */
-        return cli_man(argv[2], argc > 3 ? argv[3] : NULL, err);
     } else if (first[0] == '-') {
         return run_command(CLI_RUN, argc - 1, argv + 1, err); /* as llama-cli */
     } else {

@@ -114,8 +114,5 @@ void cli_completion_bash(void);
 /* completion.c */
 void cli_completion_zsh(void);
 void cli_completion_fish(void);
-/* man.c: the page of the program (NULL or an empty name) or of a command, as roff. `date` stands in
- * the footer as it is. Errors: ARGUMENT (no such command). */
-pd_status cli_man(const char *date, const char *name, pd_error *err);
 
 #endif
