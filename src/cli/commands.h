@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "cli/options.h"
 #include "file/gguf.h"
+#include "measure/profile.h"
 #include "peridot_files.h"
 
 /* One for each command, in a file of its name. */
@@ -83,8 +84,9 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
-const atomic_int *cli_interrupt_flag(void);      /* not 0 once interrupted */
-void cli_interrupt_watch(pd_session *session);   /* NULL: none */
+const atomic_int *cli_interrupt_flag(void);                           /* not 0 once interrupted */
+void cli_interrupt_watch(pd_session *session);                        /* NULL: none */
+void cli_interrupt_watch_two(pd_session *session, pd_session *other); /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
 /* ---- bus_error.c ---------------------------------------------------------------------------- */
@@ -120,6 +122,12 @@ pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progre
 /* Where --hf-repo is given: fetches what is not in the cache yet, and sets --model and, when there
  * is an image encoder, --mmproj, as if they had been given. */
 pd_status cli_fetch_model(cli_options *o, pd_error *err);
+
+/* ---- print_profile.c ------------------------------------------------------------------------ */
+
+/* On standard error: "<what>, operation by operation: ..." and a line for each kind, then their
+ * sum. */
+void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *speed, const char *what);
 
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
 
