@@ -38,11 +38,6 @@ pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err);
 /* Errors: ARGUMENT when an id is not below n_vocab, places of images aside. */
 pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 
-/* "512,1024", "128-512+128", "128-1024*2": whole numbers within [min, max], in the order written.
- * *out: pd_free. */
-pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, uint32_t max,
-                            uint32_t **out, uint32_t *n, pd_error *err);
-
 /* ---- outputs.c: what is written is never what is read ---------------------------------------- */
 
 /* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
@@ -137,7 +132,6 @@ int cli_report_error(const pd_error *err);
 pd_status cli_log_begin(const cli_options *o, pd_error *err);
 /* Errors: IO when lines of the log were lost. */
 pd_status cli_log_end(const cli_options *o, pd_error *err);
-const char *cli_device_kind_name(pd_device_kind kind);
 /* What a model said to standard output. On a terminal control characters other than newlines and
  * tabs become '?', in `text` as well: nobody but the user may move the cursor or set the title. */
 void cli_write_text(char *text, size_t n);

@@ -37,7 +37,8 @@ static uint64_t row_bytes(const pd_vision_info *v) {
 
 static pd_status read_pixels(embed_job *job, const pd_vision_info *v, pd_error *err) {
     const char *path = cli_text(job->o, OPT_PIXELS);
-    if (!path) return pd_model_image_pixels(job->model, &job->images.images[0], job->pixels, err);
+    if (!path)
+        return pd_model_image_pixels(job->model, &job->images.list.images[0], job->pixels, err);
     char *data = NULL;
     size_t n = 0;
     PD_TRY(pd_file_read_all(path, 1u << 30, &data, &n, err));

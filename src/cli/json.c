@@ -10,6 +10,11 @@ pd_status cli_print_json(cJSON *root, pd_error *err) {
     return PD_OK;
 }
 
+void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
+}
+
 cJSON *cli_token_json(const pd_model *model, uint32_t id) {
     char text[2 * PD_DETOKENIZE_MAX_BYTES + 1];
     pd_detokenizer d;

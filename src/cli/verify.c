@@ -69,14 +69,11 @@ static cJSON *tensor_json(const pd_verified_tensor *t) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "name", t->name);
     cJSON_AddStringToObject(j, "type", t->type);
-    cJSON_AddNumberToObject(j, "values", (double)t->n_values);
-    cJSON_AddNumberToObject(j, "not_finite", (double)t->n_not_finite);
-    cJSON_AddNumberToObject(j, "zeros", (double)t->n_zero);
+    CLI_ADD_NUMBERS(j, {"values", (double)t->n_values}, {"not_finite", (double)t->n_not_finite},
+                    {"zeros", (double)t->n_zero});
     if (t->n_values > t->n_not_finite) {
-        cJSON_AddNumberToObject(j, "min", (double)t->min);
-        cJSON_AddNumberToObject(j, "max", (double)t->max);
-        cJSON_AddNumberToObject(j, "mean", t->mean);
-        cJSON_AddNumberToObject(j, "rms", t->rms);
+        CLI_ADD_NUMBERS(j, {"min", (double)t->min}, {"max", (double)t->max}, {"mean", t->mean},
+                        {"rms", t->rms});
     }
     if (t->wrong[0]) cJSON_AddStringToObject(j, "wrong", t->wrong);
     if (t->odd[0]) cJSON_AddStringToObject(j, "odd", t->odd);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/numbers.h"
 #include "base/thread.h"
 
 #ifndef PERIDOT_COMMIT
@@ -75,8 +76,8 @@ static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min,
                            pd_error *err) {
     const char *text = cli_text(o, id);
     if (!text) return PD_OK;
-    return cli_parse_numbers(cli_option_get(id)->name, text, min, MAX_TOKENS, &out->values, &out->n,
-                             err);
+    return pd_numbers_parse(cli_option_get(id)->name, text, min, MAX_TOKENS, &out->values, &out->n,
+                            err);
 }
 
 static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err) {

@@ -18,20 +18,6 @@ enum { DEFAULT_CHUNK = 512 };
 
 /* ---- counting ------------------------------------------------------------------------------- */
 
-uint32_t inspect_count_types(const pd_gguf *g, inspect_type_total out[INSPECT_MAX_TYPES]) {
-    uint32_t n = 0;
-    for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
-        const pd_tensor *t = pd_gguf_tensor_at(g, i);
-        uint32_t k = 0;
-        while (k < n && out[k].type != t->type) k++;
-        if (k == INSPECT_MAX_TYPES) continue;
-        if (k == n) out[n++] = (inspect_type_total){.type = t->type};
-        out[k].n_tensors++;
-        out[k].n_bytes += t->n_bytes;
-    }
-    return n;
-}
-
 uint64_t inspect_kv_bytes(const pd_config *c, uint32_t n_ctx) {
     uint64_t n_global = 0;
     for (uint32_t i = 0; i < c->n_layers; i++) n_global += c->layer_is_global[i];

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "model/lm_head.h"
 #include "model/vision_weights.h"
+#include "pack/structure.h"
 
 /* A file as inspect sees it; config and weights only when it is a Gemma 3 text model, those of
  * vision only when it is Gemma 3's image encoder. */
@@ -19,15 +20,6 @@ typedef struct inspection {
     pd_error why_not; /* when it is neither, or has no plan */
     pd_arena arena;   /* of what is printed of settings */
 } inspection;
-
-typedef struct inspect_type_total {
-    pd_type type;
-    uint64_t n_tensors, n_bytes;
-} inspect_type_total;
-
-enum { INSPECT_MAX_TYPES = 32 };
-/* Tensors and bytes by type, in the order of first appearance; the number of types. */
-uint32_t inspect_count_types(const pd_gguf *g, inspect_type_total out[INSPECT_MAX_TYPES]);
 
 /* KV pages at f16 for a context, as a session with the default chunk would hold them. */
 uint64_t inspect_kv_bytes(const pd_config *c, uint32_t n_ctx);

@@ -65,8 +65,8 @@ static void add_tensors(cJSON *root, const pd_gguf *g) {
 }
 
 static void add_types(cJSON *root, const pd_gguf *g) {
-    inspect_type_total totals[INSPECT_MAX_TYPES];
-    uint32_t n = inspect_count_types(g, totals);
+    pack_type_total totals[PACK_MAX_TYPES];
+    uint32_t n = pack_count_types(g, totals);
     cJSON *types = cJSON_AddObjectToObject(root, "types");
     for (uint32_t i = 0; i < n; i++) {
         cJSON *j = cJSON_AddObjectToObject(types, pd_type_name(totals[i].type));
@@ -78,17 +78,11 @@ static void add_types(cJSON *root, const pd_gguf *g) {
 static void add_vision(cJSON *root, const inspection *in) {
     const pd_vision_config *c = &in->vision;
     cJSON *j = cJSON_AddObjectToObject(root, "image_encoder");
-    cJSON_AddNumberToObject(j, "n_params", (double)in->vision_weights->n_params);
-    cJSON_AddNumberToObject(j, "image_size", c->image_size);
-    cJSON_AddNumberToObject(j, "patch_size", c->patch_size);
-    cJSON_AddNumberToObject(j, "n_patches", c->grid * c->grid);
-    cJSON_AddNumberToObject(j, "n_tokens", c->n_tokens);
-    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
-    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
-    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
-    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
-    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
-    cJSON_AddNumberToObject(j, "n_embd_out", c->n_embd_out);
+    CLI_ADD_NUMBERS(
+        j, {"n_params", (double)in->vision_weights->n_params}, {"image_size", c->image_size},
+        {"patch_size", c->patch_size}, {"n_patches", c->grid * c->grid}, {"n_tokens", c->n_tokens},
+        {"n_layers", c->n_layers}, {"n_embd", c->n_embd}, {"n_ff", c->n_ff},
+        {"n_heads", c->n_heads}, {"head_dim", c->head_dim}, {"n_embd_out", c->n_embd_out});
 }
 
 static void add_model(cJSON *root, const inspection *in) {
@@ -103,17 +97,11 @@ static void add_model(cJSON *root, const inspection *in) {
     const pd_config *c = &in->config;
     cJSON *j = cJSON_AddObjectToObject(root, "model");
     cJSON_AddStringToObject(j, "size_label", c->size_label);
-    cJSON_AddNumberToObject(j, "n_params", (double)in->weights->n_params);
-    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
-    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
-    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
-    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
-    cJSON_AddNumberToObject(j, "n_kv_heads", c->n_kv_heads);
-    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
-    cJSON_AddNumberToObject(j, "n_vocab", c->n_vocab);
-    cJSON_AddNumberToObject(j, "n_ctx_train", c->n_ctx_train);
-    cJSON_AddNumberToObject(j, "window", c->window);
-    cJSON_AddNumberToObject(j, "weight_bytes_per_token", (double)in->weights->bytes_per_token);
+    CLI_ADD_NUMBERS(j, {"n_params", (double)in->weights->n_params}, {"n_layers", c->n_layers},
+                    {"n_embd", c->n_embd}, {"n_ff", c->n_ff}, {"n_heads", c->n_heads},
+                    {"n_kv_heads", c->n_kv_heads}, {"head_dim", c->head_dim},
+                    {"n_vocab", c->n_vocab}, {"n_ctx_train", c->n_ctx_train}, {"window", c->window},
+                    {"weight_bytes_per_token", (double)in->weights->bytes_per_token});
     cJSON_AddStringToObject(j, "head_type", pd_type_name((uint32_t)in->weights->output->type));
     cJSON_AddNumberToObject(j, "head_bytes", (double)in->weights->output->n_bytes);
     cJSON_AddNumberToObject(

@@ -64,8 +64,8 @@ static void print_tensor(const pd_tensor *t) {
 }
 
 static void print_types(const pd_gguf *g) {
-    inspect_type_total totals[INSPECT_MAX_TYPES];
-    uint32_t n = inspect_count_types(g, totals);
+    pack_type_total totals[PACK_MAX_TYPES];
+    uint32_t n = pack_count_types(g, totals);
     char bytes[32];
     printf("\nby type\n");
     for (uint32_t i = 0; i < n; i++)

@@ -56,7 +56,7 @@ static pd_status encode_prompt(run_job *job, pd_error *err) {
     enum { TEMPLATE_IDS = 64 };
     const char *system = cli_text(job->o, OPT_SYSTEM);
     size_t n_max = pd_tokenize_bound(job->n_text + (system ? strlen(system) : 0)) + TEMPLATE_IDS +
-                   job->images.n * PD_IMAGE_MAX_IDS;
+                   job->images.list.n * PD_IMAGE_MAX_IDS;
     job->ids = pd_alloc(n_max, sizeof *job->ids);
     if (!job->ids)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
@@ -175,8 +175,8 @@ static pd_status generate(run_job *job, pd_error *err) {
     job->start_ns = pd_clock_ns();
     pd_prompt prompt = {.ids = job->ids,
                         .n_ids = job->n_ids,
-                        .images = job->images.images,
-                        .n_images = job->images.n};
+                        .images = job->images.list.images,
+                        .n_images = job->images.list.n};
     cli_progress_begin(&job->progress, "prompt");
     pd_status status = pd_session_sync_prompt(job->session, &prompt, err);
     cli_progress_end(&job->progress);

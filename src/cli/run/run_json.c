@@ -60,21 +60,18 @@ static void add_settings(cJSON *root, const run_job *job) {
 
 static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
     const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
-    const struct {
-        const char *name;
-        double value;
-    } rows[] = {{"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
-                {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
-                {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
-                {"prompt_n", (double)f->n_prompt},
-                {"prompt_ms", (double)f->prompt_ns / 1e6},
-                {"prompt_per_second", f->prompt_speed},
-                {"predicted_n", (double)f->n_generated},
-                {"predicted_ms", (double)f->generated_ns / 1e6},
-                {"predicted_per_second", f->generated_speed}};
+    const cli_number rows[] = {
+        {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
+        {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
+        {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
+        {"prompt_n", (double)f->n_prompt},
+        {"prompt_ms", (double)f->prompt_ns / 1e6},
+        {"prompt_per_second", f->prompt_speed},
+        {"predicted_n", (double)f->n_generated},
+        {"predicted_ms", (double)f->generated_ns / 1e6},
+        {"predicted_per_second", f->generated_speed}};
     cJSON *j = cJSON_AddObjectToObject(root, "timings");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        cJSON_AddNumberToObject(j, rows[i].name, rows[i].value);
+    cli_add_numbers(j, rows, sizeof rows / sizeof *rows);
 }
 
 pd_status run_print_json(const run_job *job, pd_status ended, pd_error *err) {

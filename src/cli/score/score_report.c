@@ -45,10 +45,8 @@ static void add_side(cJSON *root, const char *key, const score_side *side, const
     cJSON_AddStringToObject(j, "model", pd_model_get_info(side->model)->name);
     cJSON_AddStringToObject(j, "device", pd_model_get_device(side->model)->id);
     cJSON_AddStringToObject(j, "precision", cli_precision_name(side->precision));
-    cJSON_AddNumberToObject(j, "perplexity", p->value);
-    cJSON_AddNumberToObject(j, "perplexity_error", p->error);
-    cJSON_AddNumberToObject(j, "nll", p->nll.mean);
-    cJSON_AddNumberToObject(j, "nll_error", p->nll.error);
+    CLI_ADD_NUMBERS(j, {"perplexity", p->value}, {"perplexity_error", p->error},
+                    {"nll", p->nll.mean}, {"nll_error", p->nll.error});
 }
 
 static void add_comparison(cJSON *root, const pd_score_summary *s) {
@@ -67,10 +65,8 @@ static void add_comparison(cJSON *root, const pd_score_summary *s) {
 pd_status score_print_json(const score_job *job, pd_error *err) {
     pd_score_summary s = pd_score_summarise(job->items, job->n_items, job->has_reference);
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddNumberToObject(root, "tokens", (double)job->ids.n);
-    cJSON_AddNumberToObject(root, "scored", job->n_items);
-    cJSON_AddNumberToObject(root, "windows", job->windows.n);
-    cJSON_AddNumberToObject(root, "window", job->windows.length);
+    CLI_ADD_NUMBERS(root, {"tokens", (double)job->ids.n}, {"scored", job->n_items},
+                    {"windows", job->windows.n}, {"window", job->windows.length});
     add_side(root, "model", &job->side, &s.perplexity);
     cJSON_AddNumberToObject(root, "best", s.is_best.mean);
     if (job->has_reference) {
@@ -84,16 +80,13 @@ pd_status score_print_json(const score_job *job, pd_error *err) {
 
 static cJSON *item_json(const score_job *job, const pd_score_item *item) {
     cJSON *j = cJSON_CreateObject();
-    cJSON_AddNumberToObject(j, "window", item->window);
-    cJSON_AddNumberToObject(j, "position", item->position);
-    cJSON_AddNumberToObject(j, "id", item->id);
+    CLI_ADD_NUMBERS(j, {"window", item->window}, {"position", item->position}, {"id", item->id});
     cJSON_AddItemToObject(j, "text", cli_token_json(job->side.model, item->id));
     cJSON_AddNumberToObject(j, "log_prob", (double)item->log_prob);
     cJSON_AddNumberToObject(j, "best", item->best);
     if (job->has_reference) {
-        cJSON_AddNumberToObject(j, "reference_log_prob", (double)item->reference_log_prob);
-        cJSON_AddNumberToObject(j, "reference_best", item->reference_best);
-        cJSON_AddNumberToObject(j, "kl", item->kl);
+        CLI_ADD_NUMBERS(j, {"reference_log_prob", (double)item->reference_log_prob},
+                        {"reference_best", item->reference_best}, {"kl", item->kl});
     }
     return j;
 }
