@@ -106,7 +106,7 @@ run_calls=$(PERIDOT_FAULT_REPORT=$work/report "$PERIDOT" run -m "$model" --devic
 n_named=0
 for share in 80 85 90 95; do
   hang $((run_calls * share / 100)) run -m "$model" --device vulkan:llvmpipe -p "hello there" --raw -n 64 --temp 0
-  grep -q 'between embed, embed(.*, and draw, draw(' "$work/err" && n_named=$((n_named + 1))
+  grep -q 'between embed, embed(.*, and sample, sample(' "$work/err" && n_named=$((n_named + 1))
 done
 [ $n_named -gt 0 ] || fail "what hangs is never named: $(cat "$work/err")"
 PERIDOT_DEVICE_TIMEOUT=0 expect_error 2 PERIDOT_DEVICE_TIMEOUT run -m "$model" --device vulkan:llvmpipe -p x
