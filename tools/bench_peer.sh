@@ -55,7 +55,7 @@ build_program() {
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_PROJECT_peridot_INCLUDE="$root/tools/bench_peer/peer.cmake" \
         -DPERIDOT_PEER_INCLUDE="$build/include" > /dev/null
-    cmake --build "$build" --target bench_peer check_peer peridot-cli > "$build/build.log" || {
+    cmake --build "$build" --target bench_peer check_peer score_peer peridot-cli > "$build/build.log" || {
         cat "$build/build.log" >&2
         return 1
     }

@@ -11,24 +11,39 @@
 #   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
 #                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
-# Usage: tools/test.sh [--long] [--drivers]
+# Usage: tools/test.sh [--long] [--drivers] [--real-model]
 #   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
 #               every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers
 #   --drivers   all of tools/drivers.sh, in a Debian sid too, and not what takes seconds alone
+#   --real-model  instead of all that: a real Gemma 3 beside llama.cpp (tests/real), the one that
+#               tools/real_model.sh fetches, which asks for your consent to Gemma's terms, or
+#               PERIDOT_REAL_MODEL=FILE
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
 
 long=0
+real_model=0
 driver_flags=(--fast)
 for argument in "$@"; do
   case $argument in
   --long) long=1 && export PERIDOT_TEST_LONG=1 ;;
   --drivers) driver_flags=(--sid) ;;
-  *) die "usage: tools/test.sh [--long] [--drivers]" ;;
+  --real-model) real_model=1 ;;
+  *) die "usage: tools/test.sh [--long] [--drivers] [--real-model]" ;;
   esac
 done
+
+if [ $real_model -eq 1 ]; then
+  mkdir -p build
+  # shellcheck disable=SC2086
+  install_packages $build_packages python3-venv git
+  use_ccache
+  build release
+  model=${PERIDOT_REAL_MODEL:-$(tools/real_model.sh)}
+  exec tests/real/run.sh "$PWD/build/release/peridot" "$model"
+fi
 
 # ---- what the tests need ------------------------------------------------------------------------
 

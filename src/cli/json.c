@@ -1,6 +1,8 @@
 /* See json.h.  SPDX-License-Identifier: MIT */
 #include "cli/json.h"
 
+#include <string.h>
+
 pd_status cli_print_json(cJSON *root, pd_error *err) {
     char *text = root ? cJSON_Print(root) : NULL;
     if (text) puts(text);
@@ -13,6 +15,16 @@ pd_status cli_print_json(cJSON *root, pd_error *err) {
 void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n) {
     for (size_t i = 0; i < n; i++)
         cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
+}
+
+pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err) {
+    char *text = root ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
+    pd_file_writer_write(w, text, strlen(text));
+    pd_file_writer_write(w, "\n", 1);
+    cJSON_free(text);
+    return PD_OK;
 }
 
 cJSON *cli_token_json(const pd_model *model, uint32_t id) {

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/file.h"
 #include "cli/commands.h"
 
 /* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
@@ -18,6 +19,9 @@ void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n);
 #define CLI_ADD_NUMBERS(object, ...)                                                               \
     cli_add_numbers(object, (const cli_number[]){__VA_ARGS__},                                     \
                     sizeof((const cli_number[]){__VA_ARGS__}) / sizeof(cli_number))
+
+/* The same as one line of a file. */
+pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);
 
 /* A token's text as a string, control tokens as they are written; what is part of a character shows
  * as U+FFFD. */

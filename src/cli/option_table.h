@@ -130,6 +130,9 @@
       "score every token of a window but the first")                                               \
     X(WINDOWS, INT, "--windows", "--chunks", NULL, 1, 0x7fffffff, NULL, "N", FOR(SCORE),           \
       "score no more than the first N windows")                                                    \
+    X(CHOICES, FILE, "--choices", NULL, NULL, 0, 0, NULL, "FILE", FOR(SCORE),                      \
+      "multiple choice instead of a text: lines of {\"query\": ..., \"choices\": [...], "          \
+      "\"gold\": N}")                                                                              \
     X(AGAINST, FILE, "--against", NULL, NULL, 0, 0, NULL, "FILE", FOR(SCORE),                      \
       "a reference model: KL divergence of MODEL's probabilities from its own")                    \
     X(AGAINST_DEVICE, DEVICE, "--against-device", NULL, NULL, 0, 0, NULL, "NAME", FOR(SCORE),      \
@@ -161,7 +164,7 @@
       FOR(LOGITS) | FOR(SYNTH) | FOR(CONVERT) | FOR(EMBED_IMAGE),                                  \
       "file to write; it appears when complete or not at all")                                     \
     X(SCORE_OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(SCORE),                \
-      "write each scored token with its log-probability, as lines of JSON")                        \
+      "write each scored token, or choice, with its log-probability, as lines of JSON")            \
     X(FETCH_OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "DIR", FOR(FETCH),                 \
       "folder for the files (default: one in the cache folder)")                                   \
     X(FETCH_FILE, STRING, "--file", NULL, NULL, 0, 0, NULL, "NAME", FOR(FETCH),                    \

@@ -68,5 +68,55 @@ expect_ok synth --preset tiny -c 64 -o "$work/short.gguf"
 expect_error 7 "made for 64" score -m "$work/short.gguf" --tokens "$long" -c 100 --device cpu -o "$work/empty/x"
 expect_error 2 "different tokens|vocabulary" score -m "$small" -f "$work/text" --device cpu \
   --against "$golden/small-f16.gguf" -o "$work/empty/x"
+# Multiple choice: the log-probabilities of what a choice adds to its query, as `score` of the whole has them.
+cat >"$work/items.jsonl" <<'JSON'
+{"query": "The keeper climbed the narrow", "choices": [" stairs", " evening", " lamp"], "gold": 0}
+{"query": "The keeper ", "choices": ["climbed", "stairs every evening."], "gold": 1}
+
+JSON
+for device in $devices; do
+  expect_ok score -m "$small" --choices "$work/items.jsonl" --device "$device" --precision exact --json \
+    -o "$work/choices.jsonl"
+  python3 - "$work/choices.jsonl" "$work/out" "$PERIDOT" "$small" "$device" <<'PYTHON' || fail "choices on $device"
+import json, subprocess, sys
+
+choices = [json.loads(line) for line in open(sys.argv[1])]
+found, peridot, model, device = json.load(open(sys.argv[2])), *sys.argv[3:]
+assert [(c["item"], c["choice"]) for c in choices] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)], choices
+for c in choices:
+    ids = ",".join(map(str, c["ids"]))
+    subprocess.run([peridot, "score", "-m", model, "--tokens", ids, "--whole", "--device", device, "--precision",
+                    "exact", "-o", sys.argv[1] + ".whole"], check=True, stdout=subprocess.DEVNULL)
+    tokens = [json.loads(line)["log_prob"] for line in open(sys.argv[1] + ".whole")]
+    assert abs(sum(tokens[c["first"]:]) - c["log_prob"]) < 1e-4, (c, tokens)
+def share(key):
+    right = 0
+    for item in (0, 1):
+        best = max((c for c in choices if c["item"] == item), key=key)
+        right += best["gold"]
+    return right / 2
+assert found["items"] == 2 and found["choices"] == 5, found
+assert found["accuracy"] == share(lambda c: c["log_prob"]), found
+assert found["accuracy_normalised"] == share(lambda c: c["log_prob"] / c["bytes"]), found
+PYTHON
+done
+# The blank at a query's end belongs to the choice.
+expect_ok tokenize -m "$small" -p "The keeper"
+expect_text "where a choice begins" "$(($(wc -w <"$work/out") - 1))" \
+  "$(jq -s '.[3].first' "$work/choices.jsonl")"
+
+refuse_items() { # PATTERN LINE
+  printf '%s\n' "$2" >"$work/bad.jsonl"
+  expect_error "${3:-4}" "$1" score -m "$small" --choices "$work/bad.jsonl" --device cpu -o "$work/empty/x"
+}
+good='{"query": "a", "choices": ["b", "c"], "gold": 0}'
+refuse_items 'line 1 is not an item' 'not JSON'
+refuse_items 'line 2 is not an item' "$good
+{\"query\": \"a\", \"choices\": [\"b\"], \"gold\": 0}"
+refuse_items 'line 1 is not an item' '{"query": "a", "choices": ["b", "c"], "gold": 2}'
+refuse_items 'line 1 is not an item' '{"query": "a", "choices": ["b", ""], "gold": 0}'
+refuse_items 'line 1 is not an item' '{"query": "a", "choices": ["b", "c"], "gold": 0.5}'
+refuse_items 'nothing to score' '' 2
+expect_error 2 'choices and --file cannot be used together' score -m "$small" --choices "$work/bad.jsonl" -f "$work/text"
 expect_nothing_in "$work/empty"
 finish

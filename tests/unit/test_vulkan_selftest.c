@@ -224,7 +224,7 @@ static void a_wrong_draw_is_an_error(void **state) {
     pd_error err = {0};
     plant("sample.comp", "key = best.x;", "key = best.x ^ 0x00ffffffu;");
     assert_int_equal(try_open(&b, &err), PD_ERR_DEVICE);
-    assert_non_null(strstr(err.message, "computes wrong results: draw("));
+    assert_non_null(strstr(err.message, "computes wrong results: sample("));
     assert_non_null(strstr(err.hint, "PERIDOT_SELFTEST=off"));
     setenv("PERIDOT_SELFTEST", "off", 1);
     caps_of_next_start();

@@ -1,7 +1,8 @@
-/* Peridot and llama.cpp side by side: what the parts of bench_peer and check_peer share.
+/* Peridot and llama.cpp side by side: what their programs share.
  *
- *     check.c    the program check_peer; all others but peer.c are of bench_peer
- *     main.c     flags, opening both, the order of the tests
+ *     check.c    the program check_peer: tokens, greedy continuations, the quantiser
+ *     score.c    the program score_peer: perplexity, multiple choice
+ *     main.c     the program bench_peer: flags, opening both, the order of the tests
  *     measure.c  one test: rounds of one run each, the clock, the statistics
  *     peer.c     llama.cpp, from shared libraries opened at run time
  *     report.c   Markdown and JSON
@@ -50,6 +51,10 @@ pd_status peer_rewind(peer *p, const uint32_t *ids, uint32_t n, pd_error *err);
 /* Appends ids[0..n) in batches, or one by one, and waits for the logits of the last of each. */
 pd_status peer_append(peer *p, const uint32_t *ids, uint32_t n, bool one_by_one, pd_error *err);
 const float *peer_logits(peer *p); /* of the last token, [n_vocab]; NULL: there are none */
+/* Log-probabilities of the token that follows each of positions first .. n - 2, computed from an
+ * empty context: [n - 1 - first]. n: at most 2048. */
+pd_status peer_log_probs(peer *p, const uint32_t *ids, uint32_t n, uint32_t first, float *log_probs,
+                         pd_error *err);
 /* Ids of a text, <bos> first where the file asks for it. Errors: ARGUMENT (more than n_max). */
 pd_status peer_tokenize(peer *p, const char *text, bool parse_special, uint32_t *ids,
                         uint32_t n_max, uint32_t *n, pd_error *err);

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <llama.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,6 +347,55 @@ const float *peer_logits(peer *p) {
     return p->f.llama_get_logits_ith(p->context, -1);
 }
 
+/* log softmax(x)[id] */
+static float log_prob_of(const float *x, uint32_t n, uint32_t id) {
+    float most = x[0];
+    double sum = 0;
+    for (uint32_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
+    for (uint32_t i = 0; i < n; i++) sum += exp((double)x[i] - (double)most);
+    return (float)((double)x[id] - (double)most - log(sum));
+}
+
+/* Positions of one sequence, with logits from `first` on. */
+static pd_status decode_scored(peer *p, const uint32_t *ids, uint32_t n, uint32_t first,
+                               pd_error *err) {
+    llama_pos pos[BATCH_TOKENS];
+    int32_t n_seqs[BATCH_TOKENS];
+    llama_seq_id seq = 0, *seqs[BATCH_TOKENS];
+    int8_t wanted[BATCH_TOKENS];
+    for (uint32_t i = 0; i < n; i++) {
+        p->tokens[i] = (int32_t)ids[i];
+        pos[i] = (llama_pos)i;
+        n_seqs[i] = 1;
+        seqs[i] = &seq;
+        wanted[i] = i >= first;
+    }
+    struct llama_batch batch = {.n_tokens = (int32_t)n,
+                                .token = p->tokens,
+                                .pos = pos,
+                                .n_seq_id = n_seqs,
+                                .seq_id = seqs,
+                                .logits = wanted};
+    int result = p->f.llama_decode(p->context, batch);
+    if (result == 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_DEVICE, "llama_decode of %u tokens returned %d: %s", n, result,
+                    p->complaint);
+}
+
+pd_status peer_log_probs(peer *p, const uint32_t *ids, uint32_t n, uint32_t first, float *log_probs,
+                         pd_error *err) {
+    if (n > BATCH_TOKENS)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%u tokens are more than %d", n, BATCH_TOKENS);
+    p->f.llama_memory_clear(p->f.llama_get_memory(p->context), false);
+    PD_TRY(decode_scored(p, ids, n, first, err));
+    for (uint32_t i = first; i + 1 < n; i++) {
+        const float *x = p->f.llama_get_logits_ith(p->context, (int32_t)i);
+        if (!x) return PD_RAISE(err, PD_ERR_DEVICE, "llama.cpp computed no logits");
+        log_probs[i - first] = log_prob_of(x, p->info.n_vocab, ids[i + 1]);
+    }
+    return PD_OK;
+}
+
 void peer_rest(peer *p) {
     if (p->f.threadpool_pause) p->f.threadpool_pause(p->pool);
 }
@@ -355,13 +405,11 @@ void peer_rest(peer *p) {
 pd_status peer_tokenize(peer *p, const char *text, bool parse_special, uint32_t *ids,
                         uint32_t n_max, uint32_t *n, pd_error *err) {
     const struct llama_vocab *vocab = p->f.llama_model_get_vocab(p->model);
-    int32_t most = n_max < BATCH_TOKENS ? (int32_t)n_max : BATCH_TOKENS;
-    int32_t count = p->f.llama_tokenize(vocab, text, (int32_t)strlen(text), p->tokens, most, true,
-                                        parse_special);
+    int32_t count = p->f.llama_tokenize(vocab, text, (int32_t)strlen(text), (int32_t *)ids,
+                                        (int32_t)n_max, true, parse_special);
     if (count < 0)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "a text has %d tokens, more than %d", -count, most);
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a text has %d tokens, more than %u", -count, n_max);
     *n = (uint32_t)count;
-    for (uint32_t i = 0; i < *n; i++) ids[i] = (uint32_t)p->tokens[i];
     return PD_OK;
 }
 

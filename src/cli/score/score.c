@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/score/choices.h"
+
 /* ---- the text ------------------------------------------------------------------------------- */
 
 static pd_status encode(const score_job *job, const pd_model *m, cli_ids *out, pd_error *err) {
@@ -160,6 +162,7 @@ static pd_status score_to(score_job *job, const char *path, pd_error *err) {
 pd_status cli_score(const cli_options *o, pd_error *err) {
     score_job job = {.o = o};
     pd_status status;
+    if (cli_given(o, OPT_CHOICES)) return score_choices(o, err);
     PD_TRY_GOTO(read_input(&job, err));
     PD_TRY_GOTO(open_all(&job, err));
     PD_TRY_GOTO(score_to(&job, cli_text(o, OPT_SCORE_OUTPUT), err));

@@ -1,6 +1,4 @@
 /* What the scores come to, as text, as JSON, and token by token.  SPDX-License-Identifier: MIT */
-#include <string.h>
-
 #include "cli/json.h"
 #include "cli/score/score.h"
 
@@ -91,19 +89,8 @@ static cJSON *item_json(const score_job *job, const pd_score_item *item) {
     return j;
 }
 
-static pd_status write_item(const score_job *job, const pd_score_item *item, pd_file_writer *w,
-                            pd_error *err) {
-    cJSON *j = item_json(job, item);
-    char *line = cJSON_PrintUnformatted(j);
-    cJSON_Delete(j);
-    if (!line) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for JSON text");
-    pd_file_writer_write(w, line, strlen(line));
-    pd_file_writer_write(w, "\n", 1);
-    cJSON_free(line);
-    return PD_OK;
-}
-
 pd_status score_write_items(const score_job *job, pd_file_writer *w, pd_error *err) {
-    for (uint32_t i = 0; i < job->n_items; i++) PD_TRY(write_item(job, &job->items[i], w, err));
+    for (uint32_t i = 0; i < job->n_items; i++)
+        PD_TRY(cli_write_json_line(w, item_json(job, &job->items[i]), err));
     return PD_OK;
 }
