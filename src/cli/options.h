@@ -110,8 +110,8 @@ static inline double cli_real(const cli_options *o, cli_option_id id) {
 /* help.c: to standard output. */
 void cli_help_program(void);
 void cli_help_command(cli_command command);
-void cli_completion_bash(void);
 /* completion.c */
+void cli_completion_bash(void);
 void cli_completion_zsh(void);
 void cli_completion_fish(void);
 
