@@ -16,7 +16,7 @@
 #include "measure/profile.h"
 #include "peridot_files.h"
 
-/* One for each command, in a file of its name. */
+/* One for each command. */
 #define CLI_COMMAND_PROTOTYPE(id, name, function, ...)                                             \
     pd_status function(const cli_options *o, pd_error *err);
 CLI_COMMAND_LIST(CLI_COMMAND_PROTOTYPE)
