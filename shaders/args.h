@@ -27,6 +27,8 @@
 #define PD_F32 float
 #endif
 
+#include "weight_types.h" /* PD_WEIGHT_* */
+
 #define PD_STEP_DISPATCHES     16
 #define PD_STEP_MAX_DISPATCHES 256
 #define PD_STEP_STATE          1088 /* behind the dispatches; 256 bytes is any binding's alignment */
@@ -41,20 +43,9 @@
 #define PD_STATE_STOPS      4 /* two tokens that clear GO when they are drawn */
 #define PD_RING_STEPS       16
 
-#define PD_SHADER_PAGE 64 /* positions of a KV page */
-
-/* Layouts of a weight plane, specialisation constant WTYPE; see weights.glsl. */
-#define PD_WEIGHT_F32  0
-#define PD_WEIGHT_F16  1
-#define PD_WEIGHT_BF16 2
-#define PD_WEIGHT_Q4_0 3
-#define PD_WEIGHT_Q4_1 4
-#define PD_WEIGHT_Q5_0 5
-#define PD_WEIGHT_Q5_1 6
-#define PD_WEIGHT_Q8_0 7
-#define PD_WEIGHT_Q4_K 8
-#define PD_WEIGHT_Q5_K 9
-#define PD_WEIGHT_Q6_K 10
+/* PD_PAGE_POSITIONS and PD_TOKEN_EMBEDDED of plan/step.h, which takes them from here. */
+#define PD_SHADER_PAGE           64 /* positions of a KV page */
+#define PD_SHADER_TOKEN_EMBEDDED 0xffffffffu
 
 /* Formats of the rows that matrix products read, specialisation constants XTYPE (read) and YTYPE
  * (written); see activations.glsl. */
@@ -64,12 +55,12 @@
 #define PD_ACT_F16_SCALE 16.0 /* a stored half is value / 16: Gemma's activations pass 65504 */
 
 /* What a product does with its sums before they are stored, specialisation constant EPILOGUE; see
- * epilogue.glsl. */
+ * epilogue.glsl. Plans number theirs alike (plan/op.h). */
 #define PD_VK_EPILOGUE_NONE  0
 #define PD_VK_EPILOGUE_GEGLU 1
-#define PD_VK_EPILOGUE_BEST                                                                        \
-    2 /* stores the best of its workgroup's values too, for sample; matvec only */
-#define PD_VK_EPILOGUE_BIAS      3 /* this one and those that follow add the bias */
+#define PD_VK_EPILOGUE_BEST  2 /* also stores its workgroup's best value, for sample; matvec only  \
+                                */
+#define PD_VK_EPILOGUE_BIAS      3
 #define PD_VK_EPILOGUE_BIAS_GELU 4
 #define PD_VK_EPILOGUE_BIAS_ADD  5
 
@@ -82,7 +73,6 @@ struct pd_args_embed {
     PD_U32 copies; /* not 0: this dispatch copies rows of embeddings */
     PD_F32 scale;
 };
-#define PD_NO_TOKEN 0xffffffffu
 
 /* norm: RMS norm of rows of width4 * 4 values */
 struct pd_args_norm {

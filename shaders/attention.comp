@@ -91,6 +91,7 @@ Tile read_tile() {
     t.n_heads = min(HEADS, args.group - head_in_group);
 
     uint pos = step_words[row + 1u];
+    // pd_window_first of plan/step.h
     t.first_pos = args.window != 0u && pos + 1u > args.window ? pos + 1u - args.window : 0u;
     t.last_pos = 0u;
     for (uint r = 0u; r < t.n_rows; r++) t.last_pos = max(t.last_pos, step_words[row + 4u * r + 3u]);

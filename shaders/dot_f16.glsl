@@ -12,9 +12,6 @@
 #define OFFSET float
 
 // Types that store a minimum have no zero point; theirs goes through the sum of the row's values.
-const bool HAS_MINIMUM = WTYPE == PD_WEIGHT_Q4_1 || WTYPE == PD_WEIGHT_Q5_1 || WTYPE == PD_WEIGHT_Q4_K || WTYPE == PD_WEIGHT_Q5_K;
-const float ZERO = WTYPE == PD_WEIGHT_Q4_0 ? 8.0 : (WTYPE == PD_WEIGHT_Q5_0 ? 16.0 : (WTYPE == PD_WEIGHT_Q6_K ? 32.0 : (WTYPE == PD_WEIGHT_Q8_0 ? 128.0 : 0.0)));
-
 f16vec2 half_pair(uint w) { return unpackFloat2x16(w); }
 
 X_QUAD x_quad(uint at, uint j) {
@@ -25,10 +22,10 @@ X_QUAD x_quad(uint at, uint j) {
 
 W_QUAD w_quad(Block k, uint j) {
     uint w = quants4(k, j);
-    if (WTYPE == PD_WEIGHT_Q8_0) w ^= 0x80808080u; // signed bytes to bytes above 128
+    if (IS_SIGNED) w ^= 0x80808080u; // signed bytes to bytes above 128
     f16vec2 even = half_pair((w & 0x00ff00ffu) | 0x54005400u);
     f16vec2 odd = half_pair(((w >> 8) & 0x00ff00ffu) | 0x54005400u);
-    return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(64.0 + ZERO / 16.0);
+    return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(64.0 + zero_point() / 16.0);
 }
 
 PART mac(PART part, W_QUAD w, X_QUAD v) { return fma(w, v, part); }

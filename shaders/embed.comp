@@ -22,7 +22,7 @@ layout(push_constant) uniform Push { pd_args_embed args; };
 void main() {
     uint row = gl_WorkGroupID.x;
     uint token = step_words[PD_STEP_ROWS + 4u * row];
-    if (token == PD_NO_TOKEN && args.copies != 0u) {
+    if (token == PD_SHADER_TOKEN_EMBEDDED && args.copies != 0u) {
         uint first = row * args.n_blocks * 8u;
         for (uint i = gl_LocalInvocationID.x; i < args.n_blocks * 8u; i += WG) h[first + i] = embeddings[first + i];
     }

@@ -3,10 +3,12 @@
 
 #include "gelu.glsl"
 
+const bool HAS_BIAS = EPILOGUE == PD_VK_EPILOGUE_BIAS || EPILOGUE == PD_VK_EPILOGUE_BIAS_GELU ||
+                      EPILOGUE == PD_VK_EPILOGUE_BIAS_ADD;
 const bool IS_GEGLU = EPILOGUE == PD_VK_EPILOGUE_GEGLU; // weight rows 2 i and 2 i + 1 are gate and up of output i
 
 float finished(float v, uint o, uint at) {
-    if (EPILOGUE >= PD_VK_EPILOGUE_BIAS) v += bias[args.out_first + o];
+    if (HAS_BIAS) v += bias[args.out_first + o];
     if (EPILOGUE == PD_VK_EPILOGUE_BIAS_GELU) v = gelu(v);
     if (EPILOGUE == PD_VK_EPILOGUE_BIAS_ADD) v += y[at];
     return v;

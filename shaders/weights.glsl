@@ -17,6 +17,8 @@
 //
 // The includer declares WTYPE and the buffers wq, ws, wh. SPDX-License-Identifier: MIT
 
+#include "weight_traits.glsl"
+
 struct Block {
     uvec4 raw[8]; // as many as the type needs; the rest is never touched
     uint high;    // fifth bits (Q5_0, Q5_1), or the shift that selects a sub-block's bits
@@ -49,6 +51,10 @@ vec2 k_scale_min(uvec4 header, uint s) {
     vec2 d = halves(header[0]);
     return vec2(d.x * float(scale), -d.y * float(minimum));
 }
+
+// The quant that stands for zero. Bytes are stored as signed ones.
+float zero_point() { return QUANT_BITS == 0u || HAS_MINIMUM ? 0.0 : float((1u << QUANT_BITS) >> 1u); }
+const bool IS_SIGNED = QUANT_BITS == 8u;
 
 void fetch_scale(inout Block k, uint row, uint b, uint n_blocks, float zero_point) {
     float d = half_at(ws[row * ((n_blocks + 1u) / 2u) + b / 2u], b & 1u);
@@ -97,22 +103,18 @@ void fetch_k_block(inout Block k, uint row, uint b, uint n_blocks) {
 Block fetch_block(uint row, uint b, uint n_blocks) {
     Block k;
     uint at = row * n_blocks + b;
-    if (WTYPE == PD_WEIGHT_F32) {
+    if (BLOCK_LOADS == 8u) {
         for (uint i = 0u; i < 8u; i++) k.raw[i] = wq[at * 8u + i];
-    } else if (WTYPE == PD_WEIGHT_F16 || WTYPE == PD_WEIGHT_BF16) {
+    } else if (BLOCK_LOADS == 4u) {
         for (uint i = 0u; i < 4u; i++) k.raw[i] = wq[at * 4u + i];
-    } else if (WTYPE >= PD_WEIGHT_Q4_K) {
+    } else if (BLOCK_VALUES == 256u) {
         fetch_k_block(k, row, b, n_blocks);
-    } else if (WTYPE == PD_WEIGHT_Q8_0) {
-        k.raw[0] = wq[at * 2u];
-        k.raw[1] = wq[at * 2u + 1u];
-        fetch_scale(k, row, b, n_blocks, 0.0);
     } else {
-        k.raw[0] = wq[at];
-        if (WTYPE == PD_WEIGHT_Q5_0 || WTYPE == PD_WEIGHT_Q5_1) k.high = wh[at];
-        if (WTYPE == PD_WEIGHT_Q4_0) fetch_scale(k, row, b, n_blocks, 8.0);
-        else if (WTYPE == PD_WEIGHT_Q5_0) fetch_scale(k, row, b, n_blocks, 16.0);
-        else fetch_scale_min(k, row, b, n_blocks);
+        k.raw[0] = wq[at * BLOCK_LOADS];
+        if (BLOCK_LOADS == 2u) k.raw[1] = wq[at * 2u + 1u];
+        if (FIFTH_BYTES != 0u) k.high = wh[at];
+        if (HAS_MINIMUM) fetch_scale_min(k, row, b, n_blocks);
+        else fetch_scale(k, row, b, n_blocks, IS_SIGNED ? 0.0 : zero_point());
     }
     return k;
 }
@@ -121,10 +123,10 @@ vec4 bytes_of(uint w) {
     return vec4(w & 0xffu, (w >> 8) & 0xffu, (w >> 16) & 0xffu, w >> 24);
 }
 
-// The integers of values 4 j .. 4 j + 3, one to a byte, before scale and offset: signed for Q8_0,
-// unsigned and below 64 for the others.
+// The integers of values 4 j .. 4 j + 3, one to a byte, before scale and offset: signed where it is a whole
+// byte, else unsigned and below 64.
 uint quants4(Block k, uint j) {
-    if (WTYPE == PD_WEIGHT_Q8_0) return k.raw[j / 4u][j & 3u];
+    if (IS_SIGNED) return k.raw[j / 4u][j & 3u];
     if (WTYPE == PD_WEIGHT_Q6_K) {
         uint low = (k.raw[j / 4u][j & 3u] >> (4u * (k.high >> 1))) & 0x0f0f0f0fu;
         uint high = (k.raw[2u + j / 4u][j & 3u] >> (2u * k.high)) & 0x03030303u;
@@ -137,7 +139,7 @@ uint quants4(Block k, uint j) {
         return w;
     }
     uint w = (k.raw[0][j & 3u] >> (4u * (j / 4u))) & 0x0f0f0f0fu;
-    if (WTYPE == PD_WEIGHT_Q5_0 || WTYPE == PD_WEIGHT_Q5_1) {
+    if (FIFTH_BYTES != 0u) {
         uint four = (k.high >> (4u * j)) & 15u; // one bit to each byte, at its bit 4
         w |= ((four & 1u) | ((four & 2u) << 7) | ((four & 4u) << 14) | ((four & 8u) << 21)) << 4;
     }
@@ -145,7 +147,7 @@ uint quants4(Block k, uint j) {
 }
 
 vec4 unpack_quants(uint w) {
-    if (WTYPE == PD_WEIGHT_Q8_0)
+    if (IS_SIGNED)
         return vec4(bitfieldExtract(int(w), 0, 8), bitfieldExtract(int(w), 8, 8),
                     bitfieldExtract(int(w), 16, 8), bitfieldExtract(int(w), 24, 8));
     return vec4(w & 0xffu, (w >> 8) & 0xffu, (w >> 16) & 0xffu, w >> 24);

@@ -130,14 +130,8 @@ pd_page_table pd_kv_table(const pd_kv *kv, uint32_t seq) {
 
 /* ---- growing -------------------------------------------------------------------------------- */
 
-/* The lowest position that a row at `pos` or later can see in a local layer. */
-static uint32_t window_begin(const pd_kv *kv, uint32_t pos) {
-    return pos + 1 > kv->desc.window ? pos + 1 - kv->desc.window : 0;
-}
-
 static void drop_behind_window(pd_kv *kv, kv_seq *s) {
-    if (kv->desc.window == 0) return;
-    uint32_t keep = window_begin(kv, s->length) / PD_PAGE_POSITIONS;
+    uint32_t keep = pd_window_first(s->length, kv->desc.window) / PD_PAGE_POSITIONS;
     for (; s->first_local_page < keep; s->first_local_page++)
         page_drop(&kv->local, &s->local_pages[s->first_local_page]);
 }
@@ -190,7 +184,7 @@ uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n) {
     if (partial && kv->global.refs[s->global_pages[n / PD_PAGE_POSITIONS]] > 1) n -= partial;
     /* and the next row, at position n, must find its whole window */
     bool window_gone =
-        kv->desc.window != 0 && window_begin(kv, n) < s->first_local_page * PD_PAGE_POSITIONS;
+        pd_window_first(n, kv->desc.window) < s->first_local_page * PD_PAGE_POSITIONS;
     if (window_gone) n = 0;
     s->length = n;
     drop_pages_from(kv, s, pd_div_up(n, PD_PAGE_POSITIONS));
@@ -203,7 +197,7 @@ uint32_t pd_kv_share(pd_kv *kv, uint32_t from, uint32_t n, uint32_t to) {
     uint32_t n_pages = n / PD_PAGE_POSITIONS;
     uint32_t shared = n_pages * PD_PAGE_POSITIONS;
     bool window_gone =
-        kv->desc.window != 0 && window_begin(kv, shared) < a->first_local_page * PD_PAGE_POSITIONS;
+        pd_window_first(shared, kv->desc.window) < a->first_local_page * PD_PAGE_POSITIONS;
     if (b->length != 0 || from == to || window_gone) return 0;
     drop_pages_from(kv, b, 0);
     for (uint32_t i = 0; i < n_pages; i++) {

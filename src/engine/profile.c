@@ -53,8 +53,7 @@ static void add_matmul(const pd_op_matmul *m, pd_profile_op *out) {
 static void add_attention(const profile *p, uint32_t window, pd_profile_op *out) {
     const pd_kv_shape *kv = &p->plan->desc.kv;
     const pd_step_row *rows = p->step->rows;
-    uint32_t n = p->step->n_rows, first = rows[0].pos;
-    uint32_t begin = window && first + 1 > window ? first + 1 - window : 0;
+    uint32_t n = p->step->n_rows, begin = pd_window_first(rows[0].pos, window);
     out->bytes += (rows[n - 1].end - begin) * position_bytes(kv);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t seen = window && rows[i].end > window ? window : rows[i].end;

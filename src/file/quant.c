@@ -8,6 +8,7 @@
  */
 #include "file/quant.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <strings.h>
 
@@ -18,14 +19,19 @@
 #include "file/quant_blocks.h"
 
 static const pd_type_info type_table[] = {
-    {PD_TYPE_F32, "F32", 1, 4},       {PD_TYPE_F16, "F16", 1, 2},
-    {PD_TYPE_Q4_0, "Q4_0", 32, 18},   {PD_TYPE_Q4_1, "Q4_1", 32, 20},
-    {PD_TYPE_Q5_0, "Q5_0", 32, 22},   {PD_TYPE_Q5_1, "Q5_1", 32, 24},
-    {PD_TYPE_Q8_0, "Q8_0", 32, 34},   {PD_TYPE_Q4_K, "Q4_K", 256, 144},
-    {PD_TYPE_Q5_K, "Q5_K", 256, 176}, {PD_TYPE_Q6_K, "Q6_K", 256, 210},
-    {PD_TYPE_BF16, "BF16", 1, 2},
+#define TYPE_ROW(T, shader, ggml, file, values, bytes, loads, scales, fifth, bits, min)            \
+    {PD_TYPE_##T, #T, values, bytes, bits, min, file},
+    PD_WEIGHT_TYPES(TYPE_ROW)
+#undef TYPE_ROW
 };
 enum { N_TYPES = sizeof type_table / sizeof type_table[0] };
+
+#define CHECK_ROW(T, shader, ggml, file, values, bytes, loads, scales, fifth, bits, min)           \
+    static_assert(16 * loads + scales + fifth == bytes * (values == 1 ? 32 : 1),                   \
+                  #T ": the planes have the block's bytes");                                       \
+    static_assert(shader < PD_WEIGHT_COUNT, #T ": shaders' numbers have no gaps");
+PD_WEIGHT_TYPES(CHECK_ROW)
+#undef CHECK_ROW
 
 /* Every id that ggml has given out; those without a name were withdrawn. */
 static const char *const type_names[] = {
@@ -77,20 +83,7 @@ pd_type pd_type_embedding(pd_type type) {
 }
 
 uint32_t pd_type_file_number(pd_type type) {
-    switch (type) {
-    case PD_TYPE_F32: return 0;
-    case PD_TYPE_F16: return 1;
-    case PD_TYPE_Q4_0: return 2;
-    case PD_TYPE_Q4_1: return 3;
-    case PD_TYPE_Q8_0: return 7;
-    case PD_TYPE_Q5_0: return 8;
-    case PD_TYPE_Q5_1: return 9;
-    case PD_TYPE_Q4_K: return 14;
-    case PD_TYPE_Q5_K: return 16;
-    case PD_TYPE_Q6_K: return 18;
-    case PD_TYPE_BF16: return 32;
-    }
-    return 0;
+    return pd_type_get((uint32_t)type)->file_number;
 }
 
 /* ---- 16-bit floats ------------------------------------------------------------------------- */
@@ -153,7 +146,7 @@ uint16_t pd_f32_to_bf16(float f) {
 
 /* ---- formats of one value per block -------------------------------------------------------- */
 
-static void decode_f32(const uint8_t *src, uint64_t n, float *dst) {
+void decode_F32(const uint8_t *src, uint64_t n, float *dst) {
     for (uint64_t i = 0; i < n; i++) {
         const uint8_t *at = src + 4 * i;
         dst[i] = f32_of_bits((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
@@ -161,25 +154,25 @@ static void decode_f32(const uint8_t *src, uint64_t n, float *dst) {
     }
 }
 
-static void encode_f32(const float *src, uint64_t n, uint8_t *dst) {
+void encode_F32(const float *src, uint64_t n, uint8_t *dst) {
     for (uint64_t i = 0; i < n; i++)
         for (unsigned k = 0; k < 4; k++) dst[4 * i + k] = (uint8_t)(bits_of_f32(src[i]) >> 8 * k);
 }
 
-static void decode_f16(const uint8_t *src, uint64_t n, float *dst) {
+void decode_F16(const uint8_t *src, uint64_t n, float *dst) {
     for (uint64_t i = 0; i < n; i++) dst[i] = load_f16(src + 2 * i);
 }
 
-static void encode_f16(const float *src, uint64_t n, uint8_t *dst) {
+void encode_F16(const float *src, uint64_t n, uint8_t *dst) {
     for (uint64_t i = 0; i < n; i++) store_f16(dst + 2 * i, src[i]);
 }
 
-static void decode_bf16(const uint8_t *src, uint64_t n, float *dst) {
+void decode_BF16(const uint8_t *src, uint64_t n, float *dst) {
     for (uint64_t i = 0; i < n; i++)
         dst[i] = pd_bf16_to_f32((uint16_t)(src[2 * i] | src[2 * i + 1] << 8));
 }
 
-static void encode_bf16(const float *src, uint64_t n, uint8_t *dst) {
+void encode_BF16(const float *src, uint64_t n, uint8_t *dst) {
     for (uint64_t i = 0; i < n; i++) {
         uint16_t h = pd_f32_to_bf16(src[i]);
         dst[2 * i] = (uint8_t)h;
@@ -189,48 +182,20 @@ static void encode_bf16(const float *src, uint64_t n, uint8_t *dst) {
 
 /* ---- dispatch ------------------------------------------------------------------------------ */
 
-static decode_blocks_fn decoder_of(pd_type type) {
-    switch (type) {
-    case PD_TYPE_F32: return decode_f32;
-    case PD_TYPE_F16: return decode_f16;
-    case PD_TYPE_BF16: return decode_bf16;
-    case PD_TYPE_Q4_0: return decode_q4_0;
-    case PD_TYPE_Q4_1: return decode_q4_1;
-    case PD_TYPE_Q5_0: return decode_q5_0;
-    case PD_TYPE_Q5_1: return decode_q5_1;
-    case PD_TYPE_Q8_0: return decode_q8_0;
-    case PD_TYPE_Q4_K: return decode_q4_k;
-    case PD_TYPE_Q5_K: return decode_q5_k;
-    case PD_TYPE_Q6_K: return decode_q6_k;
-    }
-    return NULL;
-}
-
-static encode_blocks_fn encoder_of(pd_type type) {
-    switch (type) {
-    case PD_TYPE_F32: return encode_f32;
-    case PD_TYPE_F16: return encode_f16;
-    case PD_TYPE_BF16: return encode_bf16;
-    case PD_TYPE_Q4_0: return encode_q4_0;
-    case PD_TYPE_Q4_1: return encode_q4_1;
-    case PD_TYPE_Q5_0: return encode_q5_0;
-    case PD_TYPE_Q5_1: return encode_q5_1;
-    case PD_TYPE_Q8_0: return encode_q8_0;
-    case PD_TYPE_Q4_K: return encode_q4_k;
-    case PD_TYPE_Q5_K: return encode_q5_k;
-    case PD_TYPE_Q6_K: return encode_q6_k;
-    }
-    return NULL;
-}
-
 void pd_decode(pd_type type, const void *src, uint64_t n, float *dst) {
-    const pd_type_info *info = pd_type_get(type);
-    decode_blocks_fn decode = decoder_of(type);
-    if (info && decode) decode(src, n / info->block_values, dst);
+    switch (type) {
+#define DECODE_CASE(T, shader, ggml, file, values, ...)                                            \
+    case PD_TYPE_##T: decode_##T(src, n / values, dst); break;
+        PD_WEIGHT_TYPES(DECODE_CASE)
+#undef DECODE_CASE
+    }
 }
 
 void pd_encode(pd_type type, const float *src, uint64_t n, void *dst) {
-    const pd_type_info *info = pd_type_get(type);
-    encode_blocks_fn encode = encoder_of(type);
-    if (info && encode) encode(src, n / info->block_values, dst);
+    switch (type) {
+#define ENCODE_CASE(T, shader, ggml, file, values, ...)                                            \
+    case PD_TYPE_##T: encode_##T(src, n / values, dst); break;
+        PD_WEIGHT_TYPES(ENCODE_CASE)
+#undef ENCODE_CASE
+    }
 }

@@ -11,19 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weight_types.h"
+
 /* Ids as GGUF stores them. */
 typedef enum pd_type {
-    PD_TYPE_F32 = 0,
-    PD_TYPE_F16 = 1,
-    PD_TYPE_Q4_0 = 2,
-    PD_TYPE_Q4_1 = 3,
-    PD_TYPE_Q5_0 = 6,
-    PD_TYPE_Q5_1 = 7,
-    PD_TYPE_Q8_0 = 8,
-    PD_TYPE_Q4_K = 12,
-    PD_TYPE_Q5_K = 13,
-    PD_TYPE_Q6_K = 14,
-    PD_TYPE_BF16 = 30
+#define PD_TYPE_ID(T, shader, ggml, ...) PD_TYPE_##T = ggml,
+    PD_WEIGHT_TYPES(PD_TYPE_ID)
+#undef PD_TYPE_ID
 } pd_type;
 
 typedef struct pd_type_info {
@@ -31,6 +25,9 @@ typedef struct pd_type_info {
     const char *name;      /* "Q4_0" */
     uint32_t block_values; /* values per block: 1, 32 or 256 */
     uint32_t block_bytes;
+    uint32_t quant_bits; /* 0: not quantised */
+    bool has_minimum;    /* quants begin at the block's minimum, not at the middle */
+    uint32_t file_number;
 } pd_type_info;
 
 /* NULL for types that Peridot does not handle. */

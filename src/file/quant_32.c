@@ -128,14 +128,14 @@ INLINE void encode_nibbles(const float *src, uint64_t n_blocks, uint8_t *dst, bo
         encode_nibbles(src, n_blocks, dst, has_min, has_fifth);                                    \
     }
 
-FORMAT(q4_0, false, false)
-FORMAT(q4_1, true, false)
-FORMAT(q5_0, false, true)
-FORMAT(q5_1, true, true)
+FORMAT(Q4_0, false, false)
+FORMAT(Q4_1, true, false)
+FORMAT(Q5_0, false, true)
+FORMAT(Q5_1, true, true)
 
 /* ---- Q8_0 ---------------------------------------------------------------------------------- */
 
-void decode_q8_0(const uint8_t *src, uint64_t n_blocks, float *dst) {
+void decode_Q8_0(const uint8_t *src, uint64_t n_blocks, float *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += 34, dst += N) {
         float d = load_f16(src);
         for (int j = 0; j < N; j++) dst[j] = d * (float)(int8_t)src[2 + j];
@@ -150,7 +150,7 @@ static inline int round_level(float x) {
     return whole + (rest >= 0.5f) - (rest <= -0.5f);
 }
 
-void encode_q8_0(const float *src, uint64_t n_blocks, uint8_t *dst) {
+void encode_Q8_0(const float *src, uint64_t n_blocks, uint8_t *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += N, dst += 34) {
         float d = magnitude_of(src) / 127, id = inverse(d);
         store_f16(dst, d);

@@ -20,25 +20,10 @@ static inline void store_f16(uint8_t *at, float f) {
     at[1] = (uint8_t)(h >> 8);
 }
 
-typedef void (*decode_blocks_fn)(const uint8_t *src, uint64_t n_blocks, float *dst);
-typedef void (*encode_blocks_fn)(const float *src, uint64_t n_blocks, uint8_t *dst);
-
-void decode_q4_0(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q4_1(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q5_0(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q5_1(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q8_0(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q4_k(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q5_k(const uint8_t *src, uint64_t n_blocks, float *dst);
-void decode_q6_k(const uint8_t *src, uint64_t n_blocks, float *dst);
-
-void encode_q4_0(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q4_1(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q5_0(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q5_1(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q8_0(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q4_k(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q5_k(const float *src, uint64_t n_blocks, uint8_t *dst);
-void encode_q6_k(const float *src, uint64_t n_blocks, uint8_t *dst);
+#define PROTOTYPES(T, ...)                                                                         \
+    void decode_##T(const uint8_t *src, uint64_t n_blocks, float *dst);                            \
+    void encode_##T(const float *src, uint64_t n_blocks, uint8_t *dst);
+PD_WEIGHT_TYPES(PROTOTYPES)
+#undef PROTOTYPES
 
 #endif

@@ -78,12 +78,12 @@ static void decode_super(const uint8_t *block, const uint8_t *qh, const uint8_t 
     }
 }
 
-void decode_q4_k(const uint8_t *src, uint64_t n_blocks, float *dst) {
+void decode_Q4_K(const uint8_t *src, uint64_t n_blocks, float *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += Q4_K_BYTES, dst += SUPER)
         decode_super(src, NULL, src + Q4_AT, dst);
 }
 
-void decode_q5_k(const uint8_t *src, uint64_t n_blocks, float *dst) {
+void decode_Q5_K(const uint8_t *src, uint64_t n_blocks, float *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += Q5_K_BYTES, dst += SUPER)
         decode_super(src, src + Q5_HIGH_AT, src + Q5_AT, dst);
 }
@@ -222,7 +222,7 @@ static void store_super_nibbles(uint8_t *qs, const uint8_t *q) {
                 (uint8_t)((q[2 * g * SUB + l] & 15) | (q[(2 * g + 1) * SUB + l] & 15) << 4);
 }
 
-void encode_q4_k(const float *src, uint64_t n_blocks, uint8_t *dst) {
+void encode_Q4_K(const float *src, uint64_t n_blocks, uint8_t *dst) {
     static const ladder steps = {15, -1.0f, 20};
     uint8_t q[SUPER];
     for (uint64_t b = 0; b < n_blocks; b++, src += SUPER, dst += Q4_K_BYTES) {
@@ -231,7 +231,7 @@ void encode_q4_k(const float *src, uint64_t n_blocks, uint8_t *dst) {
     }
 }
 
-void encode_q5_k(const float *src, uint64_t n_blocks, uint8_t *dst) {
+void encode_Q5_K(const float *src, uint64_t n_blocks, uint8_t *dst) {
     static const ladder steps = {31, -0.5f, 15};
     uint8_t q[SUPER];
     for (uint64_t b = 0; b < n_blocks; b++, src += SUPER, dst += Q5_K_BYTES) {
@@ -257,7 +257,7 @@ static void decode_half_q6(const uint8_t *ql, const uint8_t *qh, const uint8_t *
     }
 }
 
-void decode_q6_k(const uint8_t *src, uint64_t n_blocks, float *dst) {
+void decode_Q6_K(const uint8_t *src, uint64_t n_blocks, float *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += Q6_K_BYTES, dst += SUPER) {
         float d = load_f16(src + Q6_D_AT);
         for (int n = 0; n < 2; n++)
@@ -346,7 +346,7 @@ static void encode_super_q6(const float *src, uint8_t *block) {
     store_q6(block, level);
 }
 
-void encode_q6_k(const float *src, uint64_t n_blocks, uint8_t *dst) {
+void encode_Q6_K(const float *src, uint64_t n_blocks, uint8_t *dst) {
     for (uint64_t b = 0; b < n_blocks; b++, src += SUPER, dst += Q6_K_BYTES)
         encode_super_q6(src, dst);
 }

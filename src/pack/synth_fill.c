@@ -53,24 +53,23 @@ static void put_offset(uint8_t *block, unsigned at, uint16_t magnitude, bool opp
 }
 
 typedef struct block_scales {
-    pd_type type;
+    const pd_type_info *type;
     uint16_t d, m; /* f16 magnitudes */
 } block_scales;
 
-static block_scales choose_scales(pd_type type, float std) {
-    float d = 0, m = 0;
-    switch (type) {
-    case PD_TYPE_Q4_0: d = std / 4.637f; break;
-    case PD_TYPE_Q4_1: d = std / 4.610f, m = 7.5f * d; break;
-    case PD_TYPE_Q5_0: d = std / 9.247f; break;
-    case PD_TYPE_Q5_1: d = std / 9.233f, m = 15.5f * d; break;
-    case PD_TYPE_Q8_0: d = std / 73.90f; break;
-    case PD_TYPE_Q4_K: d = std / (4.610f * 32), m = 7.5f * d; break;
-    case PD_TYPE_Q5_K: d = std / (9.233f * 32), m = 15.5f * d; break;
-    case PD_TYPE_Q6_K: d = std / (18.48f * 64); break;
-    default: break;
-    }
-    return (block_scales){type, pd_f32_to_f16(d), pd_f32_to_f16(m)};
+/* r of the table above. */
+static float level_rms(const pd_type_info *t) {
+    static const float around_half[] = {[4] = 4.637f, [5] = 9.247f, [6] = 18.48f, [8] = 73.90f};
+    static const float around_mean[] = {[4] = 4.610f, [5] = 9.233f};
+    return t->has_minimum ? around_mean[t->quant_bits] : around_half[t->quant_bits];
+}
+
+/* Blocks of 256 multiply d by a second scale: 32 beside minima, else 64 (put_scales). */
+static block_scales choose_scales(const pd_type_info *t, float std) {
+    float second = t->block_values < 256 ? 1 : t->has_minimum ? 32 : 64;
+    float d = std / (level_rms(t) * second);
+    float m = t->has_minimum ? (float)((1 << t->quant_bits) - 1) / 2 * d : 0;
+    return (block_scales){t, pd_f32_to_f16(d), pd_f32_to_f16(m)};
 }
 
 /* All eight 6-bit scales and minima of a Q4_K or Q5_K block are 32 = 0b100000: the upper two bits
@@ -80,40 +79,33 @@ static void put_k_scales(uint8_t *sc) {
     memset(sc + 8, 0, 4);
 }
 
-static void put_scales(const block_scales *s, uint8_t *block) {
-    switch (s->type) {
-    case PD_TYPE_Q4_0:
-    case PD_TYPE_Q5_0:
-    case PD_TYPE_Q8_0: put_scale(block, 0, s->d); break;
-    case PD_TYPE_Q4_1:
-    case PD_TYPE_Q5_1:
-        put_scale(block, 0, s->d);
-        put_offset(block, 2, s->m, true);
-        break;
-    case PD_TYPE_Q4_K:
-    case PD_TYPE_Q5_K:
+static void put_scales_256(const block_scales *s, uint8_t *block) {
+    if (s->type->has_minimum) { /* Q4_K, Q5_K */
         put_scale(block, 0, s->d);
         put_offset(block, 2, s->m, false);
         put_k_scales(block + 4);
-        break;
-    case PD_TYPE_Q6_K:
+    } else { /* Q6_K */
         for (int i = 192; i < 208; i++) block[i] = block[i] & 0x80 ? (uint8_t)-64 : 64;
         block[208] = (uint8_t)s->d;
         block[209] = (uint8_t)(s->d >> 8);
-        break;
-    default: break;
     }
+}
+
+static void put_scales_32(const block_scales *s, uint8_t *block) {
+    put_scale(block, 0, s->d);
+    if (s->type->has_minimum) put_offset(block, 2, s->m, true);
 }
 
 static void fill_blocks(const synth_tensor *t, uint64_t key, uint64_t first, uint64_t n,
                         uint8_t *out) {
-    block_scales scales = choose_scales(t->type, t->std);
-    size_t block_bytes = pd_type_get(t->type)->block_bytes, n_words = (block_bytes + 7) / 8;
+    const pd_type_info *type = pd_type_get(t->type);
+    block_scales scales = choose_scales(type, t->std);
+    size_t block_bytes = type->block_bytes, n_words = (block_bytes + 7) / 8;
     for (uint64_t b = first; b < first + n; b++, out += block_bytes) {
         uint64_t words[MAX_BLOCK_WORDS];
         for (size_t i = 0; i < n_words; i++) words[i] = random_word(key, b * n_words + i);
         memcpy(out, words, block_bytes);
-        put_scales(&scales, out);
+        (type->block_values == 256 ? put_scales_256 : put_scales_32)(&scales, out);
     }
 }
 

@@ -49,8 +49,29 @@ void pd_plan_add_op(pd_plan *p, int32_t layer, const char *name, const pd_op *op
         snprintf(o->name, sizeof o->name, "%s", name);
 }
 
+/* Numbers the rotations in the order in which they first occur. */
+static pd_status number_rotations(pd_plan *p, pd_error *err) {
+    p->n_rotations = 0;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        pd_op_qkv_rope_store *o = &p->ops[i].qkv_rope_store;
+        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE || !o->q_weight) continue;
+        pd_rotation r = {o->rope_base, o->angle_scale};
+        uint32_t k = 0;
+        while (k < p->n_rotations &&
+               (p->rotations[k].base != r.base || p->rotations[k].angle_scale != r.angle_scale))
+            k++;
+        if (k == PD_MAX_ROTATIONS)
+            return PD_RAISE(err, PD_ERR_INTERNAL, "plan %s has more than %d kinds of rotation",
+                            p->desc.name, PD_MAX_ROTATIONS);
+        if (k == p->n_rotations) p->rotations[p->n_rotations++] = r;
+        o->rotation = k;
+    }
+    return PD_OK;
+}
+
 pd_status pd_plan_finish(pd_plan *p, pd_error *err) {
     if (p->failed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for plan %s", p->desc.name);
+    PD_TRY(number_rotations(p, err));
     return pd_plan_place(p, err);
 }
 
@@ -58,10 +79,6 @@ void pd_plan_free(pd_plan *p) {
     pd_free(p->bufs);
     pd_free(p->ops);
     *p = (pd_plan){0};
-}
-
-uint32_t pd_plan_buf_rows(const pd_plan *p, pd_buf_id id) {
-    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->desc.max_rows : p->desc.max_outs;
 }
 
 pd_buf_id pd_plan_find_buf(const pd_plan *p, const char *name) {
@@ -77,7 +94,6 @@ static void print_buf(const pd_plan *p, pd_buf_id id, pd_bytes *out) {
 }
 
 static void print_tensor(const pd_tensor *t, pd_bytes *out) {
-    if (!t) return;
     pd_bytes_printf(out, " %s:%s[%llu", t->name, pd_type_name(t->type),
                     (unsigned long long)(t->n_dims > 1 ? t->ne[1] : t->ne[0]));
     if (t->n_dims > 1) pd_bytes_printf(out, ",%llu", (unsigned long long)t->ne[0]);
@@ -95,38 +111,21 @@ static const char *epilogue_text(pd_epilogue e) {
     return "";
 }
 
-/* What an operation has besides buffers: its weights and constants. */
-static void print_arguments(const pd_op *op, pd_bytes *out) {
+/* What an operation has besides buffers and weights. */
+static void print_constants(const pd_op *op, pd_bytes *out) {
+    const pd_op_qkv_rope_store *store = &op->qkv_rope_store;
     switch (op->kind) {
-    case PD_OP_EMBED:
-        print_tensor(op->embed.table, out);
-        pd_bytes_printf(out, " scale=%g", (double)op->embed.scale);
-        break;
-    case PD_OP_NORM:
-        print_tensor(op->norm.post_weight, out);
-        print_tensor(op->norm.weight, out);
-        break;
-    case PD_OP_MATMUL:
-        for (uint32_t i = 0; i < op->matmul.n_weights; i++)
-            print_tensor(op->matmul.weights[i], out);
-        pd_bytes_printf(out, "%s", epilogue_text(op->matmul.epilogue));
-        break;
-    case PD_OP_LAYERNORM:
-        print_tensor(op->layernorm.weight, out);
-        print_tensor(op->layernorm.bias, out);
-        break;
+    case PD_OP_EMBED: pd_bytes_printf(out, " scale=%g", (double)op->embed.scale); break;
+    case PD_OP_MATMUL: pd_bytes_printf(out, "%s", epilogue_text(op->matmul.epilogue)); break;
     case PD_OP_POOL_NORM:
-        print_tensor(op->pool_norm.weight, out);
         pd_bytes_printf(out, " %ux%u of %ux%u", op->pool_norm.pool, op->pool_norm.pool,
                         op->pool_norm.grid, op->pool_norm.grid);
         break;
     case PD_OP_QKV_ROPE_STORE:
-        if (!op->qkv.q_weight) {
-            pd_bytes_printf(out, " q_scale=%g", (double)op->qkv.q_scale);
-            break;
-        }
-        pd_bytes_printf(out, " base=%g angle_scale=%g q_scale=%g", (double)op->qkv.rope_base,
-                        (double)op->qkv.angle_scale, (double)op->qkv.q_scale);
+        if (store->q_weight)
+            pd_bytes_printf(out, " base=%g angle_scale=%g", (double)store->rope_base,
+                            (double)store->angle_scale);
+        pd_bytes_printf(out, " q_scale=%g", (double)store->q_scale);
         break;
     case PD_OP_ATTENTION:
         if (op->attention.window)
@@ -152,7 +151,10 @@ void pd_plan_print(const pd_plan *p, pd_bytes *out) {
         pd_bytes_printf(out, " ->");
         print_buf(p, a.writes[0], out);
         print_buf(p, a.writes[1], out);
-        print_arguments(op, out);
+        const pd_tensor *weights[PD_OP_MAX_WEIGHTS];
+        uint32_t n = pd_op_get_weights(op, false, weights);
+        for (uint32_t k = 0; k < n; k++) print_tensor(weights[k], out);
+        print_constants(op, out);
         pd_bytes_printf(out, "\n");
     }
 }

@@ -1,9 +1,10 @@
 /* A plan: an ordered list of operations over named buffers. It is what a backend compiles, what
  * `inspect --plan` prints and what `trace` walks.
  *
- * Building: init, add buffers, add operations, finish. finish computes lifetimes and places the
- * scratch buffers into one arena so that buffers that are never alive together share memory
- * (place.c). A plan points into the config and weights it was made from and must not outlive them.
+ * Building: init, add buffers, add operations, finish. finish numbers the rotations, computes
+ * lifetimes and places the scratch buffers into one arena so that buffers that are never alive
+ * together share memory (place.c). A plan points into the config and weights it was made from and
+ * must not outlive them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,6 +35,12 @@ typedef struct pd_buf {
     uint64_t bytes, offset;     /* in the scratch arena; set by finish */
 } pd_buf;
 
+/* What turns the heads of the operations that rotate; two kinds in Gemma 3. */
+enum { PD_MAX_ROTATIONS = 4 };
+typedef struct pd_rotation {
+    float base, angle_scale;
+} pd_rotation;
+
 /* KV geometry a plan's stores and attentions work on. */
 typedef struct pd_kv_shape {
     uint32_t n_layers, n_heads, n_kv_heads, head_dim;
@@ -55,6 +62,8 @@ typedef struct pd_plan {
     pd_op *ops;
     uint32_t n_bufs, n_ops, cap_bufs, cap_ops;
     uint64_t scratch_bytes;
+    pd_rotation rotations[PD_MAX_ROTATIONS]; /* the distinct ones; set by finish */
+    uint32_t n_rotations;
     bool failed; /* sticky: out of memory while building; finish reports it */
 } pd_plan;
 
@@ -66,7 +75,10 @@ void pd_plan_add_op(pd_plan *p, int32_t layer, const char *name, const pd_op *op
 pd_status pd_plan_finish(pd_plan *p, pd_error *err);
 void pd_plan_free(pd_plan *p);
 
-uint32_t pd_plan_buf_rows(const pd_plan *p, pd_buf_id id);      /* most rows it can have */
+/* Most rows that a buffer can have. */
+static inline uint32_t pd_plan_buf_rows(const pd_plan *p, pd_buf_id id) {
+    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->desc.max_rows : p->desc.max_outs;
+}
 pd_buf_id pd_plan_find_buf(const pd_plan *p, const char *name); /* PD_BUF_NONE if absent */
 void pd_plan_print(const pd_plan *p, pd_bytes *out);            /* one line per operation */
 

@@ -92,7 +92,8 @@ static void add_attention(pd_plan *p, int32_t layer, const text_bufs *b, const p
                                   .angle_scale = global ? c->rope_scale_global : 1.0f,
                                   .q_scale = c->attn_scale,
                                   .kv_layer = (uint32_t)layer};
-    pd_plan_add_op(p, layer, "rope_store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
+    pd_plan_add_op(p, layer, "rope_store",
+                   &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv_rope_store = store});
 
     pd_op_attention attention = {
         .q = b->q, .out = b->attn, .window = global ? 0 : c->window, .kv_layer = (uint32_t)layer};

@@ -76,7 +76,8 @@ static void add_attention(pd_plan *p, int32_t layer, const vision_bufs *b,
                               .biases = {w->attn_q_bias, w->attn_k_bias, w->attn_v_bias},
                               .epilogue = PD_EPILOGUE_BIAS});
     pd_op_qkv_rope_store store = {.qkv = b->qkv, .out = b->q, .q_scale = c->attn_scale};
-    pd_plan_add_op(p, layer, "store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
+    pd_plan_add_op(p, layer, "store",
+                   &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv_rope_store = store});
     pd_op_attention attention = {.q = b->q, .out = b->attn};
     pd_plan_add_op(p, layer, "attention",
                    &(pd_op){.kind = PD_OP_ATTENTION, .attention = attention});

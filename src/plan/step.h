@@ -10,13 +10,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "args.h"
 #include "plan/sample.h"
 
-enum { PD_PAGE_POSITIONS = 64 };        /* positions of one layer in a KV page */
-#define PD_NO_PAGE UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
-#define PD_TOKEN_EMBEDDED                                                                          \
-    UINT32_C(0xffffffff) /* as a row's token: the host gives its embedding                         \
-                          */
+/* Positions of one layer in a KV page, and the token of a row whose embedding the host gives: the
+ * shaders' own numbers. */
+enum { PD_PAGE_POSITIONS = PD_SHADER_PAGE };
+#define PD_TOKEN_EMBEDDED PD_SHADER_TOKEN_EMBEDDED
+#define PD_NO_PAGE        UINT32_C(0xffffffff) /* in a table: never needed again, or not yet */
 
 /* As the shaders see it, four words. Rows of a sequence are consecutive in a step and their
  * positions ascend by one. */
@@ -32,6 +33,12 @@ typedef struct pd_page_table {
     const uint32_t *global_pages, *local_pages; /* [n_pages] */
     uint32_t n_pages;
 } pd_page_table;
+
+/* The first position that a row at `pos` sees; window: keys that it sees, itself included, 0: all.
+ * attention.comp has the same formula. */
+static inline uint32_t pd_window_first(uint32_t pos, uint32_t window) {
+    return window && pos + 1 > window ? pos + 1 - window : 0;
+}
 
 typedef struct pd_step {
     uint32_t n_rows, n_outs, n_seqs;

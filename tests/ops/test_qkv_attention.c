@@ -248,7 +248,8 @@ static void add_layer(setting *g, pd_plan *plan, int32_t layer) {
                                   .q_scale = 2.0f / sqrtf((float)s->head_dim),
                                   .kv_layer = (uint32_t)layer};
     if (plain) store.q_weight = store.k_weight = NULL;
-    pd_plan_add_op(plan, layer, "store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
+    pd_plan_add_op(plan, layer, "store",
+                   &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv_rope_store = store});
     pd_op_attention attention = {
         .q = q, .out = out, .window = layer ? 0 : s->window, .kv_layer = (uint32_t)layer};
     pd_plan_add_op(plan, layer, "attention",

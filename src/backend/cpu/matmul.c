@@ -52,7 +52,7 @@ static uint32_t smaller(uint32_t a, uint32_t b) {
 static void finish(const matmul_job *job, uint32_t i, uint32_t first, uint32_t n, uint32_t m,
                    float *out, size_t ldo) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
-    if (job->op->epilogue < PD_EPILOGUE_BIAS) return;
+    if (!pd_epilogue_has_bias(job->op->epilogue)) return;
     const float *bias = (const float *)(const void *)job->op->biases[i]->data + first;
     for (uint32_t r = 0; r < m; r++) {
         kernels->add(bias, n, out + r * ldo);

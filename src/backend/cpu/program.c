@@ -21,25 +21,6 @@ static bool copy_plan(pd_program *p, const pd_plan *plan) {
     return true;
 }
 
-/* One pair of tables per rotation that occurs: two in Gemma 3. */
-static pd_status collect_ropes(pd_program *p, pd_error *err) {
-    for (uint32_t i = 0; i < p->n_ops; i++) {
-        if (p->ops[i].kind != PD_OP_QKV_ROPE_STORE || !p->ops[i].qkv.q_weight) continue;
-        const pd_op_qkv_rope_store *o = &p->ops[i].qkv;
-        uint32_t k = 0;
-        while (k < p->n_ropes &&
-               (p->ropes[k].base != o->rope_base || p->ropes[k].angle_scale != o->angle_scale))
-            k++;
-        if (k < p->n_ropes) continue;
-        if (k == PD_CPU_MAX_ROPES) {
-            return PD_RAISE(err, PD_ERR_INTERNAL, "plan %s has more than %d kinds of rotation",
-                            p->desc.name, PD_CPU_MAX_ROPES);
-        }
-        p->ropes[p->n_ropes++] = (pd_cpu_rope){.base = o->rope_base, .angle_scale = o->angle_scale};
-    }
-    return PD_OK;
-}
-
 static uint64_t rope_bytes(const pd_program *p) {
     return pd_round_up((uint64_t)p->desc.max_rows * (p->desc.kv.head_dim / 2) * 4, 64);
 }
@@ -89,7 +70,8 @@ pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd
     }
     p->cpu = cpu;
     p->kv = kv;
-    if (!cpu->reference) PD_TRY_GOTO(collect_ropes(p, err));
+    p->n_ropes = cpu->reference ? 0 : plan->n_rotations;
+    for (uint32_t i = 0; i < p->n_ropes; i++) p->ropes[i].rotation = plan->rotations[i];
     PD_TRY_GOTO(allocate(p, plan->scratch_bytes, err));
     *out = p;
 done:
@@ -100,7 +82,7 @@ done:
 void pd_cpu_destroy(pd_backend *b, pd_program *p) {
     pd_cpu *cpu = (pd_cpu *)b;
     if (!p) return;
-    pd_cpu_release(cpu, &cpu->stats.scratch_bytes, p->held_bytes);
+    cpu->stats.scratch_bytes -= p->held_bytes;
     pd_free_aligned(p->scratch);
     pd_free(p->ops);
     pd_free(p->bufs);
@@ -116,11 +98,18 @@ static void begin_step(pd_program *p, const pd_step *step) {
     pd_cpu_rope_prepare(p);
 }
 
+/* `cpu-ref`'s function, and `cpu`'s. */
+static void (*const op_functions[PD_OP_KIND_COUNT][2])(pd_program *, const pd_op *) = {
+#define PD_CPU_FUNCTIONS(NAME, name) [PD_OP_##NAME] = {pd_cpu_ref_##name, pd_cpu_fast_##name},
+    PD_OP_LIST(PD_CPU_FUNCTIONS)
+#undef PD_CPU_FUNCTIONS
+};
+
 /* False: it works on output rows, and the step has none. */
 static bool run_op(pd_program *p, const pd_op *op) {
     pd_buf_id written = pd_op_get_access(op).writes[0];
     if (pd_cpu_rows(p, written) == 0) return false;
-    (p->cpu->reference ? pd_cpu_ref_ops : pd_cpu_fast_ops)[op->kind](p, op);
+    op_functions[op->kind][!p->cpu->reference](p, op);
     return true;
 }
 

@@ -18,7 +18,7 @@ static void over(pd_program *p, const pd_op *op, uint32_t n, pd_pool_fn fn) {
 
 /* ---- embed ---------------------------------------------------------------------------------- */
 
-static void embed(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_embed(pd_program *p, const pd_op *op) {
     const pd_op_embed *o = &op->embed;
     uint32_t width = (uint32_t)o->table->ne[0];
     uint64_t row_bytes = pd_type_row_bytes(pd_type_get(o->table->type), width);
@@ -68,7 +68,7 @@ static void norm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) 
     }
 }
 
-static void norm(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_norm(pd_program *p, const pd_op *op) {
     over(p, op, pd_cpu_rows(p, op->norm.out), norm_rows);
 }
 
@@ -101,7 +101,7 @@ static void layernorm_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thr
     }
 }
 
-static void layernorm(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_layernorm(pd_program *p, const pd_op *op) {
     over(p, op, pd_cpu_rows(p, op->layernorm.out), layernorm_rows);
 }
 
@@ -126,7 +126,7 @@ static void pool_outputs(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
     }
 }
 
-static void pool_norm(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_pool_norm(pd_program *p, const pd_op *op) {
     over(p, op, p->step->n_outs, pool_outputs);
 }
 
@@ -148,7 +148,7 @@ static void decode_row(const pd_tensor *w, uint64_t row, uint32_t k, float *out)
 
 /* What the epilogue makes of the product y of column c, the row-th of weight i. */
 static double finish(const pd_op_matmul *o, uint32_t i, uint64_t row, double y, double old) {
-    if (o->epilogue < PD_EPILOGUE_BIAS) return y;
+    if (!pd_epilogue_has_bias(o->epilogue)) return y;
     y += (double)floats(o->biases[i])[row];
     if (o->epilogue == PD_EPILOGUE_BIAS_GELU) return gelu(y);
     return o->epilogue == PD_EPILOGUE_BIAS_ADD ? old + y : y;
@@ -178,7 +178,7 @@ static void matmul_columns(void *ctx, uint32_t begin, uint32_t end, uint32_t thr
     }
 }
 
-static void matmul(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_matmul(pd_program *p, const pd_op *op) {
     uint32_t width = pd_op_matmul_width(&op->matmul);
     over(p, op, width, matmul_columns);
     for (uint32_t r = 0; r < pd_cpu_rows(p, op->matmul.out); r++) {
@@ -186,10 +186,9 @@ static void matmul(pd_program *p, const pd_op *op) {
     }
 }
 
-/* ---- gather, sample, log_prob
- * ------------------------------------------------------------------------- */
+/* ---- gather, sample, log_prob ---------------------------------------------------------------- */
 
-static void gather(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_gather(pd_program *p, const pd_op *op) {
     const pd_op_gather *o = &op->gather;
     uint64_t bytes = (uint64_t)p->bufs[o->out].width * 4;
     for (uint32_t i = 0; i < p->step->n_outs; i++) {
@@ -197,7 +196,7 @@ static void gather(pd_program *p, const pd_op *op) {
     }
 }
 
-static void sample(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_sample(pd_program *p, const pd_op *op) {
     const pd_op_sample *o = &op->sample;
     uint32_t n = p->bufs[o->x].width;
     for (uint32_t i = 0; i < pd_cpu_rows(p, o->out); i++) {
@@ -215,7 +214,7 @@ static void sample(pd_program *p, const pd_op *op) {
     }
 }
 
-static void log_prob(pd_program *p, const pd_op *op) {
+void pd_cpu_ref_log_prob(pd_program *p, const pd_op *op) {
     const pd_op_log_prob *o = &op->log_prob;
     uint32_t n = p->bufs[o->x].width;
     for (uint32_t i = 0; i < p->step->n_outs; i++) {
@@ -228,20 +227,7 @@ static void log_prob(pd_program *p, const pd_op *op) {
     }
 }
 
-/* ---- the table ------------------------------------------------------------------------------ */
-
-const pd_cpu_op_fn pd_cpu_ref_ops[PD_OP_KIND_COUNT] = {
-    [PD_OP_EMBED] = embed,
-    [PD_OP_NORM] = norm,
-    [PD_OP_LAYERNORM] = layernorm,
-    [PD_OP_MATMUL] = matmul,
-    [PD_OP_QKV_ROPE_STORE] = pd_cpu_ref_qkv_rope_store,
-    [PD_OP_ATTENTION] = pd_cpu_ref_attention,
-    [PD_OP_GATHER] = gather,
-    [PD_OP_POOL_NORM] = pool_norm,
-    [PD_OP_SAMPLE] = sample,
-    [PD_OP_LOG_PROB] = log_prob,
-};
+/* ---- work memory ---------------------------------------------------------------------------- */
 
 /* A row in double, two decoded rows, the scores of one query, or the sums of one head. */
 uint64_t pd_cpu_ref_work_bytes(const pd_program *p) {

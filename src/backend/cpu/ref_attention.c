@@ -58,7 +58,7 @@ static void norm_rotate(const pd_op_qkv_rope_store *o, const float *x, const pd_
 static void qkv_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const ref_job *job = ctx;
     pd_program *p = job->p;
-    const pd_op_qkv_rope_store *o = &job->op->qkv;
+    const pd_op_qkv_rope_store *o = &job->op->qkv_rope_store;
     const pd_kv_store *kv = p->kv;
     uint32_t hd = kv->shape.head_dim, layer = o->kv_layer;
     double *y = pd_cpu_work(p, thread);
@@ -98,7 +98,7 @@ static void attend(const pd_program *p, const pd_op *op, uint32_t r, uint32_t h,
     const uint32_t *table = pd_cpu_table(p, layer, row->seq);
     const float *q = pd_cpu_row(p, o->q, r) + h * hd;
     float *out = pd_cpu_row(p, o->out, r) + h * hd;
-    uint32_t lo = pd_cpu_first_visible(row, o->window), hi = row->end;
+    uint32_t lo = pd_window_first(row->pos, o->window), hi = row->end;
     double *sums = work, *scores = work + hd, best = -INFINITY, total = 0;
 
     for (uint32_t s = lo; s < hi; s++) {

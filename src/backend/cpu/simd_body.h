@@ -86,21 +86,18 @@ INLINE vf vgelu(vf x) {
 
 #include "backend/cpu/simd_decode.h"
 
-#define SIMD_TYPES(X)                                                                              \
-    X(F32) X(F16) X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q4_K) X(Q5_K) X(Q6_K)
-
-#define UNPACK_OF_TYPE(T)                                                                          \
+#define UNPACK_OF_TYPE(T, ...)                                                                     \
     static void unpack_of_##T(const uint8_t *src, uint32_t n, float *dst) {                        \
         unpack_typed(PD_TYPE_##T, src, n, dst);                                                    \
     }
-SIMD_TYPES(UNPACK_OF_TYPE)
+PD_WEIGHT_TYPES(UNPACK_OF_TYPE)
 #undef UNPACK_OF_TYPE
 
 static void simd_unpack(pd_type type, const uint8_t *src, uint32_t n, float *dst) {
     switch (type) {
-#define UNPACK_CASE(T)                                                                             \
+#define UNPACK_CASE(T, ...)                                                                        \
     case PD_TYPE_##T: unpack_of_##T(src, n, dst); break;
-        SIMD_TYPES(UNPACK_CASE)
+        PD_WEIGHT_TYPES(UNPACK_CASE)
 #undef UNPACK_CASE
     }
 }
@@ -131,26 +128,17 @@ INLINE void panel_block(int M, int N, const float *w, size_t ldw, uint32_t k, co
     }
 }
 
-#define PANEL_ROWS(M)                                                                              \
-    static void panel_rows_##M(const float *w, size_t ldw, uint32_t n_rows, uint32_t k,            \
-                               const float *x, size_t ldx, float *out, size_t ldo, bool add) {     \
-        uint32_t r = 0;                                                                            \
-        for (; r + PANEL_N <= n_rows; r += PANEL_N) {                                              \
-            panel_block(M, PANEL_N, w + r * ldw, ldw, k, x, ldx, out + r, ldo, add);               \
-        }                                                                                          \
-        for (; r < n_rows; r++) panel_block(M, 1, w + r * ldw, ldw, k, x, ldx, out + r, ldo, add); \
-    }
-PANEL_ROWS(1)
-PANEL_ROWS(2)
-PANEL_ROWS(3)
-#if PANEL_M == 6
-PANEL_ROWS(4)
-PANEL_ROWS(5)
-PANEL_ROWS(6)
-#elif PANEL_M != 3
+/* M activation rows by all weight rows. */
+INLINE void panel_rows(int M, const float *w, size_t ldw, uint32_t n_rows, uint32_t k,
+                       const float *x, size_t ldx, float *out, size_t ldo, bool add) {
+    uint32_t r = 0;
+    for (; r + PANEL_N <= n_rows; r += PANEL_N)
+        panel_block(M, PANEL_N, w + r * ldw, ldw, k, x, ldx, out + r, ldo, add);
+    for (; r < n_rows; r++) panel_block(M, 1, w + r * ldw, ldw, k, x, ldx, out + r, ldo, add);
+}
+#if PANEL_M != 3 && PANEL_M != 6
 #error "PANEL_M must be 3 or 6"
 #endif
-#undef PANEL_ROWS
 
 /* The last k % VL values of a panel. */
 static void panel_tail(const float *w, size_t ldw, uint32_t n_rows, uint32_t k, const float *x,
@@ -171,13 +159,13 @@ static void simd_panel(const float *w, size_t ldw, uint32_t n_rows, uint32_t k, 
         float *oi = out + i * ldo;
         uint32_t step = m - i < PANEL_M ? m - i : PANEL_M;
         switch (step) {
-        case 1: panel_rows_1(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
-        case 2: panel_rows_2(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
-        case 3: panel_rows_3(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 1: panel_rows(1, w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 2: panel_rows(2, w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 3: panel_rows(3, w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
 #if PANEL_M == 6
-        case 4: panel_rows_4(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
-        case 5: panel_rows_5(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
-        case 6: panel_rows_6(w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 4: panel_rows(4, w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 5: panel_rows(5, w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
+        case 6: panel_rows(6, w, ldw, n_rows, k, xi, ldx, oi, ldo, add); break;
 #endif
         }
         i += step;
@@ -335,22 +323,14 @@ INLINE void mix_block(int M, int N, const float *p, size_t ldp, const float *v, 
     }
 }
 
-#define MIX_ROWS(M)                                                                                \
-    static void mix_rows_##M(const float *p, size_t ldp, const float *v, size_t ldv, uint32_t n_k, \
-                             uint32_t width, float *out, size_t ldo, bool add) {                   \
-        uint32_t c = 0;                                                                            \
-        for (; c + MIX_N * VL <= width; c += MIX_N * VL)                                           \
-            mix_block(M, MIX_N, p, ldp, v + c, ldv, n_k, out + c, ldo, add);                       \
-        for (; c + VL <= width; c += VL)                                                           \
-            mix_block(M, 1, p, ldp, v + c, ldv, n_k, out + c, ldo, add);                           \
-    }
-MIX_ROWS(1)
-MIX_ROWS(2)
-MIX_ROWS(4)
-#if PANEL_M == 6
-MIX_ROWS(6)
-#endif
-#undef MIX_ROWS
+/* M rows of the result, whole vectors of them. */
+INLINE void mix_rows(int M, const float *p, size_t ldp, const float *v, size_t ldv, uint32_t n_k,
+                     uint32_t width, float *out, size_t ldo, bool add) {
+    uint32_t c = 0;
+    for (; c + MIX_N * VL <= width; c += MIX_N * VL)
+        mix_block(M, MIX_N, p, ldp, v + c, ldv, n_k, out + c, ldo, add);
+    for (; c + VL <= width; c += VL) mix_block(M, 1, p, ldp, v + c, ldv, n_k, out + c, ldo, add);
+}
 
 /* The last width % VL columns. */
 static void mix_tail(const float *p, size_t ldp, uint32_t m, const float *v, size_t ldv,
@@ -369,13 +349,13 @@ static void simd_mix(const float *p, size_t ldp, uint32_t m, const float *v, siz
     uint32_t i = 0;
 #if PANEL_M == 6
     for (; i + 6 <= m; i += 6)
-        mix_rows_6(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+        mix_rows(6, p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
 #endif
     for (; i + 4 <= m; i += 4)
-        mix_rows_4(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+        mix_rows(4, p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
     for (; i + 2 <= m; i += 2)
-        mix_rows_2(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
-    for (; i < m; i++) mix_rows_1(p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+        mix_rows(2, p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
+    for (; i < m; i++) mix_rows(1, p + i * ldp, ldp, v, ldv, n_k, width, out + i * ldo, ldo, add);
     if (width % VL) mix_tail(p, ldp, m, v, ldv, n_k, width, out, ldo, add);
 }
 

@@ -22,32 +22,31 @@ typedef struct run_scales {
     float m[RUN];
 } run_scales;
 
+/* What the list says of a type, which is a constant wherever these are called. */
+typedef struct type_traits {
+    uint32_t block_values, block_bytes, bits, minimum;
+} type_traits;
+
+INLINE type_traits traits_of(pd_type type) {
+    switch (type) {
+#define TRAITS_CASE(T, shader, ggml, file, values, bytes, loads, scales, fifth, bits, min)         \
+    case PD_TYPE_##T: return (type_traits){values, bytes, bits, min};
+        PD_WEIGHT_TYPES(TRAITS_CASE)
+#undef TRAITS_CASE
+    }
+    return (type_traits){1, 0, 0, 0};
+}
 INLINE bool has_scales(pd_type type) {
-    return type != PD_TYPE_F32 && type != PD_TYPE_F16 && type != PD_TYPE_BF16;
+    return traits_of(type).bits != 0;
 }
 INLINE bool has_minimum(pd_type type) {
-    return type == PD_TYPE_Q4_1 || type == PD_TYPE_Q5_1 || type == PD_TYPE_Q4_K ||
-           type == PD_TYPE_Q5_K;
+    return traits_of(type).minimum != 0;
 }
 INLINE bool is_k_type(pd_type type) {
-    return type == PD_TYPE_Q4_K || type == PD_TYPE_Q5_K || type == PD_TYPE_Q6_K;
+    return traits_of(type).block_values == 256;
 }
-
 INLINE uint32_t block_bytes(pd_type type) {
-    switch (type) {
-    case PD_TYPE_F32: return 4;
-    case PD_TYPE_F16: return 2;
-    case PD_TYPE_BF16: return 2;
-    case PD_TYPE_Q4_0: return 18;
-    case PD_TYPE_Q4_1: return 20;
-    case PD_TYPE_Q5_0: return 22;
-    case PD_TYPE_Q5_1: return 24;
-    case PD_TYPE_Q8_0: return 34;
-    case PD_TYPE_Q4_K: return 144;
-    case PD_TYPE_Q5_K: return 176;
-    case PD_TYPE_Q6_K: return 210;
-    }
-    return 0;
+    return traits_of(type).block_bytes;
 }
 
 /* Where group g begins: of a block of 32, of the block of 256 it lies in, or of single values. */

@@ -117,35 +117,42 @@ INLINE void gemv_block(pd_type type, int R, int M, const uint8_t *rows, uint64_t
 #define GEMV_TYPES(X) X(F16) X(BF16) X(Q4_0) X(Q8_0) X(Q4_K) X(Q6_K)
 #endif
 
-#define GEMV_EACH(T, R, M)                                                                         \
-    for (; r + R <= n_rows; r += R)                                                                \
-        gemv_block(PD_TYPE_##T, R, M, rows + r * row_bytes, row_bytes, k, x, ldx, out + r, ldo);
+/* M activation rows by stored rows from the first on, as many as go in blocks of R: returns how
+ * many. */
+INLINE uint32_t gemv_rows(pd_type type, int R, int M, const uint8_t *rows, uint64_t row_bytes,
+                          uint32_t n_rows, uint32_t k, const float *x, size_t ldx, float *out,
+                          size_t ldo) {
+    uint32_t r = 0;
+    for (; r + (uint32_t)R <= n_rows; r += (uint32_t)R)
+        gemv_block(type, R, M, rows + r * row_bytes, row_bytes, k, x, ldx, out + r, ldo);
+    return r;
+}
 
-/* Each handles rows from the first on, as many as it can, and returns how many. */
-#define GEMV_OF_TYPE(T)                                                                            \
-    static uint32_t gemv_##T(const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k, \
-                             const float *x, size_t ldx, uint32_t m, float *out, size_t ldo) {     \
-        uint32_t r = 0;                                                                            \
-        if (m == 1) GEMV_EACH(T, 2, 1)                                                             \
-        if (m == 2) GEMV_EACH(T, 2, 2)                                                             \
-        if (m == 3) GEMV_EACH(T, 1, 3)                                                             \
-        if (m == 4) GEMV_EACH(T, 1, 4)                                                             \
-        return r;                                                                                  \
+INLINE uint32_t gemv_typed(pd_type type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
+                           uint32_t k, const float *x, size_t ldx, uint32_t m, float *out,
+                           size_t ldo) {
+    switch (m) {
+    case 1: return gemv_rows(type, 2, 1, rows, row_bytes, n_rows, k, x, ldx, out, ldo);
+    case 2: return gemv_rows(type, 2, 2, rows, row_bytes, n_rows, k, x, ldx, out, ldo);
+    case 3: return gemv_rows(type, 1, 3, rows, row_bytes, n_rows, k, x, ldx, out, ldo);
+    case 4: return gemv_rows(type, 1, 4, rows, row_bytes, n_rows, k, x, ldx, out, ldo);
+    default: return 0;
     }
-GEMV_TYPES(GEMV_OF_TYPE)
-#undef GEMV_OF_TYPE
-
-#define GEMV_CASE(T)                                                                               \
-    if (type == PD_TYPE_##T) return gemv_##T(rows, row_bytes, n_rows, k, x, ldx, m, out, ldo);
+}
 
 static uint32_t gemv_direct(pd_type type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
                             uint32_t k, const float *x, size_t ldx, uint32_t m, float *out,
                             size_t ldo) {
     if (k % 32) return 0;
-    GEMV_TYPES(GEMV_CASE)
-    return 0;
-}
+    switch (type) {
+#define GEMV_CASE(T)                                                                               \
+    case PD_TYPE_##T:                                                                              \
+        return gemv_typed(PD_TYPE_##T, rows, row_bytes, n_rows, k, x, ldx, m, out, ldo);
+        GEMV_TYPES(GEMV_CASE)
 #undef GEMV_CASE
+    default: return 0;
+    }
+}
 
 static void gemv_buffered(pd_type type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows,
                           uint32_t k, const float *x, size_t ldx, uint32_t m, float *out,

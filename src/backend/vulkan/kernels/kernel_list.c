@@ -111,7 +111,7 @@ uint32_t pd_vk_kernel_list(const pd_vk_device *d, pd_vk_pipeline_desc *out, uint
     add_model(&l, d, 3840, 15360, 16, 8, 256);
     add_model(&l, d, 5376, 21504, 32, 16, 128);
     add_image_encoder(&l, d, 1152, 4304, 16);
-    for (uint32_t wtype = PD_WEIGHT_F32; wtype <= PD_WEIGHT_Q6_K; wtype++) {
+    for (uint32_t wtype = 0; wtype < PD_WEIGHT_COUNT; wtype++) {
         pd_vk_product_shape head = {.wtype = wtype, .n_weight_rows = 262144, .n_blocks = 80};
         pd_vk_product_shape gate_up = {.wtype = wtype,
                                        .n_weight_rows = 2 * 10240,

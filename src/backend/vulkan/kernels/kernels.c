@@ -49,17 +49,10 @@ static uint32_t workgroup_size(const pd_vk_device *d, uint32_t wanted) {
 
 uint32_t pd_vk_wtype(pd_type type) {
     switch (type) {
-    case PD_TYPE_F32: return PD_WEIGHT_F32;
-    case PD_TYPE_F16: return PD_WEIGHT_F16;
-    case PD_TYPE_BF16: return PD_WEIGHT_BF16;
-    case PD_TYPE_Q4_0: return PD_WEIGHT_Q4_0;
-    case PD_TYPE_Q4_1: return PD_WEIGHT_Q4_1;
-    case PD_TYPE_Q5_0: return PD_WEIGHT_Q5_0;
-    case PD_TYPE_Q5_1: return PD_WEIGHT_Q5_1;
-    case PD_TYPE_Q8_0: return PD_WEIGHT_Q8_0;
-    case PD_TYPE_Q4_K: return PD_WEIGHT_Q4_K;
-    case PD_TYPE_Q5_K: return PD_WEIGHT_Q5_K;
-    case PD_TYPE_Q6_K: return PD_WEIGHT_Q6_K;
+#define WTYPE_CASE(T, ...)                                                                         \
+    case PD_TYPE_##T: return PD_WEIGHT_##T;
+        PD_WEIGHT_TYPES(WTYPE_CASE)
+#undef WTYPE_CASE
     }
     return PD_WEIGHT_F32;
 }

@@ -116,7 +116,7 @@ static uint32_t choose_format(const pd_program *p) {
     uint32_t format = pd_vk_choose_input(d, p->desc.precision, p->desc.max_rows);
     for (uint32_t i = 0; format == PD_ACT_I16 && i < p->n_ops; i++) {
         const pd_op *op = &p->ops[i];
-        bool plain = op->kind == PD_OP_MATMUL && op->matmul.epilogue >= PD_EPILOGUE_BIAS &&
+        bool plain = op->kind == PD_OP_MATMUL && pd_epilogue_has_bias(op->matmul.epilogue) &&
                      pd_type_get(op->matmul.weights[0]->type)->block_values == 1;
         if (plain) format = d->caps.fp16 ? PD_ACT_F16 : PD_ACT_F32;
     }

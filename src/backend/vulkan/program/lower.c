@@ -20,11 +20,9 @@ uint64_t pd_vk_arrived_bytes(const pd_program *p) {
 
 pd_status pd_vk_lower(pd_program *p, pd_error *err) {
     static pd_status (*const lower[PD_OP_KIND_COUNT])(pd_program *, uint32_t, pd_error *) = {
-        [PD_OP_EMBED] = pd_vk_lower_embed,         [PD_OP_NORM] = pd_vk_lower_norm,
-        [PD_OP_LAYERNORM] = pd_vk_lower_layernorm, [PD_OP_MATMUL] = pd_vk_lower_matmul,
-        [PD_OP_QKV_ROPE_STORE] = pd_vk_lower_rope, [PD_OP_ATTENTION] = pd_vk_lower_attention,
-        [PD_OP_GATHER] = pd_vk_lower_gather,       [PD_OP_POOL_NORM] = pd_vk_lower_pool_norm,
-        [PD_OP_SAMPLE] = pd_vk_lower_sample,       [PD_OP_LOG_PROB] = pd_vk_lower_log_prob,
+#define PD_VK_LOWER_FUNCTION(NAME, name) [PD_OP_##NAME] = pd_vk_lower_##name,
+        PD_OP_LIST(PD_VK_LOWER_FUNCTION)
+#undef PD_VK_LOWER_FUNCTION
     };
     for (uint32_t i = 0; i < p->n_ops; i++) PD_TRY(lower[p->ops[i].kind](p, i, err));
     return PD_OK;

@@ -52,16 +52,10 @@ void pd_vk_spread(uint32_t n, uint32_t *x, uint32_t *y);
 
 /* ---- operations: append the dispatches of operation i ---------------------------------------- */
 
-pd_status pd_vk_lower_embed(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_norm(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_layernorm(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_pool_norm(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_gather(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_matmul(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_rope(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_attention(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_sample(pd_program *p, uint32_t i, pd_error *err);
-pd_status pd_vk_lower_log_prob(pd_program *p, uint32_t i, pd_error *err);
+#define PD_VK_LOWER_PROTOTYPE(NAME, name)                                                          \
+    pd_status pd_vk_lower_##name(pd_program *p, uint32_t i, pd_error *err);
+PD_OP_LIST(PD_VK_LOWER_PROTOTYPE)
+#undef PD_VK_LOWER_PROTOTYPE
 
 /* Where a draw's logits are a product just made by matvec, its workgroups know the best of theirs:
  * how many values that is, the same for all. 0: the draw has to look for itself. */

@@ -8,8 +8,8 @@ static uint32_t table_at(const pd_program *p, uint32_t layer) {
     return p->layout.tables_at + (p->kv->layer_is_global[layer] ? 0 : p->layout.max_pages);
 }
 
-pd_status pd_vk_lower_rope(pd_program *p, uint32_t i, pd_error *err) {
-    const pd_op_qkv_rope_store *op = &p->ops[i].qkv;
+pd_status pd_vk_lower_qkv_rope_store(pd_program *p, uint32_t i, pd_error *err) {
+    const pd_op_qkv_rope_store *op = &p->ops[i].qkv_rope_store;
     const pd_kv_shape *shape = &p->desc.kv;
     const pd_tensor *norms[2] = {op->q_weight, op->k_weight};
     const pd_vk_matrix *m = op->q_weight ? pd_vk_find_matrix(p, norms, 2, PD_VK_STACKED) : NULL;
@@ -18,17 +18,16 @@ pd_status pd_vk_lower_rope(pd_program *p, uint32_t i, pd_error *err) {
     for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
         const pd_vk_kv_slice *kv = &p->kv->slices[s];
         uint32_t n_q = kv->first_head == 0 ? shape->n_heads : 0; /* with the first slice */
-        struct pd_args_rope args = {
-            .n_heads = shape->n_heads,
-            .n_kv_heads = shape->n_kv_heads,
-            .n_q = n_q,
-            .kv_first = kv->first_head,
-            .n_kv = kv->n_heads,
-            .table_at = table_at(p, layer),
-            .table_stride = p->layout.table_stride,
-            .rope_first = m ? pd_vk_rotation_index(p, i, NULL) * shape->head_dim / 2 : 0,
-            .eps = op->eps,
-            .q_scale = op->q_scale};
+        struct pd_args_rope args = {.n_heads = shape->n_heads,
+                                    .n_kv_heads = shape->n_kv_heads,
+                                    .n_q = n_q,
+                                    .kv_first = kv->first_head,
+                                    .n_kv = kv->n_heads,
+                                    .table_at = table_at(p, layer),
+                                    .table_stride = p->layout.table_stride,
+                                    .rope_first = m ? op->rotation * shape->head_dim / 2 : 0,
+                                    .eps = op->eps,
+                                    .q_scale = op->q_scale};
         pd_vk_slice constants = {p->constants.handle, 0, p->constants.bytes};
         pd_vk_binding bindings[] = {
             pd_vk_step(p, PD_VK_KEPT),

@@ -1,6 +1,8 @@
 /* Matrix products to dispatches: one per slice of a matrix, and more where it is large.
  * SPDX-License-Identifier: MIT
  */
+#include <assert.h>
+
 #include "args.h"
 #include "backend/vulkan/program/lower.h"
 
@@ -18,14 +20,12 @@ static pd_status emit_tiles(pd_program *p, uint32_t i, pd_vk_dispatch d, pd_vk_p
     return PD_OK;
 }
 
-static uint32_t epilogue_of(const pd_op_matmul *op) {
-    static const uint32_t of[] = {[PD_EPILOGUE_NONE] = PD_VK_EPILOGUE_NONE,
-                                  [PD_EPILOGUE_GEGLU] = PD_VK_EPILOGUE_GEGLU,
-                                  [PD_EPILOGUE_BIAS] = PD_VK_EPILOGUE_BIAS,
-                                  [PD_EPILOGUE_BIAS_GELU] = PD_VK_EPILOGUE_BIAS_GELU,
-                                  [PD_EPILOGUE_BIAS_ADD] = PD_VK_EPILOGUE_BIAS_ADD};
-    return of[op->epilogue];
-}
+static_assert((int)PD_EPILOGUE_NONE == PD_VK_EPILOGUE_NONE &&
+                  (int)PD_EPILOGUE_GEGLU == PD_VK_EPILOGUE_GEGLU &&
+                  (int)PD_EPILOGUE_BIAS == PD_VK_EPILOGUE_BIAS &&
+                  (int)PD_EPILOGUE_BIAS_GELU == PD_VK_EPILOGUE_BIAS_GELU &&
+                  (int)PD_EPILOGUE_BIAS_ADD == PD_VK_EPILOGUE_BIAS_ADD,
+              "plans and shaders number epilogues alike");
 
 /* Columns behind the last slice of the last weight that have to be zero. What is added to has its
  * zeros already. */
@@ -84,7 +84,7 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
                                   .out_stride = p->bufs[op->out].width,
                                   .out_first = first};
     pd_vk_slice bias = slice->q; /* something to bind when there is none */
-    if (op->epilogue >= PD_EPILOGUE_BIAS) {
+    if (pd_epilogue_has_bias(op->epilogue)) {
         const pd_vk_matrix *b = pd_vk_find_matrix(p, op->biases, op->n_weights, PD_VK_CHAINED);
         if (!b) return pd_vk_raise_unloaded(op->biases[0], err);
         bias = b->slices[0].q;
@@ -102,7 +102,7 @@ static pd_status emit_matrix(pd_program *p, uint32_t i, const pd_vk_matrix *m, u
     pd_vk_dispatch d = {.groups = {1, 1, 1},
                         .count = pd_vk_buf_count(p, op->out),
                         .flops = 64.0 * slice->n_rows * m->n_blocks * max_rows};
-    pd_vk_product k = choose_kernel(p, op, m, slice, best ? PD_VK_EPILOGUE_BEST : epilogue_of(op));
+    pd_vk_product k = choose_kernel(p, op, m, slice, best ? PD_VK_EPILOGUE_BEST : op->epilogue);
     d.axis = k.is_matvec ? 2 : 1;
     d.per_group = k.tile_n;
     d.groups[0] = pd_div_up(slice->n_rows + args.n_zeros, k.tile_m);

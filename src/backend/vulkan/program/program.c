@@ -26,9 +26,7 @@ static void lay_out_step(pd_program *p) {
 }
 
 static pd_status create_constants(pd_program *p, pd_error *err) {
-    uint32_t n_rotations;
-    pd_vk_rotation_index(p, p->n_ops, &n_rotations);
-    uint64_t bytes = 4ull * p->desc.kv.head_dim * n_rotations;
+    uint64_t bytes = 4ull * p->desc.kv.head_dim * p->n_rotations;
     if (bytes == 0) return PD_OK;
     PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes,
                                "the rotation tables", &p->constants, err));
@@ -89,6 +87,8 @@ static pd_status copy_plan(pd_program *p, const pd_plan *plan, pd_error *err) {
     p->desc = plan->desc;
     p->n_bufs = plan->n_bufs;
     p->n_ops = plan->n_ops;
+    p->n_rotations = plan->n_rotations;
+    memcpy(p->rotations, plan->rotations, sizeof p->rotations);
     p->bufs = pd_alloc(p->n_bufs, sizeof *p->bufs);
     p->ops = pd_alloc(p->n_ops, sizeof *p->ops);
     p->formats = pd_alloc(p->n_bufs, sizeof *p->formats);

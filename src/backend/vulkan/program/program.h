@@ -76,7 +76,8 @@ struct pd_program {
     pd_plan_desc desc;
     pd_buf *bufs; /* copies of the plan's */
     pd_op *ops;
-    uint32_t n_bufs, n_ops;
+    uint32_t n_bufs, n_ops, n_rotations;
+    pd_rotation rotations[PD_MAX_ROTATIONS];
     uint8_t *formats; /* [n_bufs] PD_ACT_*: how a buffer's rows are stored */
 
     pd_vk_buffer scratch; /* the plan's arena, then partial results and their counters */
@@ -115,8 +116,7 @@ pd_status pd_vk_lower(pd_program *p, pd_error *err);
 uint64_t pd_vk_partial_bytes(const pd_program *p);
 /* ... and counters of the splits that have written theirs: 0 before the first run. */
 uint64_t pd_vk_arrived_bytes(const pd_program *p);
-/* The distinct (base, scale) rotations of a plan's operations; entry of `op`'s. */
-uint32_t pd_vk_rotation_index(const pd_program *p, uint32_t op_index, uint32_t *count);
+/* rotations.c: the rotation tables, [n_rotations][head_dim / 2] pairs of words. */
 void pd_vk_fill_rotations(const pd_program *p, uint32_t *words);
 
 /* record.c: descriptor sets, and dispatches to segments of command buffers. */

@@ -44,29 +44,38 @@ typedef struct plane_bytes {
     uint64_t q, s, h;
 } plane_bytes;
 
+static const struct plane_traits {
+    uint16_t block_values, loads;
+    uint8_t scale_bytes, fifth_bytes;
+} traits[PD_WEIGHT_COUNT] = {
+#define TRAITS_ROW(T, shader, ggml, file, values, bytes, loads, scales, fifth, ...)                \
+    [PD_WEIGHT_##T] = {values, loads, scales, fifth},
+    PD_WEIGHT_TYPES(TRAITS_ROW)
+#undef TRAITS_ROW
+};
+
+/* Blocks of the type itself in nb blocks of 32 values. */
+static uint32_t type_blocks(uint32_t wtype, uint32_t nb) {
+    return traits[wtype].block_values == 256 ? nb / 8 : nb;
+}
+
 static plane_bytes row_planes(uint32_t wtype, uint32_t nb) {
-    uint64_t pair = (nb + 1) / 2 * 4, word = nb * 4ull, super = nb / 8;
-    switch (wtype) {
-    case PD_WEIGHT_F32: return (plane_bytes){nb * 128ull, 0, 0};
-    case PD_WEIGHT_F16:
-    case PD_WEIGHT_BF16: return (plane_bytes){nb * 64ull, 0, 0};
-    case PD_WEIGHT_Q4_0: return (plane_bytes){nb * 16ull, pair, 0};
-    case PD_WEIGHT_Q4_1: return (plane_bytes){nb * 16ull, word, 0};
-    case PD_WEIGHT_Q5_0: return (plane_bytes){nb * 16ull, pair, word};
-    case PD_WEIGHT_Q5_1: return (plane_bytes){nb * 16ull, word, word};
-    case PD_WEIGHT_Q8_0: return (plane_bytes){nb * 32ull, pair, 0};
-    case PD_WEIGHT_Q4_K: return (plane_bytes){super * 144, 0, 0};
-    case PD_WEIGHT_Q5_K: return (plane_bytes){super * 176, 0, 0};
-    case PD_WEIGHT_Q6_K: return (plane_bytes){super * 208, super * 4, 0};
-    default: return (plane_bytes){0, 0, 0};
-    }
+    const struct plane_traits *t = &traits[wtype];
+    uint64_t n = type_blocks(wtype, nb);
+    bool paired = t->block_values == 32 && t->scale_bytes == 2; /* two blocks' scales in a word */
+    return (plane_bytes){.q = n * t->loads * 16,
+                         .s = t->scale_bytes == 0 ? 0
+                              : paired            ? (n + 1) / 2 * 4
+                                                  : n * 4,
+                         .h = n * t->fifth_bytes};
 }
 
 /* What one invocation of repack.comp takes. */
 static uint32_t items_per_row(uint32_t wtype, uint32_t nb) {
-    if (wtype == PD_WEIGHT_Q6_K) return nb / 8;
-    if (wtype >= PD_WEIGHT_Q4_0 && wtype <= PD_WEIGHT_Q8_0) return (nb + 1) / 2;
-    return (uint32_t)(row_planes(wtype, nb).q / 16);
+    const struct plane_traits *t = &traits[wtype];
+    if (t->block_values == 32) return (nb + 1) / 2;
+    uint32_t n = type_blocks(wtype, nb);
+    return t->scale_bytes ? n : n * t->loads;
 }
 
 /* Gate and up of different types have no common plane layout: both are widened to F32. */
@@ -133,38 +142,24 @@ static pd_status directory_add(pd_vk_weights *w, const pd_tensor *const *parts, 
     return PD_OK;
 }
 
-static pd_status add_vector(pd_vk_weights *w, const pd_tensor *const *vector, pd_error *err) {
-    return directory_add(w, vector, 1, PD_VK_STACKED, err);
-}
-
 static pd_status add_matmul(pd_vk_weights *w, const pd_op_matmul *m, pd_error *err) {
     for (uint32_t i = 0, n; i < m->n_weights; i += n) {
         n = pd_vk_matrix_run(m, i);
         pd_vk_join join = m->epilogue == PD_EPILOGUE_GEGLU ? PD_VK_INTERLEAVED : PD_VK_STACKED;
         PD_TRY(directory_add(w, &m->weights[i], n, join, err));
     }
-    if (m->epilogue < PD_EPILOGUE_BIAS) return PD_OK;
+    if (!pd_epilogue_has_bias(m->epilogue)) return PD_OK;
     return directory_add(w, m->biases, m->n_weights, PD_VK_CHAINED, err);
 }
 
 static pd_status add_op(pd_vk_weights *w, const pd_op *op, pd_error *err) {
-    switch (op->kind) {
-    case PD_OP_EMBED: return directory_add(w, &op->embed.table, 1, PD_VK_STACKED, err);
-    case PD_OP_NORM:
-        if (op->norm.post_weight) PD_TRY(add_vector(w, &op->norm.post_weight, err));
-        return add_vector(w, &op->norm.weight, err);
-    case PD_OP_LAYERNORM:
-        PD_TRY(add_vector(w, &op->layernorm.weight, err));
-        return add_vector(w, &op->layernorm.bias, err);
-    case PD_OP_POOL_NORM: return add_vector(w, &op->pool_norm.weight, err);
-    case PD_OP_MATMUL: return add_matmul(w, &op->matmul, err);
-    case PD_OP_QKV_ROPE_STORE: {
-        if (!op->qkv.q_weight) return PD_OK;
-        const pd_tensor *norms[2] = {op->qkv.q_weight, op->qkv.k_weight};
-        return directory_add(w, norms, 2, PD_VK_STACKED, err);
-    }
-    default: return PD_OK;
-    }
+    const pd_tensor *weights[PD_OP_MAX_WEIGHTS];
+    uint32_t n = pd_op_get_weights(op, true, weights);
+    if (op->kind == PD_OP_MATMUL) return add_matmul(w, &op->matmul, err);
+    if (op->kind == PD_OP_QKV_ROPE_STORE && n == 2)
+        return directory_add(w, weights, n, PD_VK_STACKED, err);
+    for (uint32_t i = 0; i < n; i++) PD_TRY(directory_add(w, &weights[i], 1, PD_VK_STACKED, err));
+    return PD_OK;
 }
 
 /* ---- slices --------------------------------------------------------------------------------- */
@@ -364,11 +359,10 @@ static pd_status upload_run(pd_vk_weights *w, const pd_vk_matrix *m,
     PD_TRY(pd_vk_pipeline_get(w->backend->pipelines, &desc, &pipeline, err));
     VkDescriptorSet set;
     PD_TRY(bind_planes(w, st, pipeline, slice, &set, err));
-    bool super = m->wtype >= PD_WEIGHT_Q4_K;
     uint32_t per_row = items_per_row(m->wtype, m->n_blocks);
     struct pd_args_repack args = {.n_items = run->n * per_row,
                                   .items_per_row = per_row,
-                                  .n_blocks = super ? m->n_blocks / 8 : m->n_blocks,
+                                  .n_blocks = type_blocks(m->wtype, m->n_blocks),
                                   .first_row = run->first,
                                   .row_step = run->step};
     PD_TRY(submit_repack(w, st, pipeline, set, &args, err));

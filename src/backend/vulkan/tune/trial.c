@@ -144,7 +144,7 @@ static void add_attention(const pd_vk_trial *t, pd_plan *p, pd_buf_id qkv, pd_bu
                                   .q_scale = 0.125f};
     *out = add_result(p, "attention", PD_ROWS_TOKENS, N_HEADS * HEAD_DIM);
     pd_op_attention attention = {.q = store.out, .out = *out};
-    pd_plan_add_op(p, 0, "store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv = store});
+    pd_plan_add_op(p, 0, "store", &(pd_op){.kind = PD_OP_QKV_ROPE_STORE, .qkv_rope_store = store});
     pd_plan_add_op(p, 0, "attention", &(pd_op){.kind = PD_OP_ATTENTION, .attention = attention});
 }
 
