@@ -202,11 +202,18 @@ typedef enum pd_precision {
     PD_PRECISION_Q8     /* <= 3e-2: as F16; software devices then read integers too */
 } pd_precision;
 
+/* Called while a prompt is computed: before its first step with the positions that are there
+ * already, and behind every step. Return false to stop (PD_ERR_CANCELLED; what is computed stays).
+ */
+typedef bool (*pd_prompt_progress_fn)(void *ctx, uint32_t n_done, uint32_t n_total);
+
 typedef struct pd_session_desc {
     uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
     uint32_t n_chunk; /* prompt tokens per step; default 512 */
     pd_precision precision;
     bool all_logits; /* for pd_session_score and pd_session_log_probs (peridot_measure.h) */
+    pd_prompt_progress_fn progress; /* default: nobody is told */
+    void *progress_ctx;
 } pd_session_desc;
 
 typedef struct pd_model_desc {
@@ -283,12 +290,12 @@ typedef struct pd_image_limits {
     uint64_t max_pixels; /* 0: 2^26, 67 million; no side is ever above 65535 */
 } pd_image_limits;
 
-/* Decodes PNG, JPEG (8-bit, baseline and progressive), GIF (its first frame), BMP (not run-length
- * coded), TGA and binary PNM (P5, P6). Grey is replicated, alpha and transparency are dropped, 16
- * bits become the upper 8, and EXIF orientation is applied, all as the reference's Pillow does it
- * (which clips grey of 16 bits instead). `limits` may be NULL. Errors: FORMAT (empty, damaged, cut
- * short anywhere), UNSUPPORTED (another format or variant, beyond the limits), MEMORY_HOST. *out is
- * empty then. */
+/* Decodes PNG, JPEG (8-bit, baseline and progressive), WebP (still pictures), GIF (its first
+ * frame), BMP (not run-length coded), TGA and binary PNM (P5, P6). Grey is replicated, alpha and
+ * transparency are dropped, 16 bits become the upper 8, and EXIF orientation is applied, all as the
+ * reference's Pillow does it (which clips grey of 16 bits instead). `limits` may be NULL. Errors:
+ * FORMAT (empty, damaged, cut short anywhere), UNSUPPORTED (another format or variant, beyond the
+ * limits), MEMORY_HOST. *out is empty then. */
 pd_status pd_image_decode(const void *bytes, size_t n, const pd_image_limits *limits, pd_image *out,
                           pd_error *err);
 /* The same from a file, which every error names; also IO. */

@@ -167,13 +167,30 @@ typedef struct pd_compared_tensor {
     double rms;        /* root mean square of b - a, relative to that of a */
     double worst;      /* largest |b - a|; infinite where only one of them is finite */
     uint64_t worst_at; /* position of that value */
+    uint64_t shape_a[4], shape_b[4]; /* slowest dimension first; 1 where there are fewer */
 } pd_compared_tensor;
+
+/* A setting's value in one of the files. */
+typedef struct pd_setting {
+    const char *kind;      /* GGUF's: "u32", "f32", "bool", "string", "array", ...; NULL: absent */
+    const char *item_kind; /* of an array, whose items are not here; else NULL */
+    uint64_t n;            /* items of an array, bytes of a string; else 1 */
+    const char *text;      /* a string's bytes and a zero; else NULL */
+    double number;         /* of numbers; a bool is 0 or 1 */
+} pd_setting;
+
+/* One that differs: in its value, its kind, or by being absent from a file. */
+typedef struct pd_compared_setting {
+    const char *key;
+    pd_setting a, b;
+} pd_compared_setting;
 
 typedef struct pd_comparison {
     const pd_compared_tensor *tensors; /* [n_tensors]: those of a in its order, then those of b
                                           alone */
     uint64_t n_tensors;
     uint64_t n_tensors_differ, n_settings_differ;
+    const pd_compared_setting *settings; /* [n_settings_differ], in the same order */
 } pd_comparison;
 
 /* Compares two GGUF files by their settings and, value by value, by their tensors' names: a file

@@ -20,6 +20,9 @@ target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 add_library(peridot_png ALIAS PkgConfig::PNG)
 
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
+add_library(peridot_webp ALIAS PkgConfig::WEBP)
+
 # stb_image is a header whose implementation src/image/stb.c compiles.
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
 add_library(peridot_stb INTERFACE)

@@ -177,7 +177,7 @@ run_models() {
   local golden=tests/data/golden peridot=build/drivers/$suite/peridot precision
   for precision in exact f16; do
     runs_through on_chip "$@" "$peridot" run -m $golden/mm-q4_0.gguf -p hello --raw -n 8 --temp 0 \
-      --ignore-eos --no-perf --device vulkan --precision $precision || return 1
+      --ignore-eos -q --device vulkan --precision $precision || return 1
     runs_through on_chip "$@" "$peridot" logits -m $golden/mm-q4_0.gguf \
       --mmproj $golden/mm-mmproj.gguf --image $golden/image.png --tokens '2,<image>,5' \
       -o build/drivers/logits.f32 --device vulkan --precision $precision || return 1
@@ -227,7 +227,7 @@ time_run() {
   shift
   out=$(runs_through in_root env PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.start" "$@" \
     /usr/bin/time -f '%e s %M' "build/drivers/$suite/peridot" run -m build/drivers/270m.gguf -p hello \
-    --raw -n 4 --temp 0 --ignore-eos --no-perf --device "$device" 2>&1 >/dev/null </dev/null) || return 1
+    --raw -n 4 --temp 0 --ignore-eos -q --device "$device" 2>&1 >/dev/null </dev/null) || return 1
   tail -n 1 <<<"$out" | awk '{ printf "%s s, %d MB", $1, $3 / 1024 }'
 }
 

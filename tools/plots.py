@@ -156,7 +156,8 @@ def speed():
 
 LAYERS = [  # from the top: a folder may include what lies below it
     [("cli", "the program: options, one file per command")],
-    [("pack", "convert, quantize, synth, verify, compare"), ("hub", "models from the Hugging Face hub")],
+    [("measure", "benchmarks, profiles, scores"), ("pack", "convert, quantize, synth"),
+     ("hub", "models to fetch")],
     [("sample", "from logits to a token")],
     [("engine", "models, sessions, KV pages, images")],
     [("backend", "the interface to what computes"), ("backend/cpu", "the reference; vector units"),

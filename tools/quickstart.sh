@@ -22,7 +22,7 @@ say "a model with the 270M's shape and random weights"
 
 # Software rasterisers are used only when named, so "vulkan" stands for a real GPU.
 device=vulkan
-if ! "$peridot" run -m "$model" -p test --raw -n 1 --no-perf --device vulkan >/dev/null 2>&1; then
+if ! "$peridot" run -m "$model" -p test --raw -n 1 -q --device vulkan >/dev/null 2>&1; then
   device=vulkan:llvmpipe
   echo "No GPU can be used: running Vulkan on the processor instead, through llvmpipe (slow)."
 fi

@@ -27,7 +27,8 @@ void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n);
 typedef struct pd_file_writer {
     FILE *stream;
     char *path, *temp_path; /* temp_path is NULL while the file has no name */
-    bool is_direct;
+    char *old_path;         /* what path led to before, while others are committed; or NULL */
+    bool is_direct, replaces;
     bool failed;
     int failure; /* errno of the first write that failed */
 } pd_file_writer;
@@ -42,6 +43,9 @@ pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err);
 /* Between finish and commit: a path by which the file can be read; NULL where it is not a file. */
 const char *pd_file_writer_path(const pd_file_writer *w, char out[32]);
 pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
+/* Ends all of them: either each has its name afterwards, or what was under the names is there
+ * again. Where the file system links no files, a replaced one is not brought back. */
+pd_status pd_file_writers_commit(pd_file_writer *const *list, uint32_t n, pd_error *err);
 void pd_file_writer_abort(pd_file_writer *w);
 
 /* Errors: ARGUMENT when `output` is the regular file that `input` is, by whatever names and links:

@@ -2,7 +2,8 @@
  *
  *     open      a file without a name (O_TMPFILE) in the target's folder
  *     finish    written out and synced
- *     commit    linked as PATH.tmp-PID-N, renamed over PATH at once
+ *     commit    linked as PATH.tmp-PID-N, renamed over PATH at once; of several files, those that
+ *               are replaced keep such a name until all are renamed
  *
  * A process that is killed while it writes leaves nothing behind: the system drops a file that has
  * no name. Linking cannot replace a file, hence the name in between. Where the file system has no
@@ -103,8 +104,10 @@ static int name_temp(pd_file_writer *w, int fd) {
 static void writer_release(pd_file_writer *w) {
     if (w->stream) fclose(w->stream);
     if (w->temp_path) unlink(w->temp_path);
+    if (w->old_path) unlink(w->old_path);
     pd_free(w->path);
     pd_free(w->temp_path);
+    pd_free(w->old_path);
     *w = (pd_file_writer){0};
 }
 
@@ -186,26 +189,69 @@ static void sync_folder(const char *path) {
     pd_free(folder);
 }
 
-static pd_status give_name(pd_file_writer *w, pd_error *err) {
+/* Finished, closed, and under its temporary name. */
+static pd_status close_named(pd_file_writer *w, pd_error *err) {
+    PD_TRY(pd_file_writer_finish(w, err));
     bool good = w->is_direct || w->temp_path || name_temp(w, fileno(w->stream)) >= 0;
     int error = errno;
     bool closed = fclose(w->stream) == 0;
     if (good && !closed) error = errno;
     w->stream = NULL;
-    if (!good || !closed) return raise_write(w, error, err);
+    return good && closed ? PD_OK : raise_write(w, error, err);
+}
+
+static pd_status take_place(pd_file_writer *w, pd_error *err) {
     if (w->is_direct) return PD_OK;
     if (rename(w->temp_path, w->path) != 0) return raise_write(w, errno, err);
     pd_free(w->temp_path);
     w->temp_path = NULL;
-    sync_folder(w->path);
     return PD_OK;
 }
 
-pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err) {
-    pd_status status = pd_file_writer_finish(w, err);
-    if (status == PD_OK) status = give_name(w, err);
-    writer_release(w);
+/* Gives the file that will be replaced a second name, by which it can come back. */
+static void keep_old(pd_file_writer *w) {
+    w->replaces = !w->is_direct && access(w->path, F_OK) == 0;
+    for (unsigned attempt = 0; w->replaces && attempt < 1000; attempt++) {
+        char *name = temp_name(w->path, attempt);
+        if (name && link(w->path, name) == 0) {
+            w->old_path = name;
+            return;
+        }
+        bool taken = name && errno == EEXIST;
+        pd_free(name);
+        if (!taken) return;
+    }
+}
+
+static void bring_back(pd_file_writer *w) {
+    if (w->is_direct) return;
+    if (w->old_path && rename(w->old_path, w->path) == 0) {
+        pd_free(w->old_path);
+        w->old_path = NULL;
+    } else if (!w->replaces) {
+        unlink(w->path);
+    }
+}
+
+pd_status pd_file_writers_commit(pd_file_writer *const *list, uint32_t n, pd_error *err) {
+    pd_status status = PD_OK;
+    uint32_t n_placed = 0;
+    for (uint32_t i = 0; i < n && status == PD_OK; i++) status = close_named(list[i], err);
+    for (uint32_t i = 0; i < n && n > 1 && status == PD_OK; i++) keep_old(list[i]);
+    while (n_placed < n && status == PD_OK) {
+        status = take_place(list[n_placed], err);
+        n_placed += status == PD_OK;
+    }
+    for (uint32_t i = 0; i < n_placed && status != PD_OK; i++) bring_back(list[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!list[i]->is_direct && list[i]->path && status == PD_OK) sync_folder(list[i]->path);
+        writer_release(list[i]);
+    }
     return status;
+}
+
+pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err) {
+    return pd_file_writers_commit(&w, 1, err);
 }
 
 void pd_file_writer_abort(pd_file_writer *w) {

@@ -13,23 +13,14 @@
 #include "base/words.h"
 #include "cli/options.h"
 #include "file/gguf.h"
+#include "measure/profile.h"
 #include "peridot_files.h"
 
-pd_status cli_run(const cli_options *o, pd_error *err);
-pd_status cli_bench(const cli_options *o, pd_error *err);
-pd_status cli_devices(const cli_options *o, pd_error *err);
-pd_status cli_inspect(const cli_options *o, pd_error *err);
-pd_status cli_tokenize(const cli_options *o, pd_error *err);
-pd_status cli_detokenize(const cli_options *o, pd_error *err);
-pd_status cli_logits(const cli_options *o, pd_error *err);
-pd_status cli_embed_image(const cli_options *o, pd_error *err);
-pd_status cli_synth(const cli_options *o, pd_error *err);
-pd_status cli_convert(const cli_options *o, pd_error *err);
-pd_status cli_quantize(const cli_options *o, pd_error *err);
-pd_status cli_verify(const cli_options *o, pd_error *err);
-pd_status cli_score(const cli_options *o, pd_error *err);
-pd_status cli_fetch(const cli_options *o, pd_error *err);
-pd_status cli_list(const cli_options *o, pd_error *err);
+/* One for each command. */
+#define CLI_COMMAND_PROTOTYPE(id, name, function, ...)                                             \
+    pd_status function(const cli_options *o, pd_error *err);
+CLI_COMMAND_LIST(CLI_COMMAND_PROTOTYPE)
+#undef CLI_COMMAND_PROTOTYPE
 
 /* ---- input.c: what the user hands over ------------------------------------------------------- */
 
@@ -46,11 +37,6 @@ typedef struct cli_ids {
 pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err);
 /* Errors: ARGUMENT when an id is not below n_vocab, places of images aside. */
 pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
-
-/* "512,1024", "128-512+128", "128-1024*2": whole numbers within [min, max], in the order written.
- * *out: pd_free. */
-pd_status cli_parse_numbers(const char *flag, const char *text, uint32_t min, uint32_t max,
-                            uint32_t **out, uint32_t *n, pd_error *err);
 
 /* ---- outputs.c: what is written is never what is read ---------------------------------------- */
 
@@ -93,8 +79,9 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
-const atomic_int *cli_interrupt_flag(void);      /* not 0 once interrupted */
-void cli_interrupt_watch(pd_session *session);   /* NULL: none */
+const atomic_int *cli_interrupt_flag(void);                           /* not 0 once interrupted */
+void cli_interrupt_watch(pd_session *session);                        /* NULL: none */
+void cli_interrupt_watch_two(pd_session *session, pd_session *other); /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
 /* ---- bus_error.c ---------------------------------------------------------------------------- */
@@ -102,18 +89,24 @@ void cli_interrupt_watch_model(pd_model *model); /* for images without a session
 /* From now on a mapped file that is shortened while it is read ends the process with a sentence. */
 void cli_bus_error_install(void);
 
-/* ---- progress.c: a bar on standard error, when that is a terminal --------------------------- */
+/* ---- progress.c: a bar on standard error, when that is a terminal; else, if asked for, lines --
+ */
 
 typedef struct cli_progress {
-    const char *label; /* "loading" */
+    const char *label;  /* "loading" */
+    bool counts_tokens; /* and not bytes */
     uint64_t start_ns, shown_ns;
     uint64_t start_bytes; /* done before the beginning: no part of the speed */
     bool active, drawn;
 } cli_progress;
 
+/* Whether there are any, by --progress and --quiet; before that, as without them. */
+void cli_progress_configure(const cli_options *o);
 void cli_progress_begin(cli_progress *p, const char *label);
 /* A pd_progress_fn; ctx is the cli_progress. False once the user asked to stop. */
 bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total);
+/* A pd_prompt_progress_fn: the same of tokens. */
+bool cli_progress_update_tokens(void *ctx, uint32_t n_done, uint32_t n_total);
 void cli_progress_end(cli_progress *p); /* wipes the bar */
 /* For the work of peridot_files.h, whose bar begins with each file; cli_progress_end is left to the
  * caller. Ctrl-C stops it: installs interrupt.c's handler. */
@@ -125,6 +118,12 @@ pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progre
  * is an image encoder, --mmproj, as if they had been given. */
 pd_status cli_fetch_model(cli_options *o, pd_error *err);
 
+/* ---- print_profile.c ------------------------------------------------------------------------ */
+
+/* On standard error: "<what>, operation by operation: ..." and a line for each kind, then their
+ * sum. */
+void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *speed, const char *what);
+
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
 
 /* "peridot: message", and the hint on a line of its own. Returns the exit code. */
@@ -133,7 +132,6 @@ int cli_report_error(const pd_error *err);
 pd_status cli_log_begin(const cli_options *o, pd_error *err);
 /* Errors: IO when lines of the log were lost. */
 pd_status cli_log_end(const cli_options *o, pd_error *err);
-const char *cli_device_kind_name(pd_device_kind kind);
 /* What a model said to standard output. On a terminal control characters other than newlines and
  * tabs become '?', in `text` as well: nobody but the user may move the cursor or set the title. */
 void cli_write_text(char *text, size_t n);

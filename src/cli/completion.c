@@ -1,7 +1,8 @@
-/* Completion for zsh and fish, printed from the tables of option_table.h; bash's is in help.c.
+/* Completion for bash, zsh and fish, printed from the tables of option_table.h.
  *
- * Help texts are quoted for both: zsh reads a spec's brackets and colons, and both shells single
- * quotes. What a flag's value may be comes from its kind: files, devices, choices, or nothing.
+ * Help texts are quoted for the last two: zsh reads a spec's brackets and colons, and both shells
+ * single quotes. What a flag's value may be comes from its kind: files, devices, choices, or
+ * nothing.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -205,4 +206,96 @@ void cli_completion_fish(void) {
            "complete -c peridot -n __peridot_no_command -l version -d 'version, build and "
            "backends'\n");
     for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) print_fish_command((cli_command)c);
+}
+
+/* ---- bash ----------------------------------------------------------------------------------- */
+
+static void print_flags(uint32_t command_bit) {
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        const cli_option *opt = cli_option_get((cli_option_id)i);
+        if (opt->commands & command_bit) printf(" %s", opt->name);
+    }
+    printf(" --help");
+}
+
+/* "command:flag) what to offer;;" for flags with something known behind them. */
+static void print_value_cases(cli_command command) {
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        const cli_option *opt = cli_option_get((cli_option_id)i);
+        if (!(opt->commands & 1u << command) || opt->kind == KIND_FLAG) continue;
+        printf("    %s:%s", cli_command_name(command), opt->name);
+        if (opt->alias) printf("|%s:%s", cli_command_name(command), opt->alias);
+        if (is_path(opt)) {
+            printf(") _peridot_files; return;;\n");
+        } else if (opt->kind == KIND_DEVICE) {
+            printf(") words=$(_peridot_devices);;\n");
+        } else if (opt->kind == KIND_CHOICE) {
+            printf(") words=\"");
+            print_choices(opt->value);
+            printf("\";;\n");
+        } else {
+            printf(") return;;\n");
+        }
+    }
+}
+
+/* File names may hold spaces: one on each line, and readline told to quote them. The words of
+ * devices' names are ids alone; a colon in a word is for bash the end of one. */
+static void print_completion_helpers(void) {
+    printf(
+        "_peridot_files() {\n"
+        "  local name\n"
+        "  compopt -o filenames 2>/dev/null\n"
+        "  while IFS= read -r name; do COMPREPLY+=(\"$name\"); done < <(compgen -f -- \"$word\")\n"
+        "}\n"
+        "_peridot_devices() {\n"
+        "  echo vulkan\n"
+        "  \"${COMP_WORDS[0]}\" devices 2>/dev/null | sed -nE 's/^(cpu|cpu-ref|vulkan:[0-9]+) "
+        ".*/\\1/p'\n"
+        "}\n");
+}
+
+/* What stands without a flag: files, and of `quantize` a type behind the two. */
+static void print_argument_cases(void) {
+    printf("  [ \"$COMP_CWORD\" -eq 1 ] && return\n"
+           "  case \"$command\" in\n");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) {
+        const cli_command_info *info = cli_command_get((cli_command)c);
+        if (!info->n_args) continue;
+        printf("  %s) _peridot_files", info->name);
+        if (takes_type(info)) {
+            printf("; [ \"$COMP_CWORD\" -ge 4 ] && COMPREPLY+=($(compgen -W \"");
+            print_choices(CLI_TYPE_NAMES);
+            printf("\" -- \"$word\"))");
+        }
+        printf(";;\n");
+    }
+    printf("  esac\n");
+}
+
+void cli_completion_bash(void) {
+    print_completion_helpers();
+    printf("_peridot() {\n"
+           "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+           "  local command=${COMP_WORDS[1]} words=\n"
+           "  COMPREPLY=()\n"
+           "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    words=\"");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
+        printf("%s ", cli_command_name((cli_command)c));
+    printf("--help --version\"\n  else\n    case \"$command:$before\" in\n");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) print_value_cases((cli_command)c);
+    printf(
+        "    esac\n"
+        "    [ -z \"$words\" ] || { COMPREPLY=($(compgen -W \"$words\" -- \"$word\")); return; }\n"
+        "    case \"$command\" in\n");
+    for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++) {
+        printf("    %s) words=\"", cli_command_name((cli_command)c));
+        print_flags(1u << c);
+        printf("\";;\n");
+    }
+    printf("    esac\n  fi\n"
+           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n");
+    print_argument_cases();
+    printf("}\n"
+           "complete -F _peridot peridot\n");
 }

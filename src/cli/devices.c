@@ -7,27 +7,8 @@
 #include <strings.h>
 
 #include "cli/json.h"
+#include "measure/device_text.h"
 #include "peridot_measure.h"
-
-typedef struct feature {
-    const char *name;
-    bool has;
-} feature;
-
-enum { N_FEATURES = 9 };
-
-static void list_features(const pd_device_info *d, feature out[N_FEATURES]) {
-    const feature all[N_FEATURES] = {{"subgroup_arithmetic", d->has_subgroup_arithmetic},
-                                     {"fp16", d->has_fp16},
-                                     {"int8", d->has_int8},
-                                     {"int_dot", d->has_int_dot},
-                                     {"int_dot_fast", d->has_int_dot_fast},
-                                     {"coopmat", d->has_coopmat},
-                                     {"timestamps", d->has_timestamps},
-                                     {"memory_budget", d->has_memory_budget},
-                                     {"unified_memory", d->has_unified_memory}};
-    for (int i = 0; i < N_FEATURES; i++) out[i] = all[i];
-}
 
 static bool is_cpu(const pd_device_info *d) {
     return d->kind == PD_DEVICE_CPU || d->kind == PD_DEVICE_CPU_REFERENCE;
@@ -64,7 +45,7 @@ static void print_coopmats(const pd_device_info *d) {
 
 static void print_device(const pd_device_info *d, const measurement *m) {
     char a[32], b[32];
-    printf("%-10s %s (%s)\n", d->id, d->name, cli_device_kind_name(d->kind));
+    printf("%-10s %s (%s)\n", d->id, d->name, pd_device_kind_name(d->kind));
     if (!d->usable) printf("           not usable: %s\n", d->unusable_reason);
     printf("           memory     %s", pd_size_text(d->memory_bytes, a));
     if (d->memory_free_bytes) printf(", %s free", pd_size_text(d->memory_free_bytes, b));
@@ -79,10 +60,10 @@ static void print_device(const pd_device_info *d, const measurement *m) {
            pd_size_text(d->max_binding_bytes, a), pd_size_text(d->max_alloc_bytes, b),
            pd_size_text(d->shared_memory_bytes, (char[32]){0}), d->max_workgroup_size,
            d->subgroup_size, d->subgroup_size_min, d->subgroup_size_max);
-    feature features[N_FEATURES];
-    list_features(d, features);
+    pd_device_feature features[PD_DEVICE_N_FEATURES];
+    pd_device_features(d, features);
     printf("           features  ");
-    for (int i = 0; i < N_FEATURES; i++)
+    for (int i = 0; i < PD_DEVICE_N_FEATURES; i++)
         if (features[i].has) printf(" %s", features[i].name);
     printf("\n");
     print_coopmats(d);
@@ -105,9 +86,7 @@ static void add_coopmats_json(cJSON *device, const pd_device_info *d) {
     for (uint32_t i = 0; i < d->n_coopmats; i++) {
         const pd_coopmat_info *c = &d->coopmats[i];
         cJSON *j = cJSON_CreateObject();
-        cJSON_AddNumberToObject(j, "m", c->m);
-        cJSON_AddNumberToObject(j, "n", c->n);
-        cJSON_AddNumberToObject(j, "k", c->k);
+        CLI_ADD_NUMBERS(j, {"m", c->m}, {"n", c->n}, {"k", c->k});
         cJSON_AddStringToObject(j, "a", c->a);
         cJSON_AddStringToObject(j, "b", c->b);
         cJSON_AddStringToObject(j, "result", c->result);
@@ -119,7 +98,7 @@ static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "id", d->id);
     cJSON_AddStringToObject(j, "name", d->name);
-    cJSON_AddStringToObject(j, "kind", cli_device_kind_name(d->kind));
+    cJSON_AddStringToObject(j, "kind", pd_device_kind_name(d->kind));
     cJSON_AddBoolToObject(j, "usable", d->usable);
     if (!d->usable) cJSON_AddStringToObject(j, "unusable_reason", d->unusable_reason);
     cJSON_AddNumberToObject(j, "memory_bytes", (double)d->memory_bytes);
@@ -129,19 +108,17 @@ static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     cJSON_AddStringToObject(j, "uuid", d->uuid);
     cJSON_AddStringToObject(j, "driver", d->driver);
     cJSON_AddStringToObject(j, "api_version", d->api_version);
-    cJSON_AddNumberToObject(j, "vendor_id", d->vendor_id);
-    cJSON_AddNumberToObject(j, "device_id", d->device_id);
-    cJSON_AddNumberToObject(j, "max_binding_bytes", (double)d->max_binding_bytes);
-    cJSON_AddNumberToObject(j, "max_alloc_bytes", (double)d->max_alloc_bytes);
-    cJSON_AddNumberToObject(j, "shared_memory_bytes", d->shared_memory_bytes);
-    cJSON_AddNumberToObject(j, "max_workgroup_size", d->max_workgroup_size);
-    cJSON_AddNumberToObject(j, "subgroup_size", d->subgroup_size);
-    cJSON_AddNumberToObject(j, "subgroup_size_min", d->subgroup_size_min);
-    cJSON_AddNumberToObject(j, "subgroup_size_max", d->subgroup_size_max);
-    feature features[N_FEATURES];
-    list_features(d, features);
+    CLI_ADD_NUMBERS(
+        j, {"vendor_id", d->vendor_id}, {"device_id", d->device_id},
+        {"max_binding_bytes", (double)d->max_binding_bytes},
+        {"max_alloc_bytes", (double)d->max_alloc_bytes},
+        {"shared_memory_bytes", d->shared_memory_bytes},
+        {"max_workgroup_size", d->max_workgroup_size}, {"subgroup_size", d->subgroup_size},
+        {"subgroup_size_min", d->subgroup_size_min}, {"subgroup_size_max", d->subgroup_size_max});
+    pd_device_feature features[PD_DEVICE_N_FEATURES];
+    pd_device_features(d, features);
     cJSON *names = cJSON_AddObjectToObject(j, "features");
-    for (int i = 0; i < N_FEATURES; i++)
+    for (int i = 0; i < PD_DEVICE_N_FEATURES; i++)
         cJSON_AddBoolToObject(names, features[i].name, features[i].has);
     add_coopmats_json(j, d);
     return j;

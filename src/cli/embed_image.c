@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/images.h"
-#include "cli/profile.h"
 
 typedef struct embed_job {
     const cli_options *o;
@@ -38,7 +37,8 @@ static uint64_t row_bytes(const pd_vision_info *v) {
 
 static pd_status read_pixels(embed_job *job, const pd_vision_info *v, pd_error *err) {
     const char *path = cli_text(job->o, OPT_PIXELS);
-    if (!path) return pd_model_image_pixels(job->model, &job->images.images[0], job->pixels, err);
+    if (!path)
+        return pd_model_image_pixels(job->model, &job->images.list.images[0], job->pixels, err);
     char *data = NULL;
     size_t n = 0;
     PD_TRY(pd_file_read_all(path, 1u << 30, &data, &n, err));
@@ -61,17 +61,17 @@ static pd_status write_file(const char *path, const void *data, uint64_t n, pd_e
 }
 
 static bool take_op(void *ctx, const pd_profile_op *op) {
-    cli_profile_add(ctx, op);
+    pd_profile_add(ctx, op);
     return !cli_interrupted();
 }
 
 static pd_status profile(embed_job *job, pd_error *err) {
-    cli_profile p = {0};
+    pd_kind_profile p = {0};
     pd_device_speed speed;
     PD_TRY(pd_model_measure(job->model, &speed, err));
     PD_TRY(pd_model_profile_image(job->model, take_op, &p, err));
     if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
-    cli_profile_print(&p, &speed, "the image");
+    cli_print_profile(&p, &speed, "the image");
     return PD_OK;
 }
 

@@ -42,7 +42,9 @@ static const struct {
     {"--no-conversation", "-no-cnv", "--raw takes the text without the chat template"},
 };
 
-static const struct { const char *theirs, *ours; } spellings[] = {{"--n-predict", "--predict"}};
+static const struct {
+    const char *theirs, *ours;
+} spellings[] = {{"--n-predict", "--predict"}, {"--no-perf", "--quiet"}};
 
 static bool is_switch(const char *word) {
     static const char *const words[] = {"on", "off", "auto", "0", "1"};

@@ -6,10 +6,10 @@
 #define PD_CLI_IMAGES_H
 
 #include "cli/commands.h"
+#include "image/list.h"
 
 typedef struct cli_images {
-    pd_image *images; /* in the order of the prompt: each picture, then its windows */
-    size_t n, cap;
+    pd_image_list list;     /* in the order of the prompt: each picture, then its windows */
     pd_image_place *places; /* [n_places] one per picture */
     size_t n_places;
 } cli_images;

@@ -9,15 +9,16 @@
 
 #include "cli/commands.h"
 
-static _Atomic(pd_session *) watched;
+static _Atomic(pd_session *) watched, watched_too;
 static _Atomic(pd_model *) watched_model;
 static atomic_int interrupted;
 
 static void on_signal(int signal_number) {
     (void)signal_number;
     if (atomic_exchange(&interrupted, 1)) _exit(pd_status_exit_code(PD_ERR_CANCELLED));
-    pd_session *session = atomic_load(&watched);
+    pd_session *session = atomic_load(&watched), *other = atomic_load(&watched_too);
     if (session) pd_session_cancel(session);
+    if (other) pd_session_cancel(other);
     pd_model *model = atomic_load(&watched_model);
     if (model) pd_model_cancel(model);
 }
@@ -38,8 +39,14 @@ const atomic_int *cli_interrupt_flag(void) {
 }
 
 void cli_interrupt_watch(pd_session *session) {
+    cli_interrupt_watch_two(session, NULL);
+}
+
+void cli_interrupt_watch_two(pd_session *session, pd_session *other) {
     atomic_store(&watched, session);
+    atomic_store(&watched_too, other);
     if (session && cli_interrupted()) pd_session_cancel(session);
+    if (other && cli_interrupted()) pd_session_cancel(other);
 }
 
 void cli_interrupt_watch_model(pd_model *model) {

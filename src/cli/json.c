@@ -12,6 +12,11 @@ pd_status cli_print_json(cJSON *root, pd_error *err) {
     return PD_OK;
 }
 
+void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
+}
+
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err) {
     char *text = root ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);

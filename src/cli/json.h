@@ -10,6 +10,16 @@
 /* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
 pd_status cli_print_json(cJSON *root, pd_error *err);
 
+/* Adds numbers to an object, in their order: CLI_ADD_NUMBERS(j, {"rows", n}, {"ms", t}). */
+typedef struct cli_number {
+    const char *name;
+    double value;
+} cli_number;
+void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n);
+#define CLI_ADD_NUMBERS(object, ...)                                                               \
+    cli_add_numbers(object, (const cli_number[]){__VA_ARGS__},                                     \
+                    sizeof((const cli_number[]){__VA_ARGS__}) / sizeof(cli_number))
+
 /* The same as one line of a file. */
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);
 

@@ -49,7 +49,7 @@ static pd_status open_session(logits_job *job, bool all_logits, pd_session **out
 
 /* The first n ids and the images among them. */
 static pd_prompt prompt_of(const logits_job *job, size_t n) {
-    pd_prompt p = {.ids = job->ids.ids, .n_ids = n, .images = job->images.images};
+    pd_prompt p = {.ids = job->ids.ids, .n_ids = n, .images = job->images.list.images};
     for (size_t i = 0; i < n; i++) p.n_images += job->ids.ids[i] == PD_TOKEN_IMAGE;
     return p;
 }
@@ -88,10 +88,10 @@ static pd_status compute(logits_job *job, pd_error *err) {
     job->n_vocab = info->n_vocab;
     PD_TRY(cli_check_ids(&job->ids, info->n_vocab, err));
     pd_prompt all = prompt_of(job, job->ids.n);
-    if (all.n_images != job->images.n)
+    if (all.n_images != job->images.list.n)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "--tokens has places for %zu pictures, but %zu --image are given",
-                        all.n_images, job->images.n);
+                        all.n_images, job->images.list.n);
     job->n_positions = pd_prompt_count(job->model, &all);
     job->total_bytes = job->n_positions * info->n_vocab * sizeof(float);
     if (job->n_positions > info->n_ctx_train)

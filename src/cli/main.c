@@ -15,14 +15,9 @@
 typedef pd_status (*command_fn)(const cli_options *o, pd_error *err);
 
 static const command_fn command_fns[CLI_COMMAND_COUNT] = {
-    [CLI_RUN] = cli_run,           [CLI_BENCH] = cli_bench,
-    [CLI_DEVICES] = cli_devices,   [CLI_INSPECT] = cli_inspect,
-    [CLI_TOKENIZE] = cli_tokenize, [CLI_DETOKENIZE] = cli_detokenize,
-    [CLI_LOGITS] = cli_logits,     [CLI_EMBED_IMAGE] = cli_embed_image,
-    [CLI_SYNTH] = cli_synth,       [CLI_QUANTIZE] = cli_quantize,
-    [CLI_VERIFY] = cli_verify,     [CLI_CONVERT] = cli_convert,
-    [CLI_SCORE] = cli_score,       [CLI_FETCH] = cli_fetch,
-    [CLI_LIST] = cli_list,
+#define COMMAND_FUNCTION(id, name, function, ...) function,
+    CLI_COMMAND_LIST(COMMAND_FUNCTION)
+#undef COMMAND_FUNCTION
 };
 
 static void print_version(void) {
@@ -47,6 +42,7 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
     if (status == PD_OK && o.wants_help) {
         cli_help_command(command);
     } else if (status == PD_OK) {
+        cli_progress_configure(&o);
         status = cli_check_outputs(&o, err);
         if (status == PD_OK) status = cli_log_begin(&o, err);
         command_fn fn = cli_given(&o, OPT_LIST_DEVICES) ? cli_devices : command_fns[command];
@@ -96,8 +92,6 @@ static pd_status dispatch(int argc, char **argv, pd_error *err) {
         cli_completion_zsh();
     } else if (strcmp(first, "--completion-fish") == 0) {
         cli_completion_fish();
-    } else if (strcmp(first, "--man") == 0 && argc > 2) { /* for the build: --man DATE [COMMAND] */
-        return cli_man(argv[2], argc > 3 ? argv[3] : NULL, err);
     } else if (first[0] == '-') {
         return run_command(CLI_RUN, argc - 1, argv + 1, err); /* as llama-cli */
     } else {

@@ -1,33 +1,38 @@
-/* The two tables of the command line: subcommands, and options. Nothing else lists them.
+/* The tables of the command line: subcommands, options, and which options are the sampler's.
+ * Nothing else lists them.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef PD_CLI_OPTION_TABLE_H
 #define PD_CLI_OPTION_TABLE_H
 
-/* X(id, name, how many arguments without a flag, what must be given, summary) */
+/* X(id, name, function, how many arguments without a flag, what must be given, summary). The
+ * function's prototype and main's table are made of it. */
 #define CLI_COMMAND_LIST(X)                                                                        \
-    X(RUN, "run", 2, "-m MODEL.gguf -p TEXT", "answer one prompt")                                 \
-    X(BENCH, "bench", 1, "-m MODEL.gguf", "measure prompt and generation speed")                   \
-    X(DEVICES, "devices", 0, "", "list the devices that --device can name")                        \
-    X(INSPECT, "inspect", 2, "MODEL.gguf [OTHER.gguf]",                                            \
+    X(RUN, "run", cli_run, 2, "-m MODEL.gguf -p TEXT", "answer one prompt")                        \
+    X(BENCH, "bench", cli_bench, 1, "-m MODEL.gguf", "measure prompt and generation speed")        \
+    X(DEVICES, "devices", cli_devices, 0, "", "list the devices that --device can name")           \
+    X(INSPECT, "inspect", cli_inspect, 2, "MODEL.gguf [OTHER.gguf]",                               \
       "show what a GGUF file holds, and its plan; or how two differ")                              \
-    X(VERIFY, "verify", 1, "FILE.gguf", "read every value of a GGUF file and say what is wrong")   \
-    X(QUANTIZE, "quantize", 4, "IN.gguf OUT.gguf TYPE [THREADS]",                                  \
+    X(VERIFY, "verify", cli_verify, 1, "FILE.gguf",                                                \
+      "read every value of a GGUF file and say what is wrong")                                     \
+    X(QUANTIZE, "quantize", cli_quantize, 4, "IN.gguf OUT.gguf TYPE [THREADS]",                    \
       "write a model with its matrices in another type")                                           \
-    X(CONVERT, "convert", 1, "DIR -o OUT.gguf",                                                    \
+    X(CONVERT, "convert", cli_convert, 1, "DIR -o OUT.gguf",                                       \
       "turn a checkpoint with safetensors files into GGUF files")                                  \
-    X(TOKENIZE, "tokenize", 0, "-m MODEL.gguf -p TEXT", "turn text into token ids")                \
-    X(DETOKENIZE, "detokenize", 0, "-m MODEL.gguf --tokens IDS", "turn token ids into text")       \
-    X(LOGITS, "logits", 0, "-m MODEL.gguf --tokens IDS -o OUT.f32",                                \
+    X(TOKENIZE, "tokenize", cli_tokenize, 0, "-m MODEL.gguf -p TEXT", "turn text into token ids")  \
+    X(DETOKENIZE, "detokenize", cli_detokenize, 0, "-m MODEL.gguf --tokens IDS",                   \
+      "turn token ids into text")                                                                  \
+    X(LOGITS, "logits", cli_logits, 0, "-m MODEL.gguf --tokens IDS -o OUT.f32",                    \
       "write the logits of every position to a file")                                              \
-    X(SCORE, "score", 0, "-m MODEL.gguf -f TEXT",                                                  \
+    X(SCORE, "score", cli_score, 0, "-m MODEL.gguf -f TEXT",                                       \
       "perplexity of a text, or how far a model is from another")                                  \
-    X(EMBED_IMAGE, "embed-image", 0, "-m MODEL.gguf --image FILE -o OUT.f32",                      \
+    X(EMBED_IMAGE, "embed-image", cli_embed_image, 0, "-m MODEL.gguf --image FILE -o OUT.f32",     \
       "write the rows that an image becomes to a file")                                            \
-    X(FETCH, "fetch", 1, "USER/REPO[:TYPE]", "download a model from the Hugging Face hub")         \
-    X(LIST, "list", 0, "", "list the models that were fetched")                                    \
-    X(SYNTH, "synth", 0, "-o OUT.gguf", "write a model of any size with random weights")
+    X(FETCH, "fetch", cli_fetch, 1, "USER/REPO[:TYPE]",                                            \
+      "download a model from the Hugging Face hub")                                                \
+    X(LIST, "list", cli_list, 0, "", "list the models that were fetched")                          \
+    X(SYNTH, "synth", cli_synth, 0, "-o OUT.gguf", "write a model of any size with random weights")
 
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
@@ -49,8 +54,8 @@
     X(FILE, FILE, "--file", "-f", NULL, 0, 0, NULL, "FILE", FOR_TEXT,                              \
       "take the text from a file, byte for byte (-: standard input)")                              \
     X(IMAGE, FILES, "--image", NULL, NULL, 0, 0, NULL, "FILE", FOR_IMAGES,                         \
-      "a picture: PNG, JPEG, GIF, BMP, TGA or PNM; may be repeated. It goes where the text says "  \
-      "<image>, or before the text")                                                               \
+      "a picture: PNG, JPEG, WebP, GIF, BMP, TGA or PNM; may be repeated. It goes where the text " \
+      "says <image>, or before the text")                                                          \
     X(MMPROJ, FILE, "--mmproj", NULL, "PERIDOT_MMPROJ", 0, 0, NULL, "FILE", FOR_IMAGES,            \
       "the model's image encoder, a GGUF file (default: the one beside the model)")                \
     X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                \
@@ -71,8 +76,10 @@
       "go on behind <eos> and <end_of_turn>")                                                      \
     X(IDS, FLAG, "--ids", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
       "print the generated token ids instead of text")                                             \
-    X(NO_PERF, FLAG, "--no-perf", NULL, "PERIDOT_NO_PERF", 0, 0, NULL, NULL, FOR(RUN),             \
-      "no timings at the end")                                                                     \
+    X(TIMINGS, FLAG, "--timings", NULL, "PERIDOT_TIMINGS", 0, 0, NULL, NULL, FOR(RUN),             \
+      "all timings behind the answer, as with -v (default: a line of them on a terminal)")         \
+    X(QUIET, FLAG, "--quiet", "-q", "PERIDOT_QUIET", 0, 0, NULL, NULL, FOR(RUN),                   \
+      "no timings and no progress")                                                                \
     X(NO_BOS, FLAG, "--no-bos", NULL, NULL, 0, 0, NULL, NULL, FOR(TOKENIZE),                       \
       "do not begin with <bos>")                                                                   \
     X(PARSE_SPECIAL, FLAG, "--parse-special", NULL, NULL, 0, 0, NULL, NULL, FOR_TEXT,              \
@@ -211,12 +218,21 @@
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
-      FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) | FOR(FETCH) |        \
-          FOR(LIST),                                                                               \
-      "print JSON")                                                                                \
+      FOR(RUN) | FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) |          \
+          FOR(FETCH) | FOR(LIST),                                                                  \
+      "print JSON (run: one object at the end)")                                                   \
+    X(PROGRESS, FLAG, "--progress", NULL, NULL, 0, 0, NULL, NULL, FOR_ALL,                         \
+      "tell how far long work is also where standard error is no terminal")                        \
     X(VERBOSE, FLAG, "--verbose", "-v", NULL, 0, 0, NULL, NULL, FOR_ALL,                           \
       "log what happens to standard error; twice: in detail")                                      \
     X(LOG_FILE, OUTPUT, "--log-file", NULL, "PERIDOT_LOG_FILE", 0, 0, NULL, "FILE", FOR_ALL,       \
       "log to a file instead")
+
+/* X(option, field of pd_sampler_desc): what `run` hands over, and prints in its timings and JSON */
+#define CLI_SAMPLER_LIST(X)                                                                        \
+    X(TEMP, temp)                                                                                  \
+    X(TOP_K, top_k)                                                                                \
+    X(TOP_P, top_p)                                                                                \
+    X(MIN_P, min_p)
 
 #endif

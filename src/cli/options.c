@@ -29,7 +29,7 @@ static const cli_option options[OPT_COUNT] = {
 };
 
 static const cli_command_info command_infos[CLI_COMMAND_COUNT] = {
-#define COMMAND_ROW(id, name, n_args, needs, summary) {name, needs, summary, n_args},
+#define COMMAND_ROW(id, name, function, n_args, needs, summary) {name, needs, summary, n_args},
     CLI_COMMAND_LIST(COMMAND_ROW)
 #undef COMMAND_ROW
 };

@@ -19,7 +19,7 @@
 #include "cli/option_table.h"
 
 typedef enum cli_command {
-#define CLI_COMMAND_ENUM(id, name, n_args, needs, summary) CLI_##id,
+#define CLI_COMMAND_ENUM(id, ...) CLI_##id,
     CLI_COMMAND_LIST(CLI_COMMAND_ENUM)
 #undef CLI_COMMAND_ENUM
         CLI_COMMAND_COUNT
@@ -110,12 +110,9 @@ static inline double cli_real(const cli_options *o, cli_option_id id) {
 /* help.c: to standard output. */
 void cli_help_program(void);
 void cli_help_command(cli_command command);
-void cli_completion_bash(void);
 /* completion.c */
+void cli_completion_bash(void);
 void cli_completion_zsh(void);
 void cli_completion_fish(void);
-/* man.c: the page of the program (NULL or an empty name) or of a command, as roff. `date` stands in
- * the footer as it is. Errors: ARGUMENT (no such command). */
-pd_status cli_man(const char *date, const char *name, pd_error *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "cli/images.h"
+#include "hub/hub.h"
 
 /* ---- what is read --------------------------------------------------------------------------- */
 
@@ -51,6 +52,26 @@ static pd_status check_arguments(const cli_options *o, const char *output, pd_er
     return PD_OK;
 }
 
+typedef struct cache_check {
+    const char *output;
+    pd_status status;
+    pd_error err;
+} cache_check;
+
+static void check_entry(void *ctx, const hub_entry *e) {
+    cache_check *c = ctx;
+    if (c->status == PD_OK) c->status = pd_file_check_output(c->output, e->path, &c->err);
+}
+
+/* What -hf will find in the cache is known only later: none of it is written. */
+static pd_status check_cache(const cli_options *o, const char *output, pd_error *err) {
+    cache_check c = {.output = output};
+    if (!cli_given(o, OPT_HF_REPO) && o->command != CLI_FETCH) return PD_OK;
+    PD_TRY(hub_list(check_entry, &c, err));
+    if (c.status != PD_OK) *err = c.err;
+    return c.status;
+}
+
 static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         const char *text = o->values[i].text;
@@ -61,6 +82,7 @@ static pd_status check_output(const cli_options *o, const char *output, pd_error
     }
     PD_TRY(check_found_mmproj(o, output, err));
     PD_TRY(check_text(o, output, err));
+    PD_TRY(check_cache(o, output, err));
     return check_arguments(o, output, err);
 }
 

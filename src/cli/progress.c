@@ -1,9 +1,13 @@
-/* A progress bar on standard error, drawn at most ten times a second and only on a terminal.
+/* How far long work is, on standard error: on a terminal a bar, drawn at most ten times a second;
+ * with
+ * --progress elsewhere a line a second, and one at the end.
  *
  *     loading [##########..........]  52 %  1.2 of 2.3 GiB  812 MiB/s  0:02 left
+ *     prompt   52 %  1024 of 1969 tokens  211.3 tok/s  0:04 left
  *
  * SPDX-License-Identifier: MIT
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,16 +17,28 @@
 
 enum { BAR_CELLS = 24 };
 
-void cli_progress_begin(cli_progress *p, const char *label) {
+static bool forced, off; /* by the options */
+
+void cli_progress_configure(const cli_options *o) {
+    forced = cli_given(o, OPT_PROGRESS);
+    off = cli_given(o, OPT_QUIET);
+}
+
+static bool draws_bars(void) {
     const char *terminal = getenv("TERM");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0; /* it cannot wipe a line */
+    return !dumb && isatty(STDERR_FILENO) == 1;
+}
+
+void cli_progress_begin(cli_progress *p, const char *label) {
     *p = (cli_progress){
-        .label = label, .start_ns = pd_clock_ns(), .active = !dumb && isatty(STDERR_FILENO) == 1};
+        .label = label, .start_ns = pd_clock_ns(), .active = !off && (forced || draws_bars())};
 }
 
 /* "  1:02 left", "  3:04:05 left", or nothing while it cannot be told. out: at least 32 bytes. */
-static const char *time_left(uint64_t n_bytes, uint64_t speed, char *out) {
-    uint64_t seconds = speed ? n_bytes / speed : UINT64_MAX;
+static const char *time_left(uint64_t n_bytes, double speed, char *out) {
+    double wait = speed > 0 ? (double)n_bytes / speed : HUGE_VAL;
+    uint64_t seconds = wait < 1e9 ? (uint64_t)wait : UINT64_MAX;
     unsigned s = (unsigned)(seconds % 60), m = (unsigned)(seconds / 60 % 60);
     unsigned h = (unsigned)(seconds / 3600 % 1000);
     out[0] = '\0';
@@ -34,21 +50,36 @@ static const char *time_left(uint64_t n_bytes, uint64_t speed, char *out) {
     return out;
 }
 
+static void print_amounts(const cli_progress *p, uint64_t done, uint64_t total, double speed) {
+    char done_text[32], total_text[32], speed_text[32];
+    if (p->counts_tokens) {
+        fprintf(stderr, "%llu of %llu tokens", (unsigned long long)done, (unsigned long long)total);
+        if (speed > 0) fprintf(stderr, "  %.1f tok/s", speed);
+    } else {
+        fprintf(stderr, "%s of %s  %s/s", pd_size_text(done, done_text),
+                pd_size_text(total, total_text), pd_size_text((uint64_t)speed, speed_text));
+    }
+}
+
 static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns) {
-    char bar[BAR_CELLS + 1], done_text[32], total_text[32], speed_text[32], left[32];
+    char bar[BAR_CELLS + 1], left[32];
     double share = total ? (double)done / (double)total : 1;
     if (share > 1) share = 1;
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(share * (double)BAR_CELLS) ? '#' : '.';
     bar[BAR_CELLS] = '\0';
     double seconds = (double)(now_ns - p->start_ns) / 1e9;
     uint64_t fresh = done > p->start_bytes ? done - p->start_bytes : 0;
-    uint64_t speed = seconds > 0 ? (uint64_t)((double)fresh / seconds) : 0;
-    fprintf(stderr, "\r%s [%s] %3d %%  %s of %s  %s/s%s \033[K", p->label, bar, (int)(share * 100),
-            pd_size_text(done, done_text), pd_size_text(total, total_text),
-            pd_size_text(speed, speed_text),
-            time_left(total > done ? total - done : 0, speed, left));
+    double speed = seconds > 0 ? (double)fresh / seconds : 0;
+    bool bars = draws_bars();
+    if (bars)
+        fprintf(stderr, "\r%s [%s] %3d %%  ", p->label, bar, (int)(share * 100));
+    else
+        fprintf(stderr, "%s %3d %%  ", p->label, (int)(share * 100));
+    print_amounts(p, done, total, speed);
+    if (done < total) fprintf(stderr, "%s", time_left(total - done, speed, left));
+    fprintf(stderr, bars ? " \033[K" : "\n");
     fflush(stderr);
-    p->drawn = true;
+    p->drawn = bars;
     p->shown_ns = now_ns;
 }
 
@@ -56,10 +87,17 @@ bool cli_progress_update(void *ctx, uint64_t bytes_done, uint64_t bytes_total) {
     cli_progress *p = ctx;
     if (bytes_done == 0) p->start_ns = pd_clock_ns(); /* what went before is no part of the speed */
     if (p->active) {
-        uint64_t now_ns = pd_clock_ns();
-        if (now_ns - p->shown_ns >= UINT64_C(100000000)) draw(p, bytes_done, bytes_total, now_ns);
+        uint64_t now_ns = pd_clock_ns(), pause_ns = draws_bars() ? 100000000 : 1000000000;
+        bool ends = !draws_bars() && bytes_done == bytes_total;
+        if (ends || now_ns - p->shown_ns >= pause_ns) draw(p, bytes_done, bytes_total, now_ns);
     }
     return !cli_interrupted();
+}
+
+bool cli_progress_update_tokens(void *ctx, uint32_t n_done, uint32_t n_total) {
+    cli_progress *p = ctx;
+    p->counts_tokens = true;
+    return cli_progress_update(p, n_done, n_total);
 }
 
 void cli_progress_end(cli_progress *p) {

@@ -64,20 +64,6 @@ void cli_write_text(char *text, size_t n) {
     fwrite(text, 1, n, stdout);
 }
 
-/* ---- texts ---------------------------------------------------------------------------------- */
-
-const char *cli_device_kind_name(pd_device_kind kind) {
-    switch (kind) {
-    case PD_DEVICE_CPU_REFERENCE: return "cpu reference";
-    case PD_DEVICE_CPU: return "cpu";
-    case PD_DEVICE_GPU_DISCRETE: return "discrete gpu";
-    case PD_DEVICE_GPU_INTEGRATED: return "integrated gpu";
-    case PD_DEVICE_GPU_VIRTUAL: return "virtual gpu";
-    case PD_DEVICE_SOFTWARE: return "software";
-    }
-    return "unknown";
-}
-
 pd_status cli_check_stdout(pd_error *err) {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return PD_OK;

@@ -349,16 +349,24 @@ static uint32_t keep_prefix(pd_session *s) {
     return truncate_to(s, n == s->wanted.n ? before_image(&s->wanted, n - 1) : n);
 }
 
+/* Whether to go on, with so many positions of the sequence computed. */
+static bool goes_on(pd_session *s, uint32_t n_done) {
+    const pd_session_desc *d = &s->desc;
+    return !atomic_load(&s->cancel) &&
+           (!d->progress || d->progress(d->progress_ctx, n_done, s->tokens.n));
+}
+
 /* From the end of what is computed to the end of the sequence. */
 static pd_status run_rest(pd_session *s, const pd_score *score, pd_error *err) {
     uint32_t first = pd_kv_length(s->kv, 0);
     for (uint32_t n; first < s->tokens.n; first += n) {
-        if (atomic_load(&s->cancel))
+        if (!goes_on(s, first))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first,
                             s->tokens.n);
         n = pd_tokens_chunk(&s->tokens, first, s->desc.n_chunk);
         PD_TRY(run_chunk(s, first, n, score, err));
     }
+    if (s->desc.progress) s->desc.progress(s->desc.progress_ctx, first, s->tokens.n);
     return PD_OK;
 }
 

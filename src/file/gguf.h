@@ -132,6 +132,8 @@ pd_status pd_gguf_writer_finish(pd_gguf_writer *w, pd_error *err);
  * Errors: those of pd_gguf_open. */
 pd_status pd_gguf_writer_read(const pd_gguf_writer *w, pd_gguf **out, pd_error *err);
 pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err);
+/* All or none of them, as pd_file_writers_commit has it; n is at most 2. */
+pd_status pd_gguf_writers_commit(pd_gguf_writer *const *list, uint32_t n, pd_error *err);
 void pd_gguf_writer_abort(pd_gguf_writer *w);
 
 #endif

@@ -269,15 +269,23 @@ pd_status pd_gguf_writer_read(const pd_gguf_writer *w, pd_gguf **out, pd_error *
     return path ? pd_gguf_open(path, out, err) : PD_OK;
 }
 
-pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err) {
-    pd_status status = pd_gguf_writer_finish(w, err);
-    if (status == PD_OK) {
-        status = pd_file_writer_commit(&w->file, err);
-    } else {
-        pd_file_writer_abort(&w->file);
+pd_status pd_gguf_writers_commit(pd_gguf_writer *const *list, uint32_t n, pd_error *err) {
+    pd_file_writer *files[2] = {0};
+    pd_status status = PD_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        files[i] = &list[i]->file;
+        if (status == PD_OK) status = pd_gguf_writer_finish(list[i], err);
     }
-    writer_free(w);
+    if (status == PD_OK)
+        status = pd_file_writers_commit(files, n, err);
+    else
+        for (uint32_t i = 0; i < n; i++) pd_file_writer_abort(files[i]);
+    for (uint32_t i = 0; i < n; i++) writer_free(list[i]);
     return status;
+}
+
+pd_status pd_gguf_writer_commit(pd_gguf_writer *w, pd_error *err) {
+    return pd_gguf_writers_commit(&w, 1, err);
 }
 
 void pd_gguf_writer_abort(pd_gguf_writer *w) {

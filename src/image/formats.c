@@ -1,7 +1,7 @@
 /* Tells image formats apart by their first bytes.
  *
- * Formats that are known but not read get a sentence of their own, since a user who hands over a
- * WebP should hear that rather than "unknown". TGA has no magic number and is asked last.
+ * Formats that are known but not read get a sentence of their own, since a user who hands over an
+ * AVIF should hear that rather than "unknown". TGA has no magic number and is asked last.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,6 +20,7 @@ typedef struct signature {
 static const signature known[] = {
     {"\x89PNG\r\n\x1a\n", 8, 0, {"PNG", pd_png_inspect, pd_png_decode}},
     {"\xff\xd8\xff", 3, 0, {"JPEG", pd_jpeg_inspect, pd_stb_decode}},
+    {"RIFF", 4, 0, {"WebP", pd_webp_inspect, pd_webp_decode}},
     {"GIF87a", 6, 0, {"GIF", pd_gif_inspect, pd_gif_decode}},
     {"GIF89a", 6, 0, {"GIF", pd_gif_inspect, pd_gif_decode}},
     {"BM", 2, 0, {"BMP", pd_bmp_inspect, pd_bmp_decode}},
@@ -30,7 +31,6 @@ static const signature known[] = {
     {"P3", 2, 0, {.name = "plain or bitmap PNM"}},
     {"P4", 2, 0, {.name = "plain or bitmap PNM"}},
     {"P7", 2, 0, {.name = "PAM"}},
-    {"WEBP", 4, 8, {.name = "WebP"}},
     {"ftypavif", 8, 4, {.name = "AVIF"}},
     {"ftyphei", 7, 4, {.name = "HEIF"}},
     {"ftypmif1", 8, 4, {.name = "HEIF"}},

@@ -1,10 +1,10 @@
 /* What this folder's files share: the facts that a walk over an image file gathers before any pixel
  * is decoded, and the steps of decoding.
  *
- * libpng decodes PNG, stb_image most other formats, but it takes a file that ends early for a
- * complete one in several formats, and believes some of what a header says. So each format has a
- * walk of its own over the structure of the file: it finds the size, proves that the file is all
- * there, and refuses what stb_image cannot be trusted with. A walk reads only inside [bytes, bytes
+ * libpng decodes PNG, libwebp WebP, and stb_image JPEG and TGA; but that takes a file that ends
+ * early for a complete one, and believes some of what a header says. So each format has a walk of
+ * its own over the structure of the file: it finds the size, proves that the file is all there, and
+ * refuses what stb_image cannot be trusted with. A walk reads only inside [bytes, bytes
  * + n).
  *
  * SPDX-License-Identifier: MIT
@@ -35,6 +35,9 @@ struct pd_picture {
         struct {
             size_t data_end; /* offset behind the last chunk of pixels */
         } png;
+        struct {
+            size_t n_bytes; /* of the file that count: what follows is somebody else's */
+        } webp;
         struct {
             uint32_t n_components;
             uint8_t id[4], table[4]; /* of each component: its name, its quantisation table */
@@ -68,6 +71,7 @@ pd_status pd_picture_inspect(pd_picture *p, pd_error *err);
 
 pd_status pd_png_inspect(pd_picture *p, pd_error *err);
 pd_status pd_jpeg_inspect(pd_picture *p, pd_error *err);
+pd_status pd_webp_inspect(pd_picture *p, pd_error *err);
 pd_status pd_gif_inspect(pd_picture *p, pd_error *err);
 pd_status pd_bmp_inspect(pd_picture *p, pd_error *err);
 pd_status pd_tga_inspect(pd_picture *p, pd_error *err);
@@ -76,6 +80,7 @@ pd_status pd_pnm_inspect(pd_picture *p, pd_error *err);
 bool pd_tga_likely(const uint8_t *bytes, size_t n); /* TGA has no magic number */
 
 pd_status pd_png_decode(const pd_picture *p, pd_image *out, pd_error *err);
+pd_status pd_webp_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_gif_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_bmp_decode(const pd_picture *p, pd_image *out, pd_error *err);
 pd_status pd_pnm_decode(const pd_picture *p, pd_image *out, pd_error *err);

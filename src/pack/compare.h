@@ -1,5 +1,7 @@
-/* Two files side by side: what pd_files_compare is made of, and `peridot inspect A B`.
- * SPDX-License-Identifier: MIT */
+/* Two files side by side: what pd_files_compare is made of.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef PD_PACK_COMPARE_H
 #define PD_PACK_COMPARE_H
 
@@ -28,19 +30,6 @@ typedef struct comparison {
     compare_tensor *tensors; /* those of a in its order, then those of b alone */
     uint64_t n_tensors;
 } comparison;
-
-/* Root of the mean square difference over that of a; 0 when they are equal. */
-double compare_rms(const compare_sums *s);
-static inline bool compare_is_same(const compare_tensor *t) {
-    return t->a && t->b && t->same_shape && t->sums.same_bytes;
-}
-bool compare_values_same(const pd_gguf_value *a, const pd_gguf_value *b);
-/* The setting of that key in the other file, or NULL. */
-const pd_gguf_value *compare_find_value(const pd_gguf *g, const pd_gguf_value *v);
-
-/* Pairs the tensors of a and b and reads them: fills the rest. Free it also after an error. */
-pd_status compare_files(comparison *c, pd_error *err);
-void compare_free(comparison *c); /* closes the files too */
 
 /* compare_read.c: fills the sums. Errors: CANCELLED, MEMORY_HOST. */
 pd_status compare_read(comparison *c, pd_error *err);

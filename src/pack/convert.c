@@ -99,7 +99,7 @@ static pd_status fill_file(const convert_job *job, const convert_file *file, pd_
 
 typedef struct output {
     const convert_file *file;
-    pd_gguf_writer *writer; /* NULL: committed, or never opened */
+    pd_gguf_writer *writer; /* NULL: never opened */
     uint64_t ns;
 } output;
 
@@ -144,13 +144,14 @@ static pd_status write_files(const convert_job *job, const pd_convert_desc *desc
     unsigned n = job->has_vision ? 2 : 1;
     pd_status status = PD_OK;
     for (unsigned i = 0; i < n && status == PD_OK; i++) status = write_file(job, &outputs[i], err);
-    for (unsigned i = 0; i < n && status == PD_OK; i++) {
-        status = pd_gguf_writer_commit(outputs[i].writer, err);
-        outputs[i].writer = NULL;
-        if (status == PD_OK) tell_written(&outputs[i], desc);
+    if (status != PD_OK) {
+        for (unsigned i = 0; i < n; i++) pd_gguf_writer_abort(outputs[i].writer);
+        return status;
     }
-    for (unsigned i = 0; i < n; i++) pd_gguf_writer_abort(outputs[i].writer);
-    return status;
+    pd_gguf_writer *writers[2] = {outputs[0].writer, outputs[1].writer};
+    PD_TRY(pd_gguf_writers_commit(writers, n, err));
+    for (unsigned i = 0; i < n; i++) tell_written(&outputs[i], desc);
+    return PD_OK;
 }
 
 pd_status pd_files_convert(const char *folder, const char *path, const pd_convert_desc *desc,

@@ -40,3 +40,17 @@ static pd_status check_text(const pd_gguf *g, pd_error *err) {
 pd_status pack_check_structure(const pd_gguf *g, pd_error *err) {
     return pack_is_image_encoder(g) ? check_vision(g, err) : check_text(g, err);
 }
+
+uint32_t pack_count_types(const pd_gguf *g, pack_type_total out[PACK_MAX_TYPES]) {
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
+        const pd_tensor *t = pd_gguf_tensor_at(g, i);
+        uint32_t k = 0;
+        while (k < n && out[k].type != t->type) k++;
+        if (k == PACK_MAX_TYPES) continue;
+        if (k == n) out[n++] = (pack_type_total){.type = t->type};
+        out[k].n_tensors++;
+        out[k].n_bytes += t->n_bytes;
+    }
+    return n;
+}

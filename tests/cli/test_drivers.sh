@@ -19,7 +19,7 @@ no_gpu() {
   expect_error 10 "there is no device vulkan:0; .*($pattern)" \
     logits -m "$model" --tokens 2 -o "$work/x.f32" --device vulkan:0
   [ ! -e "$work/x.f32" ] || fail "$what: a failed logits left its file"
-  expect_ok run -m "$model" -p hello --raw -n 1 --temp 0
+  expect_ok run -m "$model" -p hello --raw -n 1 --temp 0 --timings
   grep -q '^device  *cpu:' "$work/err" || fail "$what: run did not take the CPU: $(cat "$work/err")"
 }
 

@@ -39,9 +39,9 @@ unset PERIDOT_CPU_DISABLE
 export PERIDOT_TEMP=hot
 expect_error 2 'PERIDOT_TEMP takes a number' run -m "$model" -p a
 unset PERIDOT_TEMP
-export PERIDOT_NO_PERF=maybe
-expect_error 2 'PERIDOT_NO_PERF must be 1 or 0' run -m "$model" -p a
-unset PERIDOT_NO_PERF
+export PERIDOT_QUIET=maybe
+expect_error 2 'PERIDOT_QUIET must be 1 or 0' run -m "$model" -p a
+unset PERIDOT_QUIET
 
 # missing pieces
 expect_error 2 '\-\-model FILE is missing' run -p hello
@@ -114,7 +114,7 @@ expect_error 2 'must be from 1' bench -m "$model" -b 0
 expect_error 2 'plan and --json' inspect -m "$model" --plan --json
 # Nobody reads: nothing more is computed. What bench is asked for would take hours.
 if [ -w /dev/full ]; then
-  for arguments in "bench -p 4-200+1 -r 10000" "run -p hello --raw -n 500 --ignore-eos"; do
+  for arguments in "bench -p 4-200+1 -r 10000" "run -p hello --raw -n 500 --ignore-eos --timings"; do
     # shellcheck disable=SC2086
     timeout 60 "$PERIDOT" $arguments -m "$model" --device cpu >/dev/full 2>"$work/err"
     expect_text "exit code of $arguments with nowhere to write" 3 $?

@@ -389,6 +389,15 @@ expect_text "run -hf" "$expected" "$(cat "$work/out")"
 expect_ok run --hf-repo user/tiny:q4_0 --offline -p "Hello there" -n 5 --temp 0 --ids --no-perf --device cpu
 expect_text "run -hf --offline" "$expected" "$(cat "$work/out")"
 [ ! -s "$hub/log" ] || fail "--offline asked the server: $(cat "$hub/log")"
+# The log does not go into the model that will be found.
+cached=$("$PERIDOT" list --json | sed -n 's/.*"path":[^"]*"\([^"]*user\/tiny[^"]*[.]gguf\)".*/\1/p' | head -n 1)
+cp "$cached" "$work/before.gguf"
+ln -s "$cached" "$work/log.txt"
+for log in "$cached" "$work/log.txt"; do
+  expect_error 2 'is the input itself' run -hf user/tiny -p x --log-file "$log"
+  expect_error 2 'is the input itself' fetch user/tiny --log-file "$log"
+done
+cmp -s "$cached" "$work/before.gguf" || fail "a log file replaced the model"
 PERIDOT_MODEL=none.gguf expect_ok inspect -hf user/tiny
 expect_error 2 'cannot be used together' run -hf user/tiny -m x.gguf -p x
 expect_error 2 'no model of the type q8_0' run -hf user/tiny:q8_0 -p x

@@ -19,7 +19,7 @@ check_line() {
   expect_text "positions behind the slash" "$n" "${BASH_REMATCH[5]}"
 }
 
-run="run -m $model -p Hello --raw --temp 0 --ids --ignore-eos --device cpu"
+run="run -m $model -p Hello --raw --temp 0 --ids --ignore-eos --device cpu --timings"
 # shellcheck disable=SC2086
 expect_ok $run --head q8_0 -n 12
 check_line "$work/err" 8
@@ -40,7 +40,7 @@ expect_ok $run -n 2
 grep -q '^head ' "$work/err" && fail "a line of the head without --head: $(cat "$work/err")"
 
 # A head that would not shrink stays, and that is said; one that cannot be made is refused.
-expect_ok run -m "$golden/small-q6_k.gguf" -p Hello --raw -n 2 --device cpu --head q8_0
+expect_ok run -m "$golden/small-q6_k.gguf" -p Hello --raw -n 2 --device cpu --head q8_0 --timings
 grep -Eq '^head +Q6_K kept: q8_0 would not be smaller$' "$work/err" || fail "unsaid: $(cat "$work/err")"
 expect_error 5 'token_embd.weight cannot become Q6_K: its rows have 64 values' \
   run -m "$model" -p Hello --device cpu --head q6_k

@@ -117,7 +117,7 @@ rm -f "$work/l.f32"
 
 # n_prompt ARGS...: positions of the prompt
 n_prompt() {
-  expect_ok run -m "$tiny" -n 1 --temp 0 --ids --ignore-eos --device cpu "$@"
+  expect_ok run -m "$tiny" -n 1 --temp 0 --ids --ignore-eos --device cpu --timings "$@"
   sed -n 's/^prompt *\([0-9]*\) tokens.*/\1/p' "$work/err"
 }
 text=$(n_prompt --raw -p 'abc')
@@ -197,6 +197,10 @@ printf 'P6\n100000 100000\n255\n' >"$work/huge.ppm"
 expect_error 4 'huge.ppm' run -m "$tiny" -p a --image "$work/huge.ppm" --device cpu
 printf 'P6\n4294967297 1\n255\nabc' >"$work/wide.ppm"
 expect_error 4 'wide.ppm' run -m "$tiny" -p a --image "$work/wide.ppm" --device cpu
+# The same picture in another format.
+expect_text "WebP" "$(answer -p 'abc def' --image "$PERIDOT_TEST_DATA/images/small.png")" \
+  "$(answer -p 'abc def' --image "$PERIDOT_TEST_DATA/images/lossless.webp")"
+
 # One bad picture among good ones, and before the model is even looked at.
 expect_error 4 'empty.png' run -m "$work/none.gguf" -p a --image "$png" --image "$work/empty.png" --device cpu
 finish

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `run`: tokens, text, limits, the timing block, and Ctrl-C.
+# `run`: tokens, text, limits, timings, progress, JSON, and Ctrl-C.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
 model=$golden/small-q4_0.gguf
@@ -27,15 +27,15 @@ found=$("$PERIDOT" run -m "$model" -n 24 --temp 0 --raw --ids --ignore-eos --no-
 expect_text "prompt from a pipe" "$reference" "$found"
 
 # The environment sets, a flag wins.
-export PERIDOT_MODEL=$model PERIDOT_TEMP=0 PERIDOT_DEVICE=cpu PERIDOT_PREDICT=3 PERIDOT_NO_PERF=1
+export PERIDOT_MODEL=$model PERIDOT_TEMP=0 PERIDOT_DEVICE=cpu PERIDOT_PREDICT=3 PERIDOT_QUIET=1
 expect_ok run -p "Hello there" --raw --ids --ignore-eos
 expect_text "three ids by the environment" "$(echo "$reference" | cut -d' ' -f1-3)" "$(cat "$work/out")"
 expect_ok run -p "Hello there" --raw --ids --ignore-eos -n 5
 expect_text "five ids by the flag" "$(echo "$reference" | cut -d' ' -f1-5)" "$(cat "$work/out")"
-unset PERIDOT_MODEL PERIDOT_TEMP PERIDOT_DEVICE PERIDOT_PREDICT PERIDOT_NO_PERF
+unset PERIDOT_MODEL PERIDOT_TEMP PERIDOT_DEVICE PERIDOT_PREDICT PERIDOT_QUIET
 
 # Equal seeds draw equally; the seed that was used is told and can be used again.
-sampled="run -m $model -p hello -n 24 --raw --ids --ignore-eos --device cpu --temp 2"
+sampled="run --timings -m $model -p hello -n 24 --raw --ids --ignore-eos --device cpu --temp 2"
 # shellcheck disable=SC2086
 expect_ok $sampled
 first=$(cat "$work/out")
@@ -57,6 +57,87 @@ for line in '^start  .* ms to the first token: read .*, device .*, upload .*, pi
   grep -Eq "$line" "$work/err" || fail "the timing block lacks \"$line\": $(cat "$work/err")"
 done
 
+# Timings: all with -v too, none where standard error is no terminal, a line of them where it is one;
+# -q wins.
+short="run -m $model -p hello -n 3 --temp 0 --raw --ids --ignore-eos --device cpu"
+# shellcheck disable=SC2086
+{
+  expect_ok $short -v
+  grep -q '^generated  3 tokens' "$work/err" || fail "-v and no timings: $(cat "$work/err")"
+  expect_ok $short
+  expect_text "standard error of a run in a pipe" "" "$(cat "$work/err")"
+  expect_ok $short -v -q
+  grep -q '^generated' "$work/err" && fail "-q and timings: $(cat "$work/err")"
+}
+if command -v python3 >/dev/null; then
+  # terminal ARGS...: standard error of a run, on a terminal; standard output is a pipe
+  terminal() {
+    python3 - "$PERIDOT" "$@" <<'EOF'
+import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+text = b""
+try:
+    while piece := os.read(ours, 4096):
+        text += piece
+except OSError:
+    pass  # the other end is closed
+process.wait()
+sys.stdout.buffer.write(text)
+EOF
+  }
+  # shellcheck disable=SC2086
+  {
+    TERM=xterm terminal $short >"$work/err"
+    tail -n 1 "$work/err" | grep -Eq '^.*prompt 6 tokens at [0-9.]+ tok/s, answer 3 tokens at [0-9.]+ tok/s' ||
+      fail "a terminal, and no line of timings: $(cat "$work/err")"
+    grep -Eq 'prompt \[[.]{24}\]   0 %  0 of 6 tokens' "$work/err" || fail "no bar: $(cat -A "$work/err")"
+    TERM=dumb terminal $short >"$work/err"
+    expect_text "lines on a dumb terminal" 1 "$(wc -l <"$work/err")"
+    expect_text "a quiet run on a terminal" "" "$(TERM=xterm terminal $short -q)"
+  }
+fi
+
+# Progress where there is no terminal: lines, the last of which is whole.
+# shellcheck disable=SC2086
+expect_ok $short --progress -b 2
+grep -Eq '^loading 100 %  .* of .*/s$' "$work/err" || fail "--progress of loading: $(cat "$work/err")"
+grep -Eq '^prompt   0 %  0 of 6 tokens$' "$work/err" || fail "--progress at the start: $(cat "$work/err")"
+grep -Eq '^prompt 100 %  6 of 6 tokens  [0-9.]+ tok/s$' "$work/err" || fail "--progress: $(cat "$work/err")"
+
+# One object, and nothing else.
+json="run -m $model -p hello -n 7 --temp 0 --raw --ignore-eos --device cpu --json"
+# shellcheck disable=SC2086
+{
+  expect_ok ${json% --json}
+  text=$(cat "$work/out")
+  expect_ok ${json% --json} --ids
+  ids=$(cat "$work/out")
+  expect_ok $json
+}
+expect_text "standard error beside JSON" "" "$(cat "$work/err")"
+if command -v jq >/dev/null; then
+  field() {
+    jq -r "$1" "$work/out"
+  }
+  expect_text "the text in JSON" "$text" "$(field .text)"
+  expect_text "the ids in JSON" "$ids" "$(field '.ids | map(tostring) | join(" ")')"
+  expect_text "the rest of JSON" "length false $model Q4_0 cpu 0 64 256 f16 6 7" \
+    "$(field '[.finish_reason, .context_full, .model.path, .model.type, .device.id, .settings.temp,
+               .settings.top_k, .settings.n_ctx, .settings.precision, .timings.prompt_n,
+               .timings.predicted_n] | map(tostring) | join(" ")')"
+  expect_text "speeds in JSON" true \
+    "$(field '.timings.prompt_per_second > 0 and .timings.predicted_ms > 0 and (.logits_hash | length) == 16')"
+  # shellcheck disable=SC2086
+  expect_ok $json -c 9 -n 100
+  expect_text "a full context in JSON" "length true 4" \
+    "$(field '[.finish_reason, .context_full, .timings.predicted_n] | map(tostring) | join(" ")')"
+  # shellcheck disable=SC2086
+  expect_ok $json -n 0
+  expect_text "no answer in JSON" '"" []' "$(field '[.text, .ids] | map(tojson) | join(" ")')"
+fi
+
 # Limits: -n 0 computes the prompt alone; a full context ends the answer and says so.
 expect_ok run -m "$model" -p hello -n 0 --device cpu
 [ ! -s "$work/out" ] || fail "-n 0 printed: $(cat "$work/out")"
@@ -76,7 +157,7 @@ for seed in 1 2 3 4 5 6 7 8; do
 done
 
 # The template is what --raw leaves out.
-expect_ok run -m "$model" -p hello -sys "Be brief." -n 4 --temp 0 --ids --device cpu
+expect_ok run -m "$model" -p hello -sys "Be brief." -n 4 --temp 0 --ids --device cpu --timings
 chat=$(sed -n 's/^prompt *\([0-9]*\) tokens.*/\1/p' "$work/err")
 [ "$chat" -gt "$n" ] || fail "the chat prompt has $chat tokens, the raw one $n"
 
@@ -91,7 +172,7 @@ expect_text "warnings of Gemma's template" "" "$(cat "$work/err")"
 
 # Ctrl-C ends the answer, not the report.
 expect_ok synth -o "$work/slow.gguf" --preset tiny --ctx-size 1000000
-"$PERIDOT" run -m "$work/slow.gguf" -p hello --ids --raw --ignore-eos --device cpu -c 0 \
+"$PERIDOT" run --timings -m "$work/slow.gguf" -p hello --ids --raw --ignore-eos --device cpu -c 0 \
   >"$work/out" 2>"$work/err" </dev/null &
 pid=$!
 for _ in $(seq 100); do

@@ -15,9 +15,9 @@
 #include "image/image.h"
 #include "support_golden.h"
 
-static const char *const files[] = {"small.png", "baseline.jpg", "progressive.jpg",
-                                    "grey.jpg",  "film.gif",     "palette.bmp",
-                                    "small.bmp", "packed.tga",   "small.ppm"};
+static const char *const files[] = {"small.png", "baseline.jpg", "progressive.jpg", "grey.jpg",
+                                    "film.gif",  "palette.bmp",  "small.bmp",       "packed.tga",
+                                    "small.ppm", "lossy.webp",   "lossless.webp",   "alpha.webp"};
 enum { N_FILES = sizeof files / sizeof files[0], VERSIONS = 4000 };
 
 static char *read_image(const char *name, size_t *n) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/numbers.h"
 #include "cli/commands.h"
 #include "fuzz.h"
 
@@ -23,8 +24,8 @@ static void read_lists(const cli_options *o, pd_error *err) {
     for (int i = 0; i < OPT_COUNT; i++) {
         const cli_option *option = cli_option_get((cli_option_id)i);
         if (option->kind != KIND_LIST || !cli_text(o, (cli_option_id)i)) continue;
-        pd_status status = cli_parse_numbers(option->name, cli_text(o, (cli_option_id)i), 1, 5000,
-                                             &numbers, &n, err);
+        pd_status status = pd_numbers_parse(option->name, cli_text(o, (cli_option_id)i), 1, 5000,
+                                            &numbers, &n, err);
         if (!fuzz_clean(status, err)) continue;
         for (uint32_t k = 0; k < n; k++)
             fuzz_check(numbers[k] >= 1 && numbers[k] <= 5000, "a number out of range");

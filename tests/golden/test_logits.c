@@ -165,6 +165,43 @@ static void rewind_and_return(pd_model *m, const golden *g) {
     pd_session_destroy(s);
 }
 
+typedef struct seen {
+    uint32_t n_calls, n_done, n_total, stop_at; /* stop_at 0: never */
+} seen;
+
+static bool see(void *ctx, uint32_t n_done, uint32_t n_total) {
+    seen *s = ctx;
+    assert_true(s->n_calls == 0 || n_done > s->n_done);
+    assert_true(n_done <= n_total);
+    *s = (seen){s->n_calls + 1, n_done, n_total, s->stop_at};
+    return !s->stop_at || n_done < s->stop_at;
+}
+
+/* Before the first chunk, behind each; what is computed stays when one of them says stop. */
+static void tells_progress(pd_model *m, const golden *g) {
+    pd_error err;
+    pd_session *s;
+    seen job = {0};
+    uint32_t n = g->n_tokens, n_chunks = (n + 3) / 4;
+    pd_session_desc desc = {
+        .n_ctx = MAX_TOKENS, .n_chunk = 4, .progress = see, .progress_ctx = &job};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    must(pd_session_sync(s, g->tokens, n, &err), &err);
+    assert_int_equal(job.n_calls, n_chunks + 1);
+    assert_true(job.n_done == n && job.n_total == n);
+    pd_session_destroy(s);
+
+    memset(&job, 0, sizeof job);
+    job.stop_at = 4;
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    assert_int_equal(pd_session_sync(s, g->tokens, n, &err), PD_ERR_CANCELLED);
+    assert_int_equal(pd_session_count(s), 4);
+    memset(&job, 0, sizeof job);
+    must(pd_session_sync(s, g->tokens, n, &err), &err);
+    assert_int_equal(job.n_calls, n_chunks);
+    pd_session_destroy(s);
+}
+
 /* A cancelled sync has cut the sequence: nothing of the old end may be taken for the new one. */
 static void cancel_is_clean(pd_model *m, const golden *g) {
     pd_error err;
@@ -264,6 +301,7 @@ static void run_case(void *ctx, const char *device) {
     decode_after_prefill(m, g, device);
     rewind_and_return(m, g);
     cancel_is_clean(m, g);
+    tells_progress(m, g);
     log_probs(m, g);
     stopped_score_is_clean(m, g);
     pd_model_close(m);

@@ -320,6 +320,25 @@ def compare_jpeg():
     expect_near("noise.jpg", MOST, MEAN)
 
 
+def compare_webp():
+    """The same libwebp in both gives the same pixels, lossy ones too; another one may round them
+    otherwise."""
+    w, h = 37, 21
+    clear = scene(w, h).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize((w, h)))
+    for image, name in [(noise(w, h), "rgb"), (noise(w, h, 4), "rgba"), (scene(w, h), "scene"),
+                        (clear, "clear"), (noise(1, 1), "dot"), (scene(333, 250), "large"),
+                        (scene(w, h).quantize(3).convert("RGB"), "few")]:
+        for exact in (False, True):
+            file = f"{name}_{exact}.webp"
+            image.save(path_of(file), lossless=True, exact=exact)
+            expect_same(file)
+        for quality in (5, 60, 95):
+            file = f"{name}_{quality}.webp"
+            image.save(path_of(file), quality=quality)
+            expect_near(file, 2, 0.1)
+
+
 def compare_orientation():
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -327,6 +346,8 @@ def compare_orientation():
         image = scene(41, 30)
         image.save(path_of(f"turned{orientation}.png"), exif=exif.tobytes())
         expect_same(f"turned{orientation}.png")
+        image.save(path_of(f"turned{orientation}.webp"), exif=exif.tobytes(), lossless=True)
+        expect_same(f"turned{orientation}.webp")
         image.save(path_of(f"turned{orientation}.jpg"), exif=exif.tobytes(), quality=95, subsampling=0)
         expect_near(f"turned{orientation}.jpg", MOST, MEAN)
 
@@ -339,6 +360,7 @@ def main():
     compare_pnm()
     compare_tga()
     compare_jpeg()
+    compare_webp()
     compare_orientation()
     print(f"{checks} comparisons, {len(failures)} failed")
     return 1 if failures else 0

@@ -159,7 +159,8 @@ static void test_formats_agree(void **state) {
         int tolerance;
     } files[] = {{"small.bmp", 0},     {"packed.tga", 0},       {"small.ppm", 0},
                  {"baseline.jpg", 24}, {"progressive.jpg", 24}, {"palette.bmp", 24},
-                 {"film.gif", 60}};
+                 {"film.gif", 60},     {"lossless.webp", 0},    {"alpha.webp", 0},
+                 {"lossy.webp", 40}};
     pd_image png_image, image;
     pd_error err;
     must(pd_image_read(IMAGES("small.png"), NULL, &png_image, &err), &err);
@@ -181,6 +182,75 @@ static void test_formats_agree(void **state) {
                     image.rgb[3 * i] == image.rgb[3 * i + 2]);
     pd_image_free(&image);
     pd_image_free(&png_image);
+}
+
+/* lossy_webp.png has Pillow's pixels of it; RFC 6386 leaves no freedom up to Y, U and V, and the
+ * conversion to RGB rounds once. */
+static void test_lossy_webp(void **state) {
+    (void)state;
+    pd_image ours, pillows;
+    pd_error err;
+    must(pd_image_read(IMAGES("lossy.webp"), NULL, &ours, &err), &err);
+    must(pd_image_read(IMAGES("lossy_webp.png"), NULL, &pillows, &err), &err);
+    assert_int_equal(ours.width, pillows.width);
+    assert_int_equal(ours.height, pillows.height);
+    for (size_t i = 0; i < 3 * (size_t)ours.width * ours.height; i++)
+        assert_in_range(ours.rgb[i] + 2 - pillows.rgb[i], 0, 4);
+    pd_image_free(&ours);
+    pd_image_free(&pillows);
+}
+
+/* The file with another chunk at its end, and the size in its heading as it has to be; libwebp
+ * wants the form with a VP8X for it. */
+static pd_bytes webp_with(const char *name, const char type[4], const pd_bytes *data) {
+    size_t n;
+    pd_bytes b = {0};
+    pd_image image;
+    pd_error err;
+    char *file = read_file(name, &n);
+    must(pd_image_decode(file, n, NULL, &image, &err), &err);
+    pd_bytes_write(&b, "RIFF", 4);
+    write_le32(&b, (uint32_t)(4 + 18 + (n - 12) + 8 + data->n + data->n % 2));
+    pd_bytes_write(&b, "WEBPVP8X", 8);
+    write_le32(&b, 10);
+    write_le32(&b, memcmp(type, "EXIF", 4) == 0 ? 8 : 0);
+    write_le16(&b, (image.width - 1) & 0xffff);
+    write_le32(&b, (image.height - 1) << 8);
+    pd_bytes_write(&b, file + 12, n - 12);
+    pd_bytes_write(&b, type, 4);
+    write_le32(&b, (uint32_t)data->n);
+    pd_bytes_write(&b, data->data, data->n);
+    pd_bytes_write(&b, "\0", data->n % 2);
+    pd_image_free(&image);
+    free(file);
+    return b;
+}
+
+static void test_orientation_of_webp(void **state) {
+    (void)state;
+    pd_image upright;
+    pd_error err;
+    must(pd_image_read(IMAGES("lossless.webp"), NULL, &upright, &err), &err);
+    for (int headed = 0; headed < 2; headed++) {
+        pd_bytes tiff = exif_block(3, headed), exif = {0};
+        if (headed) pd_bytes_write(&exif, "Exif\0\0", 6);
+        pd_bytes_write(&exif, tiff.data, tiff.n);
+        pd_bytes file = webp_with(IMAGES("lossless.webp"), "EXIF", &exif);
+        pd_image image = decode(&file);
+        size_t n = (size_t)upright.width * upright.height;
+        assert_int_equal(image.width, upright.width);
+        for (size_t i = 0; i < n; i++)
+            assert_memory_equal(image.rgb + 3 * i, upright.rgb + 3 * (n - 1 - i), 3);
+        pd_image_free(&image);
+        pd_bytes_free(&tiff);
+        pd_bytes_free(&exif);
+        pd_bytes_free(&file);
+    }
+    pd_bytes none = {0}, animated = webp_with(IMAGES("lossless.webp"), "ANIM", &none);
+    refuse(animated.data, animated.n, NULL, PD_ERR_UNSUPPORTED,
+           "animated WebP images are not read");
+    pd_bytes_free(&animated);
+    pd_image_free(&upright);
 }
 
 static void test_read_names_the_file(void **state) {
@@ -337,6 +407,8 @@ int main(void) {
         cmocka_unit_test(test_damaged_exif_is_ignored),
         cmocka_unit_test(test_orientation_of_jpeg),
         cmocka_unit_test(test_formats_agree),
+        cmocka_unit_test(test_lossy_webp),
+        cmocka_unit_test(test_orientation_of_webp),
         cmocka_unit_test(test_read_names_the_file),
         cmocka_unit_test(test_resize_vectors),
         cmocka_unit_test(test_golden_pixels),

@@ -21,7 +21,10 @@ static void test_unknown_and_unread_formats(void **state) {
     refuse("", 0, NULL, PD_ERR_FORMAT, "empty");
     refuse("hello, world, this is text", 26, NULL, PD_ERR_UNSUPPORTED, "no known format");
     refuse("\x89PNG", 4, NULL, PD_ERR_FORMAT, "cut short");
-    refuse("RIFF\x10\0\0\0WEBPVP8 ", 16, NULL, PD_ERR_UNSUPPORTED, "WebP");
+    refuse("RIFF\x10\0\0\0WEBPVP8 ", 16, NULL, PD_ERR_FORMAT, "cut short");
+    refuse("RIFF\x0c\0\0\0WEBPVP8L\0\0\0\0", 20, NULL, PD_ERR_FORMAT, "no valid header");
+    refuse("RIFF\x0c\0\0\0WEBPVP8L\x01\0\0\0", 20, NULL, PD_ERR_FORMAT, "a chunk beyond");
+    refuse("RIFF\x08\0\0\0WAVEfmt ", 16, NULL, PD_ERR_UNSUPPORTED, "other than WebP");
     refuse("\0\0\0\x20"
            "ftypavif",
            12, NULL, PD_ERR_UNSUPPORTED, "AVIF");

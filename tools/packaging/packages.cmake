@@ -93,7 +93,7 @@ This package has the library that programs are linked with.")
     peridot_install_doc(library ${shared})
   else()
     # the static library's own, see library.cmake; SPIRV-Tools has moved to a -dev package of late
-    set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libcjson-dev, libpng-dev, libxxhash-dev")
+    set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libcjson-dev, libpng-dev, libwebp-dev, libxxhash-dev")
     if(PERIDOT_VULKAN AND PERIDOT_GLSLANG)
       string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", glslang-dev, spirv-tools-dev | spirv-tools, g++ | libstdc++-dev")
     endif()

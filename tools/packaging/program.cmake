@@ -1,12 +1,17 @@
-# Installs the program with what it says about itself: manual pages, and completion for three shells.
+# Installs the program with what its tables say about it: manual pages, and completion for three
+# shells.
 install(TARGETS peridot-cli COMPONENT program)
 
-# ---- written by the program, from its tables -----------------------------------------------------
+# ---- written from its tables ---------------------------------------------------------------------
+
+add_executable(write_man tools/packaging/write_man.c)
+target_include_directories(write_man PRIVATE src)
+target_link_libraries(write_man PRIVATE peridot_commands peridot_warnings)
 
 set(table src/cli/option_table.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} tools/packaging/changelog)
 file(READ ${table} rows)
-string(REGEX MATCHALL " X[(][A-Z_]+, \"[a-z-]+\", [0-9]+," rows "${rows}")
+string(REGEX MATCHALL " X[(][A-Z_]+, \"[a-z-]+\", cli_[a-z_]+," rows "${rows}")
 list(TRANSFORM rows REPLACE "^[^\"]*\"([a-z-]+)\".*" "\\1" OUTPUT_VARIABLE commands)
 
 # The date of the pages is that of the version: "29 Nov 2026" in the changelog.
@@ -34,9 +39,10 @@ endif()
 string(REPLACE ";" " " command_words "${commands}")
 add_custom_command(OUTPUT ${pages} ${scripts}
   COMMAND ${CMAKE_COMMAND} "-DPROGRAM=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:peridot-cli>"
+          "-DWRITE_MAN=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:write_man>"
           -DFOLDER=${generated} -DDATE=${date} "-DCOMMANDS=${command_words}"
           -P ${PROJECT_SOURCE_DIR}/tools/packaging/write_pages.cmake
-  DEPENDS peridot-cli tools/packaging/write_pages.cmake
+  DEPENDS peridot-cli write_man tools/packaging/write_pages.cmake
   COMMENT "Writing manual pages and completion"
   VERBATIM)
 add_custom_target(peridot_pages ALL DEPENDS ${pages} ${scripts})

@@ -1,15 +1,15 @@
-# Run while building: PROGRAM writes its manual pages, one for each of COMMANDS and one for itself,
-# and its completion scripts into FOLDER.
+# Run while building: WRITE_MAN writes manual pages, one for each of COMMANDS and one for the program,
+# and PROGRAM its completion scripts, into FOLDER.
 function(write file)
-  execute_process(COMMAND ${PROGRAM} ${ARGN} OUTPUT_FILE ${FOLDER}/${file} COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${ARGN} OUTPUT_FILE ${FOLDER}/${file} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
 file(MAKE_DIRECTORY ${FOLDER})
 separate_arguments(COMMANDS)
-write(peridot.1 --man ${DATE})
+write(peridot.1 ${WRITE_MAN} ${DATE})
 foreach(command ${COMMANDS})
-  write(peridot-${command}.1 --man ${DATE} ${command})
+  write(peridot-${command}.1 ${WRITE_MAN} ${DATE} ${command})
 endforeach()
-write(peridot.bash --completion-bash)
-write(_peridot --completion-zsh)
-write(peridot.fish --completion-fish)
+write(peridot.bash ${PROGRAM} --completion-bash)
+write(_peridot ${PROGRAM} --completion-zsh)
+write(peridot.fish ${PROGRAM} --completion-fish)

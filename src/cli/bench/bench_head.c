@@ -24,12 +24,12 @@ static pd_status compare(const bench_context *c, pd_session *session, pd_error *
     return cli_print_head_cost(c->o, session, c->model, err);
 }
 
-pd_status bench_print_head_cost(const bench_context *c, pd_model *model, pd_error *err) {
+pd_status bench_print_head_cost(const bench_context *c, pd_error *err) {
     if (cli_head(c->o) == PD_HEAD_KEEP) return PD_OK;
-    uint32_t n_train = pd_model_get_info(model)->n_ctx_train;
+    uint32_t n_train = pd_model_get_info(c->model)->n_ctx_train;
     pd_session *session = NULL;
     pd_session_desc desc = {.n_ctx = N_CTX < n_train ? N_CTX : n_train, .precision = c->precision};
-    PD_TRY(pd_session_create(model, &desc, &session, err));
+    PD_TRY(pd_session_create(c->model, &desc, &session, err));
     cli_interrupt_watch(session);
     pd_status status = compare(c, session, err);
     cli_interrupt_watch(NULL);

@@ -5,23 +5,23 @@
 #include "cli/bench/bench.h"
 
 typedef struct taking {
-    cli_profile *profile;
-    bench_trace *trace;
+    pd_kind_profile *profile;
+    pd_trace *trace;
 } taking;
 
 static bool take_op(void *ctx, const pd_profile_op *op) {
     taking *t = ctx;
-    cli_profile_add(t->profile, op);
-    if (t->trace) bench_trace_add(t->trace, op);
+    pd_profile_add(t->profile, op);
+    if (t->trace) pd_trace_add(t->trace, op);
     return !cli_interrupted();
 }
 
 pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *row, pd_error *err) {
     char name[64];
-    bench_test_name(row, name);
-    row->profile = (cli_profile){0};
+    pd_bench_name(&row->test, name);
+    row->profile = (pd_kind_profile){0};
     taking t = {&row->profile, c->trace};
-    if (c->trace) bench_trace_begin(c->trace, name);
+    if (c->trace) pd_trace_begin(c->trace, name);
     PD_TRY(pd_session_profile(session, take_op, &t, err));
     if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
     return PD_OK;
@@ -29,7 +29,7 @@ pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *r
 
 void bench_print_profile(const bench_context *c, const bench_row *row) {
     char name[64], what[96];
-    bench_test_name(row, name);
+    pd_bench_name(&row->test, name);
     snprintf(what, sizeof what, "last step of %s", name);
-    cli_profile_print(&row->profile, &c->speed, what);
+    cli_print_profile(&row->profile, &c->speed, what);
 }

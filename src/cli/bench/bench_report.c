@@ -3,21 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "cli/bench/bench.h"
-
-void bench_test_name(const bench_row *row, char *out) {
-    char depth[24] = "";
-    if (row->n_depth) snprintf(depth, sizeof depth, " @ d%u", row->n_depth);
-    if (row->n_prompt && row->n_gen) {
-        snprintf(out, 64, "pp%u+tg%u%s", row->n_prompt, row->n_gen, depth);
-    } else {
-        snprintf(out, 64, "%s%u%s", row->n_prompt ? "pp" : "tg",
-                 row->n_prompt ? row->n_prompt : row->n_gen, depth);
-    }
-}
+#include "cli/json.h"
 
 static bool on_cpu(const bench_context *c) {
     pd_device_kind kind = pd_model_get_device(c->model)->kind;
@@ -50,53 +39,43 @@ static void add_model_fields(cJSON *j, const bench_context *c) {
 /* What it took to the first token of the first test. */
 static void add_start_fields(cJSON *j, const bench_context *c) {
     const pd_load_stats *load = pd_model_get_load_stats(c->model);
-    cJSON_AddNumberToObject(j, "start_read_ns", (double)load->read_ns);
-    cJSON_AddNumberToObject(j, "start_device_ns", (double)load->device_ns);
-    cJSON_AddNumberToObject(j, "start_head_ns", (double)load->head_ns);
-    cJSON_AddNumberToObject(j, "start_upload_ns", (double)load->upload_ns);
-    cJSON_AddNumberToObject(j, "start_pipelines_ns", (double)c->pipelines_ns);
-    cJSON_AddNumberToObject(j, "start_prompt_ns", (double)c->prompt_ns);
-    cJSON_AddNumberToObject(j, "start_token_ns", (double)c->token_ns);
-    cJSON_AddNumberToObject(j, "start_n_pipelines", c->build.n_pipelines);
-    cJSON_AddNumberToObject(j, "start_n_shaders_compiled", c->build.n_shaders);
+    CLI_ADD_NUMBERS(
+        j, {"start_read_ns", (double)load->read_ns}, {"start_device_ns", (double)load->device_ns},
+        {"start_head_ns", (double)load->head_ns}, {"start_upload_ns", (double)load->upload_ns},
+        {"start_pipelines_ns", (double)c->pipelines_ns}, {"start_prompt_ns", (double)c->prompt_ns},
+        {"start_token_ns", (double)c->token_ns}, {"start_n_pipelines", c->build.n_pipelines},
+        {"start_n_shaders_compiled", c->build.n_shaders});
 }
 
 static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *row) {
     const char *kv = c->precision == PD_PRECISION_EXACT ? "f32" : "f16";
-    cJSON_AddNumberToObject(j, "n_batch", row->n_batch);
-    cJSON_AddNumberToObject(j, "n_ubatch", row->n_ubatch);
-    cJSON_AddNumberToObject(j, "n_threads", c->n_threads);
+    CLI_ADD_NUMBERS(j, {"n_batch", row->test.n_batch}, {"n_ubatch", row->test.n_ubatch},
+                    {"n_threads", c->n_threads});
     cJSON_AddStringToObject(j, "type_k", kv);
     cJSON_AddStringToObject(j, "type_v", kv);
     cJSON_AddNumberToObject(j, "n_gpu_layers",
                             on_cpu(c) ? 0 : pd_model_get_info(c->model)->n_layers + 1);
     cJSON_AddStringToObject(j, "devices", pd_model_get_device(c->model)->id);
     cJSON_AddStringToObject(j, "precision", cli_precision_name(c->precision));
-    cJSON_AddNumberToObject(j, "n_dispatches", row->step.n_dispatches);
-    cJSON_AddNumberToObject(j, "n_layer_dispatches", row->step.n_layer_dispatches);
-    cJSON_AddNumberToObject(j, "n_barriers", row->step.n_barriers);
-    cJSON_AddNumberToObject(j, "n_submits", row->step.n_submits);
-    cJSON_AddNumberToObject(j, "n_prompt", row->n_prompt);
-    cJSON_AddNumberToObject(j, "n_gen", row->n_gen);
-    cJSON_AddNumberToObject(j, "n_depth", row->n_depth);
-    cJSON_AddStringToObject(j, "test_time", row->test_time);
-    cJSON_AddNumberToObject(j, "avg_ns", (double)(int64_t)row->avg_ns);
-    cJSON_AddNumberToObject(j, "stddev_ns", (double)(int64_t)row->stddev_ns);
-    cJSON_AddNumberToObject(j, "avg_ts", row->avg_ts);
-    cJSON_AddNumberToObject(j, "stddev_ts", row->stddev_ts);
+    CLI_ADD_NUMBERS(j, {"n_dispatches", row->result.step.n_dispatches},
+                    {"n_layer_dispatches", row->result.step.n_layer_dispatches},
+                    {"n_barriers", row->result.step.n_barriers},
+                    {"n_submits", row->result.step.n_submits}, {"n_prompt", row->test.n_prompt},
+                    {"n_gen", row->test.n_gen}, {"n_depth", row->test.n_depth});
+    cJSON_AddStringToObject(j, "test_time", row->result.test_time);
+    CLI_ADD_NUMBERS(j, {"avg_ns", (double)(int64_t)row->result.ns.mean},
+                    {"stddev_ns", (double)(int64_t)row->result.ns.stddev},
+                    {"avg_ts", row->result.speed.mean}, {"stddev_ts", row->result.speed.stddev});
 }
 
-static void add_kind_fields(cJSON *j, const bench_context *c, const cli_profile_kind *k) {
+static void add_kind_fields(cJSON *j, const bench_context *c, const pd_profile_kind *k) {
     double ns = k->ns ? (double)k->ns : 1;
     cJSON_AddStringToObject(j, "op", k->name);
-    cJSON_AddNumberToObject(j, "op_count", k->n_ops);
-    cJSON_AddNumberToObject(j, "op_ns", (double)k->ns);
-    cJSON_AddNumberToObject(j, "op_bytes", (double)k->bytes);
-    cJSON_AddNumberToObject(j, "op_flops", k->flops);
-    cJSON_AddNumberToObject(j, "op_gb_s", (double)k->bytes / ns);
-    cJSON_AddNumberToObject(j, "op_gflop_s", k->flops / ns);
-    cJSON_AddNumberToObject(j, "op_copy_percent", cli_copy_percent(&c->speed, k));
-    cJSON_AddNumberToObject(j, "op_peak_percent", cli_peak_percent(&c->speed, k));
+    CLI_ADD_NUMBERS(j, {"op_count", k->n_ops}, {"op_ns", (double)k->ns},
+                    {"op_bytes", (double)k->bytes}, {"op_flops", k->flops},
+                    {"op_gb_s", (double)k->bytes / ns}, {"op_gflop_s", k->flops / ns},
+                    {"op_copy_percent", pd_profile_copy_percent(&c->speed, k)},
+                    {"op_peak_percent", pd_profile_peak_percent(&c->speed, k)});
 }
 
 static void add_speed_fields(cJSON *j, const pd_device_speed *s) {
@@ -125,9 +104,9 @@ static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_s
     }
     cJSON *ns = cJSON_AddArrayToObject(j, "samples_ns");
     cJSON *ts = cJSON_AddArrayToObject(j, "samples_ts");
-    for (uint32_t i = 0; i < row->n_samples; i++) {
-        cJSON_AddItemToArray(ns, cJSON_CreateNumber((double)row->samples_ns[i]));
-        cJSON_AddItemToArray(ts, cJSON_CreateNumber(bench_sample_ts(row, i)));
+    for (uint32_t i = 0; i < row->result.n_samples; i++) {
+        cJSON_AddItemToArray(ns, cJSON_CreateNumber((double)row->result.samples_ns[i]));
+        cJSON_AddItemToArray(ts, cJSON_CreateNumber(pd_bench_sample_speed(&row->result, i)));
     }
     return j;
 }
@@ -188,12 +167,12 @@ static void print_markdown_row(const bench_context *c, const bench_row *row) {
     bool billions = info->n_params >= 1000000000;
     snprintf(params, sizeof params, "%.2f %s", (double)info->n_params / (billions ? 1e9 : 1e6),
              billions ? "B" : "M");
-    bench_test_name(row, test);
-    snprintf(speed, sizeof speed, "%.2f ± %.2f", row->avg_ts, row->stddev_ts);
+    pd_bench_name(&row->test, test);
+    snprintf(speed, sizeof speed, "%.2f ± %.2f", row->result.speed.mean, row->result.speed.stddev);
     /* ± is two bytes and one column wide. */
     printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
            pd_size_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan", c->n_threads,
-           row->n_batch, row->n_ubatch, test, speed);
+           row->test.n_batch, row->test.n_ubatch, test, speed);
     if (with_profile(c)) bench_print_profile(c, row);
 }
 

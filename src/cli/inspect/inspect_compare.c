@@ -1,84 +1,107 @@
-/* `peridot inspect A B`: two files setting by setting and tensor by tensor. Tensors are compared by
- * their names and decoded values, so that a file and its quantised copy show what that cost: the
- * root mean square difference relative to A's root mean square, and the worst single difference.
- *
- * The exit code is 0 whatever the answer: it is in the text.
+/* `peridot inspect A B`: what pd_files_compare finds, as text or as JSON. The exit code is 0
+ * whatever the answer: it is in the text.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
+#include <math.h>
 
-#include "cli/inspect/compare.h"
+#include "cli/inspect/inspect.h"
+#include "cli/json.h"
 
 /* ---- as text -------------------------------------------------------------------------------- */
 
-/* The number of settings that differ. */
-static uint64_t print_settings(const comparison *c) {
-    uint64_t n = 0;
-    for (uint64_t i = 0; i < pd_gguf_value_count(c->a); i++) {
-        const pd_gguf_value *a = pd_gguf_value_at(c->a, i), *b = compare_find_value(c->b, a);
-        if (b && compare_values_same(a, b)) continue;
-        inspect_print_value("- ", a);
-        if (b) inspect_print_value("+ ", b);
-        n++;
-    }
-    for (uint64_t i = 0; i < pd_gguf_value_count(c->b); i++) {
-        const pd_gguf_value *b = pd_gguf_value_at(c->b, i);
-        if (compare_find_value(c->a, b)) continue;
-        inspect_print_value("+ ", b);
-        n++;
-    }
-    return n;
-}
-
-static void print_pair(const compare_tensor *t) {
+static void print_tensor(const pd_compared_tensor *t) {
     char a_bytes[32], b_bytes[32];
-    if (!t->a || !t->b) {
-        const pd_tensor *only = t->a ? t->a : t->b;
-        printf("%s %-36s %-5s %s\n", t->a ? "-" : "+", only->name,
-               pd_type_name((uint32_t)only->type), pd_size_text(only->n_bytes, a_bytes));
+    const uint64_t *a = t->shape_a, *b = t->shape_b;
+    if (!t->type_a || !t->type_b) {
+        printf("%s %-36s %-5s %s\n", t->type_a ? "-" : "+", t->name,
+               t->type_a ? t->type_a : t->type_b,
+               pd_size_text(t->type_a ? t->n_bytes_a : t->n_bytes_b, a_bytes));
         return;
     }
-    printf("  %-36s %-5s %-5s", t->a->name, pd_type_name((uint32_t)t->a->type),
-           pd_type_name((uint32_t)t->b->type));
-    if (t->same_shape) {
-        const compare_sums *s = &t->sums;
-        printf(" %10.3g %10.3g at %-10" PRIu64, compare_rms(s), s->worst, s->worst_at);
-    } else {
-        printf(" another shape: %" PRIu64 " x %" PRIu64 " and %" PRIu64 " x %" PRIu64 " ",
-               t->a->ne[1], t->a->ne[0], t->b->ne[1], t->b->ne[0]);
-    }
-    printf(" %s, %s\n", pd_size_text(t->a->n_bytes, a_bytes), pd_size_text(t->b->n_bytes, b_bytes));
+    printf("  %-36s %-5s %-5s", t->name, t->type_a, t->type_b);
+    if (t->same_shape)
+        printf(" %10.3g %10.3g at %-10" PRIu64, t->rms, t->worst, t->worst_at);
+    else
+        printf(" another shape: %" PRIu64 " x %" PRIu64 " and %" PRIu64 " x %" PRIu64 " ", a[2],
+               a[3], b[2], b[3]);
+    printf(" %s, %s\n", pd_size_text(t->n_bytes_a, a_bytes), pd_size_text(t->n_bytes_b, b_bytes));
 }
 
-static void print_text(const comparison *c) {
-    uint64_t n = 0;
-    printf("- %s\n+ %s\n\nsettings that differ\n", pd_gguf_path(c->a), pd_gguf_path(c->b));
-    uint64_t n_settings = print_settings(c);
-    if (n_settings == 0) printf("  none\n");
-    for (uint64_t i = 0; i < c->n_tensors; i++) n += !compare_is_same(&c->tensors[i]);
+static void print_text(const pd_comparison *c, const char *a, const char *b) {
+    printf("- %s\n+ %s\n\nsettings that differ\n", a, b);
+    for (uint64_t i = 0; i < c->n_settings_differ; i++) {
+        const pd_compared_setting *s = &c->settings[i];
+        if (s->a.kind) inspect_print_setting("- ", s->key, &s->a);
+        if (s->b.kind) inspect_print_setting("+ ", s->key, &s->b);
+    }
+    if (c->n_settings_differ == 0) printf("  none\n");
     printf("\ntensors that differ\n");
-    if (n > 0) printf("  %-36s %-5s %-5s %10s %10s\n", "", "-", "+", "rms / rms", "worst");
+    if (c->n_tensors_differ > 0)
+        printf("  %-36s %-5s %-5s %10s %10s\n", "", "-", "+", "rms / rms", "worst");
     for (uint64_t i = 0; i < c->n_tensors; i++)
-        if (!compare_is_same(&c->tensors[i])) print_pair(&c->tensors[i]);
-    if (n == 0) printf("  none\n");
+        if (!c->tensors[i].same_bytes) print_tensor(&c->tensors[i]);
+    if (c->n_tensors_differ == 0) printf("  none\n");
     printf("\n%s: %" PRIu64 " settings and %" PRIu64 " of %" PRIu64 " tensors differ\n",
-           n_settings + n == 0 ? "equal" : "different", n_settings, n, c->n_tensors);
+           c->n_settings_differ + c->n_tensors_differ ? "different" : "equal", c->n_settings_differ,
+           c->n_tensors_differ, c->n_tensors);
+}
+
+/* ---- as JSON -------------------------------------------------------------------------------- */
+
+/* {"a": ..., "b": ...}; a side that lacks it has no member. */
+static cJSON *setting_json(const pd_compared_setting *s) {
+    cJSON *j = cJSON_CreateObject();
+    if (s->a.kind) inspect_add_json(j, "a", inspect_setting_json(&s->a));
+    if (s->b.kind) inspect_add_json(j, "b", inspect_setting_json(&s->b));
+    return j;
+}
+
+static void add_number(cJSON *j, const char *name, double number) {
+    cJSON_AddItemToObject(j, name,
+                          isfinite(number) ? cJSON_CreateNumber(number) : cJSON_CreateNull());
+}
+
+static cJSON *tensor_json(const pd_compared_tensor *t) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "name", t->name);
+    if (t->type_a) cJSON_AddStringToObject(j, "type_a", t->type_a);
+    if (t->type_b) cJSON_AddStringToObject(j, "type_b", t->type_b);
+    if (t->type_a) cJSON_AddNumberToObject(j, "bytes_a", (double)t->n_bytes_a);
+    if (t->type_b) cJSON_AddNumberToObject(j, "bytes_b", (double)t->n_bytes_b);
+    if (t->type_a && t->type_b) cJSON_AddBoolToObject(j, "same_shape", t->same_shape);
+    if (!t->same_shape) return j;
+    cJSON_AddNumberToObject(j, "values", (double)t->n_values);
+    cJSON_AddNumberToObject(j, "values_that_differ", (double)t->n_differ);
+    add_number(j, "relative_rms", t->rms);
+    add_number(j, "worst", t->worst);
+    cJSON_AddNumberToObject(j, "worst_at", (double)t->worst_at);
+    return j;
+}
+
+static pd_status print_json(const pd_comparison *c, pd_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON *settings = cJSON_AddObjectToObject(root, "settings"); /* that differ */
+    for (uint64_t i = 0; i < c->n_settings_differ; i++)
+        inspect_add_json(settings, c->settings[i].key, setting_json(&c->settings[i]));
+    cJSON *tensors = cJSON_AddArrayToObject(root, "tensors"); /* that differ */
+    for (uint64_t i = 0; i < c->n_tensors; i++)
+        if (!c->tensors[i].same_bytes) cJSON_AddItemToArray(tensors, tensor_json(&c->tensors[i]));
+    cJSON_AddBoolToObject(root, "equal", c->n_settings_differ + c->n_tensors_differ == 0);
+    return cli_print_json(root, err);
 }
 
 pd_status inspect_compare(const cli_options *o, const char *a, const char *b, pd_error *err) {
     cli_progress bar;
+    pd_comparison *c;
     const pd_files_work work = cli_work_begin(o, "comparing", &bar);
-    comparison c = {.work = &work};
-    pd_status status = pd_gguf_open(a, &c.a, err);
-    if (status == PD_OK) status = pd_gguf_open(b, &c.b, err);
-    if (status == PD_OK) status = compare_files(&c, err);
+    pd_status status = pd_files_compare(a, b, &work, &c, err);
     cli_progress_end(&bar);
-    if (status == PD_OK && cli_given(o, OPT_JSON)) {
-        status = compare_print_json(&c, err);
-    } else if (status == PD_OK) {
-        print_text(&c);
-    }
-    compare_free(&c);
+    if (status == PD_OK && cli_given(o, OPT_JSON))
+        status = print_json(c, err);
+    else if (status == PD_OK)
+        print_text(c, a, b);
+    pd_comparison_free(c);
     return status;
 }

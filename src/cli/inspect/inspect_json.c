@@ -5,43 +5,47 @@
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
+#include <string.h>
 
 #include "cli/inspect/inspect.h"
 #include "cli/json.h"
+#include "pack/setting.h"
 
-cJSON *inspect_string_json(pd_string s) {
-    for (uint64_t i = 0; i < s.n;) {
-        size_t n = s.data[i] ? pd_utf8_length((const uint8_t *)s.data + i, s.n - i) : 0;
-        if (n == 0) return NULL;
-        i += n;
+static bool is_text(const char *text, uint64_t n) {
+    for (uint64_t i = 0; i < n;) {
+        size_t length = text[i] ? pd_utf8_length((const uint8_t *)text + i, n - i) : 0;
+        if (length == 0) return false;
+        i += length;
     }
-    pd_bytes copy = {0};
-    pd_bytes_write(&copy, s.data, s.n);
-    cJSON *j = cJSON_CreateString(copy.data ? copy.data : "");
-    pd_bytes_free(&copy);
-    return j;
+    return true;
 }
 
-cJSON *inspect_value_json(const pd_gguf_value *v) {
-    if (v->kind == PD_GGUF_STRING) return inspect_string_json(inspect_string(v));
-    if (v->kind == PD_GGUF_BOOL) return cJSON_CreateBool(inspect_number(v) != 0);
-    if (v->kind != PD_GGUF_ARRAY) {
-        double number = inspect_number(v);
-        return isfinite(number) ? cJSON_CreateNumber(number) : cJSON_CreateNull();
-    }
+cJSON *inspect_setting_json(const pd_setting *s) {
+    if (s->text) return is_text(s->text, s->n) ? cJSON_CreateString(s->text) : NULL;
+    if (strcmp(s->kind, "bool") == 0) return cJSON_CreateBool(s->number != 0);
+    if (!s->item_kind)
+        return isfinite(s->number) ? cJSON_CreateNumber(s->number) : cJSON_CreateNull();
     cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "array_of", inspect_kind_name(v->item_kind));
-    cJSON_AddNumberToObject(j, "count", (double)v->count);
+    cJSON_AddStringToObject(j, "array_of", s->item_kind);
+    cJSON_AddNumberToObject(j, "count", (double)s->n);
     return j;
 }
 
-static void add_metadata(cJSON *root, const pd_gguf *g) {
+void inspect_add_json(cJSON *object, const char *key, cJSON *item) {
+    if (item && is_text(key, strlen(key)))
+        cJSON_AddItemToObject(object, key, item);
+    else
+        cJSON_Delete(item);
+}
+
+static void add_metadata(cJSON *root, inspection *in) {
     cJSON *metadata = cJSON_AddObjectToObject(root, "metadata");
-    for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
-        const pd_gguf_value *v = pd_gguf_value_at(g, i);
-        cJSON *key = inspect_string_json(v->key), *value = key ? inspect_value_json(v) : NULL;
-        if (value) cJSON_AddItemToObject(metadata, key->valuestring, value);
-        cJSON_Delete(key);
+    for (uint64_t i = 0; i < pd_gguf_value_count(in->file); i++) {
+        const pd_gguf_value *v = pd_gguf_value_at(in->file, i);
+        const char *key = pack_setting_key(v, &in->arena);
+        pd_setting s;
+        if (key && pack_setting(v, &in->arena, &s))
+            inspect_add_json(metadata, key, inspect_setting_json(&s));
     }
 }
 
@@ -49,10 +53,8 @@ static void add_tensors(cJSON *root, const pd_gguf *g) {
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
     for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
         const pd_tensor *t = pd_gguf_tensor_at(g, i);
-        pd_string name = {t->name, 0};
-        while (t->name[name.n]) name.n++;
         cJSON *j = cJSON_CreateObject();
-        cJSON_AddItemToObject(j, "name", inspect_string_json(name));
+        if (is_text(t->name, strlen(t->name))) cJSON_AddStringToObject(j, "name", t->name);
         cJSON_AddStringToObject(j, "type", pd_type_name(t->type));
         cJSON *shape = cJSON_AddArrayToObject(j, "shape"); /* the contiguous dimension last */
         for (uint32_t d = t->n_dims; d-- > 0;)
@@ -63,8 +65,8 @@ static void add_tensors(cJSON *root, const pd_gguf *g) {
 }
 
 static void add_types(cJSON *root, const pd_gguf *g) {
-    inspect_type_total totals[INSPECT_MAX_TYPES];
-    uint32_t n = inspect_count_types(g, totals);
+    pack_type_total totals[PACK_MAX_TYPES];
+    uint32_t n = pack_count_types(g, totals);
     cJSON *types = cJSON_AddObjectToObject(root, "types");
     for (uint32_t i = 0; i < n; i++) {
         cJSON *j = cJSON_AddObjectToObject(types, pd_type_name(totals[i].type));
@@ -76,17 +78,11 @@ static void add_types(cJSON *root, const pd_gguf *g) {
 static void add_vision(cJSON *root, const inspection *in) {
     const pd_vision_config *c = &in->vision;
     cJSON *j = cJSON_AddObjectToObject(root, "image_encoder");
-    cJSON_AddNumberToObject(j, "n_params", (double)in->vision_weights->n_params);
-    cJSON_AddNumberToObject(j, "image_size", c->image_size);
-    cJSON_AddNumberToObject(j, "patch_size", c->patch_size);
-    cJSON_AddNumberToObject(j, "n_patches", c->grid * c->grid);
-    cJSON_AddNumberToObject(j, "n_tokens", c->n_tokens);
-    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
-    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
-    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
-    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
-    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
-    cJSON_AddNumberToObject(j, "n_embd_out", c->n_embd_out);
+    CLI_ADD_NUMBERS(
+        j, {"n_params", (double)in->vision_weights->n_params}, {"image_size", c->image_size},
+        {"patch_size", c->patch_size}, {"n_patches", c->grid * c->grid}, {"n_tokens", c->n_tokens},
+        {"n_layers", c->n_layers}, {"n_embd", c->n_embd}, {"n_ff", c->n_ff},
+        {"n_heads", c->n_heads}, {"head_dim", c->head_dim}, {"n_embd_out", c->n_embd_out});
 }
 
 static void add_model(cJSON *root, const inspection *in) {
@@ -101,17 +97,11 @@ static void add_model(cJSON *root, const inspection *in) {
     const pd_config *c = &in->config;
     cJSON *j = cJSON_AddObjectToObject(root, "model");
     cJSON_AddStringToObject(j, "size_label", c->size_label);
-    cJSON_AddNumberToObject(j, "n_params", (double)in->weights->n_params);
-    cJSON_AddNumberToObject(j, "n_layers", c->n_layers);
-    cJSON_AddNumberToObject(j, "n_embd", c->n_embd);
-    cJSON_AddNumberToObject(j, "n_ff", c->n_ff);
-    cJSON_AddNumberToObject(j, "n_heads", c->n_heads);
-    cJSON_AddNumberToObject(j, "n_kv_heads", c->n_kv_heads);
-    cJSON_AddNumberToObject(j, "head_dim", c->head_dim);
-    cJSON_AddNumberToObject(j, "n_vocab", c->n_vocab);
-    cJSON_AddNumberToObject(j, "n_ctx_train", c->n_ctx_train);
-    cJSON_AddNumberToObject(j, "window", c->window);
-    cJSON_AddNumberToObject(j, "weight_bytes_per_token", (double)in->weights->bytes_per_token);
+    CLI_ADD_NUMBERS(j, {"n_params", (double)in->weights->n_params}, {"n_layers", c->n_layers},
+                    {"n_embd", c->n_embd}, {"n_ff", c->n_ff}, {"n_heads", c->n_heads},
+                    {"n_kv_heads", c->n_kv_heads}, {"head_dim", c->head_dim},
+                    {"n_vocab", c->n_vocab}, {"n_ctx_train", c->n_ctx_train}, {"window", c->window},
+                    {"weight_bytes_per_token", (double)in->weights->bytes_per_token});
     cJSON_AddStringToObject(j, "head_type", pd_type_name((uint32_t)in->weights->output->type));
     cJSON_AddNumberToObject(j, "head_bytes", (double)in->weights->output->n_bytes);
     cJSON_AddNumberToObject(
@@ -119,11 +109,11 @@ static void add_model(cJSON *root, const inspection *in) {
         (double)inspect_kv_bytes(c, c->n_ctx_train < 8192 ? c->n_ctx_train : 8192));
 }
 
-pd_status inspect_print_json(const inspection *in, pd_error *err) {
+pd_status inspect_print_json(inspection *in, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddNumberToObject(root, "file_bytes", (double)pd_gguf_file_bytes(in->file));
     add_model(root, in);
-    add_metadata(root, in->file);
+    add_metadata(root, in);
     add_types(root, in->file);
     add_tensors(root, in->file);
     return cli_print_json(root, err);

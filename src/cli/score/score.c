@@ -1,9 +1,6 @@
 /* `peridot score`: how probable a text is to a model, and how far the model is from another one.
  *
- * Windows are those of llama-perplexity, so that figures can be compared: without --stride, windows
- * of --ctx-size tokens one behind the other, whose second halves are scored; with --stride S,
- * windows of S / 2 more that begin every S tokens and score their last S. A text that is shorter
- * than a window is one, and is scored as a whole.
+ * measure/score.h says how a text becomes windows, and what is made of them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +10,6 @@
 #include <string.h>
 
 #include "cli/score/choices.h"
-#include "engine/model.h"
 
 /* ---- the text ------------------------------------------------------------------------------- */
 
@@ -45,98 +41,6 @@ static pd_status get_ids(score_job *job, pd_error *err) {
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "there is nothing to score: the text has fewer than 2 tokens");
     return PD_OK;
-}
-
-/* ---- windows -------------------------------------------------------------------------------- */
-
-static pd_status plan_windows(const cli_options *o, size_t n, score_windows *w, pd_error *err) {
-    uint32_t length = cli_u32(o, OPT_SCORE_CTX), stride = cli_u32(o, OPT_STRIDE);
-    if (stride >= length)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--stride must be below the window of %u tokens",
-                        length);
-    *w = (score_windows){.length = length + stride / 2, .step = stride ? stride : length};
-    if (n <= w->length) {
-        *w = (score_windows){.length = (uint32_t)n, .step = (uint32_t)n, .n = 1};
-        return PD_OK;
-    }
-    if (!cli_given(o, OPT_WHOLE)) w->first = stride ? w->length - stride - 1 : length / 2;
-    size_t n_windows = stride ? (n - w->length + stride - 1) / stride : n / length;
-    uint32_t most = cli_u32(o, OPT_WINDOWS);
-    if (most && n_windows > most) n_windows = most;
-    if (n_windows * score_per_window(w) > UINT32_MAX)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "a text of %zu tokens is too long to score", n);
-    w->n = (uint32_t)n_windows;
-    return PD_OK;
-}
-
-/* Every window begins with <bos> if the text does. */
-static void take_window(score_job *job, uint32_t window) {
-    const score_windows *w = &job->windows;
-    uint32_t bos = pd_vocab_special(job->side.model->vocab)->bos;
-    const uint32_t *from = job->ids.ids + (size_t)window * w->step;
-    memcpy(job->window_ids, from, w->length * sizeof *from);
-    if (job->ids.ids[0] == bos) job->window_ids[0] = bos;
-}
-
-static void begin_items(const score_job *job, uint32_t window, score_item *items) {
-    const score_windows *w = &job->windows;
-    for (uint32_t i = 0; i < score_per_window(w); i++) {
-        uint32_t position = w->first + 1 + i;
-        items[i] =
-            (score_item){.window = window, .position = position, .id = job->window_ids[position]};
-    }
-}
-
-/* log_probs, best: [per window] */
-static pd_status score_window(score_job *job, float *log_probs, uint32_t *best, score_item *items,
-                              pd_error *err) {
-    const score_windows *w = &job->windows;
-    PD_TRY(pd_session_log_probs(job->side.session, job->window_ids, w->length, w->first, log_probs,
-                                best, err));
-    for (uint32_t i = 0; i < score_per_window(w); i++) {
-        items[i].log_prob = log_probs[i];
-        items[i].best = best[i];
-    }
-    return PD_OK;
-}
-
-static pd_status score_windows_with(score_job *job, float *log_probs, uint32_t *best, pd_pool *pool,
-                                    pd_error *err) {
-    const score_windows *w = &job->windows;
-    for (uint32_t i = 0; i < w->n; i++) {
-        score_item *items = job->items + job->n_items;
-        take_window(job, i);
-        begin_items(job, i, items);
-        PD_TRY(job->has_reference ? score_pair_window(job, pool, items, err)
-                                  : score_window(job, log_probs, best, items, err));
-        job->n_items += score_per_window(w);
-        uint64_t n_bytes = job->text ? job->n_text_bytes : 4 * (uint64_t)job->ids.n;
-        if (!cli_progress_update(&job->progress, n_bytes * (i + 1) / w->n, n_bytes))
-            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u windows", i + 1, w->n);
-    }
-    return PD_OK;
-}
-
-static pd_status score_all(score_job *job, pd_error *err) {
-    const score_windows *w = &job->windows;
-    uint32_t n = score_per_window(w);
-    float *log_probs = pd_alloc(n, sizeof *log_probs);
-    uint32_t *best = pd_alloc(n, sizeof *best);
-    job->window_ids = pd_alloc(w->length, sizeof *job->window_ids);
-    job->items = pd_alloc((size_t)w->n * n, sizeof *job->items);
-    pd_pool *pool = NULL;
-    pd_status status = PD_OK;
-    if (!log_probs || !best || !job->window_ids || !job->items)
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %u scores", w->n * n);
-    if (status == PD_OK && job->has_reference)
-        status = pd_pool_create(cli_u32(job->o, OPT_THREADS), &pool, err);
-    cli_progress_begin(&job->progress, "scoring");
-    if (status == PD_OK) status = score_windows_with(job, log_probs, best, pool, err);
-    cli_progress_end(&job->progress);
-    if (pool) pd_pool_destroy(pool);
-    pd_free(log_probs);
-    pd_free(best);
-    return status;
 }
 
 /* ---- models --------------------------------------------------------------------------------- */
@@ -185,7 +89,11 @@ static pd_status open_all(score_job *job, pd_error *err) {
     PD_TRY(cli_open_model(o, CLI_OPEN_ALL, &job->side.model, err));
     job->side.precision = cli_precision(o, PD_PRECISION_F16);
     PD_TRY(get_ids(job, err));
-    PD_TRY(plan_windows(o, job->ids.n, &job->windows, err));
+    const pd_score_windows_desc desc = {.length = cli_u32(o, OPT_SCORE_CTX),
+                                        .stride = cli_u32(o, OPT_STRIDE),
+                                        .n_windows = cli_u32(o, OPT_WINDOWS),
+                                        .whole = cli_given(o, OPT_WHOLE)};
+    PD_TRY(pd_score_plan_windows(&desc, job->ids.n, &job->windows, err));
     PD_TRY(open_session(job, &job->side, err));
     if (!job->has_reference) return PD_OK;
     PD_TRY(open_reference(job, err));
@@ -199,6 +107,36 @@ static void close_all(score_job *job) {
     pd_session_destroy(job->reference.session);
     if (job->reference.model != job->side.model) pd_model_close(job->reference.model);
     pd_model_close(job->side.model);
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+/* A pd_prompt_progress_fn, in bytes of the text. */
+static bool on_window(void *ctx, uint32_t n_done, uint32_t n) {
+    score_job *job = ctx;
+    uint64_t n_bytes = job->text ? job->n_text_bytes : 4 * (uint64_t)job->ids.n;
+    job->n_items = n_done * pd_score_per_window(&job->windows);
+    return cli_progress_update(&job->progress, n_bytes * n_done / n, n_bytes);
+}
+
+static pd_status score_all(score_job *job, pd_error *err) {
+    const pd_score_job desc = {.model = job->side.model,
+                               .session = job->side.session,
+                               .reference_model = job->reference.model,
+                               .reference = job->reference.session,
+                               .ids = job->ids.ids,
+                               .windows = job->windows,
+                               .n_threads = cli_u32(job->o, OPT_THREADS),
+                               .progress = on_window,
+                               .progress_ctx = job};
+    uint32_t n = job->windows.n * pd_score_per_window(&job->windows);
+    job->items = pd_alloc(n, sizeof *job->items);
+    if (!job->items) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %u scores", n);
+    cli_interrupt_watch_two(job->side.session, job->reference.session);
+    cli_progress_begin(&job->progress, "scoring");
+    pd_status status = pd_score_run(&desc, job->items, err);
+    cli_progress_end(&job->progress);
+    return status;
 }
 
 static pd_status report(const score_job *job, pd_error *err) {
@@ -227,13 +165,11 @@ pd_status cli_score(const cli_options *o, pd_error *err) {
     if (cli_given(o, OPT_CHOICES)) return score_choices(o, err);
     PD_TRY_GOTO(read_input(&job, err));
     PD_TRY_GOTO(open_all(&job, err));
-    cli_interrupt_watch(job.side.session);
     PD_TRY_GOTO(score_to(&job, cli_text(o, OPT_SCORE_OUTPUT), err));
     status = report(&job, err);
 done:
     close_all(&job);
     pd_free(job.items);
-    pd_free(job.window_ids);
     pd_free(job.ids.ids);
     pd_free(job.text);
     return status;

@@ -1,6 +1,8 @@
 /* Manual pages of the program and of each subcommand, as roff with the macros of man(7): printed
  * from the tables of option_table.h while Peridot is built, and installed.
  *
+ * Usage: write_man DATE [COMMAND]     DATE stands in the footer as it is
+ *
  * SPDX-License-Identifier: MIT
  */
 #include <stdio.h>
@@ -29,7 +31,7 @@ static void print_bold(const char *text) {
 }
 
 static void print_header(const char *date, const char *command, const char *summary) {
-    printf(".\\\" Written by the program itself: peridot --man\n.TH PERIDOT");
+    printf(".\\\" Written by tools/packaging/write_man.c\n.TH PERIDOT");
     for (const char *c = command; *c; c++)
         printf("%s%c", c == command ? "\\-" : "", *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     printf(" 1 \"%s\" \"peridot " PD_VERSION_STRING "\" \"User Commands\"\n.SH NAME\nperidot%s%s",
@@ -173,14 +175,20 @@ static void print_command(const char *date, cli_command command) {
            ".SH SEE ALSO\n.BR peridot (1)\n");
 }
 
-pd_status cli_man(const char *date, const char *name, pd_error *err) {
+int main(int argc, char **argv) {
     cli_command command;
-    if (!name || !name[0]) {
-        print_program(date);
-    } else if (cli_command_find(name, &command)) {
-        print_command(date, command);
-    } else {
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "no manual page of \"%s\"", name);
+    const char *name = argc > 2 ? argv[2] : "";
+    if (argc < 2 || argc > 3) {
+        fprintf(stderr, "usage: write_man DATE [COMMAND]\n");
+        return 2;
     }
-    return PD_OK;
+    if (!name[0]) {
+        print_program(argv[1]);
+    } else if (cli_command_find(name, &command)) {
+        print_command(argv[1], command);
+    } else {
+        fprintf(stderr, "write_man: no command is called \"%s\"\n", name);
+        return 2;
+    }
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

@@ -5,9 +5,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/inspect/verify.h"
-
 #include <inttypes.h>
+
+#include "cli/json.h"
 
 static void print_digests(const pd_verification *v) {
     char bytes[32];
@@ -50,9 +50,53 @@ static void print_findings(const pd_verification *v) {
         printf("%s\n", runs ? "sound" : "sound, but no model to run");
 }
 
+/* ---- as JSON -------------------------------------------------------------------------------- */
+
+static void add_files(cJSON *root, const pd_verification *v) {
+    cJSON *files = cJSON_AddArrayToObject(root, "files");
+    for (uint32_t i = 0; i < v->n_files; i++) {
+        const pd_verified_file *f = &v->files[i];
+        cJSON *j = cJSON_CreateObject();
+        cJSON_AddStringToObject(j, "name", f->name);
+        cJSON_AddNumberToObject(j, "bytes", (double)f->n_bytes);
+        cJSON_AddStringToObject(j, "xxh3", f->xxh3);
+        cJSON_AddStringToObject(j, "sha256", f->sha256);
+        cJSON_AddItemToArray(files, j);
+    }
+}
+
+static cJSON *tensor_json(const pd_verified_tensor *t) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "name", t->name);
+    cJSON_AddStringToObject(j, "type", t->type);
+    CLI_ADD_NUMBERS(j, {"values", (double)t->n_values}, {"not_finite", (double)t->n_not_finite},
+                    {"zeros", (double)t->n_zero});
+    if (t->n_values > t->n_not_finite) {
+        CLI_ADD_NUMBERS(j, {"min", (double)t->min}, {"max", (double)t->max}, {"mean", t->mean},
+                        {"rms", t->rms});
+    }
+    if (t->wrong[0]) cJSON_AddStringToObject(j, "wrong", t->wrong);
+    if (t->odd[0]) cJSON_AddStringToObject(j, "odd", t->odd);
+    return j;
+}
+
+static pd_status print_json(const pd_verification *v, pd_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    bool runs = v->unusable.status == PD_OK;
+    cJSON_AddBoolToObject(root, "sound", v->n_wrong == 0 && runs);
+    if (!runs) cJSON_AddStringToObject(root, "wrong", v->unusable.message);
+    add_files(root, v);
+    cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
+    for (uint64_t i = 0; i < v->n_tensors; i++)
+        cJSON_AddItemToArray(tensors, tensor_json(&v->tensors[i]));
+    return cli_print_json(root, err);
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
 static pd_status report(const pd_verification *v, const cli_options *o, pd_error *err) {
     if (cli_given(o, OPT_JSON)) {
-        PD_TRY(verify_print_json(v, err));
+        PD_TRY(print_json(v, err));
     } else {
         print_digests(v);
         if (cli_given(o, OPT_VERBOSE)) print_stats(v);

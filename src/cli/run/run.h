@@ -11,6 +11,7 @@ typedef struct run_job {
     cli_images images;
     pd_model *model;
     pd_session *session;
+    cli_progress progress; /* of the prompt */
     pd_precision precision;
     uint32_t *ids; /* [n_ids] */
     size_t n_ids;
@@ -18,14 +19,31 @@ typedef struct run_job {
     uint64_t n_max, n_generated; /* tokens to generate at most; generated so far */
     bool limited_by_context;     /* n_max is what the context leaves, not what -n says */
     bool context_full;           /* generation ended there */
+    bool stopped;                /* ... by a token that ends a turn */
     pd_sampler sampler;
     pd_detokenizer detokenizer;
+    pd_bytes answer, answer_ids;          /* for --json: text, and uint32_t */
     char last_byte;                       /* written to standard output */
     uint64_t start_ns, first_ns, last_ns; /* prompt handed over; first and last token drawn */
     uint64_t prompt_ns;                   /* prompt computed */
 } run_job;
 
-/* timings.c: the block on standard error. */
+/* What a run comes to. Speeds are by the clock on the wall: the prompt's until the first token is
+ * drawn, without the time of its images; generation's from there on. */
+typedef struct run_figures {
+    uint64_t n_prompt, n_generated;
+    uint64_t prompt_ns, generated_ns;
+    double prompt_speed, generated_speed; /* tokens a second; 0: no figure */
+    bool has_logits;
+    uint64_t logits_hash; /* of the last ones: by it two builds or devices can be compared */
+} run_figures;
+
+/* timings.c. Resumes a session that was cancelled. */
+run_figures run_get_figures(const run_job *job);
+/* On standard error: everything, one line, or nothing, as the options and the terminal have it. */
 void run_print_timings(const run_job *job);
+
+/* run_json.c: the whole run as one object. Errors: MEMORY_HOST. */
+pd_status run_print_json(const run_job *job, pd_status ended, pd_error *err);
 
 #endif

@@ -2,6 +2,8 @@
  *
  *     text --template--> ids --sync--> session --generate--> id, id, ... --detokenize--> stdout
  *
+ * With --json nothing is written until the end, and then one object (run_json.c).
+ *
  * Only whole characters are written. Generation ends at <eos> or <end_of_turn>, after -n tokens,
  * when the context is full, or at Ctrl-C, which still leaves the timings. The next token can be
  * drawn as long as the tokens before it fit the context, so a prompt of p tokens leaves room for
@@ -14,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/run.h"
+#include "cli/run/run.h"
 
 /* ---- the prompt ----------------------------------------------------------------------------- */
 
@@ -54,7 +56,7 @@ static pd_status encode_prompt(run_job *job, pd_error *err) {
     enum { TEMPLATE_IDS = 64 };
     const char *system = cli_text(job->o, OPT_SYSTEM);
     size_t n_max = pd_tokenize_bound(job->n_text + (system ? strlen(system) : 0)) + TEMPLATE_IDS +
-                   job->images.n * PD_IMAGE_MAX_IDS;
+                   job->images.list.n * PD_IMAGE_MAX_IDS;
     job->ids = pd_alloc(n_max, sizeof *job->ids);
     if (!job->ids)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
@@ -92,8 +94,11 @@ static pd_status create_session(run_job *job, pd_error *err) {
         return status;
     }
     job->precision = cli_precision(job->o, PD_PRECISION_F16);
-    pd_session_desc desc = {
-        .n_ctx = n_ctx, .n_chunk = cli_u32(job->o, OPT_BATCH), .precision = job->precision};
+    pd_session_desc desc = {.n_ctx = n_ctx,
+                            .n_chunk = cli_u32(job->o, OPT_BATCH),
+                            .precision = job->precision,
+                            .progress = cli_progress_update_tokens,
+                            .progress_ctx = &job->progress};
     PD_TRY(pd_session_create(job->model, &desc, &job->session, err));
     uint64_t room = (uint64_t)n_ctx - job->n_prompt + 1;
     int64_t n_predict = cli_int(job->o, OPT_PREDICT);
@@ -110,22 +115,25 @@ static uint64_t new_seed(void) {
     FILE *f = fopen("/dev/urandom", "rbe");
     bool good = f && fread(&seed, sizeof seed, 1, f) == 1;
     if (f) fclose(f);
-    return good ? seed : pd_clock_ns();
+    return good ? seed : (uint32_t)pd_clock_ns();
 }
 
 static pd_status init_sampler(run_job *job, pd_error *err) {
     const cli_options *o = job->o;
     int64_t seed = cli_int(o, OPT_SEED);
-    pd_sampler_desc desc = {.temp = (float)cli_real(o, OPT_TEMP),
-                            .top_k = cli_u32(o, OPT_TOP_K),
-                            .top_p = (float)cli_real(o, OPT_TOP_P),
-                            .min_p = (float)cli_real(o, OPT_MIN_P),
-                            .seed = seed < 0 ? new_seed() : (uint64_t)seed};
+    pd_sampler_desc desc = {.seed = seed < 0 ? new_seed() : (uint64_t)seed};
+#define TAKE_SETTING(option, field) desc.field = (__typeof__(desc.field))cli_real(o, OPT_##option);
+    CLI_SAMPLER_LIST(TAKE_SETTING)
+#undef TAKE_SETTING
     return pd_sampler_init(&job->sampler, &desc, err);
 }
 
 static void print_text(run_job *job, char *text, size_t n) {
     if (n == 0) return;
+    if (cli_given(job->o, OPT_JSON)) {
+        pd_bytes_write(&job->answer, text, n);
+        return;
+    }
     cli_write_text(text, n);
     fflush(stdout);
     job->last_byte = text[n - 1];
@@ -133,7 +141,8 @@ static void print_text(run_job *job, char *text, size_t n) {
 
 static void print_token(run_job *job, uint32_t id, bool stop) {
     char text[PD_DETOKENIZE_MAX_BYTES];
-    if (cli_given(job->o, OPT_IDS)) {
+    if (cli_given(job->o, OPT_JSON)) pd_bytes_write(&job->answer_ids, &id, sizeof id);
+    if (cli_given(job->o, OPT_IDS) && !cli_given(job->o, OPT_JSON)) {
         int n = snprintf(text, sizeof text, job->n_generated > 1 ? " %u" : "%u", id);
         print_text(job, text, (size_t)n);
     } else if (!stop || cli_given(job->o, OPT_SHOW_SPECIAL)) {
@@ -143,9 +152,10 @@ static void print_token(run_job *job, uint32_t id, bool stop) {
 
 static void print_end(run_job *job) {
     char text[PD_DETOKENIZE_MAX_BYTES];
-    if (!cli_given(job->o, OPT_IDS))
+    bool json = cli_given(job->o, OPT_JSON);
+    if (json || !cli_given(job->o, OPT_IDS))
         print_text(job, text, pd_detokenizer_flush(&job->detokenizer, text));
-    if (job->n_generated > 0 && job->last_byte != '\n') print_text(job, (char[]){'\n'}, 1);
+    if (!json && job->n_generated > 0 && job->last_byte != '\n') print_text(job, (char[]){'\n'}, 1);
 }
 
 static bool on_token(void *ctx, uint32_t id) {
@@ -156,6 +166,7 @@ static bool on_token(void *ctx, uint32_t id) {
     job->n_generated++;
     bool stop = pd_model_is_stop(job->model, id) && !cli_given(job->o, OPT_IGNORE_EOS);
     print_token(job, id, stop);
+    job->stopped = stop;
     job->context_full = !stop && job->n_generated == job->n_max && job->limited_by_context;
     return !ferror(stdout);
 }
@@ -164,9 +175,11 @@ static pd_status generate(run_job *job, pd_error *err) {
     job->start_ns = pd_clock_ns();
     pd_prompt prompt = {.ids = job->ids,
                         .n_ids = job->n_ids,
-                        .images = job->images.images,
-                        .n_images = job->images.n};
+                        .images = job->images.list.images,
+                        .n_images = job->images.list.n};
+    cli_progress_begin(&job->progress, "prompt");
     pd_status status = pd_session_sync_prompt(job->session, &prompt, err);
+    cli_progress_end(&job->progress);
     job->prompt_ns = job->first_ns = job->last_ns = pd_clock_ns();
     if (status != PD_OK || job->n_max == 0) return status;
     pd_generate_desc desc = {.n_max = (uint32_t)job->n_max,
@@ -187,7 +200,14 @@ static pd_status generate_and_report(run_job *job, pd_error *err) {
         if (job->context_full)
             fprintf(stderr, "peridot: the context of %u tokens is full; the answer may be cut\n",
                     pd_session_n_ctx(job->session));
-        if (!cli_given(job->o, OPT_NO_PERF)) run_print_timings(job);
+        run_print_timings(job);
+        pd_error failure = {0};
+        pd_status printed = PD_OK;
+        if (cli_given(job->o, OPT_JSON)) printed = run_print_json(job, status, &failure);
+        if (status == PD_OK && printed != PD_OK) {
+            *err = failure;
+            status = printed;
+        }
     }
     cli_interrupt_watch(NULL);
     return status;
@@ -206,6 +226,8 @@ done:
     pd_session_destroy(job.session);
     pd_model_close(job.model);
     cli_images_free(&job.images);
+    pd_bytes_free(&job.answer);
+    pd_bytes_free(&job.answer_ids);
     pd_free(job.ids);
     pd_free(job.text);
     return status;

@@ -7,14 +7,15 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli/score/score.h"
+#include "base/memory.h"
 #include "engine/divergence.h"
+#include "measure/score.h"
 #include "plan/sample.h"
 
 enum { SLICE = 64 }; /* positions at a time: at most 64 MiB of logits */
 
 typedef struct pair_slice {
-    score_item *items;    /* of the slice */
+    pd_score_item *items; /* of the slice */
     const uint32_t *next; /* the token that follows each position */
     uint32_t first;       /* position of the slice's first row */
     uint32_t n_ids;       /* that both models have */
@@ -48,7 +49,7 @@ static void compare_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
         const float *p = s->reference + (size_t)(s->done + r) * s->width;
         const float *q = s->logits + (size_t)r * s->logits_width;
         uint32_t next = s->next[s->done + r];
-        score_item *item = &s->items[s->done + r];
+        pd_score_item *item = &s->items[s->done + r];
         pd_divergence d = pd_divergence_none();
         for (uint32_t id = 0; id < s->n_ids; id++)
             pd_divergence_add(&d, id, (double)p[id], (double)q[id]);
@@ -71,17 +72,18 @@ static pd_status compare_with_kept(void *ctx, uint32_t pos, uint32_t n_rows, con
     return PD_OK;
 }
 
-static pd_status run_slice(score_job *job, pair_slice *s, uint32_t end, pd_error *err) {
-    pd_prompt prompt = {.ids = job->window_ids, .n_ids = end};
-    cli_interrupt_watch(job->reference.session);
-    PD_TRY(pd_session_score(job->reference.session, &prompt, s->first, keep_rows, s, err));
-    cli_interrupt_watch(job->side.session);
-    return pd_session_score(job->side.session, &prompt, s->first, compare_with_kept, s, err);
+/* ids: up to the slice's end */
+static pd_status run_slice(const pd_score_job *job, pair_slice *s, const uint32_t *ids,
+                           uint32_t n_ids, pd_error *err) {
+    pd_prompt prompt = {.ids = ids, .n_ids = n_ids};
+    PD_TRY(pd_session_score(job->reference, &prompt, s->first, keep_rows, s, err));
+    return pd_session_score(job->session, &prompt, s->first, compare_with_kept, s, err);
 }
 
-pd_status score_pair_window(score_job *job, pd_pool *pool, score_item *items, pd_error *err) {
-    uint32_t width = pd_model_get_info(job->reference.model)->n_vocab;
-    uint32_t logits_width = pd_model_get_info(job->side.model)->n_vocab;
+pd_status pd_score_pair_window(const pd_score_job *job, const uint32_t *ids, pd_pool *pool,
+                               pd_score_item *items, pd_error *err) {
+    uint32_t width = pd_model_get_info(job->reference_model)->n_vocab;
+    uint32_t logits_width = pd_model_get_info(job->model)->n_vocab;
     pair_slice s = {.pool = pool,
                     .width = width,
                     .logits_width = logits_width,
@@ -93,8 +95,8 @@ pd_status score_pair_window(score_job *job, pd_pool *pool, score_item *items, pd
     for (uint32_t first = job->windows.first; status == PD_OK && first < last; first += SLICE) {
         s.first = first;
         s.items = items + (first - job->windows.first);
-        s.next = job->window_ids + first + 1;
-        status = run_slice(job, &s, last - first < SLICE ? last : first + SLICE, err);
+        s.next = ids + first + 1;
+        status = run_slice(job, &s, ids, last - first < SLICE ? last : first + SLICE, err);
     }
     pd_free(s.reference);
     return status;

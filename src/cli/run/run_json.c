@@ -1,0 +1,99 @@
+/* `peridot run --json`: the answer and all that belongs to it. Times are in milliseconds, under the
+ * names that llama.cpp's server gives them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/json.h"
+#include "cli/run/run.h"
+
+/* A zero among the bytes would end the string; it becomes what other characters that are none
+ * become. */
+static cJSON *answer_json(const pd_bytes *answer) {
+    pd_bytes text = {0};
+    pd_bytes_write(&text, "", 0);
+    for (size_t i = 0; i < answer->n; i++)
+        pd_bytes_write(&text, answer->data[i] ? answer->data + i : "\xef\xbf\xbd",
+                       answer->data[i] ? 1 : 3);
+    cJSON *j = text.failed || answer->failed ? NULL : cJSON_CreateString(text.n ? text.data : "");
+    pd_bytes_free(&text);
+    return j;
+}
+
+static cJSON *ids_json(const pd_bytes *ids) {
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < ids->n; i += sizeof(uint32_t)) {
+        uint32_t id;
+        memcpy(&id, ids->data + i, sizeof id);
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(id));
+    }
+    return list;
+}
+
+static void add_model(cJSON *root, const run_job *job) {
+    const pd_model_info *info = pd_model_get_info(job->model);
+    const pd_device_info *device = pd_model_get_device(job->model);
+    cJSON *model = cJSON_AddObjectToObject(root, "model");
+    cJSON_AddStringToObject(model, "path", cli_text(job->o, OPT_MODEL));
+    cJSON_AddStringToObject(model, "name", info->name);
+    cJSON_AddStringToObject(model, "size_label", info->size_label);
+    cJSON_AddStringToObject(model, "type", info->file_type);
+    cJSON_AddNumberToObject(model, "n_params", (double)info->n_params);
+    cJSON *j = cJSON_AddObjectToObject(root, "device");
+    cJSON_AddStringToObject(j, "id", device->id);
+    cJSON_AddStringToObject(j, "name", device->name);
+}
+
+static void add_settings(cJSON *root, const run_job *job) {
+    const pd_sampler_desc *d = &job->sampler.desc;
+    cJSON *j = cJSON_AddObjectToObject(root, "settings");
+#define ADD_SETTING(option, field)                                                                 \
+    cJSON_AddNumberToObject(j, #field, cli_real(job->o, OPT_##option));
+    CLI_SAMPLER_LIST(ADD_SETTING)
+#undef ADD_SETTING
+    cJSON_AddNumberToObject(j, "seed", (double)d->seed);
+    cJSON_AddNumberToObject(j, "n_ctx", pd_session_n_ctx(job->session));
+    cJSON_AddStringToObject(j, "precision", cli_precision_name(job->precision));
+}
+
+static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
+    const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
+    const cli_number rows[] = {
+        {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
+        {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
+        {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
+        {"prompt_n", (double)f->n_prompt},
+        {"prompt_ms", (double)f->prompt_ns / 1e6},
+        {"prompt_per_second", f->prompt_speed},
+        {"predicted_n", (double)f->n_generated},
+        {"predicted_ms", (double)f->generated_ns / 1e6},
+        {"predicted_per_second", f->generated_speed}};
+    cJSON *j = cJSON_AddObjectToObject(root, "timings");
+    cli_add_numbers(j, rows, sizeof rows / sizeof *rows);
+}
+
+pd_status run_print_json(const run_job *job, pd_status ended, pd_error *err) {
+    run_figures f = run_get_figures(job);
+    char hash[17];
+    cJSON *root = cJSON_CreateObject(), *text = answer_json(&job->answer);
+    if (!text || job->answer_ids.failed) {
+        cJSON_Delete(text);
+        cJSON_Delete(root);
+        return cli_print_json(NULL, err);
+    }
+    cJSON_AddItemToObject(root, "text", text);
+    cJSON_AddItemToObject(root, "ids", ids_json(&job->answer_ids));
+    cJSON_AddStringToObject(root, "finish_reason",
+                            ended != PD_OK ? "cancelled"
+                            : job->stopped ? "stop"
+                                           : "length");
+    cJSON_AddBoolToObject(root, "context_full", job->context_full);
+    add_model(root, job);
+    add_settings(root, job);
+    add_timings(root, job, &f);
+    snprintf(hash, sizeof hash, "%016" PRIx64, f.logits_hash);
+    if (f.has_logits) cJSON_AddStringToObject(root, "logits_hash", hash);
+    return cli_print_json(root, err);
+}

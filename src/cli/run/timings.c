@@ -1,0 +1,132 @@
+/* The figures at the end of a run: a line of them on a terminal, all with --timings or -v.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "cli/run/run.h"
+
+static double ms(uint64_t ns) {
+    return (double)ns / 1e6;
+}
+
+static double per_second(uint64_t n, uint64_t ns) {
+    return ns ? (double)n * 1e9 / (double)ns : 0;
+}
+
+run_figures run_get_figures(const run_job *job) {
+    const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
+    run_figures f = {.n_prompt = job->n_prompt,
+                     .n_generated = job->n_generated,
+                     .prompt_ns = job->first_ns - job->start_ns,
+                     .generated_ns = job->last_ns - job->first_ns};
+    f.prompt_ns -= images->encode_ns + images->compile_ns;
+    const float *logits;
+    pd_session_resume(job->session);
+    f.has_logits = pd_session_logits(job->session, &logits, NULL) == PD_OK;
+    f.logits_hash = pd_session_get_stats(job->session)->logits_hash;
+    if (f.n_generated == 0) f.n_prompt = pd_session_count(job->session); /* stopped within it */
+    f.prompt_speed = per_second(f.n_prompt, f.prompt_ns);
+    if (f.n_generated > 1) f.generated_speed = per_second(f.n_generated - 1, f.generated_ns);
+    return f;
+}
+
+static const char *plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
+static void print_load(const run_job *job, const pd_session_stats *stats) {
+    const pd_load_stats *load = pd_model_get_load_stats(job->model);
+    const pd_build_stats *build = &stats->build;
+    uint64_t prompt_ns = job->prompt_ns - job->start_ns, token_ns = job->first_ns - job->prompt_ns;
+    fprintf(stderr, "start      %.1f ms to the first token: read %.1f, device %.1f, ",
+            ms(load->total_ns + stats->compile_ns + prompt_ns + token_ns), ms(load->read_ns),
+            ms(load->device_ns));
+    if (load->head_ns) fprintf(stderr, "head %.1f, ", ms(load->head_ns));
+    fprintf(stderr, "upload %.1f, pipelines %.1f, prompt %.1f, first token %.1f\n",
+            ms(load->upload_ns), ms(stats->compile_ns), ms(prompt_ns), ms(token_ns));
+    if (build->n_pipelines)
+        fprintf(
+            stderr,
+            "pipelines  %u built in %.1f ms, %u shaders compiled in %.1f ms (threads' time, from "
+            "the upload's beginning)\n",
+            build->n_pipelines, ms(build->pipeline_ns), build->n_shaders, ms(build->shader_ns));
+}
+
+static void print_images(const run_job *job) {
+    const pd_vision_stats *s = pd_model_get_vision_stats(job->model);
+    if (s->n_encoded == 0) return;
+    fprintf(stderr,
+            "images     %u of %u rows encoded in %.1f ms, %u known; program made in %.1f ms\n",
+            s->n_encoded, pd_model_get_vision(job->model)->n_tokens, ms(s->encode_ns), s->n_cached,
+            ms(s->compile_ns));
+}
+
+static void print_speeds(const run_job *job, const run_figures *f) {
+    fprintf(stderr,
+            "prompt     %" PRIu64 " token%s, %.2f tok/s, first token after %.1f ms\n"
+            "generated  %" PRIu64 " token%s",
+            f->n_prompt, plural(f->n_prompt), f->prompt_speed, ms(f->prompt_ns), f->n_generated,
+            plural(f->n_generated));
+    double bytes = (double)pd_model_get_info(job->model)->weight_bytes_per_token;
+    if (f->generated_speed > 0)
+        fprintf(stderr, ", %.2f tok/s, %.2f GB/s of weights read", f->generated_speed,
+                f->generated_speed * bytes / 1e9);
+    fprintf(stderr, "\n");
+}
+
+/* Last, since it computes positions again. The answer is out already: a failure is only told. */
+static void print_head_cost(const run_job *job) {
+    pd_error err;
+    if (cli_interrupted()) return;
+    if (cli_print_head_cost(job->o, job->session, job->model, &err) != PD_OK)
+        fprintf(stderr, "head       not compared: %s\n", err.message);
+}
+
+static void print_sampler(const pd_sampler_desc *d) {
+    if (d->temp <= 0) {
+        fprintf(stderr, "sampler    greedy\n");
+        return;
+    }
+    fprintf(stderr, "sampler    ");
+#define PRINT_SETTING(option, field)                                                               \
+    fprintf(stderr, "%s %g, ", cli_option_get(OPT_##option)->name + 2, (double)d->field);
+    CLI_SAMPLER_LIST(PRINT_SETTING)
+#undef PRINT_SETTING
+    fprintf(stderr, "seed %" PRIu64 "\n", d->seed);
+}
+
+static void print_all(const run_job *job) {
+    run_figures f = run_get_figures(job);
+    const pd_session_stats *stats = pd_session_get_stats(job->session);
+    const pd_device_info *device = pd_model_get_device(job->model);
+    char peak[32];
+    fprintf(stderr, "\n");
+    print_load(job, stats);
+    print_images(job);
+    print_speeds(job, &f);
+    fprintf(stderr, "device     %s: %s, precision %s, peak memory %s\n", device->id, device->name,
+            cli_precision_name(job->precision), pd_size_text(stats->device_peak_bytes, peak));
+    print_sampler(&job->sampler.desc);
+    if (f.has_logits) fprintf(stderr, "logits     hash %016" PRIx64 "\n", f.logits_hash);
+    print_head_cost(job);
+}
+
+static void print_line(const run_job *job) {
+    run_figures f = run_get_figures(job);
+    fprintf(stderr, "prompt %" PRIu64 " token%s at %.1f tok/s, answer %" PRIu64 " token%s",
+            f.n_prompt, plural(f.n_prompt), f.prompt_speed, f.n_generated, plural(f.n_generated));
+    if (f.generated_speed > 0) fprintf(stderr, " at %.1f tok/s", f.generated_speed);
+    fprintf(stderr, "\n");
+}
+
+void run_print_timings(const run_job *job) {
+    const cli_options *o = job->o;
+    if (cli_given(o, OPT_QUIET)) return;
+    fflush(stdout);
+    if (cli_given(o, OPT_TIMINGS) || cli_given(o, OPT_VERBOSE))
+        print_all(job);
+    else if (isatty(STDERR_FILENO) == 1)
+        print_line(job);
+}

@@ -1,0 +1,49 @@
+/* Speed of prompts and of generation, measured as llama-bench measures it.
+ *
+ *     pp N    N tokens, handed over n_batch at a time, computed n_ubatch at a time
+ *     tg N    N tokens, one step each, the next one being the most probable
+ *     @ d D   D tokens are in the context before the clock starts
+ *
+ * Every test runs once without being timed and then as often as is wanted. Runs differ in their
+ * first timed token, so that nothing timed in one can serve the next. Generation is greedy, and
+ * what comes back from the device is part of it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_MEASURE_BENCH_H
+#define PD_MEASURE_BENCH_H
+
+#include "measure/stats.h"
+#include "peridot.h"
+
+typedef struct pd_bench_test {
+    uint32_t n_prompt, n_gen, n_depth; /* of them n_prompt + n_gen are timed, and not 0 */
+    uint32_t n_batch;                  /* prompt tokens handed over at once */
+    uint32_t n_ubatch;                 /* prompt tokens of a step */
+} pd_bench_test;
+
+/* "pp512", "tg128", "pp512+tg128", "pp512 @ d4096"; out: at least 64 bytes. */
+void pd_bench_name(const pd_bench_test *test, char *out);
+
+/* What the session of a test has to be. */
+pd_session_desc pd_bench_session(const pd_bench_test *test, const pd_model *model,
+                                 pd_precision precision);
+
+typedef struct pd_bench_result {
+    char test_time[32];   /* "2025-01-31T12:00:00Z", when it began */
+    uint64_t *samples_ns; /* [n_samples] */
+    uint32_t n_samples;
+    uint32_t n_tokens;            /* timed in each */
+    pd_stats ns, speed;           /* of the samples, and of their tokens per second */
+    pd_step_counts step;          /* of the steps it consists of, or ends with */
+    uint64_t prompt_ns, token_ns; /* of the first run: the prompt, and its first token */
+} pd_bench_result;
+
+double pd_bench_sample_speed(const pd_bench_result *r, uint32_t i); /* tokens per second */
+
+/* Measures on a new session. `out` comes with samples_ns and n_samples; the rest is filled in.
+ * Errors: those of the session, MEMORY_HOST. */
+pd_status pd_bench_run(const pd_bench_test *test, const pd_model *model, pd_session *session,
+                       pd_bench_result *out, pd_error *err);
+
+#endif

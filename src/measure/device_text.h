@@ -1,0 +1,16 @@
+/* What a device is, in words.  SPDX-License-Identifier: MIT */
+#ifndef PD_MEASURE_DEVICE_TEXT_H
+#define PD_MEASURE_DEVICE_TEXT_H
+
+#include "peridot.h"
+
+const char *pd_device_kind_name(pd_device_kind kind); /* "discrete gpu" */
+
+typedef struct pd_device_feature {
+    const char *name; /* "fp16" */
+    bool has;
+} pd_device_feature;
+enum { PD_DEVICE_N_FEATURES = 9 };
+void pd_device_features(const pd_device_info *d, pd_device_feature out[PD_DEVICE_N_FEATURES]);
+
+#endif

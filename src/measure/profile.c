@@ -1,0 +1,35 @@
+/* See profile.h.  SPDX-License-Identifier: MIT */
+#include "measure/profile.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The row of that name, made when it is new; NULL when there is no room for it. */
+static pd_profile_kind *find_kind(pd_kind_profile *p, const char *name) {
+    for (uint32_t i = 0; i < p->n; i++)
+        if (!strcmp(p->kinds[i].name, name)) return &p->kinds[i];
+    if (p->n == PD_MAX_PROFILE_KINDS) return NULL;
+    pd_profile_kind *k = &p->kinds[p->n++];
+    snprintf(k->name, sizeof k->name, "%s", name);
+    return k;
+}
+
+void pd_profile_add(pd_kind_profile *p, const pd_profile_op *op) {
+    pd_profile_kind *k = find_kind(p, op->kind);
+    p->total_ns += op->ns;
+    if (!k) return;
+    k->n_ops++;
+    k->ns += op->ns;
+    k->bytes += op->bytes;
+    k->flops += op->flops;
+}
+
+double pd_profile_copy_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
+    double at_best_ns = speed->copy_gb_s > 0 ? (double)k->bytes / speed->copy_gb_s : 0;
+    return k->ns ? 100 * at_best_ns / (double)k->ns : 0;
+}
+
+double pd_profile_peak_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
+    double peak = speed->gflop_s[speed->best];
+    return k->ns && peak > 0 ? 100 * k->flops / peak / (double)k->ns : 0;
+}
