@@ -89,33 +89,16 @@ static pd_status summarise(const cost_job *job, pd_head_cost *out, pd_error *err
 
 /* ---- the device ----------------------------------------------------------------------------- */
 
-static pd_status compute_again(pd_session *s, uint32_t pos, float *hidden, float *logits,
-                               pd_error *err) {
-    const pd_backend_vtable *v = s->model->backend->v;
-    const pd_stage *stage = &s->decode;
-    pd_step_row row = {.token = s->tokens.ids[pos], .pos = pos, .seq = 0, .end = pos + 1};
-    uint32_t out_row = 0;
-    pd_page_table table = pd_kv_table(s->kv, 0);
-    pd_step step = {.n_rows = 1,
-                    .n_outs = 1,
-                    .n_seqs = 1,
-                    .rows = &row,
-                    .out_rows = &out_row,
-                    .tables = &table,
-                    .cancel = &s->cancel};
-    PD_TRY(v->run(stage->program, &step, err));
-    PD_TRY(v->read(stage->program, stage->hidden, 0, 4ull * s->model->config.n_embd, hidden, err));
-    return v->read(stage->program, stage->logits, 0, 4ull * s->model->config.n_vocab, logits, err);
-}
-
-/* The decode program's outputs are the last position's again afterwards. */
 static pd_status compute_positions(pd_session *s, cost_job *job, uint32_t first, pd_error *err) {
-    pd_output last = s->out;
-    pd_session_forget_output(s);
-    for (uint32_t i = 0; i < job->n; i++)
-        PD_TRY(compute_again(s, first + i, job->hidden + (size_t)i * job->width,
-                             job->logits + (size_t)i * job->n_vocab, err));
-    pd_session_keep_output(s, last.stage, last.row, last.best, false);
+    const pd_stage *decode = &s->context->stages[PD_STAGE_DECODE];
+    const pd_backend_vtable *v = s->context->model->backend->v;
+    for (uint32_t i = 0; i < job->n; i++) {
+        float *hidden = job->hidden + (size_t)i * job->width;
+        float *logits = job->logits + (size_t)i * job->n_vocab;
+        PD_TRY(pd_context_repeat(s->context, &s->seq, first + i, &s->cancel, err));
+        PD_TRY(v->read(decode->program, decode->hidden, 0, 4ull * job->width, hidden, err));
+        PD_TRY(v->read(decode->program, decode->logits, 0, 4ull * job->n_vocab, logits, err));
+    }
     return PD_OK;
 }
 
@@ -136,21 +119,22 @@ static pd_status measure(pd_session *s, cost_job *job, uint32_t first, pd_pool *
 pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) {
     PD_NEED(err, s);
     PD_NEED(err, out);
-    const pd_model *m = s->model;
+    const pd_model *m = s->context->model;
+    const pd_tokens *t = &s->seq.tokens;
     if (!m->lm_head.requantised)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the head is used as the file stores it");
-    if (!s->out.stage)
+    if (!pd_context_has_output(s->context, &s->seq))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
-    uint32_t length = pd_kv_length(s->kv, 0), first = pd_kv_first_repeatable(s->kv, 0);
-    if (length > MAX_POSITIONS && first < length - MAX_POSITIONS) first = length - MAX_POSITIONS;
-    for (uint32_t i = 0; i < s->tokens.n_images; i++) /* image rows cannot be recomputed singly */
-        if (first < s->tokens.images[i].end) first = s->tokens.images[i].end;
-    if (first >= length)
+    uint32_t first = pd_kv_first_repeatable(s->context->kv, s->seq.kv_id);
+    if (t->n > MAX_POSITIONS && first < t->n - MAX_POSITIONS) first = t->n - MAX_POSITIONS;
+    for (uint32_t i = 0; i < t->n_images; i++) /* image rows cannot be recomputed singly */
+        if (first < t->images[i].end) first = t->images[i].end;
+    if (first >= t->n)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no token behind the last image");
     cost_job job = {.head = m->lm_head.stored,
                     .width = m->config.n_embd,
                     .n_vocab = m->config.n_vocab,
-                    .n = length - first};
+                    .n = t->n - first};
     pd_pool *pool = NULL;
     PD_TRY(pd_pool_create(m->n_threads, &pool, err));
     pd_status status = measure(s, &job, first, pool, out, err);

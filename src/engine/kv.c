@@ -60,11 +60,11 @@ static void page_drop(page_pool *pool, uint32_t *entry) {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* Local pages that one sequence can own at once: the window behind its first new row, the rows
- * themselves, and a partial page at either end. */
+/* Local pages that one sequence can own at once, from the window of its last row to the end of the
+ * next chunk: n positions in a row lie in at most div_up(n - 1, 64) + 1 pages. */
 static uint32_t local_pages_per_seq(const pd_kv_desc *d, uint32_t max_pages) {
     if (d->window == 0) return 0;
-    uint32_t n = pd_div_up(d->window - 1 + d->max_chunk, PD_PAGE_POSITIONS) + 1;
+    uint32_t n = pd_div_up(d->window + d->max_chunk - 1, PD_PAGE_POSITIONS) + 1;
     return n < max_pages ? n : max_pages;
 }
 
@@ -130,10 +130,21 @@ pd_page_table pd_kv_table(const pd_kv *kv, uint32_t seq) {
 
 /* ---- growing -------------------------------------------------------------------------------- */
 
+/* The last position can be computed again: its outputs may be asked for when they are gone. */
 static void drop_behind_window(pd_kv *kv, kv_seq *s) {
-    uint32_t keep = pd_window_first(s->length, kv->desc.window) / PD_PAGE_POSITIONS;
+    if (s->length == 0) return;
+    uint32_t keep = pd_window_first(s->length - 1, kv->desc.window) / PD_PAGE_POSITIONS;
     for (; s->first_local_page < keep; s->first_local_page++)
         page_drop(&kv->local, &s->local_pages[s->first_local_page]);
+}
+
+static void drop_pages_from(pd_kv *kv, kv_seq *s, uint32_t first_page) {
+    for (uint32_t i = first_page; i < s->n_reserved_pages; i++) {
+        page_drop(&kv->global, &s->global_pages[i]);
+        page_drop(&kv->local, &s->local_pages[i]);
+    }
+    if (s->n_reserved_pages > first_page) s->n_reserved_pages = first_page;
+    if (s->first_local_page > first_page) s->first_local_page = first_page;
 }
 
 pd_status pd_kv_reserve(pd_kv *kv, uint32_t seq, uint32_t n, pd_error *err) {
@@ -160,6 +171,11 @@ void pd_kv_commit(pd_kv *kv, uint32_t seq, uint32_t n) {
     kv->seqs[seq].length += n;
 }
 
+void pd_kv_drop_reserved(pd_kv *kv, uint32_t seq) {
+    kv_seq *s = &kv->seqs[seq];
+    drop_pages_from(kv, s, pd_div_up(s->length, PD_PAGE_POSITIONS));
+}
+
 uint32_t pd_kv_first_repeatable(const pd_kv *kv, uint32_t seq) {
     uint32_t first_local = kv->seqs[seq].first_local_page * PD_PAGE_POSITIONS;
     return first_local ? first_local + kv->desc.window - 1 : 0;
@@ -167,13 +183,15 @@ uint32_t pd_kv_first_repeatable(const pd_kv *kv, uint32_t seq) {
 
 /* ---- cutting and sharing -------------------------------------------------------------------- */
 
-static void drop_pages_from(pd_kv *kv, kv_seq *s, uint32_t first_page) {
-    for (uint32_t i = first_page; i < s->n_reserved_pages; i++) {
-        page_drop(&kv->global, &s->global_pages[i]);
-        page_drop(&kv->local, &s->local_pages[i]);
-    }
-    if (s->n_reserved_pages > first_page) s->n_reserved_pages = first_page;
-    if (s->first_local_page > first_page) s->first_local_page = first_page;
+static bool is_shared(const pd_kv *kv, const kv_seq *s, uint32_t page) {
+    uint32_t local = s->local_pages[page];
+    return kv->global.refs[s->global_pages[page]] > 1 ||
+           (local != PD_NO_PAGE && kv->local.refs[local] > 1);
+}
+
+bool pd_kv_can_repeat(const pd_kv *kv, uint32_t seq, uint32_t pos) {
+    return pos < pd_kv_length(kv, seq) && pos >= pd_kv_first_repeatable(kv, seq) &&
+           !is_shared(kv, &kv->seqs[seq], pos / PD_PAGE_POSITIONS);
 }
 
 uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n) {
@@ -181,7 +199,7 @@ uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n) {
     if (n > s->length) n = s->length;
     /* rows to come would write into the page of position n: it must not be another's as well */
     uint32_t partial = n % PD_PAGE_POSITIONS;
-    if (partial && kv->global.refs[s->global_pages[n / PD_PAGE_POSITIONS]] > 1) n -= partial;
+    if (partial && is_shared(kv, s, n / PD_PAGE_POSITIONS)) n -= partial;
     /* and the next row, at position n, must find its whole window */
     bool window_gone =
         pd_window_first(n, kv->desc.window) < s->first_local_page * PD_PAGE_POSITIONS;

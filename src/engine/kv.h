@@ -4,7 +4,8 @@
  * a page id stands for the same slot in every layer of its kind. A sequence owns one table per
  * kind. Pages are reference-counted, so that sequences can share a prefix. Local pages that fall
  * wholly behind the window are given back as the sequence grows; a sequence therefore can be cut
- * back only as far as its local pages still reach (pd_kv_truncate tells).
+ * back only as far as its local pages still reach (pd_kv_truncate tells). A page that is shared is
+ * never written again: whatever would is refused, or cut back to the page's beginning.
  *
  *   reserve    pages for the next n positions, O(n / 64)
  *   commit     the positions now hold K and V
@@ -40,6 +41,7 @@ uint32_t pd_kv_length(const pd_kv *kv, uint32_t seq); /* committed positions */
 /* Errors: CONTEXT (beyond max_positions), MEMORY_DEVICE (no free page). Nothing changes then. */
 pd_status pd_kv_reserve(pd_kv *kv, uint32_t seq, uint32_t n, pd_error *err);
 void pd_kv_commit(pd_kv *kv, uint32_t seq, uint32_t n);
+void pd_kv_drop_reserved(pd_kv *kv, uint32_t seq); /* pages beyond what is committed */
 /* Cuts to the longest reusable length <= n and returns it: n itself, or 0 when local pages that the
  * positions behind n would need are gone. Uncommitted reservations are dropped as well. */
 uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n);
@@ -47,8 +49,11 @@ uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n);
  * returns the shared length, a multiple of 64 (0: nothing could be shared). */
 uint32_t pd_kv_share(pd_kv *kv, uint32_t from, uint32_t n, uint32_t to);
 
-/* From this position on every row's window is still there, so that it could be computed again. */
+/* From this position on every row's window is still there; the last one's always is, unless the
+ * sequence was cut or begun with shared pages and has not grown since. */
 uint32_t pd_kv_first_repeatable(const pd_kv *kv, uint32_t seq);
+/* Whether a committed position could be computed again, which writes its K and V. */
+bool pd_kv_can_repeat(const pd_kv *kv, uint32_t seq, uint32_t pos);
 
 pd_page_table pd_kv_table(const pd_kv *kv, uint32_t seq); /* valid until the next call on kv */
 

@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/session.h"
+#include "engine/context.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -111,9 +111,9 @@ static pd_status load_weights(pd_model *m, const pd_session_desc *first, load_pr
                               pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
-    pd_plan plan, expected[PD_SESSION_MAX_PLANS];
+    pd_plan plan, expected[PD_STAGE_COUNT];
     uint32_t n_expected;
-    pd_session_plans(m, first, expected, &n_expected);
+    pd_context_plans(m, first, 1, expected, &n_expected);
     m->backend->v->expect(m->backend, expected, n_expected);
     pd_status status = pd_plan_text(&m->config, m->weights, &one, &plan, err);
     if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, report, progress, err);

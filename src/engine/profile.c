@@ -95,10 +95,5 @@ pd_status pd_profile_step(pd_backend *b, const pd_plan *plan, pd_program *progra
 pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_error *err) {
     PD_NEED(err, s);
     PD_NEED(err, fn);
-    uint32_t length = pd_kv_length(s->kv, 0), n = s->step.step.n_rows;
-    if (!s->ran || length != s->step.rows[n - 1].pos + 1)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to profile");
-    s->step.table = pd_kv_table(s->kv, 0);
-    return pd_profile_step(s->model->backend, &s->ran->plan, s->ran->program, &s->step.step, fn,
-                           ctx, err);
+    return pd_context_profile(s->context, &s->seq, fn, ctx, err);
 }

@@ -1,4 +1,5 @@
-/* A step with the memory that its pointers lead to: rows, outputs, one sequence's table, one draw.
+/* A step with the memory that its pointers lead to: rows, outputs and how they are sampled, and the
+ * page tables of several sequences.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,20 +10,21 @@
 #include "plan/step.h"
 
 typedef struct pd_step_buf {
-    pd_step step;       /* n_rows 0: nothing has been made yet */
-    pd_step_row *rows;  /* [max_rows] */
-    uint32_t *out_rows; /* [max_rows] */
-    pd_page_table table;
-    pd_sample_params params;
-    uint32_t max_rows;
+    pd_step step;               /* n_rows 0: nothing has been made yet */
+    pd_step_row *rows;          /* [max_rows] */
+    uint32_t *out_rows;         /* [max_rows] */
+    pd_sample_params *sampling; /* [max_rows] of outputs */
+    pd_page_table *tables;      /* [max_seqs] */
 } pd_step_buf;
 
-pd_status pd_step_buf_create(pd_step_buf *b, uint32_t max_rows, pd_error *err);
+pd_status pd_step_buf_create(pd_step_buf *b, uint32_t max_rows, uint32_t max_seqs, pd_error *err);
 void pd_step_buf_destroy(pd_step_buf *b);
 
-/* A step of n_rows rows, which the caller fills in, and of n_outs outputs, which are the last rows.
- * It draws nothing. */
-void pd_step_buf_start(pd_step_buf *b, uint32_t n_rows, uint32_t n_outs, pd_page_table table,
-                       const atomic_int *cancel);
+/* An empty step; cancel: pd_step.cancel. */
+void pd_step_buf_start(pd_step_buf *b, const atomic_int *cancel);
+/* A sequence: its rows, which the caller fills in, at b->rows + the index returned, follow. The
+ * last n_outs of them are outputs. sampling: [n_outs], or NULL for the highest. */
+uint32_t pd_step_buf_add(pd_step_buf *b, pd_page_table table, uint32_t n_rows, uint32_t n_outs,
+                         const pd_sample_params *sampling);
 
 #endif

@@ -82,17 +82,26 @@ pd_status pd_tokens_fill(pd_tokens *t, const pd_prompt *prompt, uint32_t n_vocab
     return PD_OK;
 }
 
-void pd_tokens_append(pd_tokens *t, uint32_t pos, uint32_t id) {
-    while (t->n_images > 0 && t->images[t->n_images - 1].end > pos) t->n_images--;
-    t->ids[pos] = id;
-    t->n = pos + 1;
+void pd_tokens_append(pd_tokens *t, const uint32_t *ids, uint32_t n, const pd_placed_image *images,
+                      uint32_t n_images) {
+    uint32_t first = t->n;
+    for (uint32_t i = 0; i < n; i++) t->ids[t->n++] = ids[i];
+    for (uint32_t i = 0; i < n_images; i++) {
+        if (images[i].first < first || images[i].first >= t->n) continue;
+        t->images[t->n_images] = images[i];
+        t->images[t->n_images++].image = NULL;
+    }
+}
+
+void pd_tokens_cut(pd_tokens *t, uint32_t n) {
+    while (t->n_images > 0 && t->images[t->n_images - 1].end > n) t->n_images--;
+    t->n = n;
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-uint32_t pd_tokens_common(const pd_tokens *a, uint32_t n, const pd_tokens *b) {
-    uint32_t common = 0;
-    if (n > b->n) n = b->n;
+uint32_t pd_tokens_common(const pd_tokens *a, const pd_tokens *b) {
+    uint32_t common = 0, n = a->n < b->n ? a->n : b->n;
     while (common < n && a->ids[common] == b->ids[common]) common++;
     for (uint32_t i = 0; i < b->n_images && b->images[i].first < common; i++) {
         const pd_placed_image *x = &b->images[i], *y = i < a->n_images ? &a->images[i] : NULL;
@@ -102,14 +111,20 @@ uint32_t pd_tokens_common(const pd_tokens *a, uint32_t n, const pd_tokens *b) {
     return common;
 }
 
-const pd_placed_image *pd_tokens_image_at(const pd_tokens *t, uint32_t pos) {
-    for (uint32_t i = 0; i < t->n_images && t->images[i].first <= pos; i++)
-        if (pos < t->images[i].end) return &t->images[i];
+const pd_placed_image *pd_image_at(const pd_placed_image *images, uint32_t n_images, uint32_t pos) {
+    for (uint32_t i = 0; i < n_images && images[i].first <= pos; i++)
+        if (pos < images[i].end) return &images[i];
     return NULL;
+}
+
+uint32_t pd_tokens_before_image(const pd_tokens *t, uint32_t pos) {
+    const pd_placed_image *image = pd_image_at(t->images, t->n_images, pos);
+    return image ? image->first : pos;
 }
 
 uint32_t pd_tokens_chunk(const pd_tokens *t, uint32_t first, uint32_t n_chunk) {
     uint32_t left = t->n - first, n = left < n_chunk ? left : n_chunk;
-    const pd_placed_image *cut = n < left ? pd_tokens_image_at(t, first + n) : NULL;
-    return cut && cut->first > first ? cut->first - first : n;
+    if (n == left) return n;
+    uint32_t end = pd_tokens_before_image(t, first + n);
+    return end > first ? end - first : n;
 }

@@ -29,14 +29,20 @@ void pd_tokens_destroy(pd_tokens *t);
 pd_status pd_tokens_fill(pd_tokens *t, const pd_prompt *prompt, uint32_t n_vocab,
                          uint32_t image_rows, pd_error *err);
 
-/* One token at `pos`, the end of what is there. */
-void pd_tokens_append(pd_tokens *t, uint32_t pos, uint32_t id);
+/* n positions more. images: of the text that they are from; those among them are noted, without
+ * their pixels. */
+void pd_tokens_append(pd_tokens *t, const uint32_t *ids, uint32_t n, const pd_placed_image *images,
+                      uint32_t n_images);
+/* The first n positions stay; n does not lie within an image. */
+void pd_tokens_cut(pd_tokens *t, uint32_t n);
 
-/* How many positions the two have in common, of the first n of `a`; never a part of an image. */
-uint32_t pd_tokens_common(const pd_tokens *a, uint32_t n, const pd_tokens *b);
+/* How many positions the two have in common; never a part of an image. */
+uint32_t pd_tokens_common(const pd_tokens *a, const pd_tokens *b);
 
 /* The image whose row stands at `pos`; NULL: a token does. */
-const pd_placed_image *pd_tokens_image_at(const pd_tokens *t, uint32_t pos);
+const pd_placed_image *pd_image_at(const pd_placed_image *images, uint32_t n_images, uint32_t pos);
+/* pos, or the beginning of the image that it lies in: images are computed as a whole. */
+uint32_t pd_tokens_before_image(const pd_tokens *t, uint32_t pos);
 
 /* As many positions from `first` on, at most n_chunk, as can be computed at once: images are never
  * divided. */

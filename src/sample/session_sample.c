@@ -14,7 +14,7 @@ static void free_scratch(void *scratch) {
 static pd_status get_scratch(pd_session *s, pd_sampler_scratch **out, pd_error *err) {
     if (!s->sampler_scratch) {
         pd_sampler_scratch *scratch;
-        PD_TRY(pd_sampler_scratch_create(s->model->config.n_vocab, &scratch, err));
+        PD_TRY(pd_sampler_scratch_create(s->context->model->config.n_vocab, &scratch, err));
         s->sampler_scratch = scratch;
         s->free_scratch = free_scratch;
     }
@@ -28,7 +28,7 @@ static pd_status draw_next(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_
     const float *logits;
     PD_TRY(get_scratch(s, &scratch, err));
     PD_TRY(pd_session_logits(s, &logits, err));
-    return pd_sampler_pick(sampler, scratch, logits, s->model->config.n_vocab, id, err);
+    return pd_sampler_pick(sampler, scratch, logits, s->context->model->config.n_vocab, id, err);
 }
 
 pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
@@ -68,21 +68,35 @@ static bool is_full(const pd_session *s) {
     return pd_session_count(s) == pd_session_n_ctx(s);
 }
 
+/* From `id` on, the backend draws: batches of steps, which end together. */
+static pd_status run_ahead(pd_session *s, generation *g, uint32_t id, pd_error *err) {
+    const pd_special *special = pd_vocab_special(g->model->vocab);
+    pd_ahead a = {.seq = &s->seq, .token = id, .fn = on_drawn, .fn_ctx = g};
+    for (uint32_t i = 0; i < 2; i++)
+        a.stops[i] =
+            g->desc->ignore_stop || i >= special->n_stops ? PD_SAMPLE_NO_ID : special->stops[i];
+    do {
+        uint32_t room = pd_session_n_ctx(s) - pd_session_count(s), left = g->n_max - g->n;
+        if (left > room) left = room;
+        a.n_steps = left < PD_RUN_AHEAD_STEPS ? left : PD_RUN_AHEAD_STEPS;
+        pd_sampler_to_params(g->sampler, &a.sampling);
+        PD_TRY(pd_context_run_ahead(s->context, &a, &s->cancel, err));
+        if (a.cancelled || (a.more && atomic_load(&s->cancel)))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
+    } while (a.more && !is_full(s));
+    return PD_OK;
+}
+
 /* The first token is drawn as any other is; the backend draws those behind it, if it can. */
 static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
-    uint32_t none = PD_SAMPLE_NO_ID, id;
-    const pd_special *special = pd_vocab_special(s->model->vocab);
-    pd_sampling d = {.fn = on_drawn, .ctx = g};
-    for (uint32_t i = 0; i < 2; i++)
-        d.stops[i] = g->desc->ignore_stop || i >= special->n_stops ? none : special->stops[i];
+    uint32_t id;
+    pd_sample_params params;
     for (;;) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
         PD_TRY(draw_next(s, g->sampler, &id, err));
         if (!hand_over(g, id) || is_full(s)) return PD_OK;
-        d.n_max = g->n_max - g->n;
-        if (pd_sampler_to_params(g->sampler, &d.params))
-            return pd_session_sample_steps(s, id, &d, err);
+        if (pd_sampler_to_params(g->sampler, &params)) return run_ahead(s, g, id, err);
         PD_TRY(pd_session_append(s, id, err));
     }
 }
@@ -108,7 +122,7 @@ pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_gener
     PD_TRY(compute_pending(s, err));
     generation g = {.sampler = sampler,
                     .desc = desc,
-                    .model = s->model,
+                    .model = s->context->model,
                     .first = pd_session_count(s),
                     .n_max = desc->n_max ? desc->n_max : UINT32_MAX};
     pd_status status = run_generation(s, &g, err);

@@ -111,7 +111,7 @@ static pd_session *open_session(pd_model *m) {
 /* Tokens [first, n) one at a time; the logits of each to out [n - first, n_vocab] if not NULL. */
 static void decode(pd_session *s, uint32_t first, uint32_t n, float *out) {
     pd_error err;
-    uint32_t ids[N_CTX], n_vocab = s->model->config.n_vocab;
+    uint32_t ids[N_CTX], n_vocab = s->context->model->config.n_vocab;
     for (uint32_t i = 0; i < n; i++) ids[i] = token_at(i);
     for (uint32_t i = first; i < n; i++) {
         const float *logits;
@@ -227,13 +227,14 @@ static double logit_bound(const float *row, const float *x, uint32_t width) {
 /* The position's logits with either head, against the bound. Returns how far of it was used. */
 static double check_bound(const pd_session *s, const float *keep, const float *q8, uint32_t pos) {
     pd_error err;
-    const pd_config *c = &s->model->config;
-    const pd_tensor *head = s->model->lm_head.stored;
+    const pd_config *c = &s->context->model->config;
+    const pd_tensor *head = s->context->model->lm_head.stored;
     float x[256], row[256];
     double used = 0;
     assert_true(c->n_embd <= 256);
-    must(s->model->backend->v->read(s->decode.program, s->decode.hidden, 0, 4ul * c->n_embd, x,
-                                    &err),
+    must(s->context->model->backend->v->read(s->context->stages[PD_STAGE_DECODE].program,
+                                             s->context->stages[PD_STAGE_DECODE].hidden, 0,
+                                             4ul * c->n_embd, x, &err),
          &err);
     for (uint32_t id = 0; id < c->n_vocab; id++) {
         pd_decode(head->type, head->data + id * (head->n_bytes / c->n_vocab), c->n_embd, row);
@@ -281,7 +282,7 @@ static uint32_t best_of(const float *x, uint32_t n) {
 static void check_cost(pd_session *s, const float *keep, const float *changed) {
     pd_error err;
     pd_head_cost cost;
-    uint32_t n = s->model->config.n_vocab, n_same = 0;
+    uint32_t n = s->context->model->config.n_vocab, n_same = 0;
     double mean = 0, max = 0;
     must(pd_session_head_cost(s, &cost, &err), &err);
     for (uint32_t i = N_TOKENS - 8; i < N_TOKENS; i++) {

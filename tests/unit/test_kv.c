@@ -132,6 +132,60 @@ static void test_share_counts_references(void **state) {
     pd_kv_destroy(kv);
 }
 
+/* Nothing that writes reaches a page of somebody else's. */
+static void test_shared_pages_are_not_written(void **state) {
+    (void)state;
+    pd_kv *kv = make(2, 1024, 64, 256);
+    grow(kv, 0, 130);
+    assert_int_equal(pd_kv_share(kv, 0, 130, 1), 128);
+    assert_false(pd_kv_can_repeat(kv, 0, 127));
+    assert_false(pd_kv_can_repeat(kv, 1, 127));
+    assert_true(pd_kv_can_repeat(kv, 0, 128));
+    assert_false(pd_kv_can_repeat(kv, 0, 130)); /* not there yet */
+    for (uint32_t cut = 100; cut > 64; cut -= 5) assert_int_equal(pd_kv_truncate(kv, 1, cut), 64);
+    assert_int_equal(pd_kv_length(kv, 0), 130);
+    grow(kv, 1, 64);
+    pd_page_table a = pd_kv_table(kv, 0), b = pd_kv_table(kv, 1);
+    assert_int_equal(a.global_pages[0], b.global_pages[0]);
+    assert_int_not_equal(a.global_pages[1], b.global_pages[1]);
+    assert_int_equal(a.local_pages[0], b.local_pages[0]);
+    assert_int_not_equal(a.local_pages[1], b.local_pages[1]);
+    assert_true(pd_kv_can_repeat(kv, 0, 127)); /* its own again */
+    pd_kv_destroy(kv);
+}
+
+static void test_reserved_pages_are_given_back(void **state) {
+    (void)state;
+    pd_kv *kv = make(1, 1024, 64, 256);
+    grow(kv, 0, 60);
+    assert_int_equal(pd_kv_reserve(kv, 0, 200, NULL), PD_OK);
+    pd_kv_commit(kv, 0, 5);
+    pd_kv_drop_reserved(kv, 0);
+    assert_int_equal(pd_kv_length(kv, 0), 65);
+    assert_int_equal(pd_kv_table(kv, 0).n_pages, 2);
+    assert_int_equal(pd_kv_free_pages(kv, false), pd_kv_global_page_count(kv) - 2);
+    assert_int_equal(pd_kv_free_pages(kv, true), pd_kv_local_page_count(kv) - 2);
+    pd_kv_destroy(kv);
+}
+
+/* Also when the step behind it has been reserved, and given up. */
+static void test_last_position_can_be_repeated(void **state) {
+    (void)state;
+    static const uint32_t windows[] = {1, 8, 63, 64, 65};
+    for (size_t w = 0; w < 5; w++)
+        for (uint32_t step = 1; step < 100; step += 7) {
+            pd_kv *kv = make(1, 1024, windows[w], step);
+            while (pd_kv_length(kv, 0) + 2 * step <= 1024) {
+                grow(kv, 0, step);
+                assert_true(pd_kv_can_repeat(kv, 0, pd_kv_length(kv, 0) - 1));
+                assert_int_equal(pd_kv_reserve(kv, 0, step, NULL), PD_OK);
+                pd_kv_drop_reserved(kv, 0);
+                assert_true(pd_kv_can_repeat(kv, 0, pd_kv_length(kv, 0) - 1));
+            }
+            pd_kv_destroy(kv);
+        }
+}
+
 static void test_pool_exhaustion_changes_nothing(void **state) {
     (void)state;
     pd_kv_desc d = {.n_seqs = 2,
@@ -157,6 +211,9 @@ int main(void) {
         cmocka_unit_test(test_truncate_tells_what_is_left),
         cmocka_unit_test(test_first_repeatable),
         cmocka_unit_test(test_share_counts_references),
+        cmocka_unit_test(test_shared_pages_are_not_written),
+        cmocka_unit_test(test_reserved_pages_are_given_back),
+        cmocka_unit_test(test_last_position_can_be_repeated),
         cmocka_unit_test(test_pool_exhaustion_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,308 @@
+/* Contexts and what they are made of: limits, KV pages, programs, sequences. Steps: context_run.c.
+ *
+ * `prefill` is compiled for chunks of up to n_chunk rows, `decode` for a single row, and for
+ * several sequences `batch` for a row of each. Logits of all positions (all_logits) would fill the
+ * memory long before n_chunk rows of 262144: prefill then ends with the rows that the head
+ * multiplies, and `lm_head` makes logits of some of them at a time (lm_head_step.c).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/context.h"
+
+#include "base/clock.h"
+
+enum { DEFAULT_CTX = 8192, DEFAULT_CHUNK = 512, ALL_LOGITS_BYTES = 64 << 20 };
+
+/* ---- limits --------------------------------------------------------------------------------- */
+
+static uint32_t min_u32(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+pd_status pd_check_precision(pd_precision precision, pd_error *err) {
+    if ((unsigned)precision <= PD_PRECISION_Q8) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no precision %d", (int)precision);
+}
+
+/* A chunk holds at least one image: its rows see each other, so they are computed at once. And it
+ * is longer than a row of each sequence, which would make all rows outputs. */
+static uint32_t choose_chunk(const pd_context *c) {
+    uint32_t n = c->desc.n_chunk ? c->desc.n_chunk : DEFAULT_CHUNK;
+    uint32_t image_rows = pd_model_image_rows(c->model);
+    uint64_t most = (uint64_t)c->desc.n_ctx * c->n_seqs;
+    if (image_rows && n <= image_rows) n = image_rows + 1;
+    if (c->n_seqs > 1 && n <= c->n_seqs) n = c->n_seqs + 1;
+    return n < most ? n : (uint32_t)most;
+}
+
+static pd_status set_limits(pd_context *c, const pd_session_desc *desc, pd_error *err) {
+    const pd_config *m = &c->model->config;
+    c->desc = *desc;
+    PD_TRY(pd_check_precision(desc->precision, err));
+    if (!c->desc.n_ctx) c->desc.n_ctx = min_u32(m->n_ctx_train, DEFAULT_CTX);
+    if (c->desc.n_ctx > m->n_ctx_train)
+        return PD_RAISE(err, PD_ERR_CONTEXT,
+                        "a context of %u positions was asked for, but %s was made for %u",
+                        c->desc.n_ctx, m->name, m->n_ctx_train);
+    c->desc.n_chunk = choose_chunk(c);
+    if (c->desc.all_logits) {
+        uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)m->n_vocab * 4));
+        c->max_outs = min_u32(fit ? fit : 1, c->desc.n_chunk);
+    }
+    return PD_OK;
+}
+
+/* ---- stages --------------------------------------------------------------------------------- */
+
+static bool has_stage(const pd_context *c, pd_stage_kind kind) {
+    switch (kind) {
+    case PD_STAGE_BATCH: return c->n_seqs > 1;
+    case PD_STAGE_PREFILL: return c->desc.n_chunk > 1 || c->desc.all_logits;
+    case PD_STAGE_LM_HEAD: return c->desc.all_logits;
+    default: return true;
+    }
+}
+
+static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out, pd_error *err) {
+    const pd_model *m = c->model;
+    pd_text_plan_desc d = {
+        .name = "decode", .max_positions = c->desc.n_ctx, .precision = c->desc.precision};
+    d.max_rows = d.max_outs = d.max_seqs = kind == PD_STAGE_DECODE ? 1 : c->n_seqs;
+    switch (kind) {
+    case PD_STAGE_LM_HEAD:
+        return pd_plan_lm_head(&m->config, m->weights, c->max_outs, c->desc.precision, out, err);
+    case PD_STAGE_PREFILL:
+        d.name = "prefill";
+        d.max_rows = c->desc.n_chunk;
+        if (c->desc.all_logits) d.max_outs = 0;
+        d.takes_embeddings = m->vision != NULL;
+        break;
+    case PD_STAGE_BATCH: d.name = "batch"; break;
+    default: d.keeps_hidden = m->lm_head.requantised; break;
+    }
+    return pd_plan_text(&m->config, m->weights, &d, out, err);
+}
+
+static pd_status compile_stage(pd_context *c, pd_stage_kind kind, pd_error *err) {
+    pd_stage *stage = &c->stages[kind];
+    pd_backend *b = c->model->backend;
+    PD_TRY(make_plan(c, kind, &stage->plan, err));
+    stage->logits = pd_plan_find_buf(&stage->plan, "logits");
+    stage->best = pd_plan_find_buf(&stage->plan, "best");
+    stage->log_prob = pd_plan_find_buf(&stage->plan, "log_prob");
+    stage->hidden = pd_plan_hidden(&stage->plan);
+    stage->embeddings = pd_plan_find_buf(&stage->plan, "embeddings");
+    pd_kv_store *store = kind == PD_STAGE_LM_HEAD ? NULL : c->store;
+    return b->v->compile(b, &stage->plan, store, &stage->program, err);
+}
+
+static pd_status compile_stages(pd_context *c, pd_error *err) {
+    uint64_t t0 = pd_clock_ns();
+    for (int kind = 0; kind < PD_STAGE_COUNT; kind++)
+        if (has_stage(c, (pd_stage_kind)kind)) PD_TRY(compile_stage(c, (pd_stage_kind)kind, err));
+    c->stats.compile_ns = pd_clock_ns() - t0;
+    return PD_OK;
+}
+
+void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, pd_plan *out,
+                      uint32_t *n) {
+    pd_context c = {.model = model, .n_seqs = n_seqs};
+    *n = 0;
+    if (set_limits(&c, desc, NULL) != PD_OK) return;
+    for (int kind = 0; kind < PD_STAGE_COUNT; kind++) {
+        if (!has_stage(&c, (pd_stage_kind)kind)) continue;
+        if (make_plan(&c, (pd_stage_kind)kind, &out[*n], NULL) == PD_OK)
+            ++*n;
+        else
+            pd_plan_free(&out[*n]);
+    }
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static pd_status create_host_buffers(pd_context *c, pd_error *err) {
+    const pd_config *m = &c->model->config;
+    PD_TRY(pd_step_buf_create(&c->step, c->desc.n_chunk, c->n_seqs, err));
+    c->has_seq = pd_alloc(c->n_seqs, sizeof *c->has_seq);
+    c->results = pd_alloc(c->desc.n_chunk, sizeof *c->results);
+    bool ok = c->has_seq && c->results;
+    if (ok && c->desc.all_logits) {
+        PD_TRY(pd_step_buf_create(&c->lm_head_step, c->max_outs, 1, err));
+        c->logits = pd_alloc((size_t)c->max_outs * m->n_vocab, sizeof *c->logits);
+        c->hidden = pd_alloc((size_t)c->max_outs * m->n_embd, sizeof *c->hidden);
+        ok = c->logits && c->hidden;
+    }
+    if (ok) return PD_OK;
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for steps of %u rows", c->desc.n_chunk);
+}
+
+static pd_status create_kv(pd_context *c, pd_error *err) {
+    const pd_config *m = &c->model->config;
+    bool has_local = false, has_global = false;
+    for (uint32_t i = 0; i < m->n_layers; i++) {
+        has_global |= m->layer_is_global[i];
+        has_local |= !m->layer_is_global[i];
+    }
+    pd_kv_desc d = {.n_seqs = c->n_seqs,
+                    .max_positions = c->desc.n_ctx,
+                    .window = has_local ? m->window : 0,
+                    .max_chunk = c->desc.n_chunk > PD_RUN_AHEAD_STEPS ? c->desc.n_chunk
+                                                                      : PD_RUN_AHEAD_STEPS};
+    PD_TRY(pd_kv_create(&d, &c->kv, err));
+    pd_kv_store_desc store = {.shape = {.n_layers = m->n_layers,
+                                        .n_heads = m->n_heads,
+                                        .n_kv_heads = m->n_kv_heads,
+                                        .head_dim = m->head_dim,
+                                        .f32 = c->desc.precision == PD_PRECISION_EXACT,
+                                        .layer_is_global = m->layer_is_global},
+                              .n_global_pages = has_global ? pd_kv_global_page_count(c->kv) : 0,
+                              .n_local_pages = pd_kv_local_page_count(c->kv)};
+    return c->model->backend->v->kv_create(c->model->backend, &store, &c->store, err);
+}
+
+/* What the programs will need besides, with some room for partial results and host copies. */
+static uint64_t estimate_scratch(const pd_context *c) {
+    enum { ROOM_BYTES = 4 << 20 };
+    uint64_t bytes = ROOM_BYTES;
+    for (int kind = 0; kind < PD_STAGE_COUNT; kind++) {
+        pd_plan plan;
+        if (!has_stage(c, (pd_stage_kind)kind)) continue;
+        if (make_plan(c, (pd_stage_kind)kind, &plan, NULL) == PD_OK) bytes += plan.scratch_bytes;
+        pd_plan_free(&plan);
+    }
+    return bytes;
+}
+
+/* The context that the memory left would hold, for the hint of a failed creation. */
+static void hint_context(const pd_context *c, pd_error *err) {
+    const pd_config *m = &c->model->config;
+    pd_backend_stats stats;
+    c->model->backend->v->stats(c->model->backend, &stats);
+    uint64_t used = stats.weight_bytes + estimate_scratch(c);
+    uint64_t n_global = 0, n_local = 0;
+    for (uint32_t i = 0; i < m->n_layers; i++) *(m->layer_is_global[i] ? &n_global : &n_local) += 1;
+    uint64_t value = c->desc.precision == PD_PRECISION_EXACT ? 4 : 2;
+    uint64_t per_position = 2 * value * m->n_kv_heads * m->head_dim; /* of one layer, K and V */
+    uint64_t local_positions = m->window + c->desc.n_chunk + 2 * PD_PAGE_POSITIONS;
+    uint64_t local = c->n_seqs * n_local * per_position * local_positions;
+    if (stats.limit_bytes <= used + local || n_global == 0) return;
+    uint64_t left = (stats.limit_bytes - used - local) / c->n_seqs;
+    uint64_t n = left / (n_global * per_position) / 64 * 64;
+    if (n >= 64 && n < c->desc.n_ctx)
+        pd_error_hint(err, PD_ERR_MEMORY_DEVICE, "a context of about %llu positions would fit (-c)",
+                      (unsigned long long)n);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static pd_status create_parts(pd_context *c, const pd_session_desc *desc, pd_error *err) {
+    PD_TRY(set_limits(c, desc, err));
+    PD_TRY(create_host_buffers(c, err));
+    PD_TRY(create_kv(c, err));
+    return compile_stages(c, err);
+}
+
+pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs,
+                            pd_context **out, pd_error *err) {
+    *out = NULL;
+    if (!model->weights || !model->backend)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without its text weights");
+    pd_context *c = pd_alloc(1, sizeof *c);
+    if (!c) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a context");
+    c->model = model;
+    c->n_seqs = n_seqs;
+    pd_status status = create_parts(c, desc, err);
+    if (status == PD_OK) {
+        *out = c;
+        return PD_OK;
+    }
+    if (status == PD_ERR_MEMORY_DEVICE && err) hint_context(c, err);
+    pd_context_destroy(c);
+    return status;
+}
+
+void pd_context_destroy(pd_context *c) {
+    if (!c) return;
+    pd_backend *b = c->model->backend;
+    for (int kind = 0; kind < PD_STAGE_COUNT; kind++) {
+        if (c->stages[kind].program) b->v->destroy(b, c->stages[kind].program);
+        pd_plan_free(&c->stages[kind].plan);
+    }
+    if (c->store) b->v->kv_destroy(b, c->store);
+    pd_kv_destroy(c->kv);
+    pd_step_buf_destroy(&c->step);
+    pd_step_buf_destroy(&c->lm_head_step);
+    pd_free(c->has_seq);
+    pd_free(c->results);
+    pd_free(c->hidden);
+    pd_free(c->logits);
+    pd_free(c);
+}
+
+void pd_context_get_stats(const pd_context *c, pd_session_stats *out) {
+    const pd_backend_vtable *v = c->model->backend->v;
+    pd_session_stats stats = c->stats;
+    pd_backend_stats b;
+    v->stats(c->model->backend, &b);
+    stats.kv_bytes = b.kv_bytes;
+    stats.scratch_bytes = b.scratch_bytes;
+    stats.device_peak_bytes = b.peak_bytes;
+    stats.build = b.build;
+    v->count(c->stages[PD_STAGE_DECODE].program, &stats.decode_step);
+    if (c->stages[PD_STAGE_PREFILL].program)
+        v->count(c->stages[PD_STAGE_PREFILL].program, &stats.prompt_step);
+    stats.n_reused = out->n_reused;
+    stats.logits_hash = out->logits_hash;
+    *out = stats;
+}
+
+/* ---- sequences ------------------------------------------------------------------------------ */
+
+pd_status pd_context_join(pd_context *c, pd_sequence *seq, pd_error *err) {
+    uint32_t id = 0;
+    *seq = (pd_sequence){0};
+    while (id < c->n_seqs && c->has_seq[id]) id++;
+    if (id == c->n_seqs)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "all %u sequences of the context are taken",
+                        c->n_seqs);
+    pd_status status =
+        pd_tokens_create(&seq->tokens, c->desc.n_ctx, pd_model_image_rows(c->model), err);
+    if (status != PD_OK) {
+        pd_tokens_destroy(&seq->tokens);
+        return status;
+    }
+    seq->kv_id = id;
+    c->has_seq[id] = true;
+    return PD_OK;
+}
+
+void pd_context_leave(pd_context *c, pd_sequence *seq) {
+    if (!seq->tokens.ids) return;
+    pd_kv_truncate(c->kv, seq->kv_id, 0);
+    c->has_seq[seq->kv_id] = false;
+    if (c->ran_for == seq) c->ran = NULL;
+    pd_tokens_destroy(&seq->tokens);
+    *seq = (pd_sequence){0};
+}
+
+uint32_t pd_context_truncate(pd_context *c, pd_sequence *seq, uint32_t n) {
+    uint32_t kept = seq->tokens.n;
+    if (n > kept) n = kept;
+    for (; kept != n; n = pd_tokens_before_image(&seq->tokens, kept))
+        kept = pd_kv_truncate(c->kv, seq->kv_id, n);
+    if (kept != seq->tokens.n) seq->out = (pd_output){0}; /* of a position that is gone */
+    pd_tokens_cut(&seq->tokens, kept);
+    return kept;
+}
+
+uint32_t pd_context_share(pd_context *c, const pd_sequence *from, uint32_t n, pd_sequence *to) {
+    const pd_tokens *t = &from->tokens;
+    if (n > t->n) n = t->n;
+    for (uint32_t before = n + 1; n != before;) { /* whole pages, and whole images */
+        before = n;
+        n = pd_tokens_before_image(t, n / PD_PAGE_POSITIONS * PD_PAGE_POSITIONS);
+    }
+    n = pd_kv_share(c->kv, from->kv_id, n, to->kv_id);
+    pd_tokens_append(&to->tokens, t->ids, n, t->images, t->n_images);
+    return n;
+}

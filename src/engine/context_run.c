@@ -1,0 +1,260 @@
+/* Steps of a context: from items to a step, its results, and what becomes of the sequences.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "engine/context.h"
+#include "engine/nonfinite.h"
+#include "engine/profile.h"
+
+/* ---- making a step -------------------------------------------------------------------------- */
+
+uint32_t pd_batch_item_outs(const pd_batch_item *item) {
+    if (item->outs == PD_OUTS_ALL) return item->n;
+    return item->outs == PD_OUTS_LAST || item->n == 1;
+}
+
+static bool is_among_rows(const pd_batch_item *item, const pd_placed_image *image) {
+    uint32_t first = item->seq->tokens.n;
+    return image->first >= first && image->first < first + item->n;
+}
+
+static bool has_images(const pd_batch_item *item) {
+    for (uint32_t i = 0; i < item->n_images; i++)
+        if (is_among_rows(item, &item->images[i])) return true;
+    return false;
+}
+
+/* The stage that the items' rows fit. */
+static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_t n,
+                              pd_stage_kind *kind, pd_error *err) {
+    uint64_t n_rows = 0, n_outs = 0;
+    bool plain = true; /* tokens whose outputs are the sequences' alone */
+    bool fits = n <= c->n_seqs, scores = c->desc.all_logits;
+    for (uint32_t i = 0; i < n; i++) {
+        n_rows += items[i].n;
+        n_outs += pd_batch_item_outs(&items[i]);
+        plain = plain && !items[i].score && !has_images(&items[i]);
+        fits = fits && items[i].n > 0;
+    }
+    fits = fits && n_rows > 0 && n_rows <= c->desc.n_chunk && (scores || n_outs <= c->n_seqs);
+    if (fits && plain && n_rows == 1)
+        *kind = PD_STAGE_DECODE;
+    else if (fits && plain && n_rows == n_outs && n_rows <= c->n_seqs)
+        *kind = PD_STAGE_BATCH;
+    else if (fits)
+        *kind = PD_STAGE_PREFILL;
+    else
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "a step of %llu rows and %llu outputs was asked for, but there is room for "
+                        "%u and %u",
+                        (unsigned long long)n_rows, (unsigned long long)n_outs, c->desc.n_chunk,
+                        scores ? c->desc.n_chunk : c->n_seqs);
+    return PD_OK;
+}
+
+void pd_context_make_step(pd_context *c, const pd_batch_item *items, uint32_t n, bool has_outs,
+                          const atomic_int *cancel) {
+    pd_step_buf_start(&c->step, cancel);
+    for (uint32_t i = 0; i < n; i++) {
+        const pd_batch_item *item = &items[i];
+        uint32_t n_outs = has_outs ? pd_batch_item_outs(item) : 0, first = item->seq->tokens.n;
+        pd_step_row *rows =
+            c->step.rows + pd_step_buf_add(&c->step, pd_kv_table(c->kv, item->seq->kv_id), item->n,
+                                           n_outs, item->sampling);
+        for (uint32_t k = 0; k < item->n; k++) {
+            uint32_t token = item->ids[k], pos = first + k, end = pos + 1;
+            if (token == PD_TOKEN_EMBEDDED)
+                end = pd_image_at(item->images, item->n_images, pos)->end;
+            rows[k] = (pd_step_row){.token = token, .pos = pos, .seq = i, .end = end};
+        }
+    }
+    c->ran = NULL;
+    c->ran_for = n == 1 ? items[0].seq : NULL;
+}
+
+/* Puts the rows of the item's images, whose first row is the step's row `at`, where prefill takes
+ * them. */
+static pd_status give_images(pd_context *c, const pd_batch_item *item, uint32_t at,
+                             const atomic_int *cancel, pd_error *err) {
+    const pd_model *m = c->model;
+    const pd_stage *prefill = &c->stages[PD_STAGE_PREFILL];
+    uint64_t row_bytes = 4ull * m->config.n_embd;
+    uint32_t first = item->seq->tokens.n;
+    for (uint32_t i = 0; i < item->n_images; i++) {
+        const pd_placed_image *image = &item->images[i];
+        if (!is_among_rows(item, image)) continue;
+        const float *rows;
+        PD_TRY(pd_vision_rows(m->vision, image->image, image->hash, cancel, &rows, err));
+        PD_TRY(m->backend->v->write(prefill->program, prefill->embeddings,
+                                    (at + image->first - first) * row_bytes,
+                                    (image->end - image->first) * row_bytes, rows, err));
+    }
+    return PD_OK;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+uint64_t pd_context_begin_run(pd_context *c, pd_stage *stage) {
+    return stage->run_id = ++c->n_runs;
+}
+
+pd_status pd_context_raise_nonfinite(pd_context *c, const pd_stage *stage, const pd_step *step,
+                                     uint32_t pos, pd_error *err) {
+    char where[64];
+    snprintf(where, sizeof where, "in the step from position %u", pos);
+    return pd_raise_nonfinite(c->model->backend, stage->program, step, "the logits", where, err);
+}
+
+/* What the sample operation found for every output. */
+static pd_status take_results(pd_context *c, const pd_stage *stage, pd_batch_item *items,
+                              uint32_t n, pd_error *err) {
+    const pd_step *step = &c->step.step;
+    const pd_sample_result *r = c->results;
+    if (step->n_outs == 0) return PD_OK;
+    PD_TRY(c->model->backend->v->read(stage->program, stage->best, 0,
+                                      step->n_outs * sizeof *c->results, c->results, err));
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t first = end;
+        end += pd_batch_item_outs(&items[i]);
+        for (uint32_t k = first; k < end; k++) {
+            if (r[k].n_nonfinite)
+                return pd_context_raise_nonfinite(c, stage, step, items[i].seq->tokens.n, err);
+            if (items[i].results) items[i].results[k - first] = r[k];
+        }
+        if (end > first) items[i].out = (pd_output){stage, stage->run_id, end - 1, r[end - 1]};
+    }
+    return PD_OK;
+}
+
+/* The rows' images and pages. */
+static pd_status prepare(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
+                         pd_error *err) {
+    for (uint32_t i = 0, at = 0; i < n; at += items[i++].n) {
+        PD_TRY(give_images(c, &items[i], at, cancel, err));
+        PD_TRY(pd_kv_reserve(c->kv, items[i].seq->kv_id, items[i].n, err));
+        items[i].out = (pd_output){0};
+        items[i].n_kept = items[i].n;
+    }
+    return PD_OK;
+}
+
+pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
+                         pd_error *err) {
+    pd_stage_kind kind = PD_STAGE_COUNT;
+    pd_status status = PD_OK;
+    PD_TRY(choose_stage(c, items, n, &kind, err));
+    pd_stage *stage = &c->stages[kind];
+    bool has_lm_head = kind == PD_STAGE_PREFILL && c->desc.all_logits;
+
+    c->ran = NULL; /* the last step's images and pages may be gone */
+    PD_TRY_GOTO(prepare(c, items, n, cancel, err));
+    uint64_t t0 = pd_clock_ns();
+    pd_context_make_step(c, items, n, !has_lm_head, cancel);
+    pd_context_begin_run(c, stage);
+    PD_TRY_GOTO(c->model->backend->v->run(stage->program, &c->step.step, err));
+    PD_TRY_GOTO(has_lm_head ? pd_context_run_lm_head(c, items, n, cancel, err)
+                            : take_results(c, stage, items, n, err));
+    bool decodes = c->step.step.n_rows == n; /* a row of each sequence */
+    *(decodes ? &c->stats.decode_ns : &c->stats.prompt_ns) += pd_clock_ns() - t0;
+    *(decodes ? &c->stats.n_decode : &c->stats.n_prompt) += c->step.step.n_rows;
+    c->ran = stage;
+done:
+    for (uint32_t i = 0; status != PD_OK && i < n; i++)
+        pd_kv_drop_reserved(c->kv, items[i].seq->kv_id);
+    return status;
+}
+
+/* ---- keeping -------------------------------------------------------------------------------- */
+
+/* Of the last row that is kept. */
+static pd_output kept_output(const pd_batch_item *item) {
+    pd_output out = item->out;
+    uint32_t n_less = item->n - item->n_kept;
+    if (n_less == 0) return out;
+    if (item->outs != PD_OUTS_ALL || !item->results || out.row < n_less) return (pd_output){0};
+    out.row -= n_less;
+    out.result = item->results[item->n_kept - 1];
+    return out;
+}
+
+void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        const pd_batch_item *item = &items[i];
+        pd_sequence *seq = item->seq;
+        assert(item->n_kept <= item->n);
+        if (item->n_kept > 0) {
+            seq->out = kept_output(item);
+            pd_tokens_append(&seq->tokens, item->ids, item->n_kept, item->images, item->n_images);
+            pd_kv_commit(c->kv, seq->kv_id, item->n_kept);
+        }
+        pd_kv_drop_reserved(c->kv, seq->kv_id);
+    }
+}
+
+/* ---- outputs -------------------------------------------------------------------------------- */
+
+bool pd_output_is_at_hand(const pd_output *out) {
+    return out->stage && out->stage->run_id == out->run_id;
+}
+
+static bool can_repeat(const pd_context *c, const pd_sequence *seq, uint32_t pos) {
+    return pos < seq->tokens.n && seq->tokens.ids[pos] != PD_TOKEN_EMBEDDED &&
+           pd_kv_can_repeat(c->kv, seq->kv_id, pos);
+}
+
+bool pd_context_has_output(const pd_context *c, const pd_sequence *seq) {
+    return seq->out.stage &&
+           (pd_output_is_at_hand(&seq->out) || can_repeat(c, seq, seq->tokens.n - 1));
+}
+
+pd_status pd_context_repeat(pd_context *c, pd_sequence *seq, uint32_t pos, const atomic_int *cancel,
+                            pd_error *err) {
+    const pd_backend_vtable *v = c->model->backend->v;
+    pd_stage *decode = &c->stages[PD_STAGE_DECODE];
+    if (!can_repeat(c, seq, pos))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
+    pd_step_row row = {.token = seq->tokens.ids[pos], .pos = pos, .end = pos + 1};
+    uint32_t out_row = 0;
+    pd_page_table table = pd_kv_table(c->kv, seq->kv_id);
+    pd_step step = {.n_rows = 1,
+                    .n_outs = 1,
+                    .n_seqs = 1,
+                    .rows = &row,
+                    .out_rows = &out_row,
+                    .tables = &table,
+                    .cancel = cancel};
+    pd_output out = {.stage = decode, .run_id = pd_context_begin_run(c, decode)};
+    PD_TRY(v->run(decode->program, &step, err));
+    PD_TRY(v->read(decode->program, decode->best, 0, sizeof out.result, &out.result, err));
+    if (out.result.n_nonfinite) return pd_context_raise_nonfinite(c, decode, &step, pos, err);
+    if (pos + 1 == seq->tokens.n && !pd_output_is_at_hand(&seq->out)) seq->out = out;
+    return PD_OK;
+}
+
+pd_status pd_context_read_logits(pd_context *c, pd_sequence *seq, const atomic_int *cancel,
+                                 float *logits, pd_error *err) {
+    uint64_t bytes = 4ull * c->model->config.n_vocab;
+    if (!pd_output_is_at_hand(&seq->out))
+        PD_TRY(pd_context_repeat(c, seq, seq->tokens.n - 1, cancel, err));
+    const pd_output *out = &seq->out;
+    return c->model->backend->v->read(out->stage->program, out->stage->logits, out->row * bytes,
+                                      bytes, logits, err);
+}
+
+pd_status pd_context_profile(pd_context *c, const pd_sequence *seq, pd_profile_fn fn, void *ctx,
+                             pd_error *err) {
+    const pd_step *step = &c->step.step;
+    if (!c->ran || c->ran_for != seq || step->rows[step->n_rows - 1].pos + 1 != seq->tokens.n)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to profile");
+    pd_stage *stage = c->ran;
+    c->step.tables[0] = pd_kv_table(c->kv, seq->kv_id);
+    pd_status status =
+        pd_profile_step(c->model->backend, &stage->plan, stage->program, step, fn, ctx, err);
+    if (status != PD_OK) pd_context_begin_run(c, stage); /* what it holds is not sure */
+    return status;
+}

@@ -1,0 +1,634 @@
+/* Several sequences in one context: what each computes does not depend on who else is in its steps.
+ *
+ * Three sequences of different lengths are prefilled in one step and go on by batches of one row
+ * each, drawing tokens; one leaves, another joins, with its prompt in a step in which the others
+ * decode. Every position's logits and every token are compared with those of the same sequence
+ * alone in a context of the same size.
+ *
+ * On cpu-ref the bits are equal: a row is computed by itself. Elsewhere the kernels follow from the
+ * program, and on the CPU from the number of rows: one row alone takes other ones than three, which
+ * add up in another order. Rounding then differs as between any two backends at precision exact:
+ * BOUND is the one of golden/test_walk.c.
+ *
+ * Besides: outputs that another sequence's step has written over, rows that are dropped again
+ * (speculation), steps that fail, pages that are shared, and random walks over all that.
+ * PERIDOT_TEST_DEVICES overrides the list of devices, PERIDOT_TEST_LONG walks further.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/context.h"
+#include "engine/session.h"
+#include "fault/support_backend.h"
+#include "sample/sampler.h"
+#include "support_golden.h"
+#include "support_validation.h"
+
+enum { N_VOCAB = 600, N_SEQS = 3, CONTEXT = 192, CHUNK = 160, N_TEXTS = 4, MAX_TOKENS = 128 };
+
+static const double BOUND = 1e-5;
+
+/* What one sequence is: so many tokens at first, and so many drawn. */
+typedef struct text {
+    uint32_t n_prompt, n_drawn;
+    pd_sampler_desc sampler;
+    uint32_t ids[MAX_TOKENS]; /* the prompt, then what was drawn */
+    uint32_t n;
+    float logits[MAX_TOKENS][N_VOCAB]; /* that each drawn token was drawn from */
+} text;
+
+static const text plans[N_TEXTS] = {
+    {.n_prompt = 40, .n_drawn = 30, .sampler = {.temp = 1, .top_k = 64, .top_p = 0.95f, .seed = 3}},
+    {.n_prompt = 23, .n_drawn = 9},
+    {.n_prompt = 64, .n_drawn = 26, .sampler = {.temp = 2, .top_k = 200, .seed = 8}},
+    {.n_prompt = 31, .n_drawn = 12, .sampler = {.temp = 1, .top_k = 40, .min_p = 0.01f, .seed = 1}},
+};
+
+static text alone[N_TEXTS], together[N_TEXTS];
+
+static uint32_t token_at(uint32_t t, uint32_t i) {
+    return i == 0 ? PD_TOKEN_BOS : 3 + (i * 131 + t * 57 + i * i * 7) % (N_VOCAB - 3);
+}
+
+static void start(text *out, uint32_t t) {
+    *out = plans[t];
+    for (; out->n < out->n_prompt; out->n++) out->ids[out->n] = token_at(t, out->n);
+}
+
+/* ---- contexts ------------------------------------------------------------------------------- */
+
+static pd_model *open_model(const char *device) {
+    pd_error err;
+    pd_model *m;
+    must(pd_model_open(GOLDEN("small-q4_0.gguf"),
+                       &(pd_model_desc){.device = device, .n_threads = 2}, &m, &err),
+         &err);
+    return m;
+}
+
+static pd_context *open_context(pd_model *m, uint32_t n_seqs, bool all_logits) {
+    pd_error err;
+    pd_context *c;
+    pd_session_desc desc = {.n_ctx = CONTEXT,
+                            .n_chunk = CHUNK,
+                            .precision = PD_PRECISION_EXACT,
+                            .all_logits = all_logits};
+    must(pd_context_create(m, &desc, n_seqs, &c, &err), &err);
+    return c;
+}
+
+static void join(pd_context *c, pd_sequence *seq) {
+    pd_error err;
+    must(pd_context_join(c, seq, &err), &err);
+}
+
+static void run(pd_context *c, pd_batch_item *items, uint32_t n) {
+    pd_error err;
+    must(pd_context_run(c, items, n, NULL, &err), &err);
+}
+
+/* n more tokens of text t, by itself. */
+static void extend(pd_context *c, pd_sequence *seq, uint32_t t, uint32_t n) {
+    uint32_t ids[MAX_TOKENS];
+    for (uint32_t i = 0; i < n; i++) ids[i] = token_at(t, seq->tokens.n + i);
+    pd_batch_item item = {.seq = seq, .ids = ids, .n = n, .outs = PD_OUTS_LAST};
+    run(c, &item, 1);
+    pd_context_keep(c, &item, 1);
+}
+
+static void read_logits(pd_context *c, pd_sequence *seq, float *logits) {
+    pd_error err;
+    must(pd_context_read_logits(c, seq, NULL, logits, &err), &err);
+}
+
+static double difference(const float *a, const float *b) {
+    double error = 0, norm = 0;
+    for (uint32_t i = 0; i < N_VOCAB; i++) {
+        double d = (double)a[i] - (double)b[i];
+        error += d * d;
+        norm += (double)b[i] * (double)b[i];
+    }
+    return sqrt(error / norm);
+}
+
+static void expect_equal(const float *a, const float *b) {
+    assert_memory_equal(a, b, 4ul * N_VOCAB);
+}
+
+/* ---- drawing together ----------------------------------------------------------------------- */
+
+typedef struct player {
+    pd_sequence seq;
+    text *text;
+    pd_sample_params params;
+} player;
+
+/* What the sequence is to compute next: the rest of its text. */
+static pd_batch_item next_item(player *p) {
+    pd_sampler sampler = {.desc = p->text->sampler, .n_drawn = p->text->n - p->text->n_prompt};
+    assert_true(pd_sampler_to_params(&sampler, &p->params));
+    uint32_t first = p->seq.tokens.n;
+    return (pd_batch_item){.seq = &p->seq,
+                           .ids = p->text->ids + first,
+                           .n = p->text->n - first,
+                           .outs = PD_OUTS_LAST,
+                           .sampling = &p->params};
+}
+
+static bool is_done(const player *p) {
+    return p->text->n == p->text->n_prompt + p->text->n_drawn;
+}
+
+/* One step of those that are there. */
+static void play(pd_context *c, player *const players[], uint32_t n) {
+    pd_batch_item items[N_SEQS];
+    for (uint32_t i = 0; i < n; i++) items[i] = next_item(players[i]);
+    run(c, items, n);
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(items[i].seq->tokens.n + items[i].n, players[i]->text->n);
+    pd_context_keep(c, items, n);
+    for (uint32_t i = 0; i < n; i++) {
+        text *t = players[i]->text;
+        assert_int_equal(players[i]->seq.tokens.n, t->n);
+        assert_true(pd_output_is_at_hand(&players[i]->seq.out));
+        read_logits(c, &players[i]->seq, t->logits[t->n - t->n_prompt]);
+        t->ids[t->n++] = items[i].out.result.id;
+    }
+}
+
+static void play_alone(pd_context *c, uint32_t t) {
+    player p = {.text = &alone[t]}, *list[1] = {&p};
+    start(p.text, t);
+    join(c, &p.seq);
+    while (!is_done(&p)) play(c, list, 1);
+    pd_context_leave(c, &p.seq);
+}
+
+/* Whoever is done leaves; the last text joins as soon as there is room. */
+static void play_together(pd_context *c) {
+    player p[N_TEXTS] = {0}, *list[N_SEQS];
+    uint32_t n = 0, next = 0, n_mixed = 0, n_batches = 0;
+    for (;;) {
+        while (n < N_SEQS && next < N_TEXTS) {
+            p[next].text = &together[next];
+            start(p[next].text, next);
+            join(c, &p[next].seq);
+            n_mixed += next == N_SEQS;
+            list[n++] = &p[next++];
+        }
+        if (n == 0) break;
+        play(c, list, n);
+        n_batches += c->ran == &c->stages[PD_STAGE_BATCH];
+        for (uint32_t i = 0; i < n;) {
+            if (is_done(list[i])) {
+                pd_context_leave(c, &list[i]->seq);
+                list[i] = list[--n];
+            } else {
+                i++;
+            }
+        }
+    }
+    assert_int_equal(n_mixed, 1);
+    assert_true(n_batches > 20);
+}
+
+static void compare_texts(const char *device) {
+    double worst = 0;
+    uint32_t n_same = 0, n_all = 0;
+    for (uint32_t t = 0; t < N_TEXTS; t++) {
+        for (uint32_t i = 0; i < plans[t].n_drawn; i++) {
+            const float *a = alone[t].logits[i], *b = together[t].logits[i];
+            double d = difference(b, a);
+            bool same = memcmp(a, b, sizeof alone[t].logits[i]) == 0;
+            if (d > worst) worst = d;
+            n_same += same;
+            n_all++;
+            if (!(d <= BOUND) || (!same && strcmp(device, "cpu-ref") == 0))
+                fail_msg("%s: text %u, token %u: off by %.1e", device, t, i, d);
+            uint32_t k = plans[t].n_prompt + i;
+            if (alone[t].ids[k] != together[t].ids[k])
+                fail_msg("%s: text %u, token %u: %u alone, %u together", device, t, i,
+                         alone[t].ids[k], together[t].ids[k]);
+        }
+    }
+    print_message("%-16s %u of %u rows have equal bits, the others are off by %.1e at most\n",
+                  device, n_same, n_all, worst);
+}
+
+static void expect_all_free(const pd_context *c) {
+    assert_int_equal(pd_kv_free_pages(c->kv, false), pd_kv_global_page_count(c->kv));
+    assert_int_equal(pd_kv_free_pages(c->kv, true), pd_kv_local_page_count(c->kv));
+}
+
+static void several_sequences(void *ctx, const char *device) {
+    (void)ctx;
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, N_SEQS, false);
+    for (uint32_t t = 0; t < N_TEXTS; t++) play_alone(c, t);
+    play_together(c);
+    compare_texts(device);
+    expect_all_free(c);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+/* ---- outputs -------------------------------------------------------------------------------- */
+
+/* What other sequences' steps have written over is computed again; nobody gets another's. */
+static void outputs_of_several(void *ctx, const char *device) {
+    (void)ctx, (void)device;
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, N_SEQS, false);
+    pd_sequence a, b;
+    float before[2][N_VOCAB], after[N_VOCAB];
+    join(c, &a);
+    join(c, &b);
+    extend(c, &a, 0, 30);
+    read_logits(c, &a, before[0]);
+    pd_output out = a.out;
+    extend(c, &b, 1, 20);
+    read_logits(c, &b, before[1]);
+    assert_false(pd_output_is_at_hand(&a.out));
+    assert_true(pd_context_has_output(c, &a));
+    assert_memory_equal(&a.out.result, &out.result, sizeof out.result);
+    read_logits(c, &a, after);
+    assert_true(difference(after, before[0]) <= BOUND);
+    assert_true(pd_output_is_at_hand(&a.out));
+    assert_true(pd_output_is_at_hand(&b.out)); /* decode has run, and prefill has not */
+    read_logits(c, &b, after);
+    expect_equal(after, before[1]);
+    pd_context_leave(c, &a);
+    pd_context_leave(c, &b);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+/* Rows with an output each, of which the first two stay. */
+static void dropped_rows(void *ctx, const char *device) {
+    (void)ctx, (void)device;
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, N_SEQS, false);
+    pd_sequence a, b;
+    float wanted[4][N_VOCAB], found[N_VOCAB];
+    join(c, &a);
+    join(c, &b);
+    extend(c, &a, 0, 62); /* the rows go on into another page */
+    extend(c, &b, 0, 62);
+    for (uint32_t i = 0; i < 3; i++) {
+        extend(c, &a, 0, 1);
+        read_logits(c, &a, wanted[i]);
+    }
+    uint32_t ids[3] = {token_at(0, 62), token_at(0, 63), token_at(2, 64)};
+    pd_sample_result results[3];
+    pd_batch_item item = {.seq = &b, .ids = ids, .n = 3, .outs = PD_OUTS_ALL, .results = results};
+    run(c, &item, 1);
+    assert_ptr_equal(c->ran, &c->stages[PD_STAGE_BATCH]);
+    assert_int_equal(b.tokens.n, 62);
+    assert_int_equal(pd_kv_length(c->kv, b.kv_id), 62);
+    item.n_kept = 2;
+    pd_context_keep(c, &item, 1);
+    assert_int_equal(b.tokens.n, 64);
+    assert_int_equal(pd_kv_length(c->kv, b.kv_id), 64);
+    assert_int_equal(pd_kv_table(c->kv, b.kv_id).n_pages, 1);
+    assert_int_equal(b.out.result.best, results[1].best);
+    read_logits(c, &b, found);
+    assert_true(difference(found, wanted[1]) <= BOUND);
+    extend(c, &b, 0, 1);
+    read_logits(c, &b, found);
+    assert_true(difference(found, wanted[2]) <= BOUND);
+    pd_context_leave(c, &a);
+    pd_context_leave(c, &b);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+/* ---- failures ------------------------------------------------------------------------------- */
+
+static void failures_change_nothing(void *ctx, const char *device) {
+    (void)ctx, (void)device;
+    pd_error err;
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, 2, false);
+    pd_sequence a, b, third;
+    float before[N_VOCAB], after[N_VOCAB];
+    atomic_int cancel = 1;
+    join(c, &a);
+    join(c, &b);
+    assert_int_equal(pd_context_join(c, &third, &err), PD_ERR_ARGUMENT);
+    extend(c, &a, 0, 60);
+    read_logits(c, &a, before);
+    uint32_t free_pages = pd_kv_free_pages(c->kv, false), ids[CONTEXT] = {0};
+    pd_batch_item items[2] = {{.seq = &a, .ids = ids, .n = 70, .outs = PD_OUTS_LAST},
+                              {.seq = &b, .ids = ids, .n = 70, .outs = PD_OUTS_LAST}};
+    assert_int_equal(pd_context_run(c, items, 2, &cancel, &err), PD_ERR_CANCELLED);
+    items[1].n = CHUNK;
+    assert_int_equal(pd_context_run(c, items, 2, NULL, &err), PD_ERR_ARGUMENT);
+    items[1].n = 70;
+    items[1].outs = PD_OUTS_ALL;
+    assert_int_equal(pd_context_run(c, items, 2, NULL, &err), PD_ERR_ARGUMENT);
+    items[0].n = CONTEXT - 60 + 1;
+    items[1].n = 1;
+    assert_int_equal(pd_context_run(c, items, 2, NULL, &err), PD_ERR_CONTEXT);
+    assert_int_equal(pd_kv_free_pages(c->kv, false), free_pages);
+    assert_int_equal(a.tokens.n, 60);
+    assert_int_equal(b.tokens.n, 0);
+    assert_false(pd_context_has_output(c, &b));
+    read_logits(c, &a, after);
+    assert_true(difference(after, before) <= BOUND);
+    pd_context_leave(c, &a);
+    pd_context_leave(c, &b);
+    expect_all_free(c);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+/* ---- shared pages --------------------------------------------------------------------------- */
+
+/* Whichever of the two is cut back into the pages that both have and computes something else there,
+ * the other one goes on as if it were alone. */
+static void shared_pages_stay(void *ctx, const char *device) {
+    (void)ctx, (void)device;
+    enum { SHARED = 64, LONG = 70 };
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, 2, false);
+    float wanted[N_VOCAB], found[N_VOCAB];
+    for (int cuts_copy = 0; cuts_copy < 2; cuts_copy++) {
+        pd_sequence original, copy;
+        join(c, &original);
+        extend(c, &original, 0, SHARED);
+        extend(c, &original, 0, LONG - SHARED);
+        extend(c, &original, 0, 1);
+        read_logits(c, &original, wanted);
+        assert_int_equal(pd_context_truncate(c, &original, LONG), LONG);
+        join(c, &copy);
+        assert_int_equal(pd_context_share(c, &original, LONG, &copy), SHARED);
+        assert_int_equal(copy.tokens.n, SHARED);
+        assert_false(pd_context_has_output(c, &copy));
+        extend(c, &copy, 0, LONG - SHARED);
+        pd_sequence *cut = cuts_copy ? &copy : &original, *other = cuts_copy ? &original : &copy;
+        assert_int_equal(pd_context_truncate(c, cut, SHARED / 2), 0);
+        extend(c, cut, 1, LONG);
+        extend(c, other, 0, 1);
+        read_logits(c, other, found);
+        expect_equal(found, wanted);
+        pd_context_leave(c, &original);
+        pd_context_leave(c, &copy);
+        expect_all_free(c);
+    }
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+/* ---- all logits ----------------------------------------------------------------------------- */
+
+typedef struct scores {
+    uint32_t first, n;
+} scores;
+
+static pd_status count_scores(void *ctx, uint32_t first, uint32_t n, const float *logits,
+                              pd_error *err) {
+    scores *s = ctx;
+    (void)logits, (void)err;
+    if (s->n == 0) s->first = first;
+    assert_int_equal(first, s->first + s->n);
+    s->n += n;
+    return PD_OK;
+}
+
+/* Outputs of all rows of one sequence, and scores of another, from the same step. */
+static void all_outputs_of_several(void *ctx, const char *device) {
+    (void)ctx, (void)device;
+    enum { N = 50, FIRST = 11 };
+    pd_error err;
+    pd_model *m = open_model(device);
+    pd_session *s;
+    uint32_t ids[2][N], best[2][N];
+    float log_probs[2][N], found[N];
+    pd_session_desc desc = {.n_ctx = CONTEXT, .precision = PD_PRECISION_EXACT, .all_logits = true};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    for (uint32_t t = 0; t < 2; t++) {
+        for (uint32_t i = 0; i < N; i++) ids[t][i] = token_at(t, i);
+        must(pd_session_log_probs(s, ids[t], N, 0, log_probs[t], best[t], &err), &err);
+    }
+    pd_session_destroy(s);
+
+    pd_context *c = open_context(m, 2, true);
+    pd_sequence a, b;
+    join(c, &a);
+    join(c, &b);
+    pd_sample_result results[N];
+    scores counted = {0};
+    pd_score score = {
+        .first = FIRST, .n = N, .fn = count_scores, .fn_ctx = &counted, .log_probs = found};
+    pd_batch_item items[2] = {
+        {.seq = &a, .ids = ids[0], .n = N, .outs = PD_OUTS_ALL, .results = results},
+        {.seq = &b, .ids = ids[1], .n = N, .outs = PD_OUTS_LAST, .score = &score}};
+    run(c, items, 2);
+    pd_context_keep(c, items, 2);
+    for (uint32_t i = 0; i + 1 < N; i++) assert_int_equal(results[i].best, best[0][i]);
+    for (uint32_t i = FIRST; i + 1 < N; i++)
+        assert_true(fabs((double)found[i - FIRST] - (double)log_probs[1][i]) < 1e-4);
+    assert_int_equal(counted.first, FIRST);
+    assert_int_equal(counted.n, N - FIRST);
+    assert_true(pd_output_is_at_hand(&b.out));
+    assert_true(pd_context_has_output(c, &a));
+    assert_int_equal(a.out.result.best, results[N - 1].best);
+    pd_context_leave(c, &a);
+    pd_context_leave(c, &b);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+/* ---- a walk --------------------------------------------------------------------------------- */
+
+/* Sequences join, leave, grow together, keep less than was computed, are cut, share pages, and some
+ * calls of the backend fail: whatever has outputs has those of its tokens. */
+typedef struct walk {
+    pd_context *c, *one; /* `one` computes a sequence anew */
+    uint64_t random;
+    bool exact;
+    char text[64];
+    struct walker {
+        pd_sequence seq;
+        uint32_t ids[CONTEXT + CHUNK], n;
+        bool is_there;
+    } all[N_SEQS];
+} walk;
+
+static uint32_t any(walk *w, uint32_t n) { /* below n; splitmix64 */
+    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)((z ^ z >> 31) >> 32) % n;
+}
+
+static void expect_outputs(walk *w, struct walker *p) {
+    float found[N_VOCAB], wanted[N_VOCAB];
+    pd_sequence fresh;
+    assert_int_equal(p->seq.tokens.n, p->n);
+    assert_int_equal(pd_kv_length(w->c->kv, p->seq.kv_id), p->n);
+    assert_memory_equal(p->seq.tokens.ids, p->ids, 4ul * p->n);
+    if (!pd_context_has_output(w->c, &p->seq)) return;
+    read_logits(w->c, &p->seq, found);
+    join(w->one, &fresh);
+    for (uint32_t n; fresh.tokens.n < p->n;) {
+        n = p->n - fresh.tokens.n < CHUNK ? p->n - fresh.tokens.n : CHUNK;
+        pd_batch_item item = {
+            .seq = &fresh, .ids = p->ids + fresh.tokens.n, .n = n, .outs = PD_OUTS_LAST};
+        run(w->one, &item, 1);
+        pd_context_keep(w->one, &item, 1);
+    }
+    read_logits(w->one, &fresh, wanted);
+    pd_context_leave(w->one, &fresh);
+    bool same = memcmp(found, wanted, sizeof wanted) == 0;
+    if (!(difference(found, wanted) <= BOUND) || (w->exact && !same))
+        fail_msg("%s: off by %.1e", w->text, difference(found, wanted));
+    assert_true(found[p->seq.out.result.best] >= found[3]);
+}
+
+static void change_members(walk *w) {
+    struct walker *p = &w->all[any(w, N_SEQS)], *other = &w->all[any(w, N_SEQS)];
+    if (!p->is_there) {
+        join(w->c, &p->seq);
+        p->is_there = true;
+        p->n = 0;
+        if (!other->is_there || other == p) return;
+        memcpy(p->ids, other->ids, sizeof p->ids);
+        p->n = pd_context_share(w->c, &other->seq, any(w, other->n + 1), &p->seq);
+    } else if (any(w, 3) == 0) {
+        pd_context_leave(w->c, &p->seq);
+        p->is_there = false;
+    } else {
+        uint32_t n = any(w, 2) ? any(w, p->n + 1) : p->n - any(w, p->n / 4 + 1);
+        uint32_t kept = pd_context_truncate(w->c, &p->seq, n);
+        assert_true(kept <= n);
+        p->n = kept;
+    }
+}
+
+static void step_together(walk *w) {
+    pd_error err;
+    pd_batch_item items[N_SEQS];
+    struct walker *players[N_SEQS];
+    uint32_t n = 0;
+    bool decodes = any(w, 3) > 0;
+    for (uint32_t i = 0; i < N_SEQS; i++) {
+        struct walker *p = &w->all[i];
+        if (!p->is_there || any(w, 4) == 0 || p->n == CONTEXT) continue;
+        uint32_t rows = decodes ? 1 : 1 + any(w, CHUNK / N_SEQS);
+        if (rows > CONTEXT - p->n) rows = CONTEXT - p->n;
+        for (uint32_t k = 0; k < rows; k++) p->ids[p->n + k] = 3 + any(w, N_VOCAB - 3);
+        items[n] = (pd_batch_item){.seq = &p->seq, .ids = p->ids + p->n, .n = rows};
+        items[n].outs = any(w, 5) ? PD_OUTS_LAST : PD_OUTS_NONE;
+        players[n++] = p;
+    }
+    if (n == 0) return;
+    n_backend_calls = 0;
+    failing_call = any(w, 6) == 0 ? 1 + any(w, 2) : 0;
+    pd_status status = pd_context_run(w->c, items, n, NULL, &err);
+    assert_true(status == PD_OK ||
+                (status == PD_ERR_DEVICE && failing_call && n_backend_calls >= failing_call));
+    failing_call = 0;
+    if (status != PD_OK || any(w, 10) == 0) return; /* computed, and not wanted */
+    for (uint32_t i = 0; i < n; i++) {
+        if (any(w, 6) == 0) items[i].n_kept = any(w, items[i].n + 1);
+        players[i]->n += items[i].n_kept;
+    }
+    pd_context_keep(w->c, items, n);
+}
+
+static void run_walk(walk *w, uint32_t n_steps) {
+    for (uint32_t i = 0; i < n_steps; i++) {
+        if (any(w, 5) == 0)
+            change_members(w);
+        else
+            step_together(w);
+        snprintf(w->text + strlen(w->text), 16, " step %u", i);
+        for (uint32_t k = 0; k < N_SEQS; k++)
+            if (w->all[k].is_there && w->all[k].n > 0 && any(w, 2)) expect_outputs(w, &w->all[k]);
+        *strstr(w->text, " step") = 0;
+    }
+}
+
+static void walk_device(void *ctx, const char *device) {
+    (void)ctx;
+    bool is_long = getenv("PERIDOT_TEST_LONG") != NULL, is_fast = strcmp(device, "cpu") == 0;
+    uint32_t n_walks = is_long || is_fast ? 8 : 2;
+    static walk w;
+    pd_model *m = open_model(device);
+    wrap_backend(m->backend);
+    for (uint32_t seed = 0; seed < n_walks; seed++) {
+        w = (walk){.random = seed, .exact = strcmp(device, "cpu-ref") == 0};
+        snprintf(w.text, sizeof w.text - 16, "%s, seed %u", device, seed);
+        w.c = open_context(m, N_SEQS, seed % 2 != 0);
+        w.one = open_context(m, 1, false);
+        run_walk(&w, is_long ? 400 : is_fast ? 100 : 60);
+        for (uint32_t i = 0; i < N_SEQS; i++) pd_context_leave(w.c, &w.all[i].seq);
+        expect_all_free(w.c);
+        pd_context_destroy(w.c);
+        pd_context_destroy(w.one);
+    }
+    unwrap_backend(m->backend);
+    pd_model_close(m);
+}
+
+/* ---- running them --------------------------------------------------------------------------- */
+
+static void test_several_sequences(void **state) {
+    (void)state;
+    on_every_device(several_sequences, NULL);
+}
+
+static void test_outputs_of_several(void **state) {
+    (void)state;
+    on_every_device(outputs_of_several, NULL);
+}
+
+static void test_dropped_rows(void **state) {
+    (void)state;
+    on_every_device(dropped_rows, NULL);
+}
+
+static void test_failures_change_nothing(void **state) {
+    (void)state;
+    on_every_device(failures_change_nothing, NULL);
+}
+
+static void test_shared_pages_stay(void **state) {
+    (void)state;
+    on_every_device(shared_pages_stay, NULL);
+}
+
+static void test_all_outputs_of_several(void **state) {
+    (void)state;
+    on_every_device(all_outputs_of_several, NULL);
+}
+
+static void test_walks(void **state) {
+    (void)state;
+    on_every_device(walk_device, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_several_sequences),
+        cmocka_unit_test(test_outputs_of_several),
+        cmocka_unit_test(test_dropped_rows),
+        cmocka_unit_test(test_failures_change_nothing),
+        cmocka_unit_test(test_shared_pages_stay),
+        cmocka_unit_test(test_all_outputs_of_several),
+        cmocka_unit_test(test_walks),
+        cmocka_unit_test(check_validation_silent),
+    };
+    PRINT_LOG();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
