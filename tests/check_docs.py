@@ -234,7 +234,7 @@ BREAKS = [  # file, what is added at its end, what must be said of it
     ("docs/images.md", "`--absent`", "nothing has --absent"),
     ("docs/testing.md", "PERIDOT_ABSENT", "PERIDOT_ABSENT is nowhere"),
     ("src/base/file.c", 'char *a(void) { return getenv("PERIDOT_ABSENT"); }', "PERIDOT_ABSENT is missing"),
-    ("src/cli/options.c", 'static const char *a = "PERIDOT_ABSENT";', "PERIDOT_ABSENT is missing"),
+    ("src/options/options.c", 'static const char *a = "PERIDOT_ABSENT";', "PERIDOT_ABSENT is missing"),
     ("docs/environment.md", "| `absent` | nothing |", "PERIDOT_DISABLE's absent is unknown"),
     ("src/backend/vulkan/device/features.h", ' X(A, a, "absent", 0, true)', "PERIDOT_DISABLE's absent is missing"),
     ("src/README.md", "`plan/absent.c`", "there is no plan/absent.c"),

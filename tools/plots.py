@@ -155,9 +155,9 @@ def speed():
 # ---- layers -------------------------------------------------------------------------------------
 
 LAYERS = [  # from the top: a folder may include what lies below it
-    [("cli", "the program: options, one file per command")],
-    [("measure", "benchmarks, profiles, scores"), ("pack", "convert, quantize, synth"),
-     ("hub", "models to fetch")],
+    [("cli", "the program: one file per command")],
+    [("measure", "benchmarks, scores"), ("pack", "convert, quantize, synth"),
+     ("hub", "models to fetch"), ("options", "flags, help")],
     [("sample", "from logits to a token")],
     [("engine", "models, sessions, KV pages, images")],
     [("backend", "the interface to what computes"), ("backend/cpu", "the reference; vector units"),

@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/words.h"
-#include "cli/options.h"
+#include "options/options.h"
 #include "file/gguf.h"
 #include "measure/profile.h"
 #include "peridot_files.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/habits.h"
+#include "options/habits.h"
 
 #ifndef PERIDOT_COMMIT
 #define PERIDOT_COMMIT "unknown"

@@ -8,7 +8,7 @@ add_executable(write_man tools/packaging/write_man.c)
 target_include_directories(write_man PRIVATE src)
 target_link_libraries(write_man PRIVATE peridot_commands peridot_warnings)
 
-set(table src/cli/option_table.h)
+set(table src/options/option_table.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} tools/packaging/changelog)
 file(READ ${table} rows)
 string(REGEX MATCHALL " X[(][A-Z_]+, \"[a-z-]+\", cli_[a-z_]+," rows "${rows}")

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "options/options.h"
 
 /* Text as it is: a minus that can be copied, no escapes, and no line that looks like a request. */
 static void print_text(const char *text) {

@@ -4,10 +4,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_CLI_HABITS_H
-#define PD_CLI_HABITS_H
+#ifndef PD_OPTIONS_HABITS_H
+#define PD_OPTIONS_HABITS_H
 
-#include "cli/options.h"
+#include "options/options.h"
 
 /* How many words from `flag` on can be passed over, since they change nothing here; 0: none. `next`
  * is the word behind it, or NULL. Errors: ARGUMENT (it would change something). */

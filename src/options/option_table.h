@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_CLI_OPTION_TABLE_H
-#define PD_CLI_OPTION_TABLE_H
+#ifndef PD_OPTIONS_OPTION_TABLE_H
+#define PD_OPTIONS_OPTION_TABLE_H
 
 /* X(id, name, function, how many arguments without a flag, what must be given, summary). The
  * function's prototype and main's table are made of it. */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "options/options.h"
 
 /* With a backslash before each character of `special`. */
 static void print_escaped(const char *text, const char *special) {

@@ -9,7 +9,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/options.h"
+#include "options/options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/words.h"
-#include "cli/habits.h"
+#include "options/habits.h"
 
 static const cli_option options[OPT_COUNT] = {
 #define OPTION_ROW(id, kind, name, alias, env, min, max, fallback, value, commands, help)          \

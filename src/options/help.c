@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "options/options.h"
 
 enum { HELP_COLUMN = 34, HELP_WIDTH = 98 };
 

@@ -1,5 +1,5 @@
 /* See habits.h.  SPDX-License-Identifier: MIT */
-#include "cli/habits.h"
+#include "options/habits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,12 +11,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef PD_CLI_OPTIONS_H
-#define PD_CLI_OPTIONS_H
+#ifndef PD_OPTIONS_OPTIONS_H
+#define PD_OPTIONS_OPTIONS_H
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "cli/option_table.h"
+#include "options/option_table.h"
 
 typedef enum cli_command {
 #define CLI_COMMAND_ENUM(id, ...) CLI_##id,
