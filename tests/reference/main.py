@@ -48,16 +48,16 @@ def main():
     with tempfile.TemporaryDirectory(dir=os.path.join(ROOT, "build"), prefix="reference.") as work:
         if "models" in parts:
             from models import compare_models
-            compare_models(report, work, devices(report), arguments.only)
+            report.attempt("models", compare_models, report, work, devices(report), arguments.only)
         if "images" in parts:
             from pictures import compare_pictures
-            compare_pictures(report, work)
+            report.attempt("images", compare_pictures, report, work)
         if "chats" in parts:
             from chats import compare_chats
-            compare_chats(report)
+            report.attempt("chats", compare_chats, report)
         if "sampling" in parts:
             from sampling import compare_sampling
-            compare_sampling(report, work)
+            report.attempt("sampling", compare_sampling, report, work)
     return report.finish()
 
 
