@@ -11,22 +11,25 @@
 #   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
 #                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
-# Usage: tools/test.sh [--long] [--drivers]
+# Usage: tools/test.sh [--long] [--drivers] | --reference
 #   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
 #               every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers
 #   --drivers   all of tools/drivers.sh, in a Debian sid too, and not what takes seconds alone
+#   --reference nothing of these: builds dev, and compares it with transformers (tests/reference)
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
 
 long=0
+reference=0
 driver_flags=(--fast)
 for argument in "$@"; do
   case $argument in
   --long) long=1 && export PERIDOT_TEST_LONG=1 ;;
   --drivers) driver_flags=(--sid) ;;
-  *) die "usage: tools/test.sh [--long] [--drivers]" ;;
+  --reference) reference=1 ;;
+  *) die "usage: tools/test.sh [--long] [--drivers] | --reference" ;;
   esac
 done
 
@@ -40,6 +43,15 @@ command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages
 use_ccache
+
+if [ $reference -eq 1 ]; then
+  install_packages python3-venv
+  build dev
+  status=0
+  tests/reference/run.sh || status=$?
+  [ $status -eq 77 ] || exit $status
+  exit 0
+fi
 
 # The real tokenizer, to compare with. Without it the tests that need it say so and are skipped.
 prepare_tokenizer() {

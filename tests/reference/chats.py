@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 
 import texts
 
-N_CHATS = 2000
+N_CHATS, N_TEXTS = 2000, 3000
 CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<end_of_image>",
            "<image_soft_token>"]
 SPACES = [" ", "  ", "\n", "\n\n", "\n\n\n", "\t", "\r\n", "\u00a0", "\u2003", "\u3000", "\u2028",
@@ -205,8 +205,23 @@ def judge(reference, chat, turns, got):
     return "equal ids", got == want and got == reference.defused_ids(chat)
 
 
+def compare_texts(report, rng, reference, path):
+    """N_TEXTS random texts, control tokens parsed and not."""
+    lines = [make_text(rng, True, True) + make_text(rng, True, False) for _ in range(N_TEXTS)]
+    for special in (True, False):
+        got = texts.ours(path, [{"text": t, "special": special} for t in lines])
+        if special:
+            want = [reference.tokenizer(t).input_ids for t in lines]
+        else:
+            want = [[2] + reference.defused.encode(t).ids for t in lines]
+        wrong = [t for t, a, b in zip(lines, got, want) if a != b]
+        name = "control tokens parsed" if special else "control tokens as text"
+        report.check(not wrong, f"texts, {name}",
+                     f"{len(lines)} texts, {len(wrong)} wrong" + (f": {wrong[0]!r}" if wrong else ""))
+
+
 def compare_chats(report):
-    """N_CHATS random chats."""
+    """N_CHATS random chats, and texts without a template."""
     path = texts.folder()
     if not path:
         report.skip("chats", "the tokenizer's files are not there (npm)")
@@ -225,3 +240,4 @@ def compare_chats(report):
         print(f"      {kind}: {json.dumps(chat, ensure_ascii=False)[:600]}: {str(got)[:300]}")
     report.check(not wrong, "chats", f"{len(chats)} chats, {len(wrong)} wrong; "
                  + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()))
+    compare_texts(report, rng, reference, path)

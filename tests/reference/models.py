@@ -53,7 +53,7 @@ TEXT_CASES = {
                                   scaling=LINEAR_8, dtype="bfloat16"),
 }
 IMAGE_CASES = {
-    "images f32": dict(scaling=LINEAR_8, shard="20MB", ways=True),
+    "images f32": dict(scaling=LINEAR_8, shard="20MB"),
     "images f32, old config": dict(scaling=LINEAR_8, old=True),
     "images bf16, released config": dict(scaling=LINEAR_8, old=True, sparse=True,
                                          dtype="bfloat16"),
