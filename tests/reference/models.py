@@ -53,10 +53,11 @@ TEXT_CASES = {
                                   scaling=LINEAR_8, dtype="bfloat16"),
 }
 IMAGE_CASES = {
-    "images f32": dict(scaling=LINEAR_8, shard="20MB"),
+    "images f32": dict(scaling=LINEAR_8, shard="20MB", ways=True),
     "images f32, old config": dict(scaling=LINEAR_8, old=True),
     "images bf16, released config": dict(scaling=LINEAR_8, old=True, sparse=True,
                                          dtype="bfloat16"),
+    "images f32, window of 8": dict(sliding_window=8),
     "images f32, head of its own": dict(tie_word_embeddings=False),
     "images f32, with SigLIP's head": dict(vision=dict(vision_use_head=True)),
     "images bf16, 256 rows each": dict(scaling=LINEAR_8, dtype="bfloat16", sliding_window=300,
@@ -284,8 +285,9 @@ def compare_prompt(report, name, reference, prompt, model, mmproj, devices, in_w
         compare_logits(report, f"{name}, {device}, f16", want, model, prompt, flags, "f16")
         compare_logits(report, f"{name}, {device}, chunks of 17", want, model, prompt,
                        flags + ["--batch-size", "17"], "exact")
-        compare_logits(report, f"{name}, {device}, one by one after 9", want, model, prompt,
-                       flags + ["--decode-after", "9"], "exact")
+        after = len(prompt.ids) - 9 if prompt.pictures else 9  # behind the last picture
+        compare_logits(report, f"{name}, {device}, one by one after {after}", want, model, prompt,
+                       flags + ["--decode-after", str(after)], "exact")
     tokens = reference_continuation(reference, prompt)
     for device in devices:
         compare_continuation(report, f"{name}, {device}, continued", reference, prompt, tokens,
@@ -301,6 +303,18 @@ def make_pictures(work, rng):
         noise.resize((width, height), Image.BICUBIC).save(path)
         paths.append(path)
     return paths
+
+
+def compare_floats(report, name, prompt, reference, model, work):
+    """What the image encoder reads of each picture: normalised, and rounded as the reference does."""
+    want = prompt.inputs(reference)["pixel_values"].numpy()
+    for path, theirs in zip(prompt.pictures, want):
+        out = os.path.join(work, "floats")
+        peridot("embed-image", "-m", model, "--image", path, "--dump-pixels", out, "-o", out + ".rows",
+                "--device", "cpu")
+        got = np.fromfile(out, "<f4").reshape(theirs.shape)
+        report.check(np.array_equal(got, theirs), f"{name}, pixels of {os.path.basename(path)}",
+                     f"{got.size} floats, {(got != theirs).sum()} different")
 
 
 def run_case(report, name, case, with_images, work, tokenizer, devices, seed):
@@ -321,6 +335,8 @@ def run_case(report, name, case, with_images, work, tokenizer, devices, seed):
         pictures = make_pictures(work, rng)
         for n in (1, 3) if case.get("rows", 16) < 256 else (1,):
             prompt = Prompt(rng, reference, 40, pictures[:n])
+            if n > 1 and case.get("ways"):
+                compare_floats(report, name, prompt, reference, model, work)
             compare_prompt(report, f"{name}, {n} in the prompt", reference, prompt, model, mmproj,
                            devices, case.get("ways") and n > 1)
 
