@@ -41,6 +41,7 @@ def main():
     parts = arguments.parts or PARTS
     if set(parts) - set(PARTS):
         parser.error(f"parts are {', '.join(PARTS)}")
+    torch.set_num_threads(1)  # small matrices
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     report = Report()

@@ -289,7 +289,7 @@ def compare_prompt(report, name, reference, prompt, model, mmproj, devices, in_w
         compare_logits(report, f"{name}, {device}, one by one after {after}", want, model, prompt,
                        flags + ["--decode-after", str(after)], "exact")
     tokens = reference_continuation(reference, prompt)
-    for device in devices:
+    for device in devices if in_ways else [d for d in devices if d != "cpu-ref"]:
         compare_continuation(report, f"{name}, {device}, continued", reference, prompt, tokens,
                              model, mmproj, device)
 
@@ -335,6 +335,11 @@ def run_case(report, name, case, with_images, work, tokenizer, devices, seed):
         pictures = make_pictures(work, rng)
         for n in (1, 3) if case.get("rows", 16) < 256 else (1,):
             prompt = Prompt(rng, reference, 40, pictures[:n])
+            if n == 1 and not case.get("ways") and case.get("rows", 16) < 256:
+                want = reference_logits(reference, prompt)
+                compare_logits(report, f"{name}, 1 in the prompt, cpu", want, model, prompt,
+                               ["--device", "cpu"], "exact")
+                continue
             if n > 1 and case.get("ways"):
                 compare_floats(report, name, prompt, reference, model, work)
             compare_prompt(report, f"{name}, {n} in the prompt", reference, prompt, model, mmproj,

@@ -32,7 +32,7 @@ make_environment() {
   "${pip[@]}" --retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu \
     $(grep '^torch' "$here/requirements.txt") >>"$log" 2>&1 || true
   "${pip[@]}" -r "$here/requirements.txt" >>"$log" 2>&1 ||
-    skip "pip cannot install tests/reference/requirements.txt: $(grep -m 1 ERROR "$log" || tail -n 1 "$log")"
+    skip "pip cannot install tests/reference/requirements.txt: $(grep ERROR "$log" | tail -n 1)"
   cp "$here/requirements.txt" "$half/"
   mv "$half" "$environment"
   trap - EXIT

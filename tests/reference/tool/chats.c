@@ -48,8 +48,8 @@ static pd_status open_vocab(const char *path, pd_vocab **out, pd_error *err) {
 static size_t read_places(const cJSON *item, pd_image_place out[MAX_IMAGES]) {
     size_t n = 0;
     for (const cJSON *p = item ? item->child : NULL; p && n < MAX_IMAGES; p = p->next)
-        out[n++] = (pd_image_place){(size_t)p->child->valuedouble,
-                                    (uint32_t)p->child->next->valuedouble};
+        out[n++] =
+            (pd_image_place){(size_t)p->child->valuedouble, (uint32_t)p->child->next->valuedouble};
     return n;
 }
 

@@ -52,8 +52,7 @@ pd_status tool_generate(int argc, char **argv, pd_error *err) {
     static char line[TOOL_MAX_LINE];
     static work w;
     pd_model *model = NULL;
-    pd_model_desc desc = {.device = argv[2],
-                          .mmproj = strcmp(argv[1], "-") == 0 ? NULL : argv[1]};
+    pd_model_desc desc = {.device = argv[2], .mmproj = strcmp(argv[1], "-") == 0 ? NULL : argv[1]};
     desc.session.precision = PD_PRECISION_EXACT;
     pd_status status = pd_model_open(argv[0], &desc, &model, err);
     while (status == PD_OK && tool_read_line(line)) {
