@@ -88,7 +88,7 @@ def scene(width, height):
 
 
 def resized(image, size):
-    """Across, then down, which is what resize(size) is up to Pillow 12.2. Later ones go down first
+    """Across, then down, which is what resize(size) is up to Pillow 12.1. Later ones go down first
     where a picture is much taller than it is to become, and round in other places."""
     middle = image.resize((size[0], image.height), Image.BILINEAR)
     return middle.resize(size, Image.BILINEAR).tobytes()

@@ -1,7 +1,7 @@
 """What a picture becomes: pixels and token ids of Gemma3Processor, with and without pan and scan.
 
 The pixels of transformers' Pillow-based processor must be ours in every byte before they are
-normalised. Pillow up to 12.2 shrinks across first, then down, as Peridot does; later ones go down
+normalised. Pillow up to 12.1 shrinks across first, then down, as Peridot does; later ones go down
 first where a picture is much taller, which differs by one level: with those, such a picture is
 compared with two resizes in that order. The torchvision-based processor rounds in its own way; how
 far it is off is told, not judged.
@@ -55,7 +55,7 @@ def processor_of(image_class, tokenizer):
 
 
 def across_then_down(picture):
-    """The order of passes of Pillow up to 12.2."""
+    """The order of passes of Pillow up to 12.1."""
     middle = picture.resize((SIDE, picture.height), Image.BILINEAR)
     return np.array(middle.resize((SIDE, SIDE), Image.BILINEAR)).transpose(2, 0, 1)
 
@@ -81,7 +81,7 @@ class Pixels:
     def sentence(self):
         """What is to be said of them."""
         return (f"{self.pictures} pictures and windows, {self.wrong} wrong, "
-                f"{self.other_order} as before Pillow 12.3 only, difference at most {self.most}")
+                f"{self.other_order} as before Pillow 12.2 only, difference at most {self.most}")
 
 
 def our_pixels(work, path, crops):
@@ -144,7 +144,7 @@ def compare_pictures(report, work):
         picture = make_picture(rng, size)
         crops.append(compare_pixels(pil, fast, picture, work, counts, fast_off))
         pictures.append(Image.new("RGB", size) if max(size) < 4000 else picture)
-    old = int(PIL.__version__.split(".")[0]) < 12 or PIL.__version__.startswith(("12.0", "12.1", "12.2"))
+    old = int(PIL.__version__.split(".")[0]) < 12 or PIL.__version__.startswith(("12.0", "12.1"))
     report.check(counts.wrong == 0 and not (old and counts.other_order),
                  f"pixels, Pillow {PIL.__version__}", counts.sentence())
     most, parts = zip(*fast_off)
