@@ -11,13 +11,14 @@
 #   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
 #                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
-# Usage: tools/test.sh [--long] [--drivers] [--real-model]
+# Usage: tools/test.sh [--long] [--drivers] | --real-model | --reference
 #   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
 #               every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers
 #   --drivers   all of tools/drivers.sh, in a Debian sid too, and not what takes seconds alone
-#   --real-model  instead of all that: a real Gemma 3 beside llama.cpp (tests/real), the one that
+#   --real-model  nothing of these: a real Gemma 3 beside llama.cpp (tests/real), the one that
 #               tools/real_model.sh fetches, which asks for your consent to Gemma's terms, or
 #               PERIDOT_REAL_MODEL=FILE
+#   --reference nothing of these: builds dev, and compares it with transformers (tests/reference)
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,13 +26,15 @@ cd "$(dirname "$0")/.."
 
 long=0
 real_model=0
+reference=0
 driver_flags=(--fast)
 for argument in "$@"; do
   case $argument in
   --long) long=1 && export PERIDOT_TEST_LONG=1 ;;
   --drivers) driver_flags=(--sid) ;;
   --real-model) real_model=1 ;;
-  *) die "usage: tools/test.sh [--long] [--drivers] [--real-model]" ;;
+  --reference) reference=1 ;;
+  *) die "usage: tools/test.sh [--long] [--drivers] | --real-model | --reference" ;;
   esac
 done
 
@@ -55,6 +58,15 @@ command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages
 use_ccache
+
+if [ $reference -eq 1 ]; then
+  (install_packages python3-venv) || true # without it the comparison is skipped
+  build dev
+  status=0
+  tests/reference/run.sh || status=$?
+  [ $status -eq 77 ] || exit $status
+  exit 0
+fi
 
 # The real tokenizer, to compare with. Without it the tests that need it say so and are skipped.
 prepare_tokenizer() {

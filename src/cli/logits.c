@@ -6,7 +6,7 @@
  * the generation steps are the very ones that `run` takes.
  *
  * <image> among the tokens stands for the rows of the next --image, and each of them has logits
- * too.
+ * too. They are computed at once, so that no picture may come behind the first K.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -104,6 +104,11 @@ static pd_status compute(logits_job *job, pd_error *err) {
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "--decode-after must be below the number of tokens, %zu, but is %zu",
                             job->ids.n, n_prompt);
+        if (prompt_of(job, n_prompt).n_images < all.n_images)
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "--decode-after is %zu, but a picture follows, whose rows are computed "
+                            "at once",
+                            n_prompt);
     }
     PD_TRY(score(job, n_prompt, err));
     return n_prompt < job->ids.n ? decode(job, n_prompt, err) : PD_OK;

@@ -2,8 +2,8 @@
  *
  *     bytes --decode--> 8-bit RGB, upright --crops--> windows --resize--> square --pack--> floats
  *
- * The steps do what the reference pipeline does (Pillow 9 under Hugging Face's Gemma 3 processor):
- * the resize is equal to Pillow's byte for byte. Nothing here knows of a model.
+ * The steps do what the reference pipeline does (Pillow under Hugging Face's Gemma 3 processor):
+ * the resize is equal to that of Pillow 9.0 to 12.1 byte for byte. Nothing here knows of a model.
  *
  * SPDX-License-Identifier: MIT
  */

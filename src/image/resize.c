@@ -7,6 +7,9 @@
  * out. No sum leaves 32 bits: a weight of w is rounded to at most 2 w 2^22, so a sum stays below
  * 255 * 2^23 + 2^21.
  *
+ * Pillow 12.2 and later go down first where a picture is much taller than its copy. The order here
+ * is that of the versions there were when Gemma 3 was trained and published.
+ *
  * Compiled with -ffp-contract=off: a fused multiply-add would round some weights differently.
  *
  * SPDX-License-Identifier: MIT

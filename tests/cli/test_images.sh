@@ -108,6 +108,7 @@ rm -f "$work/l.f32"
   expect_error 2 'places for 1 pictures, but 0 --image' $logits --tokens "$ids"
   expect_error 2 'places for 1 pictures, but 2 --image' $logits --tokens "$ids" --image "$png" --image "$png"
   expect_error 2 'places for 0 pictures, but 1 --image' $logits --tokens "2 105" --image "$png"
+  expect_error 2 'decode-after is 5, but a picture follows' $logits --tokens "$ids" --image "$png" --decode-after 5
   expect_error 2 'takes token ids, but "<imag>" is none' $logits --tokens "2 <imag>" --image "$png"
   expect_error 2 'takes token ids, but "<image>5" is none' $logits --tokens "2 <image>5" --image "$png"
 }
