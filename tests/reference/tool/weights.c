@@ -1,4 +1,4 @@
-/* What is left of rows of logits after the filters, in the steps of pd_sampler_draw: for each line
+/* What is left of rows of logits after the filters, in the steps of pd_sampler_pick: for each line
  * of settings and each row, OUT gets a count and as many pairs of id and weight (uint32 all).
  *
  * SPDX-License-Identifier: MIT
@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "plan/draw.h"
+#include "plan/sample.h"
 #include "sample/sampler.h"
 
 typedef struct rows {
@@ -19,7 +19,7 @@ typedef struct rows {
     pd_candidate *items; /* [n_vocab] */
 } rows;
 
-static uint32_t filter(const pd_draw *d, const float *logits, const rows *r) {
+static uint32_t filter(const pd_sample_params *d, const float *logits, const rows *r) {
     bool sorted = d->k > 0 && d->k < r->n_vocab;
     uint32_t n = sorted ? pd_candidates_top_k(r->items, logits, r->n_vocab, d->k)
                         : pd_candidates_all(r->items, logits, r->n_vocab);
@@ -44,11 +44,11 @@ static void write_row(const pd_candidate *items, uint32_t n, pd_file_writer *out
 static pd_status answer(const char *line, const rows *r, pd_file_writer *out, pd_error *err) {
     pd_sampler_desc desc = {0};
     pd_sampler s;
-    pd_draw d;
+    pd_sample_params d;
     if (sscanf(line, "%f %u %f %f", &desc.temp, &desc.top_k, &desc.top_p, &desc.min_p) != 4)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "expected TEMP TOP_K TOP_P MIN_P, not %.60s", line);
     PD_TRY(pd_sampler_init(&s, &desc, err));
-    pd_sampler_to_draw(&s, &d);
+    pd_sampler_to_params(&s, &d);
     for (uint32_t i = 0; i < r->n_rows; i++)
         write_row(r->items, filter(&d, r->logits + (size_t)i * r->n_vocab, r), out);
     return PD_OK;
