@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#include "engine/session.h"
-
 typedef struct profile {
     const pd_plan *plan;
     const pd_step *step;
@@ -90,10 +88,4 @@ pd_status pd_profile_step(pd_backend *b, const pd_plan *plan, pd_program *progra
                           const pd_step *step, pd_profile_fn fn, void *ctx, pd_error *err) {
     profile p = {.plan = plan, .step = step, .fn = fn, .ctx = ctx};
     return b->v->trace(program, step, show_op, &p, err);
-}
-
-pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_error *err) {
-    PD_NEED(err, s);
-    PD_NEED(err, fn);
-    return pd_context_profile(s->context, &s->seq, fn, ctx, err);
 }

@@ -178,3 +178,9 @@ const pd_session_stats *pd_session_get_stats(pd_session *s) {
     pd_context_get_stats(s->context, &s->stats);
     return &s->stats;
 }
+
+pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_error *err) {
+    PD_NEED(err, s);
+    PD_NEED(err, fn);
+    return pd_context_profile(s->context, &s->seq, fn, ctx, err);
+}

@@ -20,23 +20,6 @@ enum { MAX_SIDE = 65535 };
 /* Sensors of 64 million pixels (9248 x 6944) fit. */
 static const pd_image_limits default_limits = {64u << 20, 1u << 26};
 
-pd_status pd_image_create(uint32_t width, uint32_t height, pd_image *out, pd_error *err) {
-    uint64_t bytes;
-    *out = (pd_image){width, height, NULL};
-    if (pd_mul_u64((uint64_t)width * height, 3, &bytes) && bytes <= SIZE_MAX)
-        out->rgb = pd_alloc((size_t)bytes, 1);
-    if (out->rgb) return PD_OK;
-    *out = (pd_image){0};
-    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an image of %u x %u pixels",
-                    width, height);
-}
-
-void pd_image_free(pd_image *image) {
-    if (!image) return;
-    pd_free(image->rgb);
-    *image = (pd_image){0};
-}
-
 static pd_image_limits with_defaults(const pd_image_limits *given) {
     pd_image_limits l = given ? *given : (pd_image_limits){0};
     if (l.max_bytes == 0) l.max_bytes = default_limits.max_bytes;

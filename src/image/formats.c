@@ -76,9 +76,3 @@ pd_status pd_picture_inspect(pd_picture *p, pd_error *err) {
     }
     return p->format->inspect(p, err);
 }
-
-pd_status pd_picture_cut_short(const pd_picture *p, pd_error *err) {
-    return PD_RAISE(err, PD_ERR_FORMAT,
-                    "the %s image is cut short: it does not end within %zu bytes", p->format->name,
-                    p->n);
-}

@@ -21,40 +21,6 @@
 #include "base/words.h"
 #include "options/habits.h"
 
-static const cli_option options[OPT_COUNT] = {
-#define OPTION_ROW(id, kind, name, alias, env, min, max, fallback, value, commands, help)          \
-    {KIND_##kind, name, alias, env, min, max, fallback, value, commands, help},
-    CLI_OPTION_LIST(OPTION_ROW)
-#undef OPTION_ROW
-};
-
-static const cli_command_info command_infos[CLI_COMMAND_COUNT] = {
-#define COMMAND_ROW(id, name, function, n_args, needs, summary) {name, needs, summary, n_args},
-    CLI_COMMAND_LIST(COMMAND_ROW)
-#undef COMMAND_ROW
-};
-
-const cli_option *cli_option_get(cli_option_id id) {
-    return &options[id];
-}
-
-const cli_command_info *cli_command_get(cli_command command) {
-    return &command_infos[command];
-}
-
-const char *cli_command_name(cli_command command) {
-    return command_infos[command].name;
-}
-
-bool cli_command_find(const char *name, cli_command *out) {
-    for (uint32_t i = 0; i < CLI_COMMAND_COUNT; i++) {
-        if (strcmp(name, command_infos[i].name) != 0) continue;
-        *out = (cli_command)i;
-        return true;
-    }
-    return false;
-}
-
 /* ---- values ------------------------------------------------------------------------------- */
 
 /* `source` is the flag or the variable, as the user spelled it. */
@@ -99,7 +65,7 @@ static pd_status append_list(cli_options *o, cli_value *v, char separator, const
 
 static pd_status set_value(cli_options *o, cli_option_id id, const char *source, const char *text,
                            pd_error *err) {
-    const cli_option *opt = &options[id];
+    const cli_option *opt = cli_option_get(id);
     cli_value *v = &o->values[id];
     switch (opt->kind) {
     case KIND_FLAG: break;
@@ -128,14 +94,14 @@ static pd_status set_value(cli_options *o, cli_option_id id, const char *source,
 /* ---- defaults and environment --------------------------------------------------------------- */
 
 static pd_status set_default(cli_options *o, cli_option_id id, pd_error *err) {
-    if (!options[id].fallback) return PD_OK;
-    PD_TRY(set_value(o, id, options[id].name, options[id].fallback, err));
+    if (!cli_option_get(id)->fallback) return PD_OK;
+    PD_TRY(set_value(o, id, cli_option_get(id)->name, cli_option_get(id)->fallback, err));
     o->values[id].given = 0;
     return PD_OK;
 }
 
 static pd_status set_from_environment(cli_options *o, cli_option_id id, pd_error *err) {
-    const cli_option *opt = &options[id];
+    const cli_option *opt = cli_option_get(id);
     const char *text = opt->env ? getenv(opt->env) : NULL;
     if (!text || text[0] == '\0') return PD_OK;
     if (opt->kind == KIND_FLAG) {
@@ -160,21 +126,21 @@ static cli_option_id find_flag(uint32_t commands, const char *flag, size_t n) {
     const char *ours = cli_habit_name(flag, n);
     if (ours) return find_flag(commands, ours, strlen(ours));
     for (uint32_t i = 0; i < OPT_COUNT; i++)
-        if ((options[i].commands & commands) && spelled(&options[i], flag, n))
+        if ((cli_option_get(i)->commands & commands) && spelled(cli_option_get(i), flag, n))
             return (cli_option_id)i;
     return OPT_COUNT;
 }
 
 static pd_status raise_unknown(cli_command command, const char *flag, size_t n, pd_error *err) {
-    const char *name = command_infos[command].name;
+    const char *name = cli_command_name(command);
     cli_option_id other = find_flag(FOR_ALL, flag, n);
     if (other != OPT_COUNT) {
         pd_status status =
             PD_RAISE(err, PD_ERR_ARGUMENT, "%.*s is not a flag of %s", (int)n, flag, name);
         for (uint32_t c = 0; c < CLI_COMMAND_COUNT; c++)
-            if (options[other].commands & 1u << c)
+            if (cli_option_get(other)->commands & 1u << c)
                 return pd_error_hint(err, status, "it belongs to %s; see peridot %s --help",
-                                     command_infos[c].name, name);
+                                     cli_command_name(c), name);
         return status;
     }
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "unknown flag %.*s", (int)n, flag);
@@ -183,11 +149,11 @@ static pd_status raise_unknown(cli_command command, const char *flag, size_t n, 
     uint32_t best = 1 + (uint32_t)n / 3;
     const char *nearest = NULL;
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
-        if (!(options[i].commands & 1u << command)) continue;
-        uint32_t d = pd_word_distance(wanted, options[i].name);
+        if (!(cli_option_get(i)->commands & 1u << command)) continue;
+        uint32_t d = pd_word_distance(wanted, cli_option_get(i)->name);
         if (d <= best && (!nearest || d < best)) {
             best = d;
-            nearest = options[i].name;
+            nearest = cli_option_get(i)->name;
         }
     }
     if (nearest) return pd_error_hint(err, status, "did you mean %s?", nearest);
@@ -196,16 +162,16 @@ static pd_status raise_unknown(cli_command command, const char *flag, size_t n, 
 
 static pd_status take_argument(cli_options *o, const char *text, pd_error *err) {
     cli_command command = o->command;
-    if (o->n_args < command_infos[command].n_args) {
+    if (o->n_args < cli_command_get(command)->n_args) {
         o->args[o->n_args++] = text;
         return PD_OK;
     }
-    if (command_infos[command].n_args > 0) {
+    if (cli_command_get(command)->n_args > 0) {
         pd_status status =
             PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one argument too many: %s takes at most %u",
-                     text, command_infos[command].name, command_infos[command].n_args);
+                     text, cli_command_name(command), cli_command_get(command)->n_args);
         return pd_error_hint(err, status, "peridot %s --help says which",
-                             command_infos[command].name);
+                             cli_command_name(command));
     }
     pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is not a flag", text);
     if (1u << command & FOR_MODEL)
@@ -229,7 +195,7 @@ static cli_option_id find_stuck(const cli_options *o, const char *flag) {
     bool stuck = isalpha((unsigned char)flag[1]) && isdigit((unsigned char)flag[2]);
     cli_option_id id = stuck ? find_flag(1u << o->command, flag, 2) : OPT_COUNT;
     if (id == OPT_COUNT) return id;
-    cli_kind kind = options[id].kind;
+    cli_kind kind = cli_option_get(id)->kind;
     return kind == KIND_INT || kind == KIND_REAL || kind == KIND_LIST ? id : OPT_COUNT;
 }
 
@@ -262,7 +228,7 @@ static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_er
     if (id == OPT_COUNT) return parse_unknown(o, argc, argv, i, n, err);
     char source[64];
     snprintf(source, sizeof source, "%.*s", (int)n, flag);
-    if (options[id].kind == KIND_FLAG) {
+    if (cli_option_get(id)->kind == KIND_FLAG) {
         if (equals)
             return PD_RAISE(err, PD_ERR_ARGUMENT, "%s takes no value, but was given \"%s\"", source,
                             equals + 1);
@@ -271,12 +237,13 @@ static pd_status parse_flag(cli_options *o, int argc, char **argv, int *i, pd_er
     o->values[id].from_env = false;
     if (equals) return set_value(o, id, source, equals + 1, err);
     if (*i + 1 >= argc)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s needs a value (%s)", source, options[id].value);
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s needs a value (%s)", source,
+                        cli_option_get(id)->value);
     const char *value = argv[*i + 1];
     if (find_flag(1u << o->command, value, strlen(value)) != OPT_COUNT) {
         pd_status status =
             PD_RAISE(err, PD_ERR_ARGUMENT, "%s needs a value (%s), but the flag %s follows", source,
-                     options[id].value, value);
+                     cli_option_get(id)->value, value);
         return pd_error_hint(err, status, "if that is the value, write %s=%s", source, value);
     }
     ++*i;
@@ -290,7 +257,7 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) out->wants_help = true;
     if (out->wants_help) return PD_OK;
     for (uint32_t id = 0; id < OPT_COUNT; id++) {
-        if (!(options[id].commands & 1u << command)) continue;
+        if (!(cli_option_get(id)->commands & 1u << command)) continue;
         PD_TRY(set_default(out, (cli_option_id)id, err));
         PD_TRY(set_from_environment(out, (cli_option_id)id, err));
     }

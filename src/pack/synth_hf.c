@@ -96,16 +96,6 @@ static synth_tensor values_of(const plan *p, const pd_hf_weight *w) {
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-pd_status synth_hf_open(synth_hf_model *m, const char *name, pd_file_writer *out, pd_error *err) {
-    const char *path = pd_arena_printf(&m->arena, "%s/%s", m->folder, name);
-    if (!path || m->n_written == SYNTH_HF_MAX_FILES)
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for \"%s\"", name);
-    if (m->tokenizer) PD_TRY(pd_file_check_output(path, m->tokenizer, err));
-    PD_TRY(pd_file_writer_open(path, out, err));
-    m->written[m->n_written++] = path;
-    return PD_OK;
-}
-
 /* A folder with half of its files would pass for a checkpoint. */
 static void remove_written(const synth_hf_model *m) {
     for (uint32_t i = 0; i < m->n_written; i++) unlink(m->written[i]);

@@ -1,11 +1,21 @@
 /* The JSON files of a made-up checkpoint: settings as sparse as those of the released models, and
- * a tokenizer.json without merges, which no converter reads.
+ * a tokenizer.json without merges, which no converter reads; and how files of the folder begin.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
 
 #include "pack/synth.h"
+
+pd_status synth_hf_open(synth_hf_model *m, const char *name, pd_file_writer *out, pd_error *err) {
+    const char *path = pd_arena_printf(&m->arena, "%s/%s", m->folder, name);
+    if (!path || m->n_written == SYNTH_HF_MAX_FILES)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for \"%s\"", name);
+    if (m->tokenizer) PD_TRY(pd_file_check_output(path, m->tokenizer, err));
+    PD_TRY(pd_file_writer_open(path, out, err));
+    m->written[m->n_written++] = path;
+    return PD_OK;
+}
 
 static pd_status write_text(synth_hf_model *m, const char *name, const pd_bytes *text,
                             pd_error *err) {

@@ -12,21 +12,6 @@
 
 #include "pack/structure.h"
 #include "plan/plan.h"
-#include "plan/step.h"
-
-enum { DEFAULT_CHUNK = 512 };
-
-/* ---- counting ------------------------------------------------------------------------------- */
-
-uint64_t inspect_kv_bytes(const pd_config *c, uint32_t n_ctx) {
-    uint64_t n_global = 0;
-    for (uint32_t i = 0; i < c->n_layers; i++) n_global += c->layer_is_global[i];
-    uint64_t per_position = UINT64_C(2) * c->n_kv_heads * c->head_dim * 2; /* K and V, 2 bytes */
-    uint64_t all = pd_round_up(n_ctx, PD_PAGE_POSITIONS);
-    uint64_t window = pd_round_up((uint64_t)c->window + DEFAULT_CHUNK, PD_PAGE_POSITIONS);
-    uint64_t kept = all < window + PD_PAGE_POSITIONS ? all : window + PD_PAGE_POSITIONS;
-    return per_position * (n_global * all + (c->n_layers - n_global) * kept);
-}
 
 /* ---- plans ---------------------------------------------------------------------------------- */
 
@@ -68,7 +53,7 @@ static pd_status print_plans(const inspection *in, pd_error *err) {
         if (err) *err = in->why_not;
         return in->why_not.status;
     }
-    PD_TRY(print_plan(in, "prefill", DEFAULT_CHUNK, err));
+    PD_TRY(print_plan(in, "prefill", INSPECT_CHUNK, err));
     printf("\n");
     return print_plan(in, "decode", 1, err);
 }

@@ -7,6 +7,8 @@
 #include "model/vision_weights.h"
 #include "pack/structure.h"
 
+enum { INSPECT_CHUNK = 512 }; /* rows of a prompt step: what sessions compute at once */
+
 /* A file as inspect sees it; config and weights only when it is a Gemma 3 text model, those of
  * vision only when it is Gemma 3's image encoder. */
 typedef struct inspection {
