@@ -352,7 +352,7 @@ static float log_prob_of(const float *x, uint32_t n, uint32_t id) {
     float most = x[0];
     double sum = 0;
     for (uint32_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
-    for (uint32_t i = 0; i < n; i++) sum += exp((double)x[i] - (double)most);
+    for (uint32_t i = 0; i < n; i++) sum += (double)expf(x[i] - most);
     return (float)((double)x[id] - (double)most - log(sum));
 }
 
