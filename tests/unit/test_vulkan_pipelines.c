@@ -186,7 +186,8 @@ static void halves_are_the_nearest(void **state) {
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         if (!strcmp(pd_shader_texts[i].name, "halves.glsl") ||
             !strcmp(pd_shader_texts[i].name, "args.h") ||
-            !strcmp(pd_shader_texts[i].name, "interface.h"))
+            !strcmp(pd_shader_texts[i].name, "interface.h") ||
+            !strcmp(pd_shader_texts[i].name, "weight_types.h"))
             put_bytes(pd_shader_texts[i].name, pd_shader_texts[i].text, pd_shader_texts[i].n_bytes);
     pd_vk_pipelines *p = create_pipelines();
     const pd_vk_pipeline *pipeline = get_pipeline(p, &halves);
