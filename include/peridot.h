@@ -64,8 +64,7 @@ const char *pd_version(uint32_t numbers[3]);
  * Status and errors
  * ------------------------------------------------------------------------------------------- */
 
-/* X(name, exit code of the command line, HTTP status, meaning). The one list of what can go wrong.
- */
+/* X(name, exit code of the command line, HTTP status, meaning). The list of what can go wrong. */
 #define PD_STATUS_LIST(X)                                                                          \
     X(OK, 0, 200, "success")                                                                       \
     X(ERR_ARGUMENT, 2, 400, "a flag, value or text that cannot be used")                           \
@@ -113,8 +112,7 @@ typedef enum pd_log_level { PD_LOG_ERROR, PD_LOG_WARN, PD_LOG_INFO, PD_LOG_DEBUG
 /* One line without its newline. May be called from any thread. */
 typedef void (*pd_log_fn)(void *ctx, pd_log_level level, const char *subsystem, const char *line);
 
-/* The only process-wide setting: where lines go (NULL: nowhere, the default) and up to which level.
- */
+/* The only process-wide setting: where lines go (NULL: nowhere, the default), up to which level. */
 void pd_log_set(pd_log_fn fn, void *ctx, pd_log_level max_level);
 
 /* ---------------------------------------------------------------------------------------------
@@ -196,15 +194,13 @@ typedef enum pd_head_type {
 
 /* How close to the exact result the computation must stay (relative L2 of the logits). */
 typedef enum pd_precision {
-    PD_PRECISION_F16,   /* <= 1e-2: f16 KV pages; products may read halves or 16-bit integers
-                           (default) */
+    PD_PRECISION_F16,   /* <= 1e-2 (default): f16 KV pages; products may read halves or int16 */
     PD_PRECISION_EXACT, /* <= 1e-3: f32 everywhere, KV pages included */
     PD_PRECISION_Q8     /* <= 3e-2: as F16; software devices then read integers too */
 } pd_precision;
 
 /* Called while a prompt is computed: before its first step with the positions that are there
- * already, and behind every step. Return false to stop (PD_ERR_CANCELLED; what is computed stays).
- */
+ * already, and behind each. Return false to stop (PD_ERR_CANCELLED; what is computed stays). */
 typedef bool (*pd_prompt_progress_fn)(void *ctx, uint32_t n_done, uint32_t n_total);
 
 typedef struct pd_session_desc {
@@ -419,6 +415,18 @@ size_t pd_detokenize(const pd_model *model, pd_detokenizer *d, uint32_t id, char
 /* What is still held at the end becomes U+FFFD, one per byte. */
 size_t pd_detokenizer_flush(pd_detokenizer *d, char *out);
 
+/* Ends a text before the first string that is complete in it (of several there, the longest), in
+ * whichever pieces the text comes. What could be the beginning of a string is held back. */
+typedef struct pd_stop pd_stop;
+enum { PD_STOP_MAX_BYTES = 1024 }; /* of a string */
+/* Errors: ARGUMENT (a string that is empty, too long or not UTF-8), MEMORY_HOST. */
+pd_status pd_stop_create(const char *const *strings, size_t n, pd_stop **out, pd_error *err);
+void pd_stop_destroy(pd_stop *stop); /* NULL is allowed */
+/* Writes what can be shown to out (room for n_bytes + PD_STOP_MAX_BYTES). True: a string is
+ * complete, and no more is written before the next text. */
+bool pd_stop_feed(pd_stop *stop, const char *text, size_t n_bytes, char *out, size_t *n_out);
+/* At the end of a text: writes what is held, returns its byte count. The next text may follow. */
+size_t pd_stop_flush(pd_stop *stop, char *out);
 bool pd_token_is_stop(uint32_t id); /* <eos> or <end_of_turn> */
 /* Those, and what the model's file names as the ends of texts and turns. */
 bool pd_model_is_stop(const pd_model *model, uint32_t id);
@@ -441,14 +449,28 @@ pd_status pd_chat_encode(const pd_model *model, const pd_chat_turn *turns, size_
  * Sampling
  * ------------------------------------------------------------------------------------------- */
 
-/* Order: temperature, top-k, top-p, min-p. The defaults are those Google ships with Gemma 3. Equal
- * logits give equal draws on every device: the arithmetic is in integers. */
+/* An addition to a token's logit; -INFINITY: the token is never drawn. */
+typedef struct pd_logit_bias {
+    uint32_t id;
+    float bias;
+} pd_logit_bias;
+
+/* Order: bias, penalties, temperature, top-k, top-p, min-p. The defaults are those Google ships
+ * with Gemma 3. Equal logits give equal draws on every device: the arithmetic is in integers. With
+ * a bias or a penalty the host draws. */
 typedef struct pd_sampler_desc {
     float temp;     /* 0: greedy (default) */
     uint32_t top_k; /* 0: off (default); Gemma's own: 64 */
     float top_p;    /* 0 or 1: off (default); Gemma's own: 0.95 */
     float min_p;    /* 0: off (default) */
     uint64_t seed;  /* of the counter-based generator; default 0 is a seed like any other */
+    /* Of the sequence's last repeat_last_n tokens; rows of images do not count. */
+    float repeat_penalty;    /* divides positive logits, multiplies others; 0 or 1: off */
+    uint32_t repeat_last_n;  /* 0: 64; UINT32_MAX: all */
+    float presence_penalty;  /* subtracted; -2 to 2; 0: off */
+    float frequency_penalty; /* ... for each time that the token is there; -2 to 2; 0: off */
+    const pd_logit_bias *logit_bias; /* [n_logit_bias], all of an id's add up; not copied */
+    size_t n_logit_bias;
 } pd_sampler_desc;
 
 typedef struct pd_sampler {
@@ -510,8 +532,7 @@ void pd_session_destroy(pd_session *session); /* NULL is allowed */
  * further back than that is computed again from the start. n_ids must be at least 1. The last
  * position is always at hand afterwards for the calls below. Errors: ARGUMENT (an id outside the
  * vocabulary), CONTEXT, CANCELLED (the tokens computed so far stay), DEVICE, DEVICE_LOST, NUMERIC
- * (names the operation).
- */
+ * (names the operation). */
 pd_status pd_session_sync(pd_session *session, const uint32_t *ids, size_t n_ids, pd_error *err);
 
 /* Tokens and images in the order of the sequence. */
@@ -541,17 +562,34 @@ pd_status pd_session_argmax(pd_session *session, uint32_t *id, pd_error *err);
 /* Logits of the last position, [n_vocab], valid until the next call on the session. */
 pd_status pd_session_logits(pd_session *session, const float **logits, pd_error *err);
 
+/* A token and the natural logarithm of its probability by the logits as they are, over all ids and
+ * without bias, penalties and temperature. */
+typedef struct pd_log_prob {
+    uint32_t id;
+    float log_prob;
+} pd_log_prob;
+enum { PD_MAX_TOP_LOG_PROBS = 256 };
+/* The most probable next tokens of those that can be drawn, best first; *n_top: how many there are.
+ * Errors: ARGUMENT (n_max above PD_MAX_TOP_LOG_PROBS), and pd_session_logits's. */
+pd_status pd_session_top_log_probs(pd_session *session, pd_log_prob *top, uint32_t n_max,
+                                   uint32_t *n_top, pd_error *err);
+
 /* Draws the next token; greedy samplers take pd_session_argmax's way. */
 pd_status pd_session_sample(pd_session *session, pd_sampler *sampler, uint32_t *id, pd_error *err);
 
 /* Gets a token as soon as it is drawn; return false to stop. */
 typedef bool (*pd_token_fn)(void *ctx, uint32_t id);
 
+/* The same with the log-probabilities of the token and of the most probable ones. */
+typedef bool (*pd_drawn_fn)(void *ctx, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top);
+
 typedef struct pd_generate_desc {
     uint32_t n_max;   /* tokens at most; default: as many as the context leaves room for */
     bool ignore_stop; /* default: a stop token (pd_model_is_stop) is the last one */
     pd_token_fn fn;   /* may be NULL */
     void *fn_ctx;
+    pd_drawn_fn drawn_fn; /* in place of fn, with fn_ctx; the host draws then */
+    uint32_t n_top;       /* tokens that drawn_fn gets; at most PD_MAX_TOP_LOG_PROBS */
 } pd_generate_desc;
 
 /* Continues the sequence: draws a token, hands it to fn, computes it, draws the next one, until one
@@ -559,8 +597,8 @@ typedef struct pd_generate_desc {
  * others are in the sequence afterwards; a generation that follows without a sync computes it first
  * and goes on behind it, also after CANCELLED. Gives the same tokens as pd_session_sample and
  * pd_session_sync in turns would, but a GPU draws them itself and is some steps ahead of the host,
- * unless the sampler has temp above 0 and top_k 0 or above 256. Errors: as sync and sample;
- * CANCELLED and failures leave what was computed in the sequence. */
+ * unless the sampler has temp above 0 and top_k 0 or above 256, penalties or a bias, or drawn_fn is
+ * there. Errors: as sync and sample; CANCELLED and failures leave what was computed. */
 pd_status pd_session_generate(pd_session *session, pd_sampler *sampler,
                               const pd_generate_desc *desc, pd_error *err);
 

@@ -46,7 +46,8 @@ static void print_zsh_text(const char *text) {
 }
 
 static void print_zsh_option(const cli_option *opt) {
-    bool repeats = opt->kind == KIND_FILES || opt->kind == KIND_LIST || opt->kind == KIND_FLAG;
+    bool repeats = opt->kind == KIND_FILES || opt->kind == KIND_LIST || opt->kind == KIND_TEXTS ||
+                   opt->kind == KIND_FLAG;
     const char *const spellings[] = {opt->alias, opt->name};
     for (uint32_t i = 0; i < 2; i++) {
         if (!spellings[i]) continue;

@@ -44,7 +44,8 @@ static const struct {
 
 static const struct {
     const char *theirs, *ours;
-} spellings[] = {{"--n-predict", "--predict"}, {"--no-perf", "--quiet"}};
+} spellings[] = {
+    {"--n-predict", "--predict"}, {"--no-perf", "--quiet"}, {"--reverse-prompt", "--stop"}};
 
 static bool is_switch(const char *word) {
     static const char *const words[] = {"on", "off", "auto", "0", "1"};

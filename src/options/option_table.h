@@ -97,6 +97,20 @@
       "draw among the fewest tokens that reach this probability; 1: all")                          \
     X(MIN_P, REAL, "--min-p", NULL, "PERIDOT_MIN_P", 0, 1, "0", "P", FOR(RUN),                     \
       "drop tokens below this share of the best one's probability; 0: none")                       \
+    X(REPEAT_PENALTY, REAL, "--repeat-penalty", NULL, NULL, 0, 1000, "1", "R", FOR(RUN),           \
+      "divide the logits of recent tokens by this, multiply negative ones; 1: off")                \
+    X(PRESENCE_PENALTY, REAL, "--presence-penalty", NULL, NULL, -2, 2, "0", "P", FOR(RUN),         \
+      "subtract this from the logits of recent tokens")                                            \
+    X(FREQUENCY_PENALTY, REAL, "--frequency-penalty", NULL, NULL, -2, 2, "0", "P", FOR(RUN),       \
+      "subtract this for each time that a recent token occurs")                                    \
+    X(REPEAT_LAST_N, INT, "--repeat-last-n", NULL, NULL, -1, 0x7fffffff, "64", "N", FOR(RUN),      \
+      "tokens that are recent, the prompt's included; -1: all, 0: none")                           \
+    X(LOGIT_BIAS, LIST, "--logit-bias", "-l", NULL, 0, 0, NULL, "ID+BIAS", FOR(RUN),               \
+      "add to the logit of a token: 15043+1, 15043-0.5; 15043-inf: never; may be repeated")        \
+    X(STOP, TEXTS, "--stop", "-r", NULL, 0, 0, NULL, "TEXT", FOR(RUN),                             \
+      "end the answer before this text; may be repeated")                                          \
+    X(LOG_PROBS, INT, "--logprobs", NULL, NULL, 0, 256, NULL, "N", FOR(RUN),                       \
+      "each token's log-probability and those of the N most probable ones; with --json")           \
     X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR(RUN),      \
       "of the random draws; -1: a new one each time")                                              \
     X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
@@ -234,5 +248,11 @@
     X(TOP_K, top_k)                                                                                \
     X(TOP_P, top_p)                                                                                \
     X(MIN_P, min_p)
+
+/* The same for penalties: timings have those that are on. */
+#define CLI_PENALTY_LIST(X)                                                                        \
+    X(REPEAT_PENALTY, repeat_penalty)                                                              \
+    X(PRESENCE_PENALTY, presence_penalty)                                                          \
+    X(FREQUENCY_PENALTY, frequency_penalty)
 
 #endif

@@ -63,6 +63,15 @@ static pd_status append_list(cli_options *o, cli_value *v, char separator, const
     return PD_OK;
 }
 
+static pd_status append_text(cli_options *o, cli_value *v, const char *text, pd_error *err) {
+    const char **texts = pd_arena_alloc(&o->arena, v->given + 1, sizeof *texts);
+    if (!texts) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
+    for (uint32_t i = 0; i < v->given; i++) texts[i] = v->texts[i];
+    texts[v->given] = text;
+    v->texts = texts;
+    return PD_OK;
+}
+
 static pd_status set_value(cli_options *o, cli_option_id id, const char *source, const char *text,
                            pd_error *err) {
     const cli_option *opt = cli_option_get(id);
@@ -71,6 +80,7 @@ static pd_status set_value(cli_options *o, cli_option_id id, const char *source,
     case KIND_FLAG: break;
     case KIND_LIST: PD_TRY(append_list(o, v, ',', text, err)); break;
     case KIND_FILES: PD_TRY(append_list(o, v, '\n', text, err)); break;
+    case KIND_TEXTS: PD_TRY(append_text(o, v, text, err)); break;
     case KIND_STRING:
     case KIND_DEVICE:
     case KIND_FILE:

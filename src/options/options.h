@@ -39,6 +39,7 @@ typedef enum cli_kind {
     KIND_OUTPUT, /* a path that is written: never one that is read, see outputs.c */
     KIND_DEVICE, /* any text: completed with the devices there are */
     KIND_FILES,  /* one path each time; the text has a newline between them */
+    KIND_TEXTS,  /* any text each time: all of them, [given], are in cli_value.texts */
     KIND_CHOICE, /* one word of the value column, where they stand separated by | */
     KIND_LIST,   /* text of several values; given again, it grows by a comma and the new text */
     KIND_INT,    /* whole number within [min, max] */
@@ -66,6 +67,7 @@ typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */
     bool from_env;    /* and not on the command line */
     const char *text; /* as given, or the default; NULL when neither is there */
+    const char **texts;
     int64_t integer;
     double real;
 } cli_value;
@@ -78,7 +80,7 @@ typedef struct cli_options {
     bool wants_help;
     const char *passed_over[CLI_MAX_PASSED]; /* flags of other programs, for the log */
     uint32_t n_passed;
-    pd_arena arena; /* of joined list texts */
+    pd_arena arena; /* of lists */
 } cli_options;
 
 /* argv[0] is the first argument behind the subcommand's name. Errors: ARGUMENT, MEMORY_HOST. */

@@ -20,14 +20,33 @@
 #include "base/memory.h"
 #include "model/config.h"
 
-struct pd_sampler_scratch {
-    uint32_t n_max;
-    pd_candidate items[];
-};
-
 /* ---- settings ------------------------------------------------------------------------------ */
 
-pd_status pd_sampler_check(const pd_sampler_desc *desc, pd_error *err) {
+static pd_status check_penalty(const char *name, float penalty, pd_error *err) {
+    if (penalty >= -2 && penalty <= 2) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is %g, but must lie between -2 and 2", name,
+                    (double)penalty);
+}
+
+static pd_status check_biases(const pd_sampler_desc *desc, uint32_t n_vocab, pd_error *err) {
+    if (desc->n_logit_bias && !desc->logit_bias)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "logit_bias is NULL, but n_logit_bias is %zu",
+                        desc->n_logit_bias);
+    for (size_t i = 0; i < desc->n_logit_bias; i++) {
+        pd_logit_bias b = desc->logit_bias[i];
+        if (!(b.bias < INFINITY))
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "the bias of token %" PRIu32 " is %g, but must be a number or -inf",
+                            b.id, (double)b.bias);
+        if (b.id >= n_vocab)
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "a bias is for token %" PRIu32 ", but the vocabulary has %" PRIu32,
+                            b.id, n_vocab);
+    }
+    return PD_OK;
+}
+
+pd_status pd_sampler_check(const pd_sampler_desc *desc, uint32_t n_vocab, pd_error *err) {
     if (!(desc->temp >= 0) || isinf(desc->temp))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "temp is %g, but must be a number from 0 up",
                         (double)desc->temp);
@@ -37,26 +56,35 @@ pd_status pd_sampler_check(const pd_sampler_desc *desc, pd_error *err) {
     if (!(desc->min_p >= 0 && desc->min_p <= 1))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "min_p is %g, but must lie between 0 and 1",
                         (double)desc->min_p);
-    return PD_OK;
+    if (!(desc->repeat_penalty >= 0) || isinf(desc->repeat_penalty))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "repeat_penalty is %g, but must be a number above 0",
+                        (double)desc->repeat_penalty);
+    PD_TRY(check_penalty("presence_penalty", desc->presence_penalty, err));
+    PD_TRY(check_penalty("frequency_penalty", desc->frequency_penalty, err));
+    return check_biases(desc, n_vocab, err);
 }
 
 pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *err) {
     static const pd_sampler_desc defaults = {0};
     PD_NEED(err, s);
     if (!desc) desc = &defaults;
-    PD_TRY(pd_sampler_check(desc, err));
+    PD_TRY(pd_sampler_check(desc, UINT32_MAX, err));
     *s = (pd_sampler){.desc = *desc};
     return PD_OK;
 }
 
 pd_status pd_sampler_scratch_create(uint32_t n_vocab, pd_sampler_scratch **out, pd_error *err) {
     uint32_t n = n_vocab < PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB;
-    pd_sampler_scratch *s = pd_alloc(1, sizeof *s + n * sizeof *s->items);
+    pd_sampler_scratch *s;
+    size_t per_token = sizeof *s->items + sizeof *s->counts + sizeof *s->adjusted;
+    s = pd_alloc(1, sizeof *s + n * per_token);
     *out = s;
     if (!s)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a sampler's %" PRIu32 " candidates",
                         n);
     s->n_max = n;
+    s->counts = (uint32_t *)(s->items + n);
+    s->adjusted = (float *)(s->counts + n);
     return PD_OK;
 }
 
@@ -64,17 +92,21 @@ void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch) {
     pd_free(scratch);
 }
 
+static bool is_for_devices(uint32_t k) {
+    return k > 0 && k <= PD_SAMPLE_MAX_K;
+}
+
 bool pd_sampler_to_params(const pd_sampler *s, pd_sample_params *out) {
     const pd_sampler_desc *d = &s->desc;
     *out = (pd_sample_params){.k = 1};
-    if (d->temp == 0) return true;
+    if (d->temp == 0) return !pd_sampler_adjusts(d);
     *out = (pd_sample_params){.k = d->top_k,
                               .scale = pd_sample_scale(d->temp),
                               .top_p = pd_sample_top_p(d->top_p),
                               .min_p = pd_sample_min_p(d->min_p),
                               .seed = d->seed,
                               .counter = s->n_drawn};
-    return d->top_k > 0 && d->top_k <= PD_SAMPLE_MAX_K;
+    return is_for_devices(d->top_k) && !pd_sampler_adjusts(d);
 }
 
 void pd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -134,8 +166,9 @@ pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const floa
         *id = best.id;
         return PD_OK;
     }
-    *id = pd_sampler_to_params(s, &d) ? pd_sample_token(&d, logits, n)
-                                      : draw_among_many(&d, scratch->items, logits, n, best.key);
+    pd_sampler_to_params(s, &d);
+    *id = is_for_devices(d.k) ? pd_sample_token(&d, logits, n)
+                              : draw_among_many(&d, scratch->items, logits, n, best.key);
     s->n_drawn++;
     return PD_OK;
 }

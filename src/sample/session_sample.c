@@ -1,10 +1,16 @@
 /* A session's tokens: the next one, greedy on the device and everything else from the logits on the
- * host; and whole answers, drawn by the backend wherever the sampler's settings allow.
+ * host; and whole answers, drawn by the backend wherever the sampler's settings allow and nobody
+ * asks for log-probabilities.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/session.h"
+#include "sample/log_probs.h"
 #include "sample/sampler.h"
+
+static uint32_t vocabulary(const pd_session *s) {
+    return s->context->model->config.n_vocab;
+}
 
 static void free_scratch(void *scratch) {
     pd_sampler_scratch_destroy(scratch);
@@ -14,7 +20,7 @@ static void free_scratch(void *scratch) {
 static pd_status get_scratch(pd_session *s, pd_sampler_scratch **out, pd_error *err) {
     if (!s->sampler_scratch) {
         pd_sampler_scratch *scratch;
-        PD_TRY(pd_sampler_scratch_create(s->context->model->config.n_vocab, &scratch, err));
+        PD_TRY(pd_sampler_scratch_create(vocabulary(s), &scratch, err));
         s->sampler_scratch = scratch;
         s->free_scratch = free_scratch;
     }
@@ -23,20 +29,44 @@ static pd_status get_scratch(pd_session *s, pd_sampler_scratch **out, pd_error *
 }
 
 static pd_status draw_next(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
-    if (sampler->desc.temp == 0.0f) return pd_session_argmax(s, id, err);
+    const pd_sampler_desc *d = &sampler->desc;
+    if (d->temp == 0.0f && !pd_sampler_adjusts(d)) return pd_session_argmax(s, id, err);
     pd_sampler_scratch *scratch;
+    const pd_tokens *seen = &s->seq.tokens;
     const float *logits;
     PD_TRY(get_scratch(s, &scratch, err));
     PD_TRY(pd_session_logits(s, &logits, err));
-    return pd_sampler_pick(sampler, scratch, logits, s->context->model->config.n_vocab, id, err);
+    logits = pd_sampler_adjust(d, scratch, logits, vocabulary(s), seen->ids, seen->n);
+    return pd_sampler_pick(sampler, scratch, logits, vocabulary(s), id, err);
 }
 
 pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
     PD_NEED(err, s);
     PD_NEED(err, sampler);
     PD_NEED(err, id);
-    PD_TRY(pd_sampler_check(&sampler->desc, err));
+    PD_TRY(pd_sampler_check(&sampler->desc, vocabulary(s), err));
     return draw_next(s, sampler, id, err);
+}
+
+/* ---- log-probabilities ---------------------------------------------------------------------- */
+
+static pd_status check_n_top(uint32_t n, pd_error *err) {
+    if (n <= PD_MAX_TOP_LOG_PROBS) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%u log-probabilities were asked for, but at most %d are",
+                    n, PD_MAX_TOP_LOG_PROBS);
+}
+
+pd_status pd_session_top_log_probs(pd_session *s, pd_log_prob *top, uint32_t n_max, uint32_t *n_top,
+                                   pd_error *err) {
+    const float *logits;
+    PD_NEED(err, s);
+    PD_NEED(err, top);
+    PD_NEED(err, n_top);
+    PD_TRY(check_n_top(n_max, err));
+    PD_TRY(pd_session_logits(s, &logits, err));
+    double log_sum = pd_log_sum_exp(logits, vocabulary(s));
+    *n_top = pd_top_log_probs(logits, vocabulary(s), log_sum, n_max, top);
+    return PD_OK;
 }
 
 /* ---- generation ----------------------------------------------------------------------------- */
@@ -50,12 +80,30 @@ typedef struct generation {
     uint32_t last;
 } generation;
 
-static bool hand_over(generation *g, uint32_t id) {
-    const pd_generate_desc *d = g->desc;
+/* `more`: what the caller's function said. */
+static bool goes_on(generation *g, uint32_t id, bool more) {
     g->n++;
     g->last = id;
-    bool more = !d->fn || d->fn(d->fn_ctx, id);
-    return more && g->n < g->n_max && (d->ignore_stop || !pd_model_is_stop(g->model, id));
+    return more && g->n < g->n_max && (g->desc->ignore_stop || !pd_model_is_stop(g->model, id));
+}
+
+static bool hand_over(generation *g, uint32_t id) {
+    const pd_generate_desc *d = g->desc;
+    return goes_on(g, id, !d->fn || d->fn(d->fn_ctx, id));
+}
+
+/* With what it was drawn from, which is the last position's. */
+static pd_status hand_over_drawn(pd_session *s, generation *g, uint32_t id, bool *more,
+                                 pd_error *err) {
+    const pd_generate_desc *d = g->desc;
+    pd_log_prob top[PD_MAX_TOP_LOG_PROBS];
+    const float *logits;
+    PD_TRY(pd_session_logits(s, &logits, err));
+    double log_sum = pd_log_sum_exp(logits, vocabulary(s));
+    uint32_t n = pd_top_log_probs(logits, vocabulary(s), log_sum, d->n_top, top);
+    pd_log_prob drawn = {id, (float)((double)logits[id] - log_sum)};
+    *more = goes_on(g, id, d->drawn_fn(d->fn_ctx, drawn, top, n));
+    return PD_OK;
 }
 
 static bool on_drawn(void *ctx, uint32_t id) {
@@ -91,12 +139,17 @@ static pd_status run_ahead(pd_session *s, generation *g, uint32_t id, pd_error *
 static pd_status run_generation(pd_session *s, generation *g, pd_error *err) {
     uint32_t id;
     pd_sample_params params;
+    bool more = true, scored = g->desc->drawn_fn != NULL;
     for (;;) {
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
         PD_TRY(draw_next(s, g->sampler, &id, err));
-        if (!hand_over(g, id) || is_full(s)) return PD_OK;
-        if (pd_sampler_to_params(g->sampler, &params)) return run_ahead(s, g, id, err);
+        if (scored)
+            PD_TRY(hand_over_drawn(s, g, id, &more, err));
+        else
+            more = hand_over(g, id);
+        if (!more || is_full(s)) return PD_OK;
+        if (!scored && pd_sampler_to_params(g->sampler, &params)) return run_ahead(s, g, id, err);
         PD_TRY(pd_session_append(s, id, err));
     }
 }
@@ -117,7 +170,8 @@ pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_gener
     PD_NEED(err, s);
     PD_NEED(err, sampler);
     if (!desc) desc = &defaults;
-    PD_TRY(pd_sampler_check(&sampler->desc, err));
+    PD_TRY(pd_sampler_check(&sampler->desc, vocabulary(s), err));
+    PD_TRY(check_n_top(desc->n_top, err));
     if (s->has_pending && is_full(s)) return PD_OK;
     PD_TRY(compute_pending(s, err));
     generation g = {.sampler = sampler,

@@ -1,6 +1,6 @@
 /* Every allocation of host memory fails once: the n-th of opening a model with its image encoder,
- * making a session, computing a prompt, generating and encoding an image, for every n, on every
- * device; then that and all later ones.
+ * making a session, computing a prompt, generating, stop strings and encoding an image, for every
+ * n, on every device; then that and all later ones.
  *
  * Each time the library must return ERR_MEMORY_HOST with a
  * sentence, or do without and compute the same; it must neither crash nor leak (which the leak
@@ -63,6 +63,17 @@ static pd_status compute(pd_session *s, results *r, pd_error *err) {
     return PD_OK;
 }
 
+static pd_status stop_text(pd_error *err) {
+    static const char *const strings[] = {"one", "two"};
+    char out[3 + PD_STOP_MAX_BYTES];
+    size_t n;
+    pd_stop *stop;
+    PD_TRY(pd_stop_create(strings, 2, &stop, err));
+    assert_true(pd_stop_feed(stop, "two", 3, out, &n) && n == 0);
+    pd_stop_destroy(stop);
+    return PD_OK;
+}
+
 static pd_status encode(pd_model *m, results *r, pd_error *err) {
     static float chw[MAX_PIXELS];
     const pd_vision_info *v = pd_model_get_vision(m);
@@ -75,6 +86,7 @@ static pd_status encode(pd_model *m, results *r, pd_error *err) {
 static pd_status run_both(pd_model *m, pd_session *s, results *r, pd_error *err) {
     memset(r, 0, sizeof *r);
     PD_TRY(compute(s, r, err));
+    PD_TRY(stop_text(err));
     return encode(m, r, err);
 }
 

@@ -47,6 +47,11 @@ static bool take_token(void *ctx, uint32_t id) {
     return true;
 }
 
+static bool take_drawn(void *ctx, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top) {
+    (void)ctx, (void)drawn, (void)top, (void)n_top;
+    return true;
+}
+
 static pd_status take_logits(void *ctx, uint32_t first, uint32_t n, const float *logits,
                              pd_error *e) {
     (void)ctx, (void)first, (void)n, (void)logits, (void)e;
@@ -168,6 +173,31 @@ static void null_texts(void **state) {
     assert_int_equal(pd_detokenizer_flush(&d, NULL), 0);
 }
 
+static void null_stop(void **state) {
+    (void)state;
+    pd_stop *stop;
+    const char *strings[] = {"hi", NULL};
+    char text[PD_STOP_MAX_BYTES + 2];
+    size_t n = 9;
+    REFUSED(pd_stop_create(strings, 1, NULL, &err));
+    REFUSED(pd_stop_create(NULL, 1, &stop, &err));
+    REFUSED(pd_stop_create(strings, 2, &stop, &err));
+    pd_stop_destroy(NULL);
+    assert_int_equal(pd_stop_create(NULL, 0, &stop, &err), PD_OK);
+    pd_stop_destroy(stop);
+    assert_int_equal(pd_stop_create(strings, 1, &stop, &err), PD_OK);
+    assert_false(pd_stop_feed(NULL, "hi", 2, text, &n));
+    assert_int_equal(n, 0);
+    assert_false(pd_stop_feed(stop, NULL, 2, text, &n));
+    assert_false(pd_stop_feed(stop, "hi", 2, NULL, &n));
+    assert_false(pd_stop_feed(stop, "hi", 2, text, NULL));
+    assert_false(pd_stop_feed(stop, NULL, 0, text, &n));
+    assert_int_equal(pd_stop_flush(NULL, text), 0);
+    assert_int_equal(pd_stop_flush(stop, NULL), 0);
+    assert_true(pd_stop_feed(stop, "hi", 2, text, &n));
+    pd_stop_destroy(stop);
+}
+
 /* Nothing of no bytes is needed, nor room for what is only counted. */
 static void null_and_empty(void **state) {
     (void)state;
@@ -226,6 +256,22 @@ static void null_sessions(void **state) {
     REFUSED(pd_session_generate(NULL, &sampler, &desc, &err));
     REFUSED(pd_session_generate(session, NULL, &desc, &err));
     assert_int_equal(pd_session_generate(session, &sampler, NULL, &err), PD_OK);
+}
+
+static void null_log_probs(void **state) {
+    (void)state;
+    pd_log_prob top[4];
+    uint32_t n;
+    pd_sampler sampler = {0};
+    pd_generate_desc many = {.n_max = 1, .n_top = PD_MAX_TOP_LOG_PROBS + 1, .drawn_fn = take_drawn};
+    assert_int_equal(pd_session_sync(session, ids, 4, &err), PD_OK);
+    REFUSED(pd_session_top_log_probs(NULL, top, 4, &n, &err));
+    REFUSED(pd_session_top_log_probs(session, NULL, 4, &n, &err));
+    REFUSED(pd_session_top_log_probs(session, top, 4, NULL, &err));
+    REFUSED(pd_session_top_log_probs(session, top, PD_MAX_TOP_LOG_PROBS + 1, &n, &err));
+    assert_int_equal(pd_session_top_log_probs(session, top, 4, &n, &err), PD_OK);
+    assert_int_equal(n, 4);
+    REFUSED(pd_session_generate(session, &sampler, &many, &err));
 }
 
 static void null_measures(void **state) {
@@ -342,6 +388,10 @@ static void unchecked_samplers(void **state) {
         {.temp = 1, .top_k = 64, .min_p = -1},
         {.temp = 1, .top_k = 64, .top_p = NAN},
         {.temp = 1, .top_k = 64, .top_p = 2},
+        {.repeat_penalty = NAN},
+        {.presence_penalty = 3},
+        {.frequency_penalty = -3},
+        {.n_logit_bias = 1},
     };
     uint32_t id;
     assert_int_equal(pd_session_sync(session, ids, 4, &err), PD_OK);
@@ -410,7 +460,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(null_without_model), cmocka_unit_test(null_images),
         cmocka_unit_test(null_models),        cmocka_unit_test(null_texts),
-        cmocka_unit_test(null_and_empty),     cmocka_unit_test(null_sessions),
+        cmocka_unit_test(null_stop),          cmocka_unit_test(null_and_empty),
+        cmocka_unit_test(null_sessions),      cmocka_unit_test(null_log_probs),
         cmocka_unit_test(null_measures),      cmocka_unit_test(enumerations_out_of_range),
         cmocka_unit_test(too_many_windows),   cmocka_unit_test(unchecked_samplers),
         cmocka_unit_test(unknown_roles),      cmocka_unit_test(null_files),

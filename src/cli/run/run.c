@@ -1,13 +1,14 @@
 /* `peridot run`: one prompt, one answer, streamed as it comes.
  *
- *     text --template--> ids --sync--> session --generate--> id, id, ... --detokenize--> stdout
+ *     text --template--> ids --sync--> session --generate--> id, id, ... --detokenize--> text
+ *     --stop strings--> stdout
  *
  * With --json nothing is written until the end, and then one object (run_json.c).
  *
- * Only whole characters are written. Generation ends at <eos> or <end_of_turn>, after -n tokens,
- * when the context is full, or at Ctrl-C, which still leaves the timings. The next token can be
- * drawn as long as the tokens before it fit the context, so a prompt of p tokens leaves room for
- * n_ctx - p + 1.
+ * Only whole characters are written. Generation ends at <eos> or <end_of_turn>, before a --stop
+ * string, after -n tokens, when the context is full, or at Ctrl-C, which still leaves the timings.
+ * The next token can be drawn as long as the tokens before it fit the context, so a prompt of p
+ * tokens leaves room for n_ctx - p + 1.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -109,25 +110,6 @@ static pd_status create_session(run_job *job, pd_error *err) {
 
 /* ---- generation ----------------------------------------------------------------------------- */
 
-/* A seed that nobody chose: from the system, else from the clock. */
-static uint64_t new_seed(void) {
-    uint32_t seed = 0;
-    FILE *f = fopen("/dev/urandom", "rbe");
-    bool good = f && fread(&seed, sizeof seed, 1, f) == 1;
-    if (f) fclose(f);
-    return good ? seed : (uint32_t)pd_clock_ns();
-}
-
-static pd_status init_sampler(run_job *job, pd_error *err) {
-    const cli_options *o = job->o;
-    int64_t seed = cli_int(o, OPT_SEED);
-    pd_sampler_desc desc = {.seed = seed < 0 ? new_seed() : (uint64_t)seed};
-#define TAKE_SETTING(option, field) desc.field = (__typeof__(desc.field))cli_real(o, OPT_##option);
-    CLI_SAMPLER_LIST(TAKE_SETTING)
-#undef TAKE_SETTING
-    return pd_sampler_init(&job->sampler, &desc, err);
-}
-
 static void print_text(run_job *job, char *text, size_t n) {
     if (n == 0) return;
     if (cli_given(job->o, OPT_JSON)) {
@@ -139,22 +121,37 @@ static void print_text(run_job *job, char *text, size_t n) {
     job->last_byte = text[n - 1];
 }
 
-static void print_token(run_job *job, uint32_t id, bool stop) {
+static bool prints_ids(const run_job *job) {
+    return cli_given(job->o, OPT_IDS) && !cli_given(job->o, OPT_JSON);
+}
+
+/* Prints what no stop string can begin with; true: one is complete. */
+static bool take_text(run_job *job, const char *text, size_t n) {
+    char shown[PD_DETOKENIZE_MAX_BYTES + PD_STOP_MAX_BYTES];
+    size_t n_shown;
+    bool ended = pd_stop_feed(job->stop, text, n, shown, &n_shown);
+    if (!prints_ids(job)) print_text(job, shown, n_shown);
+    return ended;
+}
+
+/* True: the text ends with it. */
+static bool print_token(run_job *job, uint32_t id, bool stop) {
     char text[PD_DETOKENIZE_MAX_BYTES];
     if (cli_given(job->o, OPT_JSON)) pd_bytes_write(&job->answer_ids, &id, sizeof id);
-    if (cli_given(job->o, OPT_IDS) && !cli_given(job->o, OPT_JSON)) {
+    if (prints_ids(job)) {
         int n = snprintf(text, sizeof text, job->n_generated > 1 ? " %u" : "%u", id);
         print_text(job, text, (size_t)n);
-    } else if (!stop || cli_given(job->o, OPT_SHOW_SPECIAL)) {
-        print_text(job, text, pd_detokenize(job->model, &job->detokenizer, id, text));
     }
+    if (stop && !cli_given(job->o, OPT_SHOW_SPECIAL)) return false;
+    return take_text(job, text, pd_detokenize(job->model, &job->detokenizer, id, text));
 }
 
 static void print_end(run_job *job) {
-    char text[PD_DETOKENIZE_MAX_BYTES];
+    char text[PD_STOP_MAX_BYTES];
     bool json = cli_given(job->o, OPT_JSON);
-    if (json || !cli_given(job->o, OPT_IDS))
-        print_text(job, text, pd_detokenizer_flush(&job->detokenizer, text));
+    take_text(job, text, pd_detokenizer_flush(&job->detokenizer, text));
+    size_t n_held = pd_stop_flush(job->stop, text);
+    if (!prints_ids(job)) print_text(job, text, n_held);
     if (!json && job->n_generated > 0 && job->last_byte != '\n') print_text(job, (char[]){'\n'}, 1);
 }
 
@@ -165,10 +162,14 @@ static bool on_token(void *ctx, uint32_t id) {
     job->last_ns = now_ns;
     job->n_generated++;
     bool stop = pd_model_is_stop(job->model, id) && !cli_given(job->o, OPT_IGNORE_EOS);
-    print_token(job, id, stop);
-    job->stopped = stop;
-    job->context_full = !stop && job->n_generated == job->n_max && job->limited_by_context;
-    return !ferror(stdout);
+    job->stopped = print_token(job, id, stop) || stop;
+    job->context_full = !job->stopped && job->n_generated == job->n_max && job->limited_by_context;
+    return !ferror(stdout) && !job->stopped;
+}
+
+static bool on_drawn(void *ctx, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top) {
+    run_add_log_probs(ctx, drawn, top, n_top);
+    return on_token(ctx, drawn.id);
 }
 
 static pd_status generate(run_job *job, pd_error *err) {
@@ -185,7 +186,9 @@ static pd_status generate(run_job *job, pd_error *err) {
     pd_generate_desc desc = {.n_max = (uint32_t)job->n_max,
                              .ignore_stop = cli_given(job->o, OPT_IGNORE_EOS),
                              .fn = on_token,
-                             .fn_ctx = job};
+                             .fn_ctx = job,
+                             .n_top = cli_u32(job->o, OPT_LOG_PROBS)};
+    if (cli_given(job->o, OPT_LOG_PROBS)) desc.drawn_fn = on_drawn;
     return pd_session_generate(job->session, &job->sampler, &desc, err);
 }
 
@@ -217,8 +220,10 @@ pd_status cli_run(const cli_options *o, pd_error *err) {
     run_job job = {.o = o};
     pd_status status;
     PD_TRY_GOTO(read_prompt(&job, err));
-    PD_TRY_GOTO(init_sampler(&job, err));
+    PD_TRY_GOTO(run_init_sampler(&job, err));
+    PD_TRY_GOTO(run_create_stop(&job, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
+    PD_TRY_GOTO(run_check_biases(&job, err));
     PD_TRY_GOTO(encode_prompt(&job, err));
     PD_TRY_GOTO(create_session(&job, err));
     status = generate_and_report(&job, err);
@@ -228,6 +233,9 @@ done:
     cli_images_free(&job.images);
     pd_bytes_free(&job.answer);
     pd_bytes_free(&job.answer_ids);
+    cJSON_Delete(job.log_probs);
+    pd_stop_destroy(job.stop);
+    pd_free(job.biases);
     pd_free(job.ids);
     pd_free(job.text);
     return status;

@@ -3,6 +3,7 @@
 #define PD_CLI_RUN_H
 
 #include "cli/images.h"
+#include "cli/json.h"
 
 typedef struct run_job {
     const cli_options *o;
@@ -19,10 +20,13 @@ typedef struct run_job {
     uint64_t n_max, n_generated; /* tokens to generate at most; generated so far */
     bool limited_by_context;     /* n_max is what the context leaves, not what -n says */
     bool context_full;           /* generation ended there */
-    bool stopped;                /* ... by a token that ends a turn */
+    bool stopped;                /* ... by a token that ends a turn, or a stop string */
     pd_sampler sampler;
+    pd_logit_bias *biases; /* the sampler's */
+    pd_stop *stop;
     pd_detokenizer detokenizer;
     pd_bytes answer, answer_ids;          /* for --json: text, and uint32_t */
+    cJSON *log_probs;                     /* for --logprobs */
     char last_byte;                       /* written to standard output */
     uint64_t start_ns, first_ns, last_ns; /* prompt handed over; first and last token drawn */
     uint64_t prompt_ns;                   /* prompt computed */
@@ -38,12 +42,20 @@ typedef struct run_figures {
     uint64_t logits_hash; /* of the last ones: by it two builds or devices can be compared */
 } run_figures;
 
+/* sampling.c: the sampler and the stop strings of the options. Errors: ARGUMENT, MEMORY_HOST. */
+pd_status run_init_sampler(run_job *job, pd_error *err);
+pd_status run_create_stop(run_job *job, pd_error *err);
+/* Errors: ARGUMENT when a bias is for a token that the model has not. */
+pd_status run_check_biases(const run_job *job, pd_error *err);
+
 /* timings.c. Resumes a session that was cancelled. */
 run_figures run_get_figures(const run_job *job);
 /* On standard error: everything, one line, or nothing, as the options and the terminal have it. */
 void run_print_timings(const run_job *job);
 
 /* run_json.c: the whole run as one object. Errors: MEMORY_HOST. */
-pd_status run_print_json(const run_job *job, pd_status ended, pd_error *err);
+pd_status run_print_json(run_job *job, pd_status ended, pd_error *err);
+/* One token more in job->log_probs. */
+void run_add_log_probs(run_job *job, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top);
 
 #endif

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/json.h"
 #include "cli/run/run.h"
 
 /* A zero among the bytes would end the string; it becomes what other characters that are none
@@ -32,6 +31,33 @@ static cJSON *ids_json(const pd_bytes *ids) {
     return list;
 }
 
+/* ---- log-probabilities ---------------------------------------------------------------------- */
+
+static cJSON *log_prob_json(const pd_model *model, pd_log_prob p) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddNumberToObject(j, "id", p.id);
+    cJSON_AddItemToObject(j, "text", cli_token_json(model, p.id));
+    cJSON_AddNumberToObject(j, "log_prob", (double)p.log_prob);
+    return j;
+}
+
+void run_add_log_probs(run_job *job, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top) {
+    if (!job->log_probs) job->log_probs = cJSON_CreateArray();
+    cJSON *j = log_prob_json(job->model, drawn), *list = cJSON_AddArrayToObject(j, "top");
+    for (uint32_t i = 0; i < n_top; i++)
+        cJSON_AddItemToArray(list, log_prob_json(job->model, top[i]));
+    cJSON_AddItemToArray(job->log_probs, j);
+}
+
+/* The list belongs to `root` afterwards; of no tokens there is an empty one. */
+static void move_log_probs(cJSON *root, run_job *job) {
+    if (!cli_given(job->o, OPT_LOG_PROBS)) return;
+    cJSON_AddItemToObject(root, "log_probs", job->log_probs ? job->log_probs : cJSON_CreateArray());
+    job->log_probs = NULL;
+}
+
+/* ---- the object ----------------------------------------------------------------------------- */
+
 static void add_model(cJSON *root, const run_job *job) {
     const pd_model_info *info = pd_model_get_info(job->model);
     const pd_device_info *device = pd_model_get_device(job->model);
@@ -52,7 +78,9 @@ static void add_settings(cJSON *root, const run_job *job) {
 #define ADD_SETTING(option, field)                                                                 \
     cJSON_AddNumberToObject(j, #field, cli_real(job->o, OPT_##option));
     CLI_SAMPLER_LIST(ADD_SETTING)
+    CLI_PENALTY_LIST(ADD_SETTING)
 #undef ADD_SETTING
+    cJSON_AddNumberToObject(j, "repeat_last_n", (double)cli_int(job->o, OPT_REPEAT_LAST_N));
     cJSON_AddNumberToObject(j, "seed", (double)d->seed);
     cJSON_AddNumberToObject(j, "n_ctx", pd_session_n_ctx(job->session));
     cJSON_AddStringToObject(j, "precision", cli_precision_name(job->precision));
@@ -74,7 +102,7 @@ static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
     cli_add_numbers(j, rows, sizeof rows / sizeof *rows);
 }
 
-pd_status run_print_json(const run_job *job, pd_status ended, pd_error *err) {
+pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {
     run_figures f = run_get_figures(job);
     char hash[17];
     cJSON *root = cJSON_CreateObject(), *text = answer_json(&job->answer);
@@ -85,6 +113,7 @@ pd_status run_print_json(const run_job *job, pd_status ended, pd_error *err) {
     }
     cJSON_AddItemToObject(root, "text", text);
     cJSON_AddItemToObject(root, "ids", ids_json(&job->answer_ids));
+    move_log_probs(root, job);
     cJSON_AddStringToObject(root, "finish_reason",
                             ended != PD_OK ? "cancelled"
                             : job->stopped ? "stop"

@@ -84,12 +84,29 @@ static void print_head_cost(const run_job *job) {
         fprintf(stderr, "head       not compared: %s\n", err.message);
 }
 
+static void print_penalties(const pd_sampler_desc *d) {
+    bool any = false;
+#define PRINT_PENALTY(option, field)                                                               \
+    if (d->field != 0) {                                                                           \
+        fprintf(stderr, "%s %g, ", cli_option_get(OPT_##option)->name + 2, (double)d->field);      \
+        any = true;                                                                                \
+    }
+    CLI_PENALTY_LIST(PRINT_PENALTY)
+#undef PRINT_PENALTY
+    if (any && d->repeat_last_n == UINT32_MAX)
+        fprintf(stderr, "over all tokens, ");
+    else if (any)
+        fprintf(stderr, "over %" PRIu32 " tokens, ", d->repeat_last_n);
+    if (d->n_logit_bias) fprintf(stderr, "biases %zu, ", d->n_logit_bias);
+}
+
 static void print_sampler(const pd_sampler_desc *d) {
+    fprintf(stderr, "sampler    ");
+    print_penalties(d);
     if (d->temp <= 0) {
-        fprintf(stderr, "sampler    greedy\n");
+        fprintf(stderr, "greedy\n");
         return;
     }
-    fprintf(stderr, "sampler    ");
 #define PRINT_SETTING(option, field)                                                               \
     fprintf(stderr, "%s %g, ", cli_option_get(OPT_##option)->name + 2, (double)d->field);
     CLI_SAMPLER_LIST(PRINT_SETTING)
