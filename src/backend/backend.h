@@ -22,6 +22,7 @@ typedef struct pd_kv_store_desc {
 
 typedef struct pd_backend_stats {
     uint64_t weight_bytes, kv_bytes, scratch_bytes; /* held now */
+    uint64_t step_bytes;  /* of scratch_bytes: steps' rows and tables, read-back, host copies */
     uint64_t peak_bytes;  /* most that was held at once, staging included */
     uint64_t limit_bytes; /* what may be held; 0: no limit known */
     pd_build_stats build;
@@ -110,6 +111,9 @@ typedef struct pd_backend_desc {
     const char *device;          /* as pd_model_desc.device; NULL: the default choice */
     uint32_t n_threads;          /* 0: all processors */
     uint64_t memory_limit_bytes; /* 0: the device's */
+    /* For estimates: all functions go the usual way and count what they would hold, but take no
+     * memory of the device for it, whatever its limit, and neither read weights nor compute. */
+    bool counts_only;
 } pd_backend_desc;
 
 /* Chooses a device by the user's wish and opens it. Errors: NO_DEVICE (lists what there is). */

@@ -93,7 +93,13 @@ static pd_status compile_stage(pd_context *c, pd_stage_kind kind, pd_error *err)
     stage->hidden = pd_plan_hidden(&stage->plan);
     stage->embeddings = pd_plan_find_buf(&stage->plan, "embeddings");
     pd_kv_store *store = kind == PD_STAGE_LM_HEAD ? NULL : c->store;
-    return b->v->compile(b, &stage->plan, store, &stage->program, err);
+    pd_backend_stats before, after;
+    b->v->stats(b, &before);
+    PD_TRY(b->v->compile(b, &stage->plan, store, &stage->program, err));
+    b->v->stats(b, &after);
+    stage->held_bytes =
+        after.scratch_bytes - after.step_bytes - (before.scratch_bytes - before.step_bytes);
+    return PD_OK;
 }
 
 static pd_status compile_stages(pd_context *c, pd_error *err) {

@@ -29,6 +29,7 @@ struct pd_stage {
     pd_buf_id logits, best, hidden, log_prob;
     pd_buf_id embeddings; /* rows of images; PD_BUF_NONE: the plan takes none */
     uint64_t run_id;      /* of the run whose outputs its memory holds */
+    uint64_t held_bytes;  /* what compiling it took of the device, step buffers aside */
 };
 
 typedef enum pd_stage_kind {

@@ -163,7 +163,7 @@ static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn pro
     for (uint32_t i = 0; i < n; i++) total += list[i]->n_bytes;
     PD_TRY_GOTO(pd_cpu_reserve(cpu, "weights", &cpu->stats.weight_bytes, total, err));
     for (uint32_t i = 0; i < n; i++) {
-        read_ahead(list[i]);
+        if (!cpu->counts_only) read_ahead(list[i]);
         done += list[i]->n_bytes;
         if (!progress || progress(ctx, done, total)) continue;
         cpu->stats.weight_bytes -= total;
@@ -202,6 +202,7 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     if (!cpu) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
     cpu->base.v = &cpu_vtable;
     cpu->reference = reference;
+    cpu->counts_only = desc->counts_only;
     cpu->kernels = choose_kernels();
     cpu->stats.limit_bytes = desc->memory_limit_bytes;
     pd_cpu_describe(reference, &cpu->info);

@@ -22,6 +22,7 @@
 typedef struct pd_cpu {
     pd_backend base;
     bool reference;
+    bool counts_only; /* pd_backend_desc */
     pd_device_info info;
     pd_pool *pool;
     uint32_t n_threads;
