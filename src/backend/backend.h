@@ -1,4 +1,4 @@
-/* The narrow interface between the engine and whatever computes: sixteen functions that take
+/* The narrow interface between the engine and whatever computes: seventeen functions that take
  * plans, not operations. The engine validates; a backend may assume that a plan is well formed and
  * a step within the plan's limits. One thread at a time per backend.
  *
@@ -100,6 +100,10 @@ typedef struct pd_backend_vtable {
     void (*count)(const pd_program *p, pd_step_counts *out);
     /* pd_device_speed, but for `best`. Takes memory for the time of the call. */
     pd_status (*measure)(pd_backend *b, pd_device_speed *out, pd_error *err);
+    /* The same device with the weights that are loaded, as a backend that counts only
+     * (pd_backend_desc) and begins with what b holds. For contexts, not for load; to be closed
+     * before b. NULL: there is no such thing. */
+    pd_status (*recount)(pd_backend *b, pd_backend **out, pd_error *err);
 } pd_backend_vtable;
 
 /* Every backend's struct begins with this. */

@@ -74,6 +74,11 @@ void pd_context_destroy(pd_context *c); /* NULL is allowed; its sequences have l
 void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, pd_plan *out,
                       uint32_t *n);
 
+/* A context of n_ctx positions found no memory: the hint names the largest one that would.
+ * estimate.c */
+void pd_context_hint(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, uint32_t n_ctx,
+                     pd_error *err);
+
 /* Fills in what the context knows: everything but n_reused and logits_hash. */
 void pd_context_get_stats(const pd_context *c, pd_session_stats *out);
 

@@ -1,6 +1,7 @@
 /* What a model and a context would hold, found by creating them on a backend that only counts
  * (pd_backend_desc.counts_only): what is counted is what the same functions allocate otherwise, and
- * there is no second set of formulas.
+ * there is no second set of formulas. The same way tells what context
+ * would have fitted when one did not.
  *
  * Buffers that a first use makes are made as well: for logits on their way back, for an image's
  * rows on their way in.
@@ -151,25 +152,56 @@ static pd_status try_pages(pd_model *m, const pd_session_desc *session, uint32_t
     return status;
 }
 
+/* Up to most_pages; *n_pages is 0, and *out the estimate of one page, when nothing fits. */
+static pd_status find_most(pd_model *m, const pd_session_desc *session, uint32_t n_seqs,
+                           uint32_t most_pages, uint32_t *n_pages, pd_estimate *out,
+                           pd_error *err) {
+    pd_estimate tried;
+    bool fits = false;
+    uint32_t low = 0, above = most_pages + 1;
+    PD_TRY(try_pages(m, session, n_seqs, 1, out, &fits, err));
+    if (!fits) above = 1;
+    for (uint32_t n = most_pages; low + 1 < above; n = low + (above - low) / 2) {
+        PD_TRY(try_pages(m, session, n_seqs, n, &tried, &fits, err));
+        if (fits) *out = tried;
+        *(fits ? &low : &above) = n;
+    }
+    *n_pages = low;
+    return PD_OK;
+}
+
 pd_status pd_model_estimate_most(pd_model *m, const pd_session_desc *session, uint32_t n_seqs,
                                  uint32_t *n_ctx, pd_estimate *out, pd_error *err) {
-    pd_session_desc desc = {0};
+    static const pd_session_desc defaults = {0};
     PD_NEED(err, m);
     PD_NEED(err, n_ctx);
     PD_NEED(err, out);
     PD_TRY(check_arguments(m, n_seqs, err));
-    if (session) desc = *session;
-    if (!n_seqs) n_seqs = 1;
-    pd_estimate tried;
-    bool fits = false;
-    uint32_t most = m->config.n_ctx_train / PD_PAGE_POSITIONS, low = 0, above = most + 1;
-    PD_TRY(try_pages(m, &desc, n_seqs, 1, out, &fits, err)); /* of the least, when nothing fits */
-    if (!fits) above = 1;
-    for (uint32_t n = most; low + 1 < above; n = low + (above - low) / 2) {
-        PD_TRY(try_pages(m, &desc, n_seqs, n, &tried, &fits, err));
-        if (fits) *out = tried;
-        *(fits ? &low : &above) = n;
-    }
-    *n_ctx = low * PD_PAGE_POSITIONS;
+    uint32_t n_pages, most_pages = m->config.n_ctx_train / PD_PAGE_POSITIONS;
+    *n_ctx = 0;
+    PD_TRY(find_most(m, session ? session : &defaults, n_seqs ? n_seqs : 1, most_pages, &n_pages,
+                     out, err));
+    *n_ctx = n_pages * PD_PAGE_POSITIONS;
     return PD_OK;
+}
+
+/* Beside what the model and its other contexts hold. */
+void pd_context_hint(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, uint32_t n_ctx,
+                     pd_error *err) {
+    pd_backend *b = model->backend, *counting;
+    pd_backend_stats stats;
+    pd_estimate e;
+    uint32_t n_pages = 0, most_pages = (n_ctx - 1) / PD_PAGE_POSITIONS;
+    b->v->stats(b, &stats);
+    if (!stats.limit_bytes || !most_pages || !b->v->recount) return;
+    if (b->v->recount(b, &counting, NULL) != PD_OK) return;
+    pd_model m = *model;
+    m.backend = counting;
+    m.estimate_only = true;
+    m.loaded = (pd_estimate){.limit_bytes = stats.limit_bytes};
+    pd_status status = find_most(&m, desc, n_seqs, most_pages, &n_pages, &e, NULL);
+    counting->v->close(counting);
+    if (status == PD_OK && n_pages)
+        pd_error_hint(err, PD_ERR_MEMORY_DEVICE, "a context of %u positions would fit (-c)",
+                      n_pages * PD_PAGE_POSITIONS);
 }

@@ -167,6 +167,50 @@ static void test_most(void **state) {
     on_every_device(most_on, NULL);
 }
 
+/* ---- the hint ------------------------------------------------------------------------------- */
+
+enum { N_MANY = 64 }; /* sequences, for which so small a model needs some memory */
+
+/* A context that finds no memory names the largest one that does: that one can be created, and the
+ * next one cannot. Weights, and another context, are there as well. */
+static void hint_on(void *ctx, const char *device) {
+    (void)ctx;
+    pd_error err = {0};
+    pd_model *m;
+    pd_session *other;
+    pd_context *c;
+    pd_backend_stats before, after;
+    unsigned n_ctx = 0;
+    pd_session_desc session = {.n_ctx = 64, .n_chunk = 16};
+    pd_model_desc desc = {.device = device, .n_threads = 2, .memory_limit_bytes = 48 << 20};
+    must(pd_model_open(GOLDEN("small-q4_0.gguf"), &desc, &m, &err), &err);
+    must(pd_session_create(m, &session, &other, &err), &err);
+    session.precision = PD_PRECISION_EXACT;
+    session.n_ctx = pd_model_get_info(m)->n_ctx_train;
+    m->backend->v->stats(m->backend, &before);
+    pd_status status = pd_context_create(m, &session, N_MANY, &c, &err);
+    if (status == PD_OK) fail_msg("%s: %u positions fit 48 MiB", device, session.n_ctx);
+    assert_int_equal(status, PD_ERR_MEMORY_DEVICE);
+    m->backend->v->stats(m->backend, &after);
+    assert_int_equal(after.weight_bytes + after.kv_bytes, before.weight_bytes + before.kv_bytes);
+    assert_int_equal(after.scratch_bytes - after.step_bytes,
+                     before.scratch_bytes - before.step_bytes);
+    if (sscanf(err.hint, "a context of %u positions would fit", &n_ctx) != 1)
+        fail_msg("%s: the hint is \"%s\"", device, err.hint);
+    session.n_ctx = n_ctx;
+    must(pd_context_create(m, &session, N_MANY, &c, &err), &err);
+    pd_context_destroy(c);
+    session.n_ctx = n_ctx + 64;
+    assert_int_equal(pd_context_create(m, &session, N_MANY, &c, &err), PD_ERR_MEMORY_DEVICE);
+    pd_session_destroy(other);
+    pd_model_close(m);
+}
+
+static void test_hint(void **state) {
+    (void)state;
+    on_every_device(hint_on, NULL);
+}
+
 /* ---- what is refused ------------------------------------------------------------------------ */
 
 static void test_refused(void **state) {
@@ -199,6 +243,6 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_samples), cmocka_unit_test(test_most),
-                                       cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_hint), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,9 +81,20 @@ void pd_cpu_describe(bool reference, pd_device_info *out) {
 
 static void cpu_close(pd_backend *b) {
     pd_cpu *cpu = (pd_cpu *)b;
-    pd_pool_destroy(cpu->pool);
-    pd_free(cpu->loaded);
+    if (!cpu->is_recount) {
+        pd_pool_destroy(cpu->pool);
+        pd_free(cpu->loaded);
+    }
     pd_free(cpu);
+}
+
+static pd_status cpu_recount(pd_backend *b, pd_backend **out, pd_error *err) {
+    pd_cpu *cpu = pd_alloc(1, sizeof *cpu);
+    if (!cpu) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
+    *cpu = *(const pd_cpu *)b;
+    cpu->counts_only = cpu->is_recount = true;
+    *out = &cpu->base;
+    return PD_OK;
 }
 
 static const pd_device_info *cpu_info(const pd_backend *b) {
@@ -192,7 +203,8 @@ static const pd_backend_vtable cpu_vtable = {.close = cpu_close,
                                              .read = pd_cpu_read,
                                              .trace = pd_cpu_trace,
                                              .count = pd_cpu_count_step,
-                                             .measure = pd_cpu_measure};
+                                             .measure = pd_cpu_measure,
+                                             .recount = cpu_recount};
 
 pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **out,
                       pd_error *err) {

@@ -110,15 +110,33 @@ pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error
 static void vulkan_close(pd_backend *base) {
     pd_vk_backend *b = (pd_vk_backend *)base;
     if (b->device) {
-        b->device->vk.vkDeviceWaitIdle(b->device->handle);
-        pd_vk_weights_destroy(b->weights);
+        if (!b->is_recount) b->device->vk.vkDeviceWaitIdle(b->device->handle);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_in);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_out);
+    }
+    if (b->device && !b->is_recount) {
+        pd_vk_weights_destroy(b->weights);
         if (b->pipelines) pd_vk_pipelines_destroy(b->pipelines);
         b->device->vk.vkDestroyCommandPool(b->device->handle, b->command_pool, NULL);
         pd_vk_device_close(b->device);
     }
     pd_free(b);
+}
+
+/* A buffer of the same size in the account, which is nobody's to destroy. */
+static pd_vk_buffer outline(const pd_vk_buffer *b) {
+    return (pd_vk_buffer){.bytes = b->bytes, .held_bytes = b->held_bytes, .account = b->account};
+}
+
+static pd_status vulkan_recount(pd_backend *base, pd_backend **out, pd_error *err) {
+    pd_vk_backend *b = pd_alloc(1, sizeof *b);
+    if (!b) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the Vulkan backend");
+    *b = *(const pd_vk_backend *)base;
+    b->memory.counts_only = b->is_recount = true;
+    b->transfer_in = outline(&b->transfer_in);
+    b->transfer_out = outline(&b->transfer_out);
+    *out = &b->base;
+    return PD_OK;
 }
 
 static const pd_device_info *vulkan_info(const pd_backend *base) {
@@ -168,6 +186,7 @@ static const pd_backend_vtable VTABLE = {
     .trace = pd_vk_program_trace,
     .count = pd_vk_program_count,
     .measure = pd_vk_measure,
+    .recount = vulkan_recount,
 };
 
 /* Half of what the tuner saw in a product of floats, since attention is slower. PERIDOT_FLOPS, per
