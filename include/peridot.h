@@ -217,8 +217,10 @@ typedef struct pd_model_desc {
                            or UUID. Default: the best real GPU, else "cpu" */
     uint32_t n_threads; /* CPU threads, at most 4096; default: one per processor */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
-    bool vocab_only;  /* tokenizer and settings alone; no device, no weights, no sessions */
-    bool vision_only; /* the image encoder, tokenizer and settings; no sessions */
+    bool vocab_only;    /* tokenizer and settings alone; no device, no weights, no sessions */
+    bool vision_only;   /* the image encoder, tokenizer and settings; no sessions */
+    bool estimate_only; /* for pd_model_estimate (peridot_measure.h) alone: a device is opened, but
+                           no weight is read and it gives no memory; no sessions */
     /* A head that would not become smaller is kept (pd_model_info tells). In Gemma 3 it is also the
      * table that tokens are looked up in: there is one copy, and both uses see the new values. What
      * that costs: pd_session_head_cost. */

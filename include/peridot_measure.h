@@ -1,5 +1,5 @@
 /* Peridot's second header: how fast a device is, where a step's time goes, how probable a text is,
- * and what a requantised head costs. Conventions as in peridot.h.
+ * what a requantised head costs, and how much memory a model takes. Conventions as in peridot.h.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -113,6 +113,46 @@ typedef struct pd_head_cost {
  * Errors: ARGUMENT (the head was kept, or nothing was computed yet), MEMORY_HOST, CANCELLED,
  * DEVICE, NUMERIC. */
 pd_status pd_session_head_cost(pd_session *session, pd_head_cost *out, pd_error *err);
+
+/* ---------------------------------------------------------------------------------------------
+ * Memory
+ * ------------------------------------------------------------------------------------------- */
+
+/* What a model and a context of it hold, in bytes; on the device but for the last fields. */
+typedef struct pd_estimate {
+    uint32_t n_ctx, n_chunk, n_seqs; /* as the context would have them */
+    uint64_t weight_bytes;           /* of the text model */
+    uint64_t image_weight_bytes;
+    uint64_t kv_global_bytes, kv_local_bytes; /* pages of all layers of a kind */
+    uint64_t prefill_bytes;                   /* activations of prompt steps */
+    uint64_t decode_bytes;                    /* ... of steps of one row, and of a row of each */
+    uint64_t image_bytes;                     /* ... of the image encoder, with its K and V */
+    uint64_t step_bytes;  /* steps' rows and page tables, read-back and copies to and from the host,
+                             those of logits and images included */
+    uint64_t total_bytes; /* the sum of the above */
+    uint64_t peak_bytes;  /* most at once: while loading, staging buffers are there as well */
+    uint64_t limit_bytes; /* what there is: the limit that was set, else what the device has or the
+                             driver leaves; 0: not known */
+    /* The host's memory. The CPU's weights are the mapping, not a copy of it; a GPU's mapping is
+     * given back once it was read, and so is the new head. */
+    uint64_t host_map_bytes;   /* the files */
+    uint64_t host_head_bytes;  /* the output head, when it is requantised */
+    uint64_t host_vocab_bytes; /* tables of the tokenizer */
+} pd_estimate;
+
+/* What a context for n_seqs sequences (0: 1) would take of an estimate_only model's device: made by
+ * going through its creation, and an image's encoding, with a device that only counts. session may
+ * be NULL for the defaults. Errors: ARGUMENT (a model opened for more than estimates),
+ * MEMORY_DEVICE (not for want of memory: a part that is larger than the device takes in one piece),
+ * MEMORY_HOST, and those of pd_session_create. */
+pd_status pd_model_estimate(pd_model *model, const pd_session_desc *session, uint32_t n_seqs,
+                            pd_estimate *out, pd_error *err);
+
+/* The largest n_ctx, a multiple of 64 up to the model's own, whose estimate stays within its
+ * limit_bytes; session->n_ctx is not used. *n_ctx is 0, and *out the estimate of 64 positions, when
+ * nothing fits. Errors: as pd_model_estimate. */
+pd_status pd_model_estimate_most(pd_model *model, const pd_session_desc *session, uint32_t n_seqs,
+                                 uint32_t *n_ctx, pd_estimate *out, pd_error *err);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

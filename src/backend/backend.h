@@ -1,4 +1,4 @@
-/* The narrow interface between the engine and whatever computes: sixteen functions that take
+/* The narrow interface between the engine and whatever computes: seventeen functions that take
  * plans, not operations. The engine validates; a backend may assume that a plan is well formed and
  * a step within the plan's limits. One thread at a time per backend.
  *
@@ -22,6 +22,7 @@ typedef struct pd_kv_store_desc {
 
 typedef struct pd_backend_stats {
     uint64_t weight_bytes, kv_bytes, scratch_bytes; /* held now */
+    uint64_t step_bytes;  /* of scratch_bytes: steps' rows and tables, read-back, host copies */
     uint64_t peak_bytes;  /* most that was held at once, staging included */
     uint64_t limit_bytes; /* what may be held; 0: no limit known */
     pd_build_stats build;
@@ -99,6 +100,10 @@ typedef struct pd_backend_vtable {
     void (*count)(const pd_program *p, pd_step_counts *out);
     /* pd_device_speed, but for `best`. Takes memory for the time of the call. */
     pd_status (*measure)(pd_backend *b, pd_device_speed *out, pd_error *err);
+    /* The same device with the weights that are loaded, as a backend that counts only
+     * (pd_backend_desc) and begins with what b holds. For contexts, not for load; to be closed
+     * before b. NULL: there is no such thing. */
+    pd_status (*recount)(pd_backend *b, pd_backend **out, pd_error *err);
 } pd_backend_vtable;
 
 /* Every backend's struct begins with this. */
@@ -110,6 +115,9 @@ typedef struct pd_backend_desc {
     const char *device;          /* as pd_model_desc.device; NULL: the default choice */
     uint32_t n_threads;          /* 0: all processors */
     uint64_t memory_limit_bytes; /* 0: the device's */
+    /* For estimates: all functions go the usual way and count what they would hold, but take no
+     * memory of the device for it, whatever its limit, and neither read weights nor compute. */
+    bool counts_only;
 } pd_backend_desc;
 
 /* Chooses a device by the user's wish and opens it. Errors: NO_DEVICE (lists what there is). */

@@ -51,9 +51,10 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err);
 pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err);
 
 typedef enum cli_open_what {
-    CLI_OPEN_ALL,    /* with the image encoder when the options have an --image */
-    CLI_OPEN_VOCAB,  /* the vocabulary alone */
-    CLI_OPEN_VISION, /* the image encoder alone */
+    CLI_OPEN_ALL,     /* with the image encoder when the options have an --image */
+    CLI_OPEN_VOCAB,   /* the vocabulary alone */
+    CLI_OPEN_VISION,  /* the image encoder alone */
+    CLI_OPEN_ESTIMATE /* as ALL, for pd_model_estimate alone */
 } cli_open_what;
 
 /* Opens --model with a progress bar, on the device the options name. */

@@ -71,11 +71,12 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
     char *mmproj = NULL;
     bool sees =
         what == CLI_OPEN_VISION ||
-        (what == CLI_OPEN_ALL && (o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given));
+        (what != CLI_OPEN_VOCAB && (o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given));
     if (sees) PD_TRY(cli_find_mmproj(o, &mmproj, err));
     pd_model_desc desc = model_desc(o, cli_text(o, OPT_DEVICE));
     desc.vocab_only = what == CLI_OPEN_VOCAB;
     desc.vision_only = what == CLI_OPEN_VISION;
+    desc.estimate_only = what == CLI_OPEN_ESTIMATE;
     desc.mmproj = mmproj;
     pd_status status = open_with_progress(path, &desc, out, err);
     pd_free(mmproj);

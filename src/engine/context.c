@@ -93,7 +93,13 @@ static pd_status compile_stage(pd_context *c, pd_stage_kind kind, pd_error *err)
     stage->hidden = pd_plan_hidden(&stage->plan);
     stage->embeddings = pd_plan_find_buf(&stage->plan, "embeddings");
     pd_kv_store *store = kind == PD_STAGE_LM_HEAD ? NULL : c->store;
-    return b->v->compile(b, &stage->plan, store, &stage->program, err);
+    pd_backend_stats before, after;
+    b->v->stats(b, &before);
+    PD_TRY(b->v->compile(b, &stage->plan, store, &stage->program, err));
+    b->v->stats(b, &after);
+    stage->held_bytes =
+        after.scratch_bytes - after.step_bytes - (before.scratch_bytes - before.step_bytes);
+    return PD_OK;
 }
 
 static pd_status compile_stages(pd_context *c, pd_error *err) {
@@ -160,39 +166,6 @@ static pd_status create_kv(pd_context *c, pd_error *err) {
     return c->model->backend->v->kv_create(c->model->backend, &store, &c->store, err);
 }
 
-/* What the programs will need besides, with some room for partial results and host copies. */
-static uint64_t estimate_scratch(const pd_context *c) {
-    enum { ROOM_BYTES = 4 << 20 };
-    uint64_t bytes = ROOM_BYTES;
-    for (int kind = 0; kind < PD_STAGE_COUNT; kind++) {
-        pd_plan plan;
-        if (!has_stage(c, (pd_stage_kind)kind)) continue;
-        if (make_plan(c, (pd_stage_kind)kind, &plan, NULL) == PD_OK) bytes += plan.scratch_bytes;
-        pd_plan_free(&plan);
-    }
-    return bytes;
-}
-
-/* The context that the memory left would hold, for the hint of a failed creation. */
-static void hint_context(const pd_context *c, pd_error *err) {
-    const pd_config *m = &c->model->config;
-    pd_backend_stats stats;
-    c->model->backend->v->stats(c->model->backend, &stats);
-    uint64_t used = stats.weight_bytes + estimate_scratch(c);
-    uint64_t n_global = 0, n_local = 0;
-    for (uint32_t i = 0; i < m->n_layers; i++) *(m->layer_is_global[i] ? &n_global : &n_local) += 1;
-    uint64_t value = c->desc.precision == PD_PRECISION_EXACT ? 4 : 2;
-    uint64_t per_position = 2 * value * m->n_kv_heads * m->head_dim; /* of one layer, K and V */
-    uint64_t local_positions = m->window + c->desc.n_chunk + 2 * PD_PAGE_POSITIONS;
-    uint64_t local = c->n_seqs * n_local * per_position * local_positions;
-    if (stats.limit_bytes <= used + local || n_global == 0) return;
-    uint64_t left = (stats.limit_bytes - used - local) / c->n_seqs;
-    uint64_t n = left / (n_global * per_position) / 64 * 64;
-    if (n >= 64 && n < c->desc.n_ctx)
-        pd_error_hint(err, PD_ERR_MEMORY_DEVICE, "a context of about %llu positions would fit (-c)",
-                      (unsigned long long)n);
-}
-
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static pd_status create_parts(pd_context *c, const pd_session_desc *desc, pd_error *err) {
@@ -216,8 +189,10 @@ pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32
         *out = c;
         return PD_OK;
     }
-    if (status == PD_ERR_MEMORY_DEVICE && err) hint_context(c, err);
+    uint32_t n_ctx = c->desc.n_ctx;
     pd_context_destroy(c);
+    bool hints = status == PD_ERR_MEMORY_DEVICE && err && !model->estimate_only;
+    if (hints) pd_context_hint(model, desc, n_seqs, n_ctx, err);
     return status;
 }
 

@@ -29,6 +29,7 @@ struct pd_stage {
     pd_buf_id logits, best, hidden, log_prob;
     pd_buf_id embeddings; /* rows of images; PD_BUF_NONE: the plan takes none */
     uint64_t run_id;      /* of the run whose outputs its memory holds */
+    uint64_t held_bytes;  /* what compiling it took of the device, step buffers aside */
 };
 
 typedef enum pd_stage_kind {
@@ -72,6 +73,11 @@ void pd_context_destroy(pd_context *c); /* NULL is allowed; its sequences have l
  * none when it would be refused. */
 void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, pd_plan *out,
                       uint32_t *n);
+
+/* A context of n_ctx positions found no memory: the hint names the largest one that would.
+ * estimate.c */
+void pd_context_hint(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, uint32_t n_ctx,
+                     pd_error *err);
 
 /* Fills in what the context knows: everything but n_reused and logits_hash. */
 void pd_context_get_stats(const pd_context *c, pd_session_stats *out);

@@ -28,5 +28,6 @@ pd_status pd_model_measure(pd_model *m, pd_device_speed *out, pd_error *err) {
     PD_NEED(err, m);
     PD_NEED(err, out);
     if (!m->backend) return PD_RAISE(err, PD_ERR_ARGUMENT, "a model without a device has no speed");
+    PD_TRY(pd_model_check_computes(m, err));
     return measure(m->backend, out, err);
 }

@@ -98,7 +98,7 @@ static bool report(void *ctx, uint64_t done, uint64_t total) {
 
 /* The stored head is not read again then, but for comparing. */
 static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) {
-    if (!m->lm_head.requantised) return PD_OK;
+    if (!m->lm_head.requantised || m->estimate_only) return PD_OK;
     progress->after = m->weights->bytes_per_token;
     PD_TRY(pd_lm_head_fill(&m->lm_head, m->n_threads, report, progress, err));
     pd_gguf_forget(m->file, m->lm_head.stored);
@@ -119,14 +119,15 @@ static pd_status load_weights(pd_model *m, const pd_session_desc *first, load_pr
     if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, report, progress, err);
     pd_plan_free(&plan);
     for (uint32_t i = 0; i < n_expected; i++) pd_plan_free(&expected[i]);
-    if (status == PD_OK) forget_file(m);
+    if (status == PD_OK && !m->estimate_only) forget_file(m);
     return status;
 }
 
 static pd_status open_device(pd_model *m, const pd_model_desc *desc, pd_error *err) {
     pd_backend_desc b = {.device = desc->device,
                          .n_threads = desc->n_threads,
-                         .memory_limit_bytes = desc->memory_limit_bytes};
+                         .memory_limit_bytes = desc->memory_limit_bytes,
+                         .counts_only = desc->estimate_only};
     return pd_backend_open(&b, &m->backend, err);
 }
 
@@ -134,6 +135,7 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
                             pd_error *err) {
     uint64_t t0 = pd_clock_ns();
     m->n_threads = desc->n_threads;
+    m->estimate_only = desc->estimate_only;
     PD_TRY(read_file(m, path, desc, err));
     fill_info(m);
     uint64_t t1 = pd_clock_ns();
@@ -145,16 +147,17 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
     PD_TRY(fill_head(m, &progress, err));
     uint64_t t3 = pd_clock_ns();
     if (m->weights) PD_TRY(load_weights(m, &desc->session, &progress, err));
+    pd_backend_stats text, stats;
+    m->backend->v->stats(m->backend, &text);
     if (m->vision) PD_TRY(pd_vision_load(m->vision, m->backend, NULL, NULL, err));
     uint64_t t4 = pd_clock_ns();
-    pd_backend_stats stats;
     m->backend->v->stats(m->backend, &stats);
     m->load.device_ns = t2 - t1;
     m->load.head_ns = m->lm_head.requantised ? t3 - t2 : 0;
     m->load.upload_ns = t4 - t3;
     m->load.total_ns = t4 - t0;
     m->load.device_bytes = stats.weight_bytes;
-    return PD_OK;
+    return m->estimate_only ? pd_model_estimate_loaded(m, &text, err) : PD_OK;
 }
 
 static pd_status check_desc(const pd_model_desc *desc, pd_error *err) {

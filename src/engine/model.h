@@ -23,9 +23,17 @@ struct pd_model {
     atomic_int cancel; /* of images that are encoded outside of sessions */
     pd_load_stats load;
     uint32_t n_threads; /* as wished for: 0: all processors */
+    bool estimate_only;
+    pd_estimate loaded; /* with estimate_only: what is there before the first session */
 };
 
 /* Positions that an image takes; 0: the model has no image encoder. */
 uint32_t pd_model_image_rows(const pd_model *m);
+
+/* estimate.c, for an estimate_only model that has been opened: fills in m->loaded. text: as the
+ * backend was before the image encoder's weights. Errors: MEMORY_HOST, MEMORY_DEVICE, DEVICE. */
+pd_status pd_model_estimate_loaded(pd_model *m, const pd_backend_stats *text, pd_error *err);
+/* Errors: ARGUMENT (the model was opened for estimates alone). */
+pd_status pd_model_check_computes(const pd_model *m, pd_error *err);
 
 #endif

@@ -29,6 +29,7 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
     PD_NEED(err, out);
     *out = NULL;
     PD_NEED(err, model);
+    PD_TRY(pd_model_check_computes(model, err));
     pd_session *s = pd_alloc(1, sizeof *s);
     if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
     pd_status status = create_parts(s, model, desc ? desc : &defaults, err);

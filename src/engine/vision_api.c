@@ -4,7 +4,7 @@
 #include "engine/model.h"
 
 static pd_status check_encoder(const pd_model *m, pd_error *err) {
-    if (m && m->vision && m->backend) return PD_OK;
+    if (m && m->vision && m->backend) return pd_model_check_computes(m, err);
     return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without an image encoder");
 }
 

@@ -190,7 +190,9 @@ static pd_status take_prompt(cli_options *o, const char *text, pd_error *err) {
 }
 
 pd_status cli_habit_arguments(cli_options *o, pd_error *err) {
-    if ((o->command != CLI_RUN && o->command != CLI_BENCH) || o->n_args == 0) return PD_OK;
+    bool takes_model =
+        o->command == CLI_RUN || o->command == CLI_BENCH || o->command == CLI_ESTIMATE;
+    if (!takes_model || o->n_args == 0) return PD_OK;
     const cli_value *model = &o->values[OPT_MODEL];
     bool named = cli_given(o, OPT_HF_REPO) || (model->given && !model->from_env),
          runs = o->command == CLI_RUN;

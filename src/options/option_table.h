@@ -14,6 +14,8 @@
     X(DEVICES, "devices", cli_devices, 0, "", "list the devices that --device can name")           \
     X(INSPECT, "inspect", cli_inspect, 2, "MODEL.gguf [OTHER.gguf]",                               \
       "show what a GGUF file holds, and its plan; or how two differ")                              \
+    X(ESTIMATE, "estimate", cli_estimate, 1, "-m MODEL.gguf",                                      \
+      "tell how much memory a model takes, and what context fits")                                 \
     X(VERIFY, "verify", cli_verify, 1, "FILE.gguf",                                                \
       "read every value of a GGUF file and say what is wrong")                                     \
     X(QUANTIZE, "quantize", cli_quantize, 4, "IN.gguf OUT.gguf TYPE [THREADS]",                    \
@@ -37,8 +39,9 @@
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
 #define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
+#define FOR_DEVICE     (FOR_COMPUTE | FOR(ESTIMATE))
 #define FOR_IMAGES     (FOR(RUN) | FOR(LOGITS) | FOR(EMBED_IMAGE))
-#define FOR_MODEL      (FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
+#define FOR_MODEL      (FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
 #define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE) | FOR(SCORE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
 
@@ -56,8 +59,10 @@
     X(IMAGE, FILES, "--image", NULL, NULL, 0, 0, NULL, "FILE", FOR_IMAGES,                         \
       "a picture: PNG, JPEG, WebP, GIF, BMP, TGA or PNM; may be repeated. It goes where the text " \
       "says <image>, or before the text")                                                          \
-    X(MMPROJ, FILE, "--mmproj", NULL, "PERIDOT_MMPROJ", 0, 0, NULL, "FILE", FOR_IMAGES,            \
-      "the model's image encoder, a GGUF file (default: the one beside the model)")                \
+    X(MMPROJ, FILE, "--mmproj", NULL, "PERIDOT_MMPROJ", 0, 0, NULL, "FILE",                        \
+      FOR_IMAGES | FOR(ESTIMATE),                                                                  \
+      "the model's image encoder, a GGUF file (default: the one beside the model; estimate: "      \
+      "none)")                                                                                     \
     X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                \
       "show long pictures in up to four windows as well")                                          \
     X(PIXELS, FILE, "--pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),                  \
@@ -116,22 +121,27 @@
     X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
       "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
-      FOR(RUN) | FOR(LOGITS) | FOR(SCORE), "prompt tokens computed at once")                       \
+      FOR(RUN) | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")       \
+    X(ESTIMATE_CTX, LIST, "--ctx-size", "-c", NULL, 0, 0, NULL, "N,..", FOR(ESTIMATE),             \
+      "contexts to estimate, comma lists and ranges as a-b*factor; 0: the model's own (default: "  \
+      "8192 positions, or what the model has)")                                                    \
+    X(PARALLEL, INT, "--parallel", "-np", NULL, 1, 4096, "1", "N", FOR(ESTIMATE),                  \
+      "sequences computed together, each with a context of its own")                               \
     X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME",                    \
-      FOR_COMPUTE | FOR(DEVICES),                                                                  \
+      FOR_DEVICE | FOR(DEVICES),                                                                   \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
-    X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_COMPUTE,             \
+    X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_DEVICE,              \
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
-      FOR_COMPUTE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                     \
+      FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                      \
       "CPU threads (default: one per processor)")                                                  \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
-      "MiB", FOR_COMPUTE, "use no more device memory than this (default: what the device has)")    \
+      "MiB", FOR_DEVICE, "use no more device memory than this (default: what the device has)")     \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
-      FOR_COMPUTE, "how close to the exact result (default: f16; logits and embed-image: exact)")  \
+      FOR_DEVICE, "how close to the exact result (default: f16; logits and embed-image: exact)")   \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
-      FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT),                             \
+      FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE),             \
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
@@ -233,7 +243,7 @@
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
       FOR(RUN) | FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) |          \
-          FOR(FETCH) | FOR(LIST),                                                                  \
+          FOR(FETCH) | FOR(LIST) | FOR(ESTIMATE),                                                  \
       "print JSON (run: one object at the end)")                                                   \
     X(PROGRESS, FLAG, "--progress", NULL, NULL, 0, 0, NULL, NULL, FOR_ALL,                         \
       "tell how far long work is also where standard error is no terminal")                        \

@@ -25,6 +25,7 @@ typedef struct pd_vocab pd_vocab;
 pd_status pd_vocab_open(const pd_gguf *g, pd_vocab **out, pd_error *err);
 void pd_vocab_close(pd_vocab *v);           /* NULL is allowed */
 uint32_t pd_vocab_count(const pd_vocab *v); /* tokens, padding included */
+uint64_t pd_vocab_bytes(const pd_vocab *v); /* of its tables in memory */
 
 /* Raw bytes of a token as text (U+2581 as a space, byte tokens as their byte); n = 0 if unknown.
  * The view lives as long as the vocabulary. */

@@ -314,6 +314,14 @@ uint32_t pd_vocab_count(const pd_vocab *v) {
     return v->count;
 }
 
+uint64_t pd_vocab_bytes(const pd_vocab *v) {
+    uint64_t per_token = sizeof *v->start + sizeof *v->kind + sizeof *v->direct;
+    if (v->rank) per_token += sizeof *v->rank;
+    return sizeof *v + v->start[v->count] + v->count * per_token +
+           ((uint64_t)v->slot_mask + 1) * sizeof *v->slots + v->n_added * sizeof *v->added +
+           65536 / 8 + PD_VOCAB_JOINED_BITS / 8;
+}
+
 pd_string pd_vocab_text(const pd_vocab *v, uint32_t id) {
     if (id >= v->count) return (pd_string){"", 0};
     return (pd_string){v->text + v->start[id], v->start[id + 1] - v->start[id]};

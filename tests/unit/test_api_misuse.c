@@ -112,6 +112,8 @@ static void null_models(void **state) {
     (void)state;
     pd_model *m = NULL;
     pd_device_speed speed;
+    pd_estimate estimate;
+    uint32_t n_ctx;
     static float rows[N_ROWS];
     const char *path = GOLDEN("mm-q4_0.gguf");
     REFUSED(pd_model_open(NULL, NULL, &m, &err));
@@ -129,6 +131,13 @@ static void null_models(void **state) {
     REFUSED(pd_model_measure(NULL, &speed, &err));
     REFUSED(pd_model_measure(silent, &speed, &err));
     REFUSED(pd_model_measure(model, NULL, &err));
+    REFUSED(pd_model_estimate(NULL, NULL, 1, &estimate, &err));
+    REFUSED(pd_model_estimate(model, NULL, 1, &estimate, &err));
+    REFUSED(pd_model_estimate(silent, NULL, 1, NULL, &err));
+    REFUSED(pd_model_estimate_most(NULL, NULL, 1, &n_ctx, &estimate, &err));
+    REFUSED(pd_model_estimate_most(model, NULL, 1, &n_ctx, &estimate, &err));
+    REFUSED(pd_model_estimate_most(silent, NULL, 1, NULL, &estimate, &err));
+    REFUSED(pd_model_estimate_most(silent, NULL, 1, &n_ctx, NULL, &err));
     REFUSED(pd_model_embed_image(NULL, &image, rows, &err));
     REFUSED(pd_model_embed_image(silent, &image, rows, &err));
     REFUSED(pd_model_embed_image(model, NULL, rows, &err));

@@ -81,9 +81,20 @@ void pd_cpu_describe(bool reference, pd_device_info *out) {
 
 static void cpu_close(pd_backend *b) {
     pd_cpu *cpu = (pd_cpu *)b;
-    pd_pool_destroy(cpu->pool);
-    pd_free(cpu->loaded);
+    if (!cpu->is_recount) {
+        pd_pool_destroy(cpu->pool);
+        pd_free(cpu->loaded);
+    }
     pd_free(cpu);
+}
+
+static pd_status cpu_recount(pd_backend *b, pd_backend **out, pd_error *err) {
+    pd_cpu *cpu = pd_alloc(1, sizeof *cpu);
+    if (!cpu) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
+    *cpu = *(const pd_cpu *)b;
+    cpu->counts_only = cpu->is_recount = true;
+    *out = &cpu->base;
+    return PD_OK;
 }
 
 static const pd_device_info *cpu_info(const pd_backend *b) {
@@ -163,7 +174,7 @@ static pd_status cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn pro
     for (uint32_t i = 0; i < n; i++) total += list[i]->n_bytes;
     PD_TRY_GOTO(pd_cpu_reserve(cpu, "weights", &cpu->stats.weight_bytes, total, err));
     for (uint32_t i = 0; i < n; i++) {
-        read_ahead(list[i]);
+        if (!cpu->counts_only) read_ahead(list[i]);
         done += list[i]->n_bytes;
         if (!progress || progress(ctx, done, total)) continue;
         cpu->stats.weight_bytes -= total;
@@ -192,7 +203,8 @@ static const pd_backend_vtable cpu_vtable = {.close = cpu_close,
                                              .read = pd_cpu_read,
                                              .trace = pd_cpu_trace,
                                              .count = pd_cpu_count_step,
-                                             .measure = pd_cpu_measure};
+                                             .measure = pd_cpu_measure,
+                                             .recount = cpu_recount};
 
 pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **out,
                       pd_error *err) {
@@ -202,6 +214,7 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     if (!cpu) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
     cpu->base.v = &cpu_vtable;
     cpu->reference = reference;
+    cpu->counts_only = desc->counts_only;
     cpu->kernels = choose_kernels();
     cpu->stats.limit_bytes = desc->memory_limit_bytes;
     pd_cpu_describe(reference, &cpu->info);

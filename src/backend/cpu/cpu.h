@@ -22,6 +22,8 @@
 typedef struct pd_cpu {
     pd_backend base;
     bool reference;
+    bool counts_only; /* pd_backend_desc */
+    bool is_recount;  /* made of another by recount: nothing in it is its own */
     pd_device_info info;
     pd_pool *pool;
     uint32_t n_threads;

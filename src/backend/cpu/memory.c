@@ -17,7 +17,8 @@ pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_
     uint64_t held = s->weight_bytes + s->kv_bytes + s->scratch_bytes, total;
     bool fits = pd_add_u64(held, bytes, &total);
     if (!fits) total = UINT64_MAX;
-    if (!fits || (s->limit_bytes && total > s->limit_bytes)) {
+    bool beyond = s->limit_bytes && total > s->limit_bytes && !cpu->counts_only;
+    if (!fits || beyond) {
         const double mib = 1048576.0;
         return PD_RAISE(err, PD_ERR_MEMORY_DEVICE,
                         "with %.1f MiB of %s the model needs %.1f MiB, the limit is %.1f MiB: "
@@ -93,9 +94,13 @@ pd_status pd_cpu_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_st
         status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "the KV pages are larger than any memory");
         goto done;
     }
-    PD_TRY_GOTO(check_host_memory(bytes, err));
+    if (!cpu->counts_only) PD_TRY_GOTO(check_host_memory(bytes, err));
     PD_TRY_GOTO(pd_cpu_reserve(cpu, "KV pages", &cpu->stats.kv_bytes, bytes, err));
     kv->bytes = bytes;
+    if (cpu->counts_only) {
+        *out = kv;
+        goto done;
+    }
     kv->memory = pd_alloc(bytes + 64, 1);
     if (!kv->memory) {
         status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for %.1f MiB of KV pages",

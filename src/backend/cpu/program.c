@@ -42,6 +42,7 @@ static pd_status allocate(pd_program *p, uint64_t arena_bytes, pd_error *err) {
                      partials + 2 * p->n_ropes * rope_bytes(p);
     PD_TRY(pd_cpu_reserve(p->cpu, "scratch memory", &p->cpu->stats.scratch_bytes, bytes, err));
     p->held_bytes = bytes;
+    if (p->cpu->counts_only) return PD_OK;
     uint8_t *at = pd_alloc_aligned(bytes, 1);
     if (!at) {
         return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for plan %s: %.1f MiB",
@@ -115,6 +116,7 @@ static bool run_op(pd_program *p, const pd_op *op) {
 
 pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
     pd_status status = PD_OK;
+    if (p->cpu->counts_only) return PD_OK;
     begin_step(p, step);
     for (uint32_t i = 0; i < p->n_ops && status == PD_OK; i++) {
         if (step->cancel && atomic_load(step->cancel))
@@ -175,13 +177,16 @@ static pd_status check_range(const pd_program *p, pd_buf_id buf, uint64_t offset
 pd_status pd_cpu_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, const void *src,
                        pd_error *err) {
     PD_TRY(check_range(p, buf, offset, n, err));
-    if (n) memcpy((uint8_t *)pd_cpu_buf(p, buf) + offset, src, n);
+    if (n && p->scratch) memcpy((uint8_t *)pd_cpu_buf(p, buf) + offset, src, n);
     return PD_OK;
 }
 
 pd_status pd_cpu_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                       pd_error *err) {
     PD_TRY(check_range(p, buf, offset, n, err));
-    if (n) memcpy(dst, (uint8_t *)pd_cpu_buf(p, buf) + offset, n);
+    if (n && p->scratch)
+        memcpy(dst, (uint8_t *)pd_cpu_buf(p, buf) + offset, n);
+    else if (n)
+        memset(dst, 0, n); /* counts_only */
     return PD_OK;
 }

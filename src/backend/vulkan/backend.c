@@ -83,18 +83,23 @@ static pd_status grow_transfer(pd_vk_backend *b, pd_vk_buffer *buffer, pd_vk_use
     if (buffer->bytes >= bytes) return PD_OK;
     pd_vk_buffer_destroy(&b->memory, buffer);
     uint64_t rounded = pd_round_up(bytes, TRANSFER_BYTES);
-    return pd_vk_buffer_create(&b->memory, use, PD_VK_FOR_SCRATCH, rounded, "host copies", buffer,
+    return pd_vk_buffer_create(&b->memory, use, PD_VK_FOR_STEPS, rounded, "host copies", buffer,
                                err);
 }
 
 pd_status pd_vk_copy_in(pd_vk_backend *b, pd_vk_slice to, const void *src, pd_error *err) {
     PD_TRY(grow_transfer(b, &b->transfer_in, PD_VK_STAGING, to.bytes, err));
+    if (b->memory.counts_only) return PD_OK;
     memcpy(b->transfer_in.mapped, src, to.bytes);
     return copy_now(b, b->transfer_in.handle, 0, to.handle, to.offset, to.bytes, err);
 }
 
 pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error *err) {
     PD_TRY(grow_transfer(b, &b->transfer_out, PD_VK_READBACK, from.bytes, err));
+    if (b->memory.counts_only) {
+        memset(dst, 0, from.bytes);
+        return PD_OK;
+    }
     PD_TRY(copy_now(b, from.handle, from.offset, b->transfer_out.handle, 0, from.bytes, err));
     memcpy(dst, b->transfer_out.mapped, from.bytes);
     return PD_OK;
@@ -105,15 +110,33 @@ pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error
 static void vulkan_close(pd_backend *base) {
     pd_vk_backend *b = (pd_vk_backend *)base;
     if (b->device) {
-        b->device->vk.vkDeviceWaitIdle(b->device->handle);
-        pd_vk_weights_destroy(b->weights);
+        if (!b->is_recount) b->device->vk.vkDeviceWaitIdle(b->device->handle);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_in);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_out);
+    }
+    if (b->device && !b->is_recount) {
+        pd_vk_weights_destroy(b->weights);
         if (b->pipelines) pd_vk_pipelines_destroy(b->pipelines);
         b->device->vk.vkDestroyCommandPool(b->device->handle, b->command_pool, NULL);
         pd_vk_device_close(b->device);
     }
     pd_free(b);
+}
+
+/* A buffer of the same size in the account, which is nobody's to destroy. */
+static pd_vk_buffer outline(const pd_vk_buffer *b) {
+    return (pd_vk_buffer){.bytes = b->bytes, .held_bytes = b->held_bytes, .account = b->account};
+}
+
+static pd_status vulkan_recount(pd_backend *base, pd_backend **out, pd_error *err) {
+    pd_vk_backend *b = pd_alloc(1, sizeof *b);
+    if (!b) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the Vulkan backend");
+    *b = *(const pd_vk_backend *)base;
+    b->memory.counts_only = b->is_recount = true;
+    b->transfer_in = outline(&b->transfer_in);
+    b->transfer_out = outline(&b->transfer_out);
+    *out = &b->base;
+    return PD_OK;
 }
 
 static const pd_device_info *vulkan_info(const pd_backend *base) {
@@ -122,11 +145,13 @@ static const pd_device_info *vulkan_info(const pd_backend *base) {
 
 static void vulkan_stats(const pd_backend *base, pd_backend_stats *out) {
     const pd_vk_memory *m = &((const pd_vk_backend *)base)->memory;
-    *out = (pd_backend_stats){.weight_bytes = m->held[PD_VK_FOR_WEIGHTS],
-                              .kv_bytes = m->held[PD_VK_FOR_KV],
-                              .scratch_bytes = m->held[PD_VK_FOR_SCRATCH],
-                              .peak_bytes = m->peak_bytes,
-                              .limit_bytes = m->limit_bytes};
+    *out =
+        (pd_backend_stats){.weight_bytes = m->held[PD_VK_FOR_WEIGHTS],
+                           .kv_bytes = m->held[PD_VK_FOR_KV],
+                           .scratch_bytes = m->held[PD_VK_FOR_SCRATCH] + m->held[PD_VK_FOR_STEPS],
+                           .step_bytes = m->held[PD_VK_FOR_STEPS],
+                           .peak_bytes = m->peak_bytes,
+                           .limit_bytes = m->limit_bytes};
     pd_vk_pipelines_stats(((const pd_vk_backend *)base)->pipelines, &out->build);
 }
 
@@ -161,6 +186,7 @@ static const pd_backend_vtable VTABLE = {
     .trace = pd_vk_program_trace,
     .count = pd_vk_program_count,
     .measure = pd_vk_measure,
+    .recount = vulkan_recount,
 };
 
 /* Half of what the tuner saw in a product of floats, since attention is slower. PERIDOT_FLOPS, per
@@ -196,6 +222,7 @@ static pd_status open_parts(pd_vk_backend *b, uint32_t index, const pd_backend_d
     b->tuning = pd_vk_rules_of_thumb(&d->caps);
     if (status == PD_OK) status = pd_vk_tune(b, err);
     if (status == PD_OK) status = assume_speed(b, err);
+    b->memory.counts_only = desc->counts_only; /* the self-test and the tuner have computed */
 done:
     return status;
 }

@@ -108,7 +108,7 @@ pd_status pd_vk_memory_check(const pd_vk_memory *m, pd_vk_account account, uint6
                              const char *what, pd_error *err) {
     uint64_t total = pd_vk_memory_total(m);
     uint64_t free_bytes = m->limit_bytes > total ? m->limit_bytes - total : 0;
-    if (m->limit_bytes == 0 || bytes <= free_bytes) return PD_OK;
+    if (m->limit_bytes == 0 || m->counts_only || bytes <= free_bytes) return PD_OK;
     pd_status status = PD_RAISE(
         err, PD_ERR_MEMORY_DEVICE,
         "there is no room for %s: %s are needed, but only %s of %s are free on %s, %s are missing",
@@ -160,6 +160,13 @@ static VkResult allocate_somewhere(const pd_vk_device *d, const use_rule *rule,
     return result;
 }
 
+static void count(pd_vk_memory *m, pd_vk_buffer *b, uint64_t bytes) {
+    b->held_bytes = bytes;
+    m->held[b->account] += bytes;
+    uint64_t total = pd_vk_memory_total(m);
+    if (total > m->peak_bytes) m->peak_bytes = total;
+}
+
 static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account account,
                           const char *what, pd_vk_buffer *b, pd_error *err) {
     pd_vk_device *d = m->device;
@@ -167,7 +174,8 @@ static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account a
     d->vk.vkGetBufferMemoryRequirements(d->handle, b->handle, &needs);
     PD_TRY(check_allocation_size(m, needs.size, what, err));
     PD_TRY(pd_vk_memory_check(m, account, needs.size, what, err));
-    VkResult result = allocate_somewhere(d, rule, &needs, &b->memory);
+    VkResult result = VK_SUCCESS;
+    if (!m->counts_only) result = allocate_somewhere(d, rule, &needs, &b->memory);
     if (result == VK_ERROR_INITIALIZATION_FAILED)
         return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "%s has no memory of the kind that %s needs",
                         d->info.name, what);
@@ -180,10 +188,7 @@ static pd_status allocate(pd_vk_memory *m, const use_rule *rule, pd_vk_account a
                           size_of(pd_vk_memory_total(m)).text);
         return pd_error_hint(err, status, "%s", hint_of(account));
     }
-    b->held_bytes = needs.size;
-    m->held[account] += needs.size;
-    uint64_t total = pd_vk_memory_total(m);
-    if (total > m->peak_bytes) m->peak_bytes = total;
+    count(m, b, needs.size);
     return PD_OK;
 }
 
@@ -206,6 +211,7 @@ pd_status pd_vk_buffer_create(pd_vk_memory *m, pd_vk_use use, pd_vk_account acco
         info.usage |= VK_BUFFER_USAGE_CONDITIONAL_RENDERING_BIT_EXT;
     PD_VK_MAKE_GOTO(d->vk.vkCreateBuffer(d->handle, &info, NULL, &out->handle), out->handle);
     PD_TRY_GOTO(allocate(m, rule, account, what, out, err));
+    if (m->counts_only) goto done;
     PD_VK_TRY_GOTO(d->vk.vkBindBufferMemory(d->handle, out->handle, out->memory, 0));
     void *mapped = NULL;
     if (rule->mapped)

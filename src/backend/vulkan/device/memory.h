@@ -24,12 +24,14 @@ typedef enum pd_vk_account {
     PD_VK_FOR_WEIGHTS,
     PD_VK_FOR_KV,
     PD_VK_FOR_SCRATCH,
+    PD_VK_FOR_STEPS, /* counted as scratch: steps, what comes back of them, host copies */
     PD_VK_ACCOUNTS
 } pd_vk_account;
 
 typedef struct pd_vk_memory {
     pd_vk_device *device;
     uint64_t limit_bytes; /* 0: unknown */
+    bool counts_only;     /* buffers are made and counted, but get no memory: pd_backend_desc */
     uint64_t held[PD_VK_ACCOUNTS], peak_bytes;
 } pd_vk_memory;
 
@@ -38,7 +40,7 @@ typedef struct pd_vk_buffer {
     VkDeviceMemory memory;
     uint64_t bytes;      /* as asked for */
     uint64_t held_bytes; /* as allocated and counted: the driver may round up */
-    uint8_t *mapped;     /* NULL for PD_VK_DEVICE */
+    uint8_t *mapped;     /* NULL for PD_VK_DEVICE, and when memory counts only */
     pd_vk_account account;
 } pd_vk_buffer;
 

@@ -28,7 +28,7 @@ static void lay_out_step(pd_program *p) {
 static pd_status create_constants(pd_program *p, pd_error *err) {
     uint64_t bytes = 4ull * p->desc.kv.head_dim * p->n_rotations;
     if (bytes == 0) return PD_OK;
-    PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_DEVICE, PD_VK_FOR_SCRATCH, bytes,
+    PD_TRY(pd_vk_buffer_create(&p->backend->memory, PD_VK_DEVICE, PD_VK_FOR_STEPS, bytes,
                                "the rotation tables", &p->constants, err));
     uint32_t *words = pd_alloc(1, bytes);
     if (!words) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the rotation tables");
@@ -50,7 +50,7 @@ static pd_status create_readback(pd_program *p, pd_error *err) {
         if (small) bytes += p->bufs[i].bytes;
     }
     if (bytes == 0) return PD_OK;
-    return pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH, bytes,
+    return pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_STEPS, bytes,
                                "read-back", &p->readback, err);
 }
 
@@ -73,9 +73,9 @@ static pd_status create_memory(pd_program *p, uint64_t plan_bytes, pd_error *err
                                p->arrived_offset + p->arrived_bytes, "activations", &p->scratch,
                                err));
     PD_TRY(clear_counters(p, err));
-    PD_TRY(pd_vk_buffer_create(m, PD_VK_STEP, PD_VK_FOR_SCRATCH, 4ull * p->layout.n_words,
+    PD_TRY(pd_vk_buffer_create(m, PD_VK_STEP, PD_VK_FOR_STEPS, 4ull * p->layout.n_words,
                                "the step buffer", &p->step, err));
-    memset(p->step.mapped, 0, p->step.bytes);
+    if (p->step.mapped) memset(p->step.mapped, 0, p->step.bytes);
     PD_TRY(create_constants(p, err));
     PD_TRY(pd_vk_run_ahead_create(p, err));
     return create_readback(p, err);
@@ -127,6 +127,7 @@ static bool simplify(pd_vk_tuning *t, pd_status failure) {
 static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err) {
     PD_TRY(describe(p, plan, err));
     PD_TRY(create_memory(p, plan->scratch_bytes, err));
+    if (p->backend->memory.counts_only) return PD_OK;
     PD_TRY(pd_vk_lower(p, err));
     PD_TRY(pd_vk_pipelines_build(p->backend->pipelines, err));
     return pd_vk_record(p, err);
@@ -275,6 +276,9 @@ pd_status pd_vk_program_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint
                              pd_error *err) {
     if (n == 0) return PD_OK;
     if (p->readback_at[buf] == UINT64_MAX) return pd_vk_program_peek(p, buf, offset, n, dst, err);
-    memcpy(dst, p->readback.mapped + p->readback_at[buf] + offset, n);
+    if (p->readback.mapped)
+        memcpy(dst, p->readback.mapped + p->readback_at[buf] + offset, n);
+    else
+        memset(dst, 0, n); /* memory that only counts */
     return PD_OK;
 }

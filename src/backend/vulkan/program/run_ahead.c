@@ -30,7 +30,7 @@ pd_status pd_vk_run_ahead_create(pd_program *p, pd_error *err) {
     pd_status status = PD_OK;
     VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     if (!can_run_ahead(p)) return PD_OK;
-    PD_TRY_GOTO(pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_SCRATCH,
+    PD_TRY_GOTO(pd_vk_buffer_create(&p->backend->memory, PD_VK_READBACK, PD_VK_FOR_STEPS,
                                     16 * PD_RING_STEPS, "drawn tokens", &p->ring, err));
     for (int i = 0; i < PD_VK_STEPS_IN_FLIGHT; i++)
         PD_VK_MAKE_GOTO(d->vk.vkCreateFence(d->handle, &info, NULL, &p->step_fences[i]),

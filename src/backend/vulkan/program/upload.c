@@ -385,6 +385,7 @@ static pd_status upload_stacked(pd_vk_weights *w, const pd_vk_matrix *m,
 
 static pd_status upload_matrix(pd_vk_weights *w, pd_vk_matrix *m, pd_error *err) {
     PD_TRY(place_matrix(w, m, err));
+    if (w->backend->memory.counts_only) return PD_OK;
     for (uint32_t i = 0; i < m->n_slices; i++) {
         const pd_vk_matrix_slice *s = &m->slices[i];
         if (m->join == PD_VK_INTERLEAVED) {
@@ -430,8 +431,10 @@ static pd_status upload_from(pd_vk_weights *w, uint32_t first, pd_error *err) {
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(cut_slices(w, &w->matrices[i], err));
     PD_TRY(pd_vk_memory_check(&w->backend->memory, PD_VK_FOR_WEIGHTS, w->bytes_to_place,
                               "the model's weights", err));
-    PD_TRY(build_repack(w, first, err));
-    pd_vk_build_expected(w->backend);
+    if (!w->backend->memory.counts_only) {
+        PD_TRY(build_repack(w, first, err));
+        pd_vk_build_expected(w->backend);
+    }
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_create(w, &w->stages[i], err));
     for (uint32_t i = first; i < w->n_matrices; i++) PD_TRY(upload_matrix(w, &w->matrices[i], err));
     for (uint32_t i = 0; i < N_STAGING; i++) PD_TRY(stage_wait(w, &w->stages[i], err));
