@@ -11,7 +11,7 @@ import pictures
 import questions
 import tokenizer as tk
 
-SOFT = 36
+SOFT = 9
 
 
 @dataclasses.dataclass

@@ -26,9 +26,9 @@ class Config:
     base_local: float = 1e4
     base_global: float = 1e6
     eps: float = 1e-6
-    side: int = 168
+    side: int = 126
     patch: int = 14
-    pool: int = 2
+    pool: int = 3
     v_width: int = 128
     v_ff: int = 384
     v_layers: int = 5

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-SIDE, CELL = 168, 56
+SIDE, CELL = 126, 42
 SHAPES = ["circle", "square", "triangle", "star", "heart", "cross", "ring", "diamond"]
 SIZES = ["small", "large"]
 PLACES = ["at the top left", "at the top", "at the top right",
@@ -121,7 +121,7 @@ _POLYGONS = {
 
 def _draw_item(draw, rng, item, scale, background):
     large = item.size == "large"
-    r = rng.uniform(19, 25) if large else rng.uniform(9.5, 13)
+    r = rng.uniform(14.5, 19) if large else rng.uniform(7.2, 9.8)
     room = max(0.0, CELL / 2 - r - 1) * (0.8 if large else 0.6)
     cx = (item.place % 3 + 0.5) * CELL + rng.uniform(-room, room)
     cy = (item.place // 3 + 0.5) * CELL + rng.uniform(-room, room)
@@ -181,7 +181,7 @@ def _draw_strokes(draw, rng, scene, side, colour):
 
 def render(scene, rng):
     """The picture as RGB bytes [SIDE, SIDE, 3]."""
-    side = SIDE if rng.random() < 0.25 else rng.randint(200, 400)
+    side = SIDE if rng.random() < 0.25 else rng.randint(150, 300)
     background = _jitter(rng, BACKGROUNDS[scene.background], 8)
     image = Image.new("RGB", (side, side), background)
     draw = ImageDraw.Draw(image)

@@ -22,7 +22,8 @@ TAGS = ["table caption thead tbody tfoot tr th td", "h1 h2 h3 h4 h5 h6 blockquot
         "strong em b i u s sub sup code", "a html body img span bbox ul li div iframe footer"]
 # No piece crosses the border between two of these.
 WORD = re.compile(r" ?[A-Za-z]+| ?[^A-Za-z0-9\s]+|[0-9]| ")
-PART = re.compile(r"\n+|  +|[^\n ]+(?: [^\n ]+)*| ")
+TAG = "</?(?:" + "|".join(" ".join(TAGS).split()) + ")>"
+PART = re.compile(rf"({TAG}|\n+|  +)")
 
 
 def head():
@@ -77,6 +78,7 @@ class Tokenizer:
         self.tokens += [("<start_of_image>", USER_DEFINED), ("<end_of_image>", USER_DEFINED)]
         self.tokens += [(p, NORMAL) for p in pieces[at:] + CHARACTERS]
         self.ids = {t: i for i, (t, kind) in enumerate(self.tokens) if kind == NORMAL}
+        self.tags = {t: i for i, (t, _) in enumerate(self.tokens[:FIRST_BYTE]) if re.fullmatch(TAG, t)}
         self.cache = {}
 
     @staticmethod
@@ -118,8 +120,12 @@ class Tokenizer:
 
     def encode(self, text):
         out = []
-        for part in PART.findall(text):
-            if part[0] == "\n":
+        for part in PART.split(text):
+            if not part:
+                continue
+            if part in self.tags:
+                out.append(self.tags[part])
+            elif part[0] == "\n":
                 out.append(FIRST_NEWLINE + len(part) - 1)
             elif len(part) > 1 and part.isspace():
                 out.append(FIRST_SPACES + len(part) - 2)

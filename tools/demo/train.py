@@ -31,9 +31,10 @@ import pictures
 import tokenizer as tk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LENGTH = 192                                            # of a row, in tokens
-MIX = {"shapes": 7, "read": 3, "two": 2, "text": 4}     # rows of a process's batch
-N_IMAGES = 14                                           # in it
+LENGTH = 160                                            # of a row, in tokens
+MIX = {"shapes": 4, "read": 1, "two": 1, "text": 2}     # rows that a process computes at once
+N_IMAGES = 7                                            # in them
+PARTS = 2                                               # of a process's share of a step
 WARM_UP = 100                                           # steps
 FALLING = 0.3                                           # the last part of the time
 MUON_RATE, ADAM_RATE, DECAY = 0.02, 3e-3, 0.01
@@ -49,16 +50,15 @@ WHOLE_CLASSES = ([len(pictures.BACKGROUND_NAMES), 1 + len(pictures.COLOUR_NAMES)
 
 def label_heads(c, seed=2):
     g = torch.Generator().manual_seed(seed)
-    per_cell, whole = 4 * c.v_width, c.soft_tokens * c.v_width
+    per_cell, whole = c.v_width, c.soft_tokens * c.v_width
     return {"aux.cell.weight": torch.randn(sum(CELL_CLASSES), per_cell, generator=g) / per_cell ** 0.5,
             "aux.whole.weight": torch.randn(sum(WHOLE_CLASSES), whole, generator=g) / whole ** 0.5}
 
 
 def label_loss(w, pooled, labels):
-    """pooled [N, 36, v_width], labels [N, 33] -> the loss, and the share of pictures without any error."""
+    """pooled [N, 9, v_width], labels [N, 33] -> the loss, and the share of pictures without any error."""
     n = pooled.shape[0]
-    x = pooled.float().reshape(n, 3, 2, 3, 2, -1).transpose(2, 3).reshape(n, 9, -1)
-    cell = F.linear(x, w["aux.cell.weight"]).split(CELL_CLASSES, -1)
+    cell = F.linear(pooled.float(), w["aux.cell.weight"]).split(CELL_CLASSES, -1)
     whole = F.linear(pooled.float().reshape(n, -1), w["aux.whole.weight"]).split(WHOLE_CLASSES, -1)
     loss, right = 0, torch.ones(n, dtype=torch.bool)
     for i, x in enumerate(cell):
@@ -115,6 +115,7 @@ class Optimizer:
             if n not in self.muon:
                 self._adam(n, p, rate * ADAM_RATE)
         for names in self.groups:
+            names = [n for n in names if self.params[n].grad is not None]
             updates.update(dict.fromkeys(names))
             mine = names[self.rank::self.size]
             for n in names:
@@ -250,13 +251,8 @@ class Trainer:
         phase, rate = self.phase()
         if phase == "end":
             return phase, 0, 0
-        if phase == "tower":
-            loss, right = self.tower_step()
-            for n, p in self.w.items():
-                if p.grad is None:
-                    p.grad = torch.zeros_like(p)
-        else:
-            loss, right = self.full_step(phase == "qat")
+        parts = [self.tower_step() if phase == "tower" else self.full_step(phase == "qat") for _ in range(PARTS)]
+        loss, right = np.mean(parts, axis=0)
         self.share_gradients()
         self.opt.step(rate)
         for p in self.w.values():
@@ -277,7 +273,19 @@ class Trainer:
             csv.writer(f).writerow([self.step, int(self.elapsed()), phase, f"{loss:.4f}", f"{right:.3f}",
                                     f"{total:.4f}", kinds])
 
+    def warm_up(self):
+        """Compiles both parts, the first process before the others, which then find what it made."""
+        for rank in range(min(2, self.size)):
+            if rank == min(1, self.rank):
+                self.full_step(False)
+            if self.size > 1:
+                dist.barrier()
+        for p in self.w.values():
+            p.grad = None
+
     def run(self):
+        self.warm_up()
+        self.begun = time.time()
         told = saved = time.time()
         losses, rights, last = [], [], None
         while True:
@@ -301,8 +309,8 @@ class Trainer:
 def work(rank, args):
     torch.set_num_threads(1)
     if args.processes > 1:
-        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(args.port), GLOO_SOCKET_IFNAME="lo")
-        dist.init_process_group("gloo", rank=rank, world_size=args.processes)
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+        dist.init_process_group("gloo", f"file://{args.meeting}", rank=rank, world_size=args.processes)
     if rank > 0:
         time.sleep(1)
     Trainer(args, rank, args.processes).run()
@@ -315,7 +323,6 @@ def main():
     p.add_argument("--tower-minutes", type=float, default=6, help="of these for the image encoder alone (6)")
     p.add_argument("--from", dest="start", help="weights to begin with, as export.py writes them")
     p.add_argument("--processes", type=int, default=os.cpu_count(), help="one thread each (all processors)")
-    p.add_argument("--port", type=int, default=29511, help="where the processes meet (29511)")
     p.add_argument("--aux", type=float, default=0.1, help="the weight of the pictures' labels (0.1)")
     p.add_argument("--no-compile", dest="compile", action="store_false", help="start at once, and be slower")
     args = p.parse_args()
@@ -325,6 +332,7 @@ def main():
     if args.processes == 1:
         work(0, args)
     else:
+        args.meeting = os.path.abspath(os.path.join(args.into, f"meeting-{os.getpid()}"))
         torch.multiprocessing.spawn(work, (args,), args.processes)
 
 
