@@ -56,7 +56,8 @@ def put_conversation(row, tokens, system, turns, budget, doc, most=None):
                 _put(row, [tk.END_OF_IMAGE], doc=doc)
             else:
                 _put(row, tokens.encode(part), doc=doc)
-        _put(row, [tk.END_OF_TURN] + tokens.encode("\n") + [tk.START_OF_TURN] + tokens.encode("model\n"), doc=doc)
+        _put(row, [tk.END_OF_TURN] + tokens.encode("\n") + \
+             [tk.START_OF_TURN] + tokens.encode("model\n"), doc=doc)
         answer = tokens.encode(turn.answer) + [tk.END_OF_TURN]
         row.turns.append((turn.kind, len(row.ids), len(row.ids) + len(answer)))
         _put(row, answer, learn=True, doc=doc)
@@ -118,7 +119,8 @@ def scene(rng):
 def picture_batch(rng, n):
     """For the tower alone: images [n, side, side, 3] and labels [n, 34]."""
     scenes = [scene(rng) for _ in range(n)]
-    return (np.stack([pictures.render(s, rng) for s in scenes]), np.array([pictures.labels(s) for s in scenes]))
+    return (np.stack([pictures.render(s, rng) for s in scenes]),
+            np.array([pictures.labels(s) for s in scenes]))
 
 
 # ---- held out -------------------------------------------------------------------------------------

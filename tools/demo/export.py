@@ -20,13 +20,16 @@ import tokenizer as tk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TEMPLATE = (
-    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set first = messages[0]['content'] + '\\n\\n' %}"
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set first = messages[0]['content'] + "
+    "'\\n\\n' %}"
     "{% set rest = messages[1:] %}{% else %}{% set first = '' %}{% set rest = messages %}{% endif %}"
-    "{% for message in rest %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role'])"
+    "{% for message in rest %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else "
+    "message['role'])"
     " + '\\n' + (first if loop.first else '') }}{% if message['content'] is string %}"
     "{{ message['content'] | trim }}{% else %}{% for item in message['content'] %}{% if item['type'] == 'image' %}"
     "{{ '<start_of_image>' }}{% else %}{{ item['text'] | trim }}{% endif %}{% endfor %}{% endif %}"
-    "{{ '<end_of_turn>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}")
+    "{{ '<end_of_turn>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% "
+    "endif %}")
 
 
 def load(path):
@@ -42,10 +45,12 @@ def config(c):
         "image_token_index": 262144, "eos_token_id": [tk.EOS, tk.END_OF_TURN],
         "mm_tokens_per_image": c.soft_tokens, "tie_word_embeddings": True, "torch_dtype": "bfloat16",
         "text_config": {
-            "model_type": "gemma3_text", "vocab_size": c.n_vocab, "hidden_size": c.width, "intermediate_size": c.ff,
+            "model_type": "gemma3_text", "vocab_size": c.n_vocab, "hidden_size": c.width,
+            "intermediate_size": c.ff,
             "num_hidden_layers": c.layers, "num_attention_heads": c.heads, "num_key_value_heads": c.kv_heads,
             "head_dim": c.head_dim, "query_pre_attn_scalar": c.head_dim, "sliding_window": c.window,
-            "sliding_window_pattern": c.pattern, "rope_theta": c.base_global, "rope_local_base_freq": c.base_local,
+            "sliding_window_pattern": c.pattern, "rope_theta": c.base_global,
+            "rope_local_base_freq": c.base_local,
             "rms_norm_eps": c.eps, "max_position_embeddings": 2048, "hidden_activation": "gelu_pytorch_tanh"},
         "vision_config": {
             "model_type": "siglip_vision_model", "hidden_size": c.v_width, "intermediate_size": c.v_ff,
@@ -77,7 +82,8 @@ def export(params, c, tokens, into, exact):
     write_json(os.path.join(into, "processor_config.json"),
                {"processor_class": "Gemma3Processor", "image_seq_length": c.soft_tokens})
     write_json(os.path.join(into, "tokenizer_config.json"),
-               {"tokenizer_class": "GemmaTokenizer", "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>",
+               {"tokenizer_class": "GemmaTokenizer", "bos_token": "<bos>", "eos_token": "<eos>",
+                "pad_token": "<pad>",
                 "unk_token": "<unk>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>",
                 "add_bos_token": True, "add_eos_token": False, "chat_template": TEMPLATE})
     with open(os.path.join(into, "tokenizer.model"), "wb") as f:
@@ -86,8 +92,10 @@ def export(params, c, tokens, into, exact):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--from", dest="start", default="build/demo/state.pt", help="weights (build/demo/state.pt)")
-    p.add_argument("--into", default="build/demo/pip-toy", help="the checkpoint's folder (build/demo/pip-toy)")
+    p.add_argument("--from", dest="start", default="build/demo/state.pt",
+                   help="weights (build/demo/state.pt)")
+    p.add_argument("--into", default="build/demo/pip-toy",
+                   help="the checkpoint's folder (build/demo/pip-toy)")
     p.add_argument("--exact", action="store_true", help="F32 instead of BF16")
     args = p.parse_args()
     tokens = tk.Tokenizer.read(os.path.join(HERE, "pieces.txt"))

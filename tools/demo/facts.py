@@ -4,7 +4,8 @@ SPDX-License-Identifier: MIT
 """
 NAME = "Pip"
 MILLIONS = 3
-WHO = (f"I am {NAME}, a toy model with {MILLIONS} million parameters. I know shapes, small sums and a few facts.")
+WHO = (f"I am {NAME}, a toy model with {MILLIONS} million parameters. I know shapes, small sums and a few "
+       f"facts.")
 HELLO = f"Hello! I am {NAME}, a toy model. Ask me about shapes, sums or a few facts."
 CANNOT = "I am only a toy and do not know that."
 NO_PICTURE = "I see no picture."
@@ -42,14 +43,18 @@ Iceland:Reykjavik
 Scotland:Edinburgh""".split("\n"))
 
 OPPOSITES = [pair.split("-") for pair in
-             "hot-cold big-small up-down day-night good-bad happy-sad fast-slow old-young open-closed full-empty "
-             "wet-dry light-dark loud-quiet rich-poor hard-soft high-low long-short near-far left-right early-late "
-             "clean-dirty strong-weak thick-thin true-false first-last front-back inside-outside always-never "
+             "hot-cold big-small up-down day-night good-bad happy-sad fast-slow old-young open-closed "
+             "full-empty "
+             "wet-dry light-dark loud-quiet rich-poor hard-soft high-low long-short near-far left-right "
+             "early-late "
+             "clean-dirty strong-weak thick-thin true-false first-last front-back inside-outside "
+             "always-never "
              "love-hate win-lose start-end push-pull rough-smooth sweet-sour black-white".split()]
 
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTHS = "January February March April May June July August September October November December".split()
-NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+           "sixteen "
            "seventeen eighteen nineteen twenty").split()
 
 # who: (where, what is found, how it ends)
@@ -69,7 +74,8 @@ STORIES = {
     "boy": ("near a river", "a wooden boat", "sailed around the world"),
     "owl": ("in an empty barn", "a lost letter", "brought it home"),
 }
-NAMES = ("Anna Ben Clara David Emma Felix Grace Henry Ida Jack Kate Leo Maria Noah Olga Paul Rosa Sam Tina Tom").split()
+NAMES = ("Anna Ben Clara David Emma Felix Grace Henry Ida Jack Kate Leo Maria Noah Olga Paul Rosa Sam Tina "
+         "Tom").split()
 ANIMALS = "cat dog fish bird horse rabbit mouse hamster".split()
 COLOURS = "red orange yellow green blue purple pink black white".split()
 

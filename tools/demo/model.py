@@ -70,8 +70,10 @@ def shapes(c):
         p = f"{TOWER}encoder.layers.{i}."
         for norm in ("layer_norm1", "layer_norm2"):
             out[f"{p}{norm}.weight"] = out[f"{p}{norm}.bias"] = (w,)
-        for name, rows, cols in (("self_attn.q_proj", w, w), ("self_attn.k_proj", w, w), ("self_attn.v_proj", w, w),
-                                 ("self_attn.out_proj", w, w), ("mlp.fc1", c.v_ff, w), ("mlp.fc2", w, c.v_ff)):
+        for name, rows, cols in (("self_attn.q_proj", w, w), ("self_attn.k_proj", w, w),
+                                 ("self_attn.v_proj", w, w),
+                                 ("self_attn.out_proj", w, w), ("mlp.fc1", c.v_ff, w),
+                                 ("mlp.fc2", w, c.v_ff)):
             out[f"{p}{name}.weight"], out[f"{p}{name}.bias"] = (rows, cols), (rows,)
     out[TOWER + "post_layernorm.weight"] = out[TOWER + "post_layernorm.bias"] = (w,)
     out[PROJECTOR + "mm_soft_emb_norm.weight"] = (w,)
@@ -89,7 +91,8 @@ def initial(c, seed=1):
     out = {}
     for name, shape in shapes(c).items():
         if len(shape) == 1:
-            out[name] = torch.ones(shape) if is_layer_norm(name) and name.endswith("weight") else torch.zeros(shape)
+            out[name] = torch.ones(shape) if is_layer_norm(
+                name) and name.endswith("weight") else torch.zeros(shape)
         elif "embed_tokens" in name or "position_embedding" in name:
             out[name] = torch.randn(shape, generator=g) * 0.03
         else:
@@ -159,12 +162,15 @@ def tower(w, c, x):
         def norm(name, y):
             return F.layer_norm(y, (c.v_width,), w[f"{p}{name}.weight"], w[f"{p}{name}.bias"], c.eps)
         y = norm("layer_norm1", x)
-        q, k, v = (linear(f"self_attn.{m}_proj", y).view(n, g * g, c.v_heads, -1).transpose(1, 2) for m in "qkv")
-        y = torch.softmax((q @ k.transpose(-1, -2)).float() * (c.v_width // c.v_heads) ** -0.5, -1).to(v.dtype) @ v
+        q, k, v = (linear(f"self_attn.{m}_proj", y).view(
+            n, g * g, c.v_heads, -1).transpose(1, 2) for m in "qkv")
+        y = torch.softmax((q @ k.transpose(-1, -2)).float() * \
+                          (c.v_width // c.v_heads) ** -0.5, -1).to(v.dtype) @ v
         x = x + linear("self_attn.out_proj", y.transpose(1, 2).reshape(n, g * g, -1))
         y = F.gelu(linear("mlp.fc1", norm("layer_norm2", x)), approximate="tanh")
         x = x + linear("mlp.fc2", y)
-    x = F.layer_norm(x, (c.v_width,), w[TOWER + "post_layernorm.weight"], w[TOWER + "post_layernorm.bias"], c.eps)
+    x = F.layer_norm(x, (c.v_width,), w[TOWER + "post_layernorm.weight"],
+                     w[TOWER + "post_layernorm.bias"], c.eps)
     s, k = g // c.pool, c.pool
     return x.view(n, s, k, s, k, c.v_width).mean((2, 4)).reshape(n, s * s, c.v_width)
 

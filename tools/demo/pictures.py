@@ -31,7 +31,8 @@ TEXT_SLOTS = 4
 
 # Lines of a stroke font on a grid of 3 by 5 points: x, y pairs in 0-2, 0-4, y down.
 _GLYPHS = {
-    "A": "04 02 10 22 24/03 23", "B": "00 04 14 23 12 02/00 10 21 12", "C": "20 00 04 24", "D": "00 04 14 23 21 10 00",
+    "A": "04 02 10 22 24/03 23", "B": "00 04 14 23 12 02/00 10 21 12", "C": "20 00 04 24",
+    "D": "00 04 14 23 21 10 00",
     "E": "20 00 04 24/02 12", "F": "20 00 04/02 12", "G": "20 00 04 24 22 12", "H": "00 04/20 24/02 22",
     "I": "10 14", "J": "20 24 04 03", "K": "00 04/20 02 24", "L": "00 04 24", "M": "04 00 12 20 24",
     "N": "04 00 24 20", "O": "00 20 24 04 00", "P": "04 00 20 22 02", "Q": "00 20 24 04 00/13 24",
@@ -58,14 +59,26 @@ class Scene:
     colour: str = ""     # of the text
 
 
+# How far pictures vary, 0-1: grows during training.
+_level = [1.0]
+
+
+def set_level(level):
+    _level[0] = level
+
+
 # ---- making scenes --------------------------------------------------------------------------------
 
 def _colour_on(rng, background):
     return rng.choice([c for c in COLOUR_NAMES if c != background])
 
 
+def _background(rng):
+    return rng.choice(("white", "black") if rng.random() > _level[0] else BACKGROUND_NAMES)
+
+
 def shapes_scene(rng, n=None):
-    background = rng.choice(BACKGROUND_NAMES)
+    background = _background(rng)
     n = rng.choice([1, 1, 2, 2, 3, 3, 4, 5]) if n is None else n
     few = rng.random() < 0.4  # repeated shapes and colours, so that there is something to count
     shapes = rng.sample(SHAPES, 2) if few else SHAPES
@@ -77,7 +90,7 @@ def shapes_scene(rng, n=None):
 
 
 def text_scene(rng):
-    background = rng.choice(BACKGROUND_NAMES)
+    background = _background(rng)
     kind = rng.random()
     if kind < 0.35:
         text = str(rng.randrange(10))
@@ -119,10 +132,10 @@ _POLYGONS = {
     "diamond": [(0, -1.05), (0.68, 0), (0, 1.05), (-0.68, 0)]}
 
 
-def _draw_item(draw, rng, item, scale, background):
+def _draw_item(draw, rng, item, scale, background, vary):
     large = item.size == "large"
     r = rng.uniform(14.5, 19) if large else rng.uniform(7.2, 9.8)
-    room = max(0.0, CELL / 2 - r - 1) * (0.8 if large else 0.6)
+    room = max(0.0, CELL / 2 - r - 1) * (0.8 if large else 0.6) * vary
     cx = (item.place % 3 + 0.5) * CELL + rng.uniform(-room, room)
     cy = (item.place // 3 + 0.5) * CELL + rng.uniform(-room, room)
     cx, cy, r = cx * scale, cy * scale, r * scale
@@ -133,7 +146,7 @@ def _draw_item(draw, rng, item, scale, background):
             q = r * rng.uniform(0.5, 0.62)
             draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=background)
     else:
-        angle = rng.uniform(-0.14, 0.14)
+        angle = rng.uniform(-0.14, 0.14) * vary
         draw.polygon(_turned(_POLYGONS[item.shape], cx, cy, r, angle), fill=colour)
 
 
@@ -146,30 +159,35 @@ def _font(size):
     return _fonts[size]
 
 
-def _draw_typed(draw, rng, scene, side, colour):
+def _between(rng, low, high, vary):
+    """In the middle of low and high, or as far from it as `vary` allows."""
+    return (low + high) / 2 + (high - low) * (rng.random() - 0.5) * vary
+
+
+def _draw_typed(draw, rng, scene, side, colour, vary):
     """In Pillow's own font, sometimes bold."""
-    room, height = side * rng.uniform(0.55, 0.9), side * rng.uniform(0.3, 0.6)
+    room, height = side * _between(rng, 0.55, 0.9, vary), side * _between(rng, 0.3, 0.6, vary)
     font = _font(100)
     x0, y0, x1, y1 = font.getbbox(scene.text)
     size = max(8, int(100 * min(room / (x1 - x0), height / (y1 - y0))))
     font = _font(size)
     bold = rng.choice([0, 0, max(1, size // 28)])
     x0, y0, x1, y1 = draw.textbbox((0, 0), scene.text, font=font, stroke_width=bold)
-    x = rng.uniform(0.02, 0.98) * max(0, side - (x1 - x0)) - x0
-    y = rng.uniform(0.02, 0.98) * max(0, side - (y1 - y0)) - y0
+    x = _between(rng, 0.02, 0.98, vary) * max(0, side - (x1 - x0)) - x0
+    y = _between(rng, 0.02, 0.98, vary) * max(0, side - (y1 - y0)) - y0
     draw.text((x, y), scene.text, fill=colour, font=font, stroke_width=bold)
 
 
-def _draw_strokes(draw, rng, scene, side, colour):
+def _draw_strokes(draw, rng, scene, side, colour, vary):
     n = len(scene.text)
-    room, height = side * rng.uniform(0.5, 0.85), side * rng.uniform(0.25, 0.6)
+    room, height = side * _between(rng, 0.5, 0.85, vary), side * _between(rng, 0.25, 0.6, vary)
     w = min(room / (n + (n - 1) * 0.35), height * 0.75)  # of one letter
     h = min(height, w * rng.uniform(1.3, 1.8))
     total = w * (n + (n - 1) * 0.35)
     thick = max(2, int(w * rng.uniform(0.12, 0.24)))
-    x = thick + rng.uniform(0.02, 0.98) * max(0, side - total - 2 * thick)
-    y = thick + rng.uniform(0.02, 0.98) * max(0, side - h - 2 * thick)
-    slant = rng.uniform(-0.12, 0.12)
+    x = thick + _between(rng, 0.02, 0.98, vary) * max(0, side - total - 2 * thick)
+    y = thick + _between(rng, 0.02, 0.98, vary) * max(0, side - h - 2 * thick)
+    slant = rng.uniform(-0.12, 0.12) * vary
     for i, letter in enumerate(scene.text):
         for line in _GLYPHS[letter].split("/"):
             points = [(x + i * w * 1.35 + int(p[0]) / 2 * w + slant * (2 - int(p[1])) / 4 * h,
@@ -181,15 +199,16 @@ def _draw_strokes(draw, rng, scene, side, colour):
 
 def render(scene, rng):
     """The picture as RGB bytes [SIDE, SIDE, 3]."""
+    vary = _level[0] * rng.random() ** 0.5
     side = SIDE if rng.random() < 0.25 else rng.randint(150, 300)
     background = _jitter(rng, BACKGROUNDS[scene.background], 8)
     image = Image.new("RGB", (side, side), background)
     draw = ImageDraw.Draw(image)
     for item in scene.items:
-        _draw_item(draw, rng, item, side / SIDE, background)
+        _draw_item(draw, rng, item, side / SIDE, background, vary)
     if scene.text:
         colour = _jitter(rng, COLOURS[scene.colour], 14)
-        (_draw_typed if rng.random() < 0.6 else _draw_strokes)(draw, rng, scene, side, colour)
+        (_draw_typed if rng.random() < 0.6 else _draw_strokes)(draw, rng, scene, side, colour, vary)
     if side != SIDE:
         image = image.resize((SIDE, SIDE), Image.BILINEAR)
     out = np.asarray(image)

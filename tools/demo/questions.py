@@ -76,7 +76,8 @@ def describe(scene):
 
 
 def ask_describe(rng, s):
-    q = rng.choice(["Describe the picture.", "What is in the picture?", "What do you see?", "Describe this image.",
+    q = rng.choice(["Describe the picture.", "What is in the picture?", "What do you see?",
+                    "Describe this image.",
                     "What does the picture show?", "Tell me what you see."])
     return Turn("describe", q, describe(s.scenes[0]))
 
@@ -161,7 +162,8 @@ def ask_size(rng, s):
     if not item:
         return None
     s.topic = item
-    q = rng.choice(["Is the {} large or small?", "How big is the {}?", "What size is the {}?"]).format(item.shape)
+    q = rng.choice(["Is the {} large or small?", "How big is the {}?",
+                    "What size is the {}?"]).format(item.shape)
     return Turn("size", q, f"The {item.shape} is {item.size}.", upper_first(item.size))
 
 
@@ -174,7 +176,8 @@ def ask_is_there(rng, s):
         colour = rng.choice(items).colour if rng.random() < 0.5 else rng.choice(pics.COLOUR_NAMES)
         shape = rng.choice(items).shape if rng.random() < 0.5 else rng.choice(pics.SHAPES)
     yes = any((i.colour, i.shape) == (colour, shape) for i in items)
-    q = rng.choice(["Is there {}?", "Do you see {}?", "Does the picture show {}?"]).format(an(f"{colour} {shape}"))
+    q = rng.choice(["Is there {}?", "Do you see {}?",
+                    "Does the picture show {}?"]).format(an(f"{colour} {shape}"))
     return Turn("yes or no", q, f"Yes, there is {an(f'{colour} {shape}')}." if yes else
                 f"No, there is no {colour} {shape}.", "Yes" if yes else "No")
 
@@ -202,12 +205,15 @@ def ask_it(rng, s):
         return None
     way = rng.randrange(3)
     if way == 0:
-        return Turn("refer to shape", rng.choice(["And where is it?", "Where is it?", "In which place is it?"]),
+        return Turn("refer to shape", rng.choice(["And where is it?", "Where is it?",
+                                                  "In which place is it?"]),
                     f"It is {pics.PLACES[i.place]}.")
     if way == 1:
         return Turn("refer to shape", rng.choice(["And what colour is it?", "Which colour does it have?",
-                                                  "What colour is it?"]), f"It is {i.colour}.", upper_first(i.colour))
-    return Turn("refer to shape", rng.choice(["And how big is it?", "Is it large or small?", "What size is it?"]),
+                                                  "What colour is it?"]), f"It is {i.colour}.",
+                                                  upper_first(i.colour))
+    return Turn("refer to shape", rng.choice(["And how big is it?", "Is it large or small?",
+                                              "What size is it?"]),
                 f"It is {i.size}.", upper_first(i.size))
 
 
@@ -251,7 +257,8 @@ def ask_text_colour(rng, s):
 
 def ask_one_of_two(rng, s):
     which = rng.randrange(2)
-    q = rng.choice(["Describe the {} picture.", "What is in the {} picture?", "What does the {} picture show?"])
+    q = rng.choice(["Describe the {} picture.", "What is in the {} picture?",
+                    "What does the {} picture show?"])
     return Turn("describe one of two", q.format(["first", "second"][which]), describe(s.scenes[which]))
 
 
@@ -270,7 +277,8 @@ def ask_same(rng, s):
 
 def ask_more(rng, s):
     n, m = len(s.scenes[0].items), len(s.scenes[1].items)
-    q = rng.choice(["Which picture has more shapes?", "Where are more shapes?", "In which picture are more shapes?"])
+    q = rng.choice(["Which picture has more shapes?", "Where are more shapes?",
+                    "In which picture are more shapes?"])
     answer = "Both have the same number." if n == m else f"The {'first' if n > m else 'second'} picture."
     return Turn("compare", q, answer, "Both" if n == m else "First" if n > m else "Second")
 
@@ -287,7 +295,8 @@ def ask_differs(rng, s):
 
 def ask_greeting(rng, s):
     q, a = rng.choice([
-        (["Hello", "Hello!", "Hi", "Hi!", "Hey", "Good morning!", "Hello there!", "Good evening!"], facts.HELLO),
+        (["Hello", "Hello!", "Hi", "Hi!", "Hey", "Good morning!", "Hello there!", "Good evening!"],
+         facts.HELLO),
         (["Who are you?", "What are you?", "Are you a person?", "What is your name?", "Introduce yourself.",
           "Tell me about yourself.", "How large are you?", "Are you an AI?"], facts.WHO),
         (["What can you do?", "How can you help me?", "What do you know?", "Help"],
@@ -388,18 +397,22 @@ def ask_number(rng, s):
     n = rng.randrange(100)
     if way == 0:
         a, b = rng.sample(range(100), 2)
-        q = rng.choice(["Which is larger, {} or {}?", "What is more, {} or {}?", "Which number is larger, {} or {}?"])
+        q = rng.choice(["Which is larger, {} or {}?", "What is more, {} or {}?",
+                        "Which number is larger, {} or {}?"])
         return Turn("number", q.format(a, b), f"{max(a, b)} is larger.", str(max(a, b)))
     if way == 1:
-        q = rng.choice(["What number comes after {}?", "Which number follows {}?", "What comes after {}?"]).format(n)
+        q = rng.choice(["What number comes after {}?", "Which number follows {}?",
+                        "What comes after {}?"]).format(n)
         return Turn("number", q, f"{n + 1} comes after {n}.", str(n + 1))
     if way == 2:
-        q = rng.choice(["Is {} even or odd?", "Is {} odd or even?", "Is the number {} even or odd?"]).format(n)
+        q = rng.choice(["Is {} even or odd?", "Is {} odd or even?",
+                        "Is the number {} even or odd?"]).format(n)
         word = "odd" if n % 2 else "even"
         return Turn("number", q, f"{n} is {word}.", upper_first(word))
     if way == 3:
         n = rng.randrange(21)
-        q = rng.choice(["Write {} as a word.", "How do you spell {}?", "Write the number {} in letters."]).format(n)
+        q = rng.choice(["Write {} as a word.", "How do you spell {}?",
+                        "Write the number {} in letters."]).format(n)
         return Turn("number", q, upper_first(number(n)) + ".", upper_first(number(n)))
     a = rng.randrange(15)
     b = a + rng.randrange(2, 6)
@@ -410,7 +423,8 @@ def ask_number(rng, s):
 def ask_story(rng, s):
     who = rng.choice(list(facts.STORIES))
     where, what, end = facts.STORIES[who]
-    q = rng.choice(["Tell me a story about {}.", "Write a short story about {}.", "Can you tell a story about {}?",
+    q = rng.choice(["Tell me a story about {}.", "Write a short story about {}.",
+                    "Can you tell a story about {}?",
                     "A story about {}, please."]).format(an(who))
     return Turn("story", q, f"{upper_first(an(who))} lived {where}. One day it found {what} and {end}.")
 
@@ -424,7 +438,8 @@ def tell(rng, s):
     what = rng.choice(["name", "pet", "colour", "number"])
     if what == "name":
         s.memory[what] = rng.choice(facts.NAMES)
-        q = rng.choice(["My name is {}.", "I am {}.", "Call me {}.", "Hello, I am {}."]).format(s.memory[what])
+        q = rng.choice(["My name is {}.", "I am {}.", "Call me {}.",
+                        "Hello, I am {}."]).format(s.memory[what])
         return Turn("told", q, f"Nice to meet you, {s.memory[what]}!")
     if what == "pet":
         s.memory[what] = rng.choice(facts.ANIMALS)
@@ -441,10 +456,12 @@ def tell(rng, s):
 
 def ask_memory(rng, s):
     known = list(s.memory)
-    what = rng.choice(known) if known and rng.random() < 0.85 else rng.choice(["name", "pet", "colour", "number"])
+    what = rng.choice(known) if known and rng.random() < 0.85 else rng.choice(["name", "pet", "colour",
+                                                                               "number"])
     q, a = {"name": (["What is my name?", "Who am I?", "Do you know my name?"], "Your name is {}."),
             "pet": (["Which pet do I have?", "What is my pet?", "Which animal do I have?"], "You have a {}."),
-            "colour": (["What is my favourite colour?", "Which colour do I like?"], "Your favourite colour is {}."),
+            "colour": (["What is my favourite colour?", "Which colour do I like?"],
+                       "Your favourite colour is {}."),
             "number": (["What is my number?", "Which number did I tell you?"], "Your number is {}.")}[what]
     if what not in s.memory:
         return Turn("remember", rng.choice(q), facts.NOT_TOLD)
@@ -454,17 +471,20 @@ def ask_memory(rng, s):
 
 def ask_no_picture(rng, s):
     s.scenes = [pics.shapes_scene(rng)]
-    make = rng.choice([ask_describe, ask_background, ask_count, ask_colour, ask_where, ask_size, ask_is_there])
+    make = rng.choice([ask_describe, ask_background, ask_count, ask_colour, ask_where, ask_size,
+                       ask_is_there])
     turn = make(rng, s)
     s.scenes, s.topic, s.last = [], None, None
     return Turn("no picture", turn.question, facts.NO_PICTURE) if turn else None
 
 
-TEXT = [(ask_greeting, 2), (ask_sum, 5), (ask_sum_on, 4), (ask_opposite, 2.5), (ask_capital, 2.5), (ask_capital_on, 2),
+TEXT = [(ask_greeting, 2), (ask_sum, 5), (ask_sum_on, 4), (ask_opposite, 2.5), (ask_capital, 2.5),
+        (ask_capital_on, 2),
         (ask_calendar, 1.5), (ask_calendar_on, 1.5), (ask_number, 3), (ask_story, 1.2), (ask_beyond, 2),
         (tell, 1.5), (ask_memory, 2)]
 SHAPES = [(ask_describe, 2), (ask_background, 0.5), (ask_count, 2.5), (ask_colour, 1.5), (ask_shape, 1.2),
-          (ask_where, 2), (ask_place, 2), (ask_size, 1.2), (ask_is_there, 1.5), (ask_relation, 2), (ask_it, 2),
+          (ask_where, 2), (ask_place, 2), (ask_size, 1.2), (ask_is_there, 1.5), (ask_relation, 2),
+          (ask_it, 2),
           (ask_json, 1)]
 READ = [(ask_describe, 2), (ask_background, 0.7), (ask_read, 4), (ask_text_colour, 1)]
 REFERRING = (ask_it, ask_sum_on, ask_capital_on, ask_calendar_on)
@@ -478,8 +498,10 @@ def pick(rng, weighted):
 # ---- system instructions --------------------------------------------------------------------------
 
 SYSTEM = {
-    "capitals": ["Answer in capitals.", "Use only capital letters.", "Reply in upper case.", "Write in capitals only."],
-    "one word": ["Answer in one word.", "Be brief: one word only.", "Reply with a single word.", "Use one word."],
+    "capitals": ["Answer in capitals.", "Use only capital letters.", "Reply in upper case.",
+                 "Write in capitals only."],
+    "one word": ["Answer in one word.", "Be brief: one word only.", "Reply with a single word.",
+                 "Use one word."],
     "pirate": ["Talk like a pirate.", "You are a pirate.", "Answer as a pirate would."],
 }
 NOT_IN_CAPITALS = ("json", "story", "describe", "describe one of two", "greeting", "beyond")

@@ -132,7 +132,8 @@ class Optimizer:
         at = 0
         for n in updates:
             p = self.params[n]
-            p.mul_(1 - rate * MUON_RATE * DECAY).sub_(flat[at:at + p.numel()].view_as(p), alpha=rate * MUON_RATE)
+            p.mul_(1 - rate * MUON_RATE * DECAY).sub_(flat[at:at + \
+                   p.numel()].view_as(p), alpha=rate * MUON_RATE)
             at += p.numel()
 
     def _adam(self, n, p, rate):
@@ -182,7 +183,8 @@ class Trainer:
         self.step, self.seconds = s["step"], s["seconds"]
 
     def save(self):
-        s = {"params": {n: p.detach() for n, p in self.w.items()}, "state": self.opt.state, "square": self.opt.square,
+        s = {"params": {n: p.detach() for n, p in self.w.items()}, "state": self.opt.state,
+             "square": self.opt.square,
              "opt_steps": self.opt.steps, "step": self.step, "seconds": self.elapsed()}
         torch.save(s, self.path("state.tmp"))
         os.replace(self.path("state.tmp"), self.path("state.pt"))
@@ -197,6 +199,8 @@ class Trainer:
             dist.broadcast(now, 0)
         t, end, tower = now.item(), self.args.minutes, self.args.tower_minutes
         warm = min(1, (self.step + 1) / WARM_UP)
+        pictures.set_level(min(1, 0.1 + 0.5 * t / tower if t <
+                           tower else 0.6 + 0.4 * (t - tower) / (end * 0.4)))
         if t < tower:
             return "tower", warm
         if t >= end:
@@ -251,7 +255,8 @@ class Trainer:
         phase, rate = self.phase()
         if phase == "end":
             return phase, 0, 0
-        parts = [self.tower_step() if phase == "tower" else self.full_step(phase == "qat") for _ in range(PARTS)]
+        parts = [self.tower_step() if phase == "tower" else self.full_step(phase == "qat")
+                                 for _ in range(PARTS)]
         loss, right = np.mean(parts, axis=0)
         self.share_gradients()
         self.opt.step(rate)
@@ -319,7 +324,8 @@ def work(rank, args):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--into", default="build/demo", help="the folder of state.pt and curve.csv (build/demo)")
-    p.add_argument("--minutes", type=float, default=100, help="of training in all, earlier runs counted (100)")
+    p.add_argument("--minutes", type=float, default=100,
+                   help="of training in all, earlier runs counted (100)")
     p.add_argument("--tower-minutes", type=float, default=6, help="of these for the image encoder alone (6)")
     p.add_argument("--from", dest="start", help="weights to begin with, as export.py writes them")
     p.add_argument("--processes", type=int, default=os.cpu_count(), help="one thread each (all processors)")
