@@ -38,7 +38,7 @@ PARTS = 2                                               # of a process's share o
 WARM_UP = 100                                           # steps
 FALLING = 0.3                                           # the last part of the time
 MUON_RATE, ADAM_RATE, DECAY = 0.02, 3e-3, 0.01
-EVAL_EVERY, SAVE_EVERY = 150, 120                       # seconds
+EVAL_EVERY, SAVE_EVERY = 400, 120                       # seconds
 
 
 # ---- what is trained beside the model: labels of pictures --------------------------------------------
@@ -165,7 +165,7 @@ class Trainer:
         self.text = torch.compile(m.text, dynamic=False) if args.compile else m.text
         self.load()
         if rank == 0:
-            self.held_out = data.held_out(self.tokens, LENGTH, 64, seed=77)
+            self.held_out = data.held_out(self.tokens, LENGTH, 48, seed=77)
 
     # -- state
 
@@ -271,7 +271,7 @@ class Trainer:
         exact = {}
         if phase != "tower":
             w = {n: p.detach() for n, p in self.w.items()}
-            exact = data.exact_match(m.quantized(w) if phase in ("qat", "end") else w, self.c, self.held_out)
+            exact = data.exact_match(m.quantized(w) if phase in ("qat", "end") else w, self.c, self.held_out, True)
         total = sum(a for a, _ in exact.values()) / max(1, sum(b for _, b in exact.values()))
         with open(self.path("curve.csv"), "a", newline="", encoding="utf-8") as f:
             kinds = " ".join(f"{k.replace(' ', '_')}={a}/{b}" for k, (a, b) in sorted(exact.items()))
