@@ -51,7 +51,8 @@ WHOLE_CLASSES = ([len(pictures.BACKGROUND_NAMES), 1 + len(pictures.COLOUR_NAMES)
 def label_heads(c, seed=2):
     g = torch.Generator().manual_seed(seed)
     per_cell, whole = c.v_width, c.soft_tokens * c.v_width
-    return {"aux.cell.weight": torch.randn(sum(CELL_CLASSES), per_cell, generator=g) / per_cell ** 0.5,
+    return {"aux.place.weight": torch.zeros(c.soft_tokens, c.v_width),
+            "aux.cell.weight": torch.randn(sum(CELL_CLASSES), per_cell, generator=g) / per_cell ** 0.5,
             "aux.whole.weight": torch.randn(sum(WHOLE_CLASSES), whole, generator=g) / whole ** 0.5}
 
 
@@ -61,6 +62,8 @@ def label_loss(w, pooled, labels):
     cell = F.linear(pooled.float(), w["aux.cell.weight"]).split(CELL_CLASSES, -1)
     whole = F.linear(pooled.float().reshape(n, -1), w["aux.whole.weight"]).split(WHOLE_CLASSES, -1)
     loss, right = 0, torch.ones(n, dtype=torch.bool)
+    place = F.linear(pooled.float(), w["aux.place.weight"])  # where a soft token is
+    loss = loss + F.cross_entropy(place.reshape(-1, 9), torch.arange(9).repeat(n))
     for i, x in enumerate(cell):
         gold = labels[:, 9 * i:9 * i + 9]
         weight = 1 + 2 * (gold > 0)
@@ -177,9 +180,11 @@ class Trainer:
             return
         s = torch.load(self.path("state.pt"))
         with torch.no_grad():
-            for n, p in self.w.items():
-                p.copy_(s["params"][n])
-        self.opt.state, self.opt.square, self.opt.steps = s["state"], s["square"], s["opt_steps"]
+            for n, p in s["params"].items():
+                self.w[n].copy_(p)
+        self.opt.state.update(s["state"])
+        self.opt.square.update(s["square"])
+        self.opt.steps = s["opt_steps"]
         self.step, self.seconds = s["step"], s["seconds"]
 
     def save(self):
@@ -192,12 +197,20 @@ class Trainer:
     def elapsed(self):
         return self.seconds + time.time() - self.begun
 
+    def minutes(self):
+        """In all; DIR/minutes, where it exists, takes the place of --minutes while a run goes on."""
+        try:
+            with open(self.path("minutes"), encoding="utf-8") as f:
+                return float(f.read())
+        except (OSError, ValueError):
+            return self.args.minutes
+
     def phase(self):
         """(name, learning rate's factor) at this time; all processes follow the first one's clock."""
-        now = torch.tensor([self.elapsed() / 60])
+        now = torch.tensor([self.elapsed() / 60, self.minutes()])
         if self.size > 1:
             dist.broadcast(now, 0)
-        t, end, tower = now.item(), self.args.minutes, self.args.tower_minutes
+        (t, end), tower = now.tolist(), self.args.tower_minutes
         warm = min(1, (self.step + 1) / WARM_UP)
         pictures.set_level(min(1, 0.1 + 0.5 * t / tower if t <
                            tower else 0.6 + 0.4 * (t - tower) / (end * 0.4)))
