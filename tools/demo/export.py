@@ -32,10 +32,15 @@ TEMPLATE = (
     "endif %}")
 
 
+def load_all(path):
+    """name -> float32 tensor, the heads for labels included if there are."""
+    tensors = load_file(path) if path.endswith(".safetensors") else torch.load(path)["params"]
+    return {n: t.float() for n, t in tensors.items()}
+
+
 def load(path):
     """name -> float32 tensor, without what only training needs."""
-    tensors = load_file(path) if path.endswith(".safetensors") else torch.load(path)["params"]
-    return {n: t.float() for n, t in tensors.items() if not n.startswith("aux.")}
+    return {n: t for n, t in load_all(path).items() if not n.startswith("aux.")}
 
 
 def config(c):
@@ -68,8 +73,11 @@ def write_json(path, value):
 def export(params, c, tokens, into, exact):
     os.makedirs(into, exist_ok=True)
     kind = torch.float32 if exact else torch.bfloat16
-    save_file({n: t.detach().to(kind).contiguous() for n, t in params.items()},
-              os.path.join(into, "model.safetensors"), {"format": "pt"})
+    for file in ("model", "labels"):  # no converter reads the latter; train.py --from does
+        part = {n: t.detach().to(kind).contiguous() for n, t in params.items()
+                if n.startswith("aux.") == (file == "labels")}
+        if part:
+            save_file(part, os.path.join(into, file + ".safetensors"), {"format": "pt"})
     write_json(os.path.join(into, "config.json"), config(c))
     write_json(os.path.join(into, "generation_config.json"),
                {"bos_token_id": tk.BOS, "eos_token_id": [tk.EOS, tk.END_OF_TURN], "pad_token_id": tk.PAD,
@@ -99,7 +107,7 @@ def main():
     p.add_argument("--exact", action="store_true", help="F32 instead of BF16")
     args = p.parse_args()
     tokens = tk.Tokenizer.read(os.path.join(HERE, "pieces.txt"))
-    export(load(args.start), m.Config(n_vocab=len(tokens)), tokens, args.into, args.exact)
+    export(load_all(args.start), m.Config(n_vocab=len(tokens)), tokens, args.into, args.exact)
 
 
 if __name__ == "__main__":

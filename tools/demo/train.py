@@ -156,10 +156,11 @@ class Trainer:
         self.args, self.rank, self.size = args, rank, size
         self.tokens = tk.Tokenizer.read(os.path.join(HERE, "pieces.txt"))
         self.c = m.Config(n_vocab=len(self.tokens))
-        params = m.initial(self.c)
+        params = {**m.initial(self.c), **label_heads(self.c)}
         if args.start:
-            params.update({n: t.float() for n, t in load_file(args.start).items()})
-        params.update(label_heads(self.c))
+            heads = os.path.join(os.path.dirname(args.start), "labels.safetensors")
+            for path in [args.start] + [heads] * os.path.exists(heads):
+                params.update({n: t.float() for n, t in load_file(path).items()})
         self.w = {n: p.requires_grad_() for n, p in params.items()}
         self.opt = Optimizer(self.w, rank, size)
         self.step, self.seconds, self.begun = 0, 0.0, time.time()
