@@ -12,6 +12,7 @@ import questions
 import tokenizer as tk
 
 SOFT = 9
+TALKS = {"shapes": (2, 4), "read": (3, 2), "two": (1, 5), "text": (0, 0)}  # conversations, turns in each
 
 
 @dataclasses.dataclass
@@ -74,14 +75,17 @@ def put_conversation(row, tokens, system, turns, budget, doc, most=None):
 
 
 def make_row(rng, tokens, topic, length):
-    """A row of at most `length` tokens; text rows hold up to three conversations."""
-    wanted = {"shapes": 1, "read": 1, "two": 2, "text": 0}[topic]
+    """A row of at most `length` tokens. It has as many pictures as its topic says, few questions to
+    each, so that answers are to be seen rather than read in the answers before; the rest is text."""
+    n_talks, most_turns = TALKS[topic]
+    wanted = n_talks * (2 if topic == "two" else 1)
     while True:
         row = Row([], [], [], [], [], [])
         doc = 0
         while len(row.ids) + 24 < length:
-            system, turns = questions.conversation(rng, topic if doc == 0 else "text")
-            most = rng.choice([1, 2, 4, 20, 20]) if topic == "text" or doc > 0 else None
+            about = topic if doc < n_talks else "text"
+            system, turns = questions.conversation(rng, about)
+            most = rng.choice([1, 2, 4, 20, 20]) if about == "text" else rng.randint(1, most_turns)
             if not put_conversation(row, tokens, system, turns, length, doc, most):
                 break
             doc += 1
@@ -140,9 +144,10 @@ def held_out(tokens, length, n, seed):
     return [batch(rng, tokens, length, {"shapes": 7, "read": 3, "two": 2, "text": 4}) for _ in range(n // 16)]
 
 
-def exact_match(w, c, batches, fast=False):
+def exact_match(w, c, batches, fast=False, firsts=None):
     """kind -> (answered word for word, asked). An answer that is the likeliest token at every position
-    given the ones before it is what greedy sampling writes. `fast`: in bfloat16."""
+    given the ones before it is what greedy sampling writes. `fast`: in bfloat16.
+    `firsts` gets the same for the first questions of conversations alone."""
     import torch
 
     import model as m
@@ -155,7 +160,10 @@ def exact_match(w, c, batches, fast=False):
             best = m.logits(w, x).argmax(-1)
         right = best[:, :-1] == ids[:, 1:]
         for i, row in enumerate(rows):
+            talk = None
             for kind, first, end in row.turns:
-                a, b = out.get(kind, (0, 0))
-                out[kind] = (a + int(right[i, first - 1:end - 1].all()), b + 1)
+                for totals in [out] + [firsts] * (firsts is not None and row.doc[first] != talk):
+                    a, b = totals.get(kind, (0, 0))
+                    totals[kind] = (a + int(right[i, first - 1:end - 1].all()), b + 1)
+                talk = row.doc[first]
     return out

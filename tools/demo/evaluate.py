@@ -41,12 +41,23 @@ def through_torch(args, tokens, c, rng):
     w = export.load(args.start)
     if args.q4_0:
         w = m.quantized(w)
-    totals = {}
+    totals, firsts = {}, {}
     while sum(b for _, b in totals.values()) < args.n:
-        for kind, (a, b) in data.exact_match(w, c, [data.batch(rng, tokens, LENGTH, MIX)]).items():
+        found = data.exact_match(w, c, [data.batch(rng, tokens, LENGTH, MIX)], firsts=firsts)
+        for kind, (a, b) in found.items():
             x, y = totals.get(kind, (0, 0))
             totals[kind] = (x + a, y + b)
+    print("first questions of conversations:")
+    tell(firsts)
+    print("all questions, with the right answers before them:")
     return totals
+
+
+def tell(totals):
+    for kind, (a, b) in sorted(totals.items()):
+        print(f"{kind:22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
+    a, b = (sum(x[i] for x in totals.values()) for i in (0, 1))
+    print(f"{'all':22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
 
 
 def topics(rng):
@@ -135,10 +146,7 @@ def main():
             totals = through_run(args, rng, folder)
         else:
             totals = through_logits(args, tokens, c, rng, folder)
-    for kind, (a, b) in sorted(totals.items()):
-        print(f"{kind:22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
-    a, b = (sum(x[i] for x in totals.values()) for i in (0, 1))
-    print(f"{'all':22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
+    tell(totals)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ import tokenizer as tk
 HERE = os.path.dirname(os.path.abspath(__file__))
 LENGTH = 160                                            # of a row, in tokens
 MIX = {"shapes": 4, "read": 1, "two": 1, "text": 2}     # rows that a process computes at once
-N_IMAGES = 7                                            # in them
+N_IMAGES = 13                                           # in them
 PARTS = 2                                               # of a process's share of a step
 WARM_UP = 100                                           # steps
 FALLING = 0.3                                           # the last part of the time
