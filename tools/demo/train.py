@@ -273,7 +273,7 @@ class Trainer:
                                  for _ in range(PARTS)]
         loss, right = np.mean(parts, axis=0)
         self.share_gradients()
-        self.opt.step(rate)
+        self.opt.step(rate * self.args.rate)
         for p in self.w.values():
             p.grad = None
         self.step += 1
@@ -344,6 +344,7 @@ def main():
     p.add_argument("--from", dest="start", help="weights to begin with, as export.py writes them")
     p.add_argument("--processes", type=int, default=os.cpu_count(), help="one thread each (all processors)")
     p.add_argument("--aux", type=float, default=0.1, help="the weight of the pictures' labels (0.1)")
+    p.add_argument("--rate", type=float, default=1, help="factor of the learning rates (1)")
     p.add_argument("--no-compile", dest="compile", action="store_false", help="start at once, and be slower")
     args = p.parse_args()
     os.makedirs(args.into, exist_ok=True)
