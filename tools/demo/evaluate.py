@@ -99,8 +99,8 @@ def through_logits(args, tokens, c, rng, folder):
         row = data.make_row(rng, tokens, topic, LENGTH)
         n = row.doc.index(1) if 1 in row.doc else len(row.ids)  # the first conversation of the row
         out = os.path.join(folder, "logits")
-        program(args, "logits", "--tokens", token_list(row, n),
-                "-o", out, *save_images(row.scenes, rng, folder))
+        flags = save_images(row.scenes[:max(row.image[:n])], rng, folder)
+        program(args, "logits", "--tokens", token_list(row, n), "-o", out, *flags)
         best = np.fromfile(out, np.float32).reshape(n, c.n_vocab).argmax(-1)
         for kind, first, end in row.turns:
             if end <= n:
