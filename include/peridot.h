@@ -364,7 +364,7 @@ enum {
     PD_TOKEN_UNK = 3,
     PD_TOKEN_START_OF_TURN = 105,
     PD_TOKEN_END_OF_TURN = 106,
-    PD_TOKEN_START_OF_IMAGE = 255999,
+    PD_TOKEN_START_OF_IMAGE = 255999, /* in a shortened vocabulary: the token of that text */
     PD_TOKEN_END_OF_IMAGE = 256000,
     PD_TOKEN_IMAGE = 262144 /* in a prompt: all rows of the next image */
 };

@@ -44,8 +44,7 @@ pd_status pd_vocab_encode_spans(const pd_vocab *v, const pd_span *spans, size_t 
         if (is_text) {
             pd_bytes_write(&text, spans[i].text, spans[i].n_bytes);
         } else {
-            bool is_bos = spans[i].id == PD_TOKEN_BOS;
-            if (out.n < n_max) ids[out.n] = is_bos ? v->special.bos : spans[i].id;
+            if (out.n < n_max) ids[out.n] = pd_special_id(&v->special, spans[i].id);
             out.n++;
         }
         if (is_text && (i + 1 == n_spans || spans[i + 1].id != PD_SPAN_TEXT)) {

@@ -39,7 +39,8 @@ static bool has_other_template(const pd_gguf *g) {
 
 pd_status pd_special_read(const pd_gguf *g, uint32_t n_tokens, pd_special *out, pd_error *err) {
     uint32_t eot;
-    *out = (pd_special){0};
+    *out = (pd_special){.start_of_image = PD_TOKEN_START_OF_IMAGE,
+                        .end_of_image = PD_TOKEN_END_OF_IMAGE};
     PD_TRY(read_id(g, "tokenizer.ggml.bos_token_id", n_tokens, PD_TOKEN_BOS, &out->bos, err));
     PD_TRY(read_id(g, "tokenizer.ggml.eos_token_id", n_tokens, PD_TOKEN_EOS, &out->eos, err));
     PD_TRY(read_id(g, "tokenizer.ggml.eot_token_id", n_tokens, PD_TOKEN_END_OF_TURN, &eot, err));
@@ -51,6 +52,24 @@ pd_status pd_special_read(const pd_gguf *g, uint32_t n_tokens, pd_special *out, 
     add_stop(out, PD_TOKEN_EOS);
     add_stop(out, PD_TOKEN_END_OF_TURN);
     return PD_OK;
+}
+
+static bool is_text(pd_string s, const char *text) {
+    size_t n = strlen(text);
+    return s.n == n && memcmp(s.data, text, n) == 0;
+}
+
+void pd_special_note_marker(pd_special *s, uint32_t n_tokens, uint32_t id, pd_string text) {
+    if (n_tokens > PD_TOKEN_END_OF_IMAGE) return;
+    if (is_text(text, "<start_of_image>")) s->start_of_image = id;
+    if (is_text(text, "<end_of_image>")) s->end_of_image = id;
+}
+
+uint32_t pd_special_id(const pd_special *s, uint32_t id) {
+    return id == PD_TOKEN_BOS              ? s->bos
+           : id == PD_TOKEN_START_OF_IMAGE ? s->start_of_image
+           : id == PD_TOKEN_END_OF_IMAGE   ? s->end_of_image
+                                           : id;
 }
 
 bool pd_special_is_stop(const pd_special *s, uint32_t id) {
@@ -68,9 +87,7 @@ pd_status pd_special_check_text(uint32_t id, pd_string text, pd_error *err) {
                  {PD_TOKEN_START_OF_TURN, "<start_of_turn>"},
                  {PD_TOKEN_END_OF_TURN, "<end_of_turn>"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        size_t n = strlen(known[i].text);
-        if (id != known[i].id || (text.n == n && memcmp(text.data, known[i].text, n) == 0))
-            continue;
+        if (id != known[i].id || is_text(text, known[i].text)) continue;
         return PD_RAISE(err, PD_ERR_MODEL, "token %" PRIu32 " is not spelled %s, as Gemma 3's is",
                         id, known[i].text);
     }

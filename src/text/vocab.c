@@ -162,6 +162,7 @@ static pd_status add_token(pd_vocab *v, const pd_classifier *c, uint32_t id, pd_
     pd_token_kind kind = pd_classify(c, id, s);
     size_t n = 1;
     PD_TRY(pd_special_check_text(id, s, err));
+    pd_special_note_marker(&v->special, v->count, id, s);
     bool named = id == v->special.bos || pd_special_is_stop(&v->special, id);
     if (named && kind != PD_KIND_BYTE) kind = PD_KIND_CONTROL;
     if (s.n > 3 * PD_VOCAB_MAX_TOKEN_BYTES)

@@ -125,6 +125,41 @@ static void test_begin_and_end(void **state) {
     }
 }
 
+/* A list too short for Gemma's ids has the images' markers where it spells them. */
+static void test_image_markers(void **state) {
+    (void)state;
+    static const change changes[] = {{0}, {.token = 499, .text = "<end>"}};
+    static const pd_image_place place = {0};
+    const pd_chat_turn turn = {
+        .role = "user", .text = "x", .n_bytes = 1, .images = &place, .n_images = 1};
+    for (size_t i = 0; i < 2; i++) {
+        pd_model *model = open_changed(&changes[i], true);
+        uint32_t ids[32];
+        size_t n;
+        assert_int_equal(pd_chat_encode(model, &turn, 1, ids, 32, &n, NULL), PD_OK);
+        size_t at = 0;
+        while (at < n && ids[at] != PD_TOKEN_IMAGE) at++;
+        assert_in_range(at, 1, n - 2);
+        assert_int_equal(ids[at - 1], 498);
+        assert_int_equal(ids[at + 1], i == 0 ? 499 : PD_TOKEN_END_OF_IMAGE);
+        pd_model_close(model);
+    }
+}
+
+static void test_no_image_markers(void **state) {
+    (void)state;
+    static const uint32_t prompt[] = {2, PD_TOKEN_START_OF_IMAGE};
+    pd_model *model = open_changed(&(change){0}, false);
+    pd_session_desc desc = {.n_ctx = 32};
+    pd_session *session;
+    pd_error err;
+    assert_int_equal(pd_session_create(model, &desc, &session, &err), PD_OK);
+    assert_int_equal(pd_session_sync(session, prompt, 2, &err), PD_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "the model takes no images"));
+    pd_session_destroy(session);
+    pd_model_close(model);
+}
+
 static uint32_t stop_id;
 static void with_stop(pd_gguf_writer *w) {
     pd_gguf_write_u32(w, "tokenizer.ggml.eos_token_id", stop_id);
@@ -299,10 +334,9 @@ static int remove_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_begin_and_end),
-        cmocka_unit_test(test_stops),
-        cmocka_unit_test(test_other_template),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_begin_and_end),    cmocka_unit_test(test_image_markers),
+        cmocka_unit_test(test_no_image_markers), cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_other_template),   cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, name_file, remove_file);
 }
