@@ -291,7 +291,8 @@ static void images_become_ids(void **state) {
                                          256 - n_want, &n, NULL),
                          PD_OK);
         n_want += n;
-        const uint32_t image[] = {PD_TOKEN_START_OF_IMAGE, PD_TOKEN_IMAGE, PD_TOKEN_END_OF_IMAGE};
+        const pd_special *special = pd_vocab_special(vocab); /* this short list's own markers */
+        const uint32_t image[] = {special->start_of_image, PD_TOKEN_IMAGE, special->end_of_image};
         if (i < 3) memcpy(want + n_want, image, sizeof image);
         n_want += i < 3 ? 3 : 0;
     }
