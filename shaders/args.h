@@ -5,13 +5,14 @@
  *
  *     word 0   row count, output count, tile count, 0 ...
  *     16       dispatch table: {x, y, z, 0} per entry, read by indirect dispatches
- *     1088     state   what steps that run ahead change, PD_STATE_*; here and behind, sample.comp
- * writes 1104     rows    [max_rows][4]   token, pos, seq, end
- *     ...      tiles   [max_rows][2]   first row, number of rows: rows of one sequence that one
- *                                      attention workgroup handles together
- *     ...      outputs [max_outs]      row indices
- *     ...      sampling [max_outs][8]   how each output's token is drawn, PD_SAMPLE_*
- *     ...      tables  [max_seqs][global, local][max_pages] page ids
+ *     1088     state     what steps that run ahead change, PD_STATE_*; sample.comp writes this and
+ *                        the first row
+ *     1104     rows      [max_rows][4]   token, pos, seq, end
+ *     ...      tiles     [max_rows][2]   first row, number of rows: rows of one sequence that one
+ *                                        attention workgroup handles together
+ *     ...      outputs   [max_outs]      row indices
+ *     ...      sampling  [max_outs][8]   how each output's token is drawn, PD_SAMPLE_*
+ *     ...      tables    [max_seqs][global, local][max_pages] page ids
  *
  * SPDX-License-Identifier: MIT
  */
@@ -57,11 +58,9 @@
 
 /* What a product does with its sums before they are stored, specialisation constant EPILOGUE; see
  * epilogue.glsl. Plans number theirs alike (plan/op.h). */
-#define PD_VK_EPILOGUE_NONE  0
-#define PD_VK_EPILOGUE_GEGLU 1
-#define PD_VK_EPILOGUE_BEST                                                                        \
-    2 /* also stores its workgroup's best value, for sample; matvec only                           \
-       */
+#define PD_VK_EPILOGUE_NONE      0
+#define PD_VK_EPILOGUE_GEGLU     1
+#define PD_VK_EPILOGUE_BEST      2 /* matvec: also its workgroup's best value, for sample */
 #define PD_VK_EPILOGUE_BIAS      3
 #define PD_VK_EPILOGUE_BIAS_GELU 4
 #define PD_VK_EPILOGUE_BIAS_ADD  5

@@ -25,7 +25,7 @@ W_QUAD w_quad(Block k, uint j) {
     if (IS_SIGNED) w ^= 0x80808080u; // signed bytes to bytes above 128
     f16vec2 even = half_pair((w & 0x00ff00ffu) | 0x54005400u);
     f16vec2 odd = half_pair(((w >> 8) & 0x00ff00ffu) | 0x54005400u);
-    return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(64.0 + zero_point() / 16.0);
+    return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(64.0 + ZERO_POINT / 16.0);
 }
 
 PART mac(PART part, W_QUAD w, X_QUAD v) { return fma(w, v, part); }

@@ -52,8 +52,13 @@ vec2 k_scale_min(uvec4 header, uint s) {
     return vec2(d.x * float(scale), -d.y * float(minimum));
 }
 
-// The quant that stands for zero. Bytes are stored as signed ones.
-float zero_point() { return QUANT_BITS == 0u || HAS_MINIMUM ? 0.0 : float((1u << QUANT_BITS) >> 1u); }
+// The quant that stands for zero, 2^(QUANT_BITS - 1): a constant, not a conversion, for the compilers' sake.
+// Bytes are stored as signed ones.
+const float ZERO_POINT = QUANT_BITS == 0u || HAS_MINIMUM ? 0.0
+                         : QUANT_BITS == 4u              ? 8.0
+                         : QUANT_BITS == 5u              ? 16.0
+                         : QUANT_BITS == 6u              ? 32.0
+                                                         : 128.0;
 const bool IS_SIGNED = QUANT_BITS == 8u;
 
 void fetch_scale(inout Block k, uint row, uint b, uint n_blocks, float zero_point) {
@@ -114,7 +119,7 @@ Block fetch_block(uint row, uint b, uint n_blocks) {
         if (BLOCK_LOADS == 2u) k.raw[1] = wq[at * 2u + 1u];
         if (FIFTH_BYTES != 0u) k.high = wh[at];
         if (HAS_MINIMUM) fetch_scale_min(k, row, b, n_blocks);
-        else fetch_scale(k, row, b, n_blocks, IS_SIGNED ? 0.0 : zero_point());
+        else fetch_scale(k, row, b, n_blocks, IS_SIGNED ? 0.0 : ZERO_POINT);
     }
     return k;
 }
