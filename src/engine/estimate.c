@@ -1,7 +1,7 @@
 /* What a model and a context would hold, found by creating them on a backend that only counts
  * (pd_backend_desc.counts_only): what is counted is what the same functions allocate otherwise, and
- * there is no second set of formulas. The same way tells what context
- * would have fitted when one did not.
+ * there is no second set of formulas. The same way tells what context would have fitted when one
+ * did not.
  *
  * Buffers that a first use makes are made as well: for logits on their way back, for an image's
  * rows on their way in.

@@ -92,10 +92,9 @@ typedef struct pd_text_plan_desc {
     uint32_t max_seqs;
     uint32_t max_positions;
     pd_precision precision; /* exact: f32 everywhere, others: f16 KV pages */
-    bool keeps_hidden; /* the rows that the head multiplies can be read after a run: pd_plan_hidden
-                        */
-    bool takes_embeddings; /* has an input "embeddings" [rows, H]: the embeddings of
-                              PD_TOKEN_EMBEDDED's rows */
+    bool keeps_hidden;      /* the head's input rows can be read after a run: pd_plan_hidden */
+    bool takes_embeddings;  /* has an input "embeddings" [rows, H]: the embeddings of
+                               PD_TOKEN_EMBEDDED's rows */
 } pd_text_plan_desc;
 
 /* Gemma 3's forward pass. Outputs: "logits" [outs, n_vocab] and "best" [outs, 4]. */

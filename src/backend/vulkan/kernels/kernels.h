@@ -12,8 +12,7 @@ enum { PD_VK_MATVEC_MAX_COLS = 8 };
 /* A kernel for matrix products and how its workgroups cut the result. */
 typedef struct pd_vk_product {
     pd_vk_pipeline_desc desc;
-    bool is_matvec;  /* workgroups: weight rows along x and y, rows of x along z; else along x and y
-                      */
+    bool is_matvec;  /* workgroups: weight rows along x and y, rows of x along z; else x and y */
     uint32_t tile_m; /* weight rows of one workgroup */
     uint32_t tile_n; /* rows of x of one workgroup */
 } pd_vk_product;
