@@ -1,5 +1,5 @@
-/* The narrow interface between the engine and whatever computes: seventeen functions that take
- * plans, not operations. The engine validates; a backend may assume that a plan is well formed and
+/* The narrow interface between the engine and whatever computes: twenty functions that take plans,
+ * not operations. The engine validates; a backend may assume that a plan is well formed and
  * a step within the plan's limits. One thread at a time per backend.
  *
  * SPDX-License-Identifier: MIT
@@ -74,6 +74,17 @@ typedef struct pd_backend_vtable {
     pd_status (*kv_create)(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,
                            pd_error *err);
     void (*kv_destroy)(pd_backend *b, pd_kv_store *kv);
+    /* More pages of either kind, never fewer, between steps. What the pages hold stays, and so do
+     * the programs that were compiled with the store. Layer after layer, so that one layer at most
+     * is there twice. After a failure the store has the pages that it had, though it may hold
+     * more memory. Errors: MEMORY_DEVICE, MEMORY_HOST, DEVICE. */
+    pd_status (*kv_grow)(pd_backend *b, pd_kv_store *kv, uint32_t n_global_pages,
+                         uint32_t n_local_pages, pd_error *err);
+    /* One page of all layers of its kind, between steps, as pd_kv_page_bytes lays it out. */
+    pd_status (*kv_read)(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page, void *dst,
+                         pd_error *err);
+    pd_status (*kv_write)(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page,
+                          const void *src, pd_error *err);
 
     /* kv may be NULL when the plan has no KV operations. The program copies what it needs of the
      * plan, whose weights must have been loaded. */

@@ -5,6 +5,15 @@
 #include <string.h>
 
 #include "plan/place.h"
+#include "plan/step.h"
+
+uint64_t pd_kv_page_bytes(const pd_kv_shape *shape, bool global) {
+    uint64_t bytes = 2ull * PD_PAGE_POSITIONS * (shape->f32 ? 4 : 2), n_layers = 0;
+    for (uint32_t l = 0; l < shape->n_layers; l++) n_layers += shape->layer_is_global[l] == global;
+    bool fits = pd_mul_u64(bytes, shape->n_kv_heads, &bytes) &&
+                pd_mul_u64(bytes, shape->head_dim, &bytes) && pd_mul_u64(bytes, n_layers, &bytes);
+    return fits ? bytes : UINT64_MAX;
+}
 
 void pd_plan_init(pd_plan *p, const pd_plan_desc *desc) {
     *p = (pd_plan){.desc = *desc};

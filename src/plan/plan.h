@@ -48,6 +48,10 @@ typedef struct pd_kv_shape {
     const bool *layer_is_global; /* [n_layers]: which table and pool a layer uses */
 } pd_kv_shape;
 
+/* Bytes of a page outside of any backend: [layers of the kind][K, V][n_kv_heads][64 positions]
+ * [head_dim] values as f32 says, little-endian. UINT64_MAX: more than 64 bits tell. */
+uint64_t pd_kv_page_bytes(const pd_kv_shape *shape, bool global);
+
 typedef struct pd_plan_desc {
     char name[24];
     uint32_t max_rows, max_outs, max_seqs;
