@@ -1,7 +1,8 @@
 /* What the files of the CPU backends share: the backend, its KV pages, a compiled plan.
  *
  *   cpu.c        the device: opening, loading weights
- *   memory.c     accounting, KV pages
+ *   memory.c     accounting
+ *   kv_store.c, kv_pages.c            KV pages: their memory; to and from what all backends share
  *   program.c    compiling and running plans
  *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
  *   fast.c, matmul.c, attention.c     `cpu`: the same operations over kernels.h and threads
@@ -33,23 +34,30 @@ typedef struct pd_cpu {
     uint32_t n_loaded;
 } pd_cpu;
 
-/* Counts `bytes` more of what (one of stats' three fields), or says how much is missing. */
+/* Would `bytes` more of what be allowed? Else says how much is missing. */
+pd_status pd_cpu_check(const pd_cpu *cpu, const char *what, uint64_t bytes, pd_error *err);
+/* Checks, and counts them in one of stats' three fields. */
 pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_t bytes,
                          pd_error *err);
 
 /* ---- KV pages ------------------------------------------------------------------------------- */
 
-/* Of each layer first the K pages, then the V pages. V: [page, kv_head, slot, stride], and K as
- * well in `cpu-ref`; in `cpu` K lies dimension by dimension, [page, kv_head, stride, slot]. */
+typedef struct pd_cpu_kv_layer {
+    uint32_t n_pages; /* that there is memory for: the store's, or more after a failed growth */
+    void *memory;     /* first the K pages, then the V pages */
+} pd_cpu_kv_layer;
+
+/* V: [page, kv_head, slot, stride], and K as well in `cpu-ref`; in `cpu` K lies dimension by
+ * dimension, [page, kv_head, stride, slot]. */
 struct pd_kv_store {
     pd_kv_shape shape; /* layer_is_global points to the copy below */
     bool *layer_is_global;
-    uint8_t **k, **v; /* [n_layers] */
-    void *memory;
-    uint64_t bytes;
-    uint32_t value_bytes; /* 4 or 2 */
-    uint32_t stride;      /* pd_cpu_head_stride(head_dim): zeros behind a head's values */
-    uint64_t head_bytes;  /* of one KV head in a page */
+    uint32_t n_pages[2];     /* local, global */
+    pd_cpu_kv_layer *layers; /* [n_layers] */
+    uint8_t **k, **v;        /* [n_layers] into their memory */
+    uint32_t value_bytes;    /* 4 or 2 */
+    uint32_t stride;         /* pd_cpu_head_stride(head_dim): zeros behind a head's values */
+    uint64_t head_bytes;     /* of one KV head in a page */
 };
 
 /* Heads are padded to whole vectors of the widest kind. */
@@ -67,6 +75,12 @@ static inline uint8_t *pd_cpu_page(const pd_kv_store *kv, uint8_t *const *pages,
 pd_status pd_cpu_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,
                            pd_error *err);
 void pd_cpu_kv_destroy(pd_backend *b, pd_kv_store *kv);
+pd_status pd_cpu_kv_grow(pd_backend *b, pd_kv_store *kv, uint32_t n_global_pages,
+                         uint32_t n_local_pages, pd_error *err);
+pd_status pd_cpu_kv_read(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page, void *dst,
+                         pd_error *err);
+pd_status pd_cpu_kv_write(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page,
+                          const void *src, pd_error *err);
 
 /* ---- programs ------------------------------------------------------------------------------- */
 
