@@ -210,7 +210,12 @@ typedef struct pd_session_desc {
     bool all_logits; /* for pd_session_score and pd_session_log_probs (peridot_measure.h) */
     pd_prompt_progress_fn progress; /* default: nobody is told */
     void *progress_ctx;
+    /* Positions whose K and V the local layers keep beyond their window, for going back to ends of
+     * turns and borders of images; taken as they come to be needed. Default: two windows. */
+    uint32_t checkpoint_positions; /* or PD_NO_CHECKPOINTS */
+    bool all_pages; /* take the KV pages for n_ctx at once; default: as the sequence grows */
 } pd_session_desc;
+#define PD_NO_CHECKPOINTS UINT32_C(0xffffffff)
 
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
@@ -557,6 +562,15 @@ pd_status pd_session_sync_prompt(pd_session *session, const pd_prompt *prompt, p
 uint32_t pd_session_count(const pd_session *session);   /* tokens in the sequence */
 uint32_t pd_session_n_ctx(const pd_session *session);   /* positions it can hold */
 uint32_t pd_session_n_chunk(const pd_session *session); /* tokens it computes at once */
+
+/* Forgets what follows the first n positions, and more where local layers have lost what they would
+ * need: *kept positions stay, up to the last checkpoint then. The next sync, or generation if the
+ * last logits were kept, goes on from there. Errors: ARGUMENT. */
+pd_status pd_session_rewind(pd_session *session, uint32_t n, uint32_t *kept, pd_error *err);
+
+/* A session with the same sequence, for another continuation: what is computed is shared until one
+ * of them writes behind it. Errors: ARGUMENT, MEMORY_HOST, and pd_session_logits's. */
+pd_status pd_session_fork(pd_session *session, pd_session **out, pd_error *err);
 
 /* The most probable next token; one integer comes back from the device. */
 pd_status pd_session_argmax(pd_session *session, uint32_t *id, pd_error *err);

@@ -45,6 +45,9 @@ static pd_status set_limits(pd_context *c, const pd_session_desc *desc, pd_error
                         "a context of %u positions was asked for, but %s was made for %u",
                         c->desc.n_ctx, m->name, m->n_ctx_train);
     c->desc.n_chunk = choose_chunk(c);
+    if (!c->desc.checkpoint_positions) c->desc.checkpoint_positions = 2 * m->window;
+    if (c->desc.checkpoint_positions == PD_NO_CHECKPOINTS || c->desc.all_logits)
+        c->desc.checkpoint_positions = 0;
     if (c->desc.all_logits) {
         uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)m->n_vocab * 4));
         c->max_outs = min_u32(fit ? fit : 1, c->desc.n_chunk);
@@ -106,8 +109,16 @@ static pd_status compile_stages(pd_context *c, pd_error *err) {
     uint64_t t0 = pd_clock_ns();
     for (int kind = 0; kind < PD_STAGE_COUNT; kind++)
         if (has_stage(c, (pd_stage_kind)kind)) PD_TRY(compile_stage(c, (pd_stage_kind)kind, err));
-    c->stats.compile_ns = pd_clock_ns() - t0;
+    c->compile_ns = pd_clock_ns() - t0;
     return PD_OK;
+}
+
+pd_status pd_context_limits(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs,
+                            pd_session_desc *out, pd_error *err) {
+    pd_context c = {.model = model, .n_seqs = n_seqs};
+    pd_status status = set_limits(&c, desc, err);
+    *out = c.desc;
+    return status;
 }
 
 void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, pd_plan *out,
@@ -129,9 +140,8 @@ void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_s
 static pd_status create_host_buffers(pd_context *c, pd_error *err) {
     const pd_config *m = &c->model->config;
     PD_TRY(pd_step_buf_create(&c->step, c->desc.n_chunk, c->n_seqs, err));
-    c->has_seq = pd_alloc(c->n_seqs, sizeof *c->has_seq);
     c->results = pd_alloc(c->desc.n_chunk, sizeof *c->results);
-    bool ok = c->has_seq && c->results;
+    bool ok = c->results;
     if (ok && c->desc.all_logits) {
         PD_TRY(pd_step_buf_create(&c->lm_head_step, c->max_outs, 1, err));
         c->logits = pd_alloc((size_t)c->max_outs * m->n_vocab, sizeof *c->logits);
@@ -142,27 +152,39 @@ static pd_status create_host_buffers(pd_context *c, pd_error *err) {
     return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for steps of %u rows", c->desc.n_chunk);
 }
 
+static bool has_layers(const pd_config *m, bool global) {
+    for (uint32_t i = 0; i < m->n_layers; i++)
+        if (m->layer_is_global[i] == global) return true;
+    return false;
+}
+
+/* For a start: a chunk of one sequence. */
+static pd_kv_pages first_pages(const pd_context *c) {
+    if (c->desc.all_pages) return pd_kv_most_pages(c->kv, c->n_seqs);
+    pd_kv_pages most = pd_kv_most_pages(c->kv, 1);
+    uint32_t n = pd_div_up(c->desc.n_chunk, PD_PAGE_POSITIONS);
+    return (pd_kv_pages){min_u32(n, most.n_global), min_u32(n, most.n_local)};
+}
+
 static pd_status create_kv(pd_context *c, pd_error *err) {
     const pd_config *m = &c->model->config;
-    bool has_local = false, has_global = false;
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        has_global |= m->layer_is_global[i];
-        has_local |= !m->layer_is_global[i];
-    }
-    pd_kv_desc d = {.n_seqs = c->n_seqs,
-                    .max_positions = c->desc.n_ctx,
-                    .window = has_local ? m->window : 0,
-                    .max_chunk = c->desc.n_chunk > PD_RUN_AHEAD_STEPS ? c->desc.n_chunk
-                                                                      : PD_RUN_AHEAD_STEPS};
+    pd_kv_desc d = {.max_positions = c->desc.n_ctx,
+                    .window = has_layers(m, false) ? m->window : 0,
+                    .max_chunk =
+                        c->desc.n_chunk > PD_RUN_AHEAD_STEPS ? c->desc.n_chunk : PD_RUN_AHEAD_STEPS,
+                    .mark_positions = c->desc.checkpoint_positions};
     PD_TRY(pd_kv_create(&d, &c->kv, err));
+    c->has_global = has_layers(m, true);
+    pd_kv_pages pages = first_pages(c);
+    PD_TRY(pd_kv_extend(c->kv, pages, err));
     pd_kv_store_desc store = {.shape = {.n_layers = m->n_layers,
                                         .n_heads = m->n_heads,
                                         .n_kv_heads = m->n_kv_heads,
                                         .head_dim = m->head_dim,
                                         .f32 = c->desc.precision == PD_PRECISION_EXACT,
                                         .layer_is_global = m->layer_is_global},
-                              .n_global_pages = has_global ? pd_kv_global_page_count(c->kv) : 0,
-                              .n_local_pages = pd_kv_local_page_count(c->kv)};
+                              .n_global_pages = c->has_global ? pages.n_global : 0,
+                              .n_local_pages = pages.n_local};
     return c->model->backend->v->kv_create(c->model->backend, &store, &c->store, err);
 }
 
@@ -207,16 +229,21 @@ void pd_context_destroy(pd_context *c) {
     pd_kv_destroy(c->kv);
     pd_step_buf_destroy(&c->step);
     pd_step_buf_destroy(&c->lm_head_step);
-    pd_free(c->has_seq);
     pd_free(c->results);
     pd_free(c->hidden);
     pd_free(c->logits);
     pd_free(c);
 }
 
-void pd_context_get_stats(const pd_context *c, pd_session_stats *out) {
+void pd_context_get_stats(const pd_context *c, const pd_sequence *seq, pd_session_stats *out) {
     const pd_backend_vtable *v = c->model->backend->v;
-    pd_session_stats stats = c->stats;
+    const pd_step_work *w = &seq->work;
+    pd_session_stats stats = {.prompt_ns = w->prompt_ns,
+                              .decode_ns = w->decode_ns,
+                              .n_prompt = w->n_prompt,
+                              .n_decode = w->n_decode,
+                              .n_dropped = w->n_dropped,
+                              .compile_ns = c->compile_ns};
     pd_backend_stats b;
     v->stats(c->model->backend, &b);
     stats.kv_bytes = b.kv_bytes;
@@ -234,50 +261,47 @@ void pd_context_get_stats(const pd_context *c, pd_session_stats *out) {
 /* ---- sequences ------------------------------------------------------------------------------ */
 
 pd_status pd_context_join(pd_context *c, pd_sequence *seq, pd_error *err) {
-    uint32_t id = 0;
+    uint32_t id;
     *seq = (pd_sequence){0};
-    while (id < c->n_seqs && c->has_seq[id]) id++;
-    if (id == c->n_seqs)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "all %u sequences of the context are taken",
-                        c->n_seqs);
+    PD_TRY(pd_kv_join(c->kv, &id, err));
     pd_status status =
         pd_tokens_create(&seq->tokens, c->desc.n_ctx, pd_model_image_rows(c->model), err);
-    if (status != PD_OK) {
-        pd_tokens_destroy(&seq->tokens);
-        return status;
+    if (status == PD_OK) {
+        seq->kv_id = id;
+        return PD_OK;
     }
-    seq->kv_id = id;
-    c->has_seq[id] = true;
-    return PD_OK;
+    pd_tokens_destroy(&seq->tokens);
+    pd_kv_leave(c->kv, id);
+    return status;
 }
 
 void pd_context_leave(pd_context *c, pd_sequence *seq) {
     if (!seq->tokens.ids) return;
-    pd_kv_truncate(c->kv, seq->kv_id, 0);
-    c->has_seq[seq->kv_id] = false;
+    pd_kv_leave(c->kv, seq->kv_id);
     if (c->ran_for == seq) c->ran = NULL;
+    pd_context_forget_outputs(seq, 0);
     pd_tokens_destroy(&seq->tokens);
     *seq = (pd_sequence){0};
 }
 
+/* Marks never lie within an image: one step back from its middle is its beginning. */
+uint32_t pd_context_reachable(const pd_context *c, const pd_sequence *seq, uint32_t n) {
+    uint32_t whole = n < seq->tokens.n ? pd_tokens_before_image(&seq->tokens, n) : seq->tokens.n;
+    return pd_kv_reachable(c->kv, seq->kv_id, whole);
+}
+
 uint32_t pd_context_truncate(pd_context *c, pd_sequence *seq, uint32_t n) {
-    uint32_t kept = seq->tokens.n;
-    if (n > kept) n = kept;
-    for (; kept != n; n = pd_tokens_before_image(&seq->tokens, kept))
-        kept = pd_kv_truncate(c->kv, seq->kv_id, n);
-    if (kept != seq->tokens.n) seq->out = (pd_output){0}; /* of a position that is gone */
-    pd_tokens_cut(&seq->tokens, kept);
-    return kept;
+    n = pd_kv_truncate(c->kv, seq->kv_id, pd_context_reachable(c, seq, n));
+    if (n == seq->tokens.n) return n;
+    pd_tokens_cut(&seq->tokens, n);
+    pd_context_forget_outputs(seq, n);
+    seq->out = pd_context_kept_output(c, seq, n);
+    return n;
 }
 
 uint32_t pd_context_share(pd_context *c, const pd_sequence *from, uint32_t n, pd_sequence *to) {
     const pd_tokens *t = &from->tokens;
-    if (n > t->n) n = t->n;
-    for (uint32_t before = n + 1; n != before;) { /* whole pages, and whole images */
-        before = n;
-        n = pd_tokens_before_image(t, n / PD_PAGE_POSITIONS * PD_PAGE_POSITIONS);
-    }
-    n = pd_kv_share(c->kv, from->kv_id, n, to->kv_id);
+    n = pd_kv_share(c->kv, from->kv_id, pd_context_reachable(c, from, n), to->kv_id);
     pd_tokens_append(&to->tokens, t->ids, n, t->images, t->n_images);
     return n;
 }

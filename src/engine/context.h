@@ -43,10 +43,10 @@ typedef enum pd_stage_kind {
 typedef struct pd_context {
     pd_model *model;
     pd_session_desc desc; /* defaults filled in; n_chunk: rows of a step, of all sequences */
-    uint32_t n_seqs;
+    uint32_t n_seqs;      /* of a step; there may be more of them */
     pd_kv *kv;
     pd_kv_store *store;
-    bool *has_seq; /* [n_seqs] which of the KV sequences are somebody's */
+    bool has_global; /* layers, and so pages in the store; the kv counts them in any case */
     pd_stage stages[PD_STAGE_COUNT];
     uint64_t n_runs;            /* the last run's id */
     pd_step_buf step;           /* the one being made, then the last one */
@@ -57,18 +57,24 @@ typedef struct pd_context {
     pd_step_buf lm_head_step;   /* the next three with all_logits only; of max_outs rows */
     float *hidden;              /* [max_outs, H] on their way from prefill to lm_head */
     float *logits;              /* [max_outs, n_vocab] for pd_score.fn */
-    pd_session_stats stats;     /* of all sequences together, as far as steps go */
+    uint64_t compile_ns;
+    struct pd_context *next; /* pd_model.contexts */
+    uint32_t n_users;        /* sessions that it is acquired for */
 } pd_context;
 
 /* Errors: ARGUMENT (a number that is none of the enumeration). */
 pd_status pd_check_precision(pd_precision precision, pd_error *err);
 
-/* Limits and memory for n_seqs sequences of up to desc->n_ctx positions each. Errors: as
- * pd_session_create. */
+/* Limits and programs for sequences of up to desc->n_ctx positions each, of which a step takes up
+ * to n_seqs. KV pages for as many with desc->all_pages, else for a first chunk: there will be more
+ * when they are needed. Errors: as pd_session_create. */
 pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs,
                             pd_context **out, pd_error *err);
 void pd_context_destroy(pd_context *c); /* NULL is allowed; its sequences have left before */
 
+/* desc with the defaults filled in. Errors: ARGUMENT, CONTEXT. */
+pd_status pd_context_limits(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs,
+                            pd_session_desc *out, pd_error *err);
 /* The plans of the context that would be made, into out[PD_STAGE_COUNT], *n of them (pd_plan_free);
  * none when it would be refused. */
 void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, pd_plan *out,
@@ -79,22 +85,44 @@ void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_s
 void pd_context_hint(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, uint32_t n_ctx,
                      pd_error *err);
 
+/* The model's context with the same limits, or a new one; sessions share its pages, programs and
+ * scratch memory. context_users.c. Errors: as pd_context_create. */
+pd_status pd_context_acquire(pd_model *model, const pd_session_desc *desc, pd_context **out,
+                             pd_error *err);
+void pd_context_hold(pd_context *c);
+void pd_context_release(pd_context *c); /* the last one destroys it; NULL is allowed */
+
 /* Fills in what the context knows: everything but n_reused and logits_hash. */
-void pd_context_get_stats(const pd_context *c, pd_session_stats *out);
+void pd_context_get_stats(const pd_context *c, const pd_sequence *seq, pd_session_stats *out);
 
 /* ---- sequences ------------------------------------------------------------------------------ */
 
-/* An empty sequence. Errors: ARGUMENT (all n_seqs are taken), MEMORY_HOST. */
+/* An empty sequence. Errors: MEMORY_HOST. */
 pd_status pd_context_join(pd_context *c, pd_sequence *seq, pd_error *err);
 /* Its pages are free afterwards. A sequence that never joined (all zero) is allowed. */
 void pd_context_leave(pd_context *c, pd_sequence *seq);
 
 /* Cuts to the longest length <= n that can be continued, and returns it: n, or the beginning of an
- * image or a shared page that n lies in, or 0 when local pages are gone (pd_kv_truncate). */
+ * image that n lies in, or when local pages are gone the last mark before it, or 0. The outputs of
+ * the new last position are there if they were kept. */
 uint32_t pd_context_truncate(pd_context *c, pd_sequence *seq, uint32_t n);
-/* Makes the empty sequence `to` begin as `from` does, on the same pages; returns the length, a
- * multiple of 64 up to n (0: nothing can be shared). It has no outputs until a row follows. */
+/* What it would return. */
+uint32_t pd_context_reachable(const pd_context *c, const pd_sequence *seq, uint32_t n);
+/* Makes the empty sequence `to` begin as `from` does, on the same pages and with the same marks;
+ * returns the length, which truncate's would be. It has no outputs until a row follows. */
 uint32_t pd_context_share(pd_context *c, const pd_sequence *from, uint32_t n, pd_sequence *to);
+
+/* ---- places to come back to ----------------------------------------------------------------- */
+
+/* Marks the end of the sequence (pd_kv_mark). Steps do so by themselves at the borders of images
+ * and once in a window. */
+void pd_context_mark(pd_context *c, pd_sequence *seq);
+/* Keeps the last position's logits with the sequence, so that coming back there computes nothing.
+ * Those that were kept or used longest ago are forgotten. Does nothing without outputs. Errors: as
+ * reading them. */
+pd_status pd_context_keep_output(pd_context *c, pd_sequence *seq, pd_error *err);
+/* Whether outputs of position n - 1 were kept, and n positions can be gone back to. */
+bool pd_context_has_kept_output(const pd_context *c, const pd_sequence *seq, uint32_t n);
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
@@ -185,6 +213,17 @@ pd_status pd_context_run_ahead(pd_context *c, pd_ahead *ahead, const atomic_int 
 
 /* ---- for the context's own files ------------------------------------------------------------ */
 
+/* Pages for the next n positions. context_pages.c. Errors: CONTEXT, MEMORY_DEVICE, MEMORY_HOST,
+ * DEVICE; the sequence is as it was then, but for a page that could not be copied: it ends before
+ * it. */
+pd_status pd_context_reserve(pd_context *c, pd_sequence *seq, uint32_t n, pd_error *err);
+/* What was kept of position n - 1, or no output. context_output.c, as the next two. */
+pd_output pd_context_kept_output(pd_context *c, pd_sequence *seq, uint32_t n);
+/* As if logits [n_vocab] had been kept behind n positions; false: no memory. */
+bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const float *logits,
+                            const pd_sample_result *result);
+/* Of positions beyond n - 1; 0: all. */
+void pd_context_forget_outputs(pd_sequence *seq, uint32_t n);
 /* Makes the step of the items' rows; has_outs: with the outputs that they ask for. */
 void pd_context_make_step(pd_context *c, const pd_batch_item *items, uint32_t n, bool has_outs,
                           const atomic_int *cancel);

@@ -126,7 +126,9 @@ static pd_status take_results(pd_context *c, const pd_stage *stage, pd_batch_ite
                 return pd_context_raise_nonfinite(c, stage, step, items[i].seq->tokens.n, err);
             if (items[i].results) items[i].results[k - first] = r[k];
         }
-        if (end > first) items[i].out = (pd_output){stage, stage->run_id, end - 1, r[end - 1]};
+        if (end > first)
+            items[i].out = (pd_output){
+                .stage = stage, .run_id = stage->run_id, .row = end - 1, .result = r[end - 1]};
     }
     return PD_OK;
 }
@@ -136,11 +138,21 @@ static pd_status prepare(pd_context *c, pd_batch_item *items, uint32_t n, const 
                          pd_error *err) {
     for (uint32_t i = 0, at = 0; i < n; at += items[i++].n) {
         PD_TRY(give_images(c, &items[i], at, cancel, err));
-        PD_TRY(pd_kv_reserve(c->kv, items[i].seq->kv_id, items[i].n, err));
+        PD_TRY(pd_context_reserve(c, items[i].seq, items[i].n, err));
         items[i].out = (pd_output){0};
         items[i].n_kept = items[i].n;
     }
     return PD_OK;
+}
+
+static void count_work(const pd_batch_item *items, uint32_t n, uint64_t ns) {
+    bool decodes = true; /* a row of each sequence */
+    for (uint32_t i = 0; i < n; i++) decodes &= items[i].n == 1;
+    for (uint32_t i = 0; i < n; i++) {
+        pd_step_work *w = &items[i].seq->work;
+        *(decodes ? &w->decode_ns : &w->prompt_ns) += ns;
+        *(decodes ? &w->n_decode : &w->n_prompt) += items[i].n;
+    }
 }
 
 pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
@@ -159,9 +171,7 @@ pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const 
     PD_TRY_GOTO(c->model->backend->v->run(stage->program, &c->step.step, err));
     PD_TRY_GOTO(has_lm_head ? pd_context_run_lm_head(c, items, n, cancel, err)
                             : take_results(c, stage, items, n, err));
-    bool decodes = c->step.step.n_rows == n; /* a row of each sequence */
-    *(decodes ? &c->stats.decode_ns : &c->stats.prompt_ns) += pd_clock_ns() - t0;
-    *(decodes ? &c->stats.n_decode : &c->stats.n_prompt) += c->step.step.n_rows;
+    count_work(items, n, pd_clock_ns() - t0);
     c->ran = stage;
 done:
     for (uint32_t i = 0; status != PD_OK && i < n; i++)
@@ -182,6 +192,25 @@ static pd_output kept_output(const pd_batch_item *item) {
     return out;
 }
 
+/* The borders of the images among the rows that were kept; and the end, when the last mark is a
+ * window away. */
+static void mark_places(pd_context *c, const pd_batch_item *item) {
+    const pd_sequence *seq = item->seq;
+    uint32_t end = seq->tokens.n, first = end - item->n_kept;
+    for (uint32_t i = 0; i < seq->tokens.n_images; i++) {
+        const pd_placed_image *image = &seq->tokens.images[i];
+        if (image->first < first) continue;
+        pd_kv_mark(c->kv, seq->kv_id, image->first);
+        pd_kv_mark(c->kv, seq->kv_id, image->end);
+    }
+    if (end - pd_kv_last_mark(c->kv, seq->kv_id) >= c->model->config.window)
+        pd_kv_mark(c->kv, seq->kv_id, end);
+}
+
+void pd_context_mark(pd_context *c, pd_sequence *seq) {
+    pd_kv_mark(c->kv, seq->kv_id, seq->tokens.n);
+}
+
 void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         const pd_batch_item *item = &items[i];
@@ -191,60 +220,13 @@ void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {
             seq->out = kept_output(item);
             pd_tokens_append(&seq->tokens, item->ids, item->n_kept, item->images, item->n_images);
             pd_kv_commit(c->kv, seq->kv_id, item->n_kept);
+            mark_places(c, item);
         }
         pd_kv_drop_reserved(c->kv, seq->kv_id);
     }
 }
 
-/* ---- outputs -------------------------------------------------------------------------------- */
-
-bool pd_output_is_at_hand(const pd_output *out) {
-    return out->stage && out->stage->run_id == out->run_id;
-}
-
-static bool can_repeat(const pd_context *c, const pd_sequence *seq, uint32_t pos) {
-    return pos < seq->tokens.n && seq->tokens.ids[pos] != PD_TOKEN_EMBEDDED &&
-           pd_kv_can_repeat(c->kv, seq->kv_id, pos);
-}
-
-bool pd_context_has_output(const pd_context *c, const pd_sequence *seq) {
-    return seq->out.stage &&
-           (pd_output_is_at_hand(&seq->out) || can_repeat(c, seq, seq->tokens.n - 1));
-}
-
-pd_status pd_context_repeat(pd_context *c, pd_sequence *seq, uint32_t pos, const atomic_int *cancel,
-                            pd_error *err) {
-    const pd_backend_vtable *v = c->model->backend->v;
-    pd_stage *decode = &c->stages[PD_STAGE_DECODE];
-    if (!can_repeat(c, seq, pos))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
-    pd_step_row row = {.token = seq->tokens.ids[pos], .pos = pos, .end = pos + 1};
-    uint32_t out_row = 0;
-    pd_page_table table = pd_kv_table(c->kv, seq->kv_id);
-    pd_step step = {.n_rows = 1,
-                    .n_outs = 1,
-                    .n_seqs = 1,
-                    .rows = &row,
-                    .out_rows = &out_row,
-                    .tables = &table,
-                    .cancel = cancel};
-    pd_output out = {.stage = decode, .run_id = pd_context_begin_run(c, decode)};
-    PD_TRY(v->run(decode->program, &step, err));
-    PD_TRY(v->read(decode->program, decode->best, 0, sizeof out.result, &out.result, err));
-    if (out.result.n_nonfinite) return pd_context_raise_nonfinite(c, decode, &step, pos, err);
-    if (pos + 1 == seq->tokens.n && !pd_output_is_at_hand(&seq->out)) seq->out = out;
-    return PD_OK;
-}
-
-pd_status pd_context_read_logits(pd_context *c, pd_sequence *seq, const atomic_int *cancel,
-                                 float *logits, pd_error *err) {
-    uint64_t bytes = 4ull * c->model->config.n_vocab;
-    if (!pd_output_is_at_hand(&seq->out))
-        PD_TRY(pd_context_repeat(c, seq, seq->tokens.n - 1, cancel, err));
-    const pd_output *out = &seq->out;
-    return c->model->backend->v->read(out->stage->program, out->stage->logits, out->row * bytes,
-                                      bytes, logits, err);
-}
+/* ---- profiles ------------------------------------------------------------------------------- */
 
 pd_status pd_context_profile(pd_context *c, const pd_sequence *seq, pd_profile_fn fn, void *ctx,
                              pd_error *err) {

@@ -80,10 +80,10 @@ static pd_status copy_nothing(const pd_context *c, pd_error *err) {
 /* All pages have one size, so the two kinds share the bytes by their number. */
 static uint64_t global_share(const pd_context *c, uint64_t kv_bytes) {
     const pd_config *m = &c->model->config;
+    pd_kv_pages counts = pd_kv_page_counts(c->kv);
     uint64_t pages[2] = {0};
     for (uint32_t i = 0; i < m->n_layers; i++)
-        pages[m->layer_is_global[i]] +=
-            m->layer_is_global[i] ? pd_kv_global_page_count(c->kv) : pd_kv_local_page_count(c->kv);
+        pages[m->layer_is_global[i]] += m->layer_is_global[i] ? counts.n_global : counts.n_local;
     uint64_t all = pages[0] + pages[1];
     return all ? kv_bytes / all * pages[1] + kv_bytes % all * pages[1] / all : 0;
 }
@@ -112,7 +112,9 @@ static void fill(const pd_context *c, pd_estimate *e) {
 static pd_status estimate(pd_model *m, const pd_session_desc *desc, uint32_t n_seqs,
                           pd_estimate *out, pd_error *err) {
     pd_context *c;
-    PD_TRY(pd_context_create(m, desc, n_seqs, &c, err));
+    pd_session_desc full = *desc;
+    full.all_pages = true;
+    PD_TRY(pd_context_create(m, &full, n_seqs, &c, err));
     pd_status status = copy_nothing(c, err);
     if (status == PD_OK) fill(c, out);
     pd_context_destroy(c);

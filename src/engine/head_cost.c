@@ -116,9 +116,7 @@ static pd_status measure(pd_session *s, cost_job *job, uint32_t first, pd_pool *
     return summarise(job, out, err);
 }
 
-pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) {
-    PD_NEED(err, s);
-    PD_NEED(err, out);
+static pd_status head_cost(pd_session *s, pd_head_cost *out, pd_error *err) {
     const pd_model *m = s->context->model;
     const pd_tokens *t = &s->seq.tokens;
     if (!m->lm_head.requantised)
@@ -143,5 +141,13 @@ pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) 
     pd_free(job.logits);
     pd_free(job.rows);
     pd_free(job.sums);
+    return status;
+}
+
+pd_status pd_session_head_cost(pd_session *s, pd_head_cost *out, pd_error *err) {
+    PD_NEED(err, out);
+    PD_TRY(pd_session_begin_turn(s, err));
+    pd_status status = head_cost(s, out, err);
+    pd_session_end_turn(s);
     return status;
 }

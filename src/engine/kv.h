@@ -1,16 +1,25 @@
-/* KV pages: who owns which. Knows nothing of devices; the pages' memory is a backend's pd_kv_store.
+/* KV pages: who holds which. Knows nothing of devices; the pages' memory is a backend's
+ * pd_kv_store.
  *
  * K and V of 64 positions of a layer lie in one page. Global and local layers draw from two pools;
- * a page id stands for the same slot in every layer of its kind. A sequence owns one table per
- * kind. Pages are reference-counted, so that sequences can share a prefix. Local pages that fall
- * wholly behind the window are given back as the sequence grows; a sequence therefore can be cut
- * back only as far as its local pages still reach (pd_kv_truncate tells). A page that is shared is
- * never written again: whatever would is refused, or cut back to the page's beginning.
+ * a page id stands for the same slot in every layer of its kind. A sequence has one table per kind.
+ * Pages are counted by who holds them, so that sequences share what they have in common.
  *
- *   reserve    pages for the next n positions, O(n / 64)
- *   commit     the positions now hold K and V
- *   truncate   forget the end
- *   share      start a sequence from another's pages
+ * Local pages that fall wholly behind the window are given back as the sequence grows. A mark holds
+ * on to those that its position needs: the sequence can be cut back to there, bit for bit, until
+ * the pool runs out of pages and the mark that was used longest ago is given up. Global pages need
+ * no marks: they stay as long as their positions do.
+ *
+ * A page that another sequence holds as well is not written: growing into its middle takes a new
+ * page, to which the backend copies it first (pd_kv_copies). A mark of the sequence's own is no
+ * obstacle: what it needs lies before the positions that are written.
+ *
+ *   join, leave   a sequence begins, empty, and ends
+ *   reserve       pages for the next n positions, O(n / 64)
+ *   commit        the positions now hold K and V
+ *   mark          a place to come back to
+ *   truncate      forget the end
+ *   share         start a sequence from another's pages
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,30 +32,73 @@
 typedef struct pd_kv pd_kv;
 
 typedef struct pd_kv_desc {
-    uint32_t n_seqs;
-    uint32_t max_positions;                 /* of one sequence */
-    uint32_t window;                        /* of local layers; 0: there are none */
-    uint32_t max_chunk;                     /* most positions reserved at once */
-    uint32_t n_global_pages, n_local_pages; /* 0: enough for every sequence at full length */
+    uint32_t max_positions;  /* of one sequence */
+    uint32_t window;         /* of local layers; 0: there are none */
+    uint32_t max_chunk;      /* most positions reserved at once */
+    uint32_t mark_positions; /* whose local pages marks may hold beyond the sequences' own */
+    /* Most pages of either kind; 0: enough for every sequence at full length, and for marks. */
+    uint32_t n_global_pages, n_local_pages;
 } pd_kv_desc;
 
 pd_status pd_kv_create(const pd_kv_desc *desc, pd_kv **out, pd_error *err);
 void pd_kv_destroy(pd_kv *kv);
 
-uint32_t pd_kv_global_page_count(const pd_kv *kv); /* pool sizes, for the backend's store */
-uint32_t pd_kv_local_page_count(const pd_kv *kv);
-uint32_t pd_kv_free_pages(const pd_kv *kv, bool local);
+/* ---- pages ---------------------------------------------------------------------------------- */
+
+typedef struct pd_kv_pages {
+    uint32_t n_global, n_local;
+} pd_kv_pages;
+
+pd_kv_pages pd_kv_page_counts(const pd_kv *kv); /* there are none at first */
+pd_kv_pages pd_kv_free_pages(const pd_kv *kv);
+/* As many as n_seqs sequences can come to need. */
+pd_kv_pages pd_kv_most_pages(const pd_kv *kv, uint32_t n_seqs);
+/* Page counts with which the next n positions of the sequence find room, and half as many again
+ * unless it is to be modest; the present ones where they do, or where there may be no more pages.
+ */
+pd_kv_pages pd_kv_wanted_pages(const pd_kv *kv, uint32_t seq, uint32_t n, bool modest);
+/* The backend's store has been extended to these counts. Errors: MEMORY_HOST. */
+pd_status pd_kv_extend(pd_kv *kv, pd_kv_pages counts, pd_error *err);
+
+/* ---- sequences ------------------------------------------------------------------------------ */
+
+pd_status pd_kv_join(pd_kv *kv, uint32_t *seq, pd_error *err); /* Errors: MEMORY_HOST */
+void pd_kv_leave(pd_kv *kv, uint32_t seq);
 
 uint32_t pd_kv_length(const pd_kv *kv, uint32_t seq); /* committed positions */
-/* Errors: CONTEXT (beyond max_positions), MEMORY_DEVICE (no free page). Nothing changes then. */
-pd_status pd_kv_reserve(pd_kv *kv, uint32_t seq, uint32_t n, pd_error *err);
+
+/* Pages whose content goes into others before these are written. */
+typedef struct pd_kv_copies {
+    struct {
+        bool global;
+        uint32_t from, to;
+    } list[2];
+    uint32_t n;
+} pd_kv_copies;
+
+/* Gives up marks when it has to. Errors: CONTEXT (beyond max_positions), MEMORY_DEVICE (no free
+ * page). The sequence is as it was then. */
+pd_status pd_kv_reserve(pd_kv *kv, uint32_t seq, uint32_t n, pd_kv_copies *copies, pd_error *err);
 void pd_kv_commit(pd_kv *kv, uint32_t seq, uint32_t n);
 void pd_kv_drop_reserved(pd_kv *kv, uint32_t seq); /* pages beyond what is committed */
-/* Cuts to the longest reusable length <= n and returns it: n itself, or 0 when local pages that the
- * positions behind n would need are gone. Uncommitted reservations are dropped as well. */
+
+/* ---- going back ----------------------------------------------------------------------------- */
+
+/* A mark at position n, if all that it needs is still there (always so for the positions of the
+ * last step and its end). Marks are a convenience: where host memory lacks there is none. */
+void pd_kv_mark(pd_kv *kv, uint32_t seq, uint32_t n);
+uint32_t pd_kv_last_mark(const pd_kv *kv, uint32_t seq); /* its position; 0: there is none */
+/* Fills in at most n_max positions of marks, ascending; returns how many there are. */
+uint32_t pd_kv_list_marks(const pd_kv *kv, uint32_t seq, uint32_t *positions, uint32_t n_max);
+
+/* What truncate would return. */
+uint32_t pd_kv_reachable(const pd_kv *kv, uint32_t seq, uint32_t n);
+/* Cuts to the longest reusable length <= n and returns it: n itself, or when local pages that the
+ * positions behind n would need are gone, the last mark before it, or 0. Uncommitted reservations
+ * are dropped as well, and marks beyond that length. */
 uint32_t pd_kv_truncate(pd_kv *kv, uint32_t seq, uint32_t n);
-/* Makes the empty sequence `to` begin with the whole pages of the first n positions of `from`;
- * returns the shared length, a multiple of 64 (0: nothing could be shared). */
+/* Makes the empty sequence `to` begin with the first n positions of `from`, and with its marks
+ * there; returns the shared length, which is less when truncate's would be. */
 uint32_t pd_kv_share(pd_kv *kv, uint32_t from, uint32_t n, uint32_t to);
 
 /* From this position on every row's window is still there; the last one's always is, unless the

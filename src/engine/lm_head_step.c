@@ -78,7 +78,8 @@ static pd_status run_item(pd_context *c, pd_batch_item *item, uint32_t at, const
         if (score && pos + row >= score->first) PD_TRY(hand_out(c, score, pos + row, n, err));
         for (uint32_t i = 0; item->results && i < n; i++)
             item->results[row - first_out + i] = c->results[i];
-        item->out = (pd_output){stage, stage->run_id, n - 1, c->results[n - 1]};
+        item->out = (pd_output){
+            .stage = stage, .run_id = stage->run_id, .row = n - 1, .result = c->results[n - 1]};
     }
     return PD_OK;
 }

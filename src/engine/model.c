@@ -176,7 +176,10 @@ pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **
     PD_TRY(check_desc(desc, err));
     pd_model *m = pd_alloc(1, sizeof *m);
     if (!m) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the model");
-    pd_status status = open_parts(m, path, desc, err);
+    atomic_init(&m->n_holds, 1);
+    m->turns = pd_turns_create();
+    pd_status status = m->turns ? open_parts(m, path, desc, err)
+                                : PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the model");
     if (status == PD_OK)
         *out = m;
     else
@@ -184,15 +187,42 @@ pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **
     return status;
 }
 
-void pd_model_close(pd_model *m) {
-    if (!m) return;
+static void destroy(pd_model *m) {
     pd_vision_close(m->vision);
     if (m->backend) m->backend->v->close(m->backend);
     if (m->vocab) pd_vocab_close(m->vocab);
     pd_free(m->weights);
     pd_lm_head_drop(&m->lm_head);
     if (m->file) pd_gguf_close(m->file);
+    pd_turns_destroy(m->turns);
     pd_free(m);
+}
+
+/* The opener's hold is one more than its sessions'. */
+void pd_model_close(pd_model *m) {
+    if (!m) return;
+    atomic_store(&m->closed, true);
+    pd_model_release(m);
+}
+
+void pd_model_hold(pd_model *m) {
+    atomic_fetch_add(&m->n_holds, 1);
+}
+
+void pd_model_release(pd_model *m) {
+    if (atomic_fetch_sub(&m->n_holds, 1) == 1) destroy(m);
+}
+
+pd_status pd_model_begin_turn(pd_model *m, pd_error *err) {
+    if (atomic_load(&m->closed)) return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was closed");
+    if (pd_turns_take(m->turns)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT,
+                    "a call on the model is under way in this thread: the functions that it calls "
+                    "cannot start another");
+}
+
+void pd_model_end_turn(pd_model *m) {
+    pd_turns_give(m->turns);
 }
 
 const pd_model_info *pd_model_get_info(const pd_model *m) {

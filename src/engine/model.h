@@ -6,6 +6,7 @@
 #define PD_ENGINE_MODEL_H
 
 #include "backend/backend.h"
+#include "base/turns.h"
 #include "engine/vision.h"
 #include "model/lm_head.h"
 #include "text/tokenizer.h"
@@ -22,13 +23,24 @@ struct pd_model {
     pd_vision_info vision_info;
     atomic_int cancel; /* of images that are encoded outside of sessions */
     pd_load_stats load;
-    uint32_t n_threads; /* as wished for: 0: all processors */
+    uint32_t n_threads;          /* as wished for: 0: all processors */
+    struct pd_context *contexts; /* those of its sessions; context_users.c */
+    pd_turns *turns;             /* who may use the backend */
+    atomic_uint n_holds;         /* the opener, and each session */
+    atomic_bool closed;          /* and kept for its sessions alone */
     bool estimate_only;
     pd_estimate loaded; /* with estimate_only: what is there before the first session */
 };
 
 /* Positions that an image takes; 0: the model has no image encoder. */
 uint32_t pd_model_image_rows(const pd_model *m);
+
+/* The backend is this thread's until end_turn. Errors: ARGUMENT (the model was closed, or the
+ * thread is in a turn already: the call comes from a function that another one is calling). */
+pd_status pd_model_begin_turn(pd_model *m, pd_error *err);
+void pd_model_end_turn(pd_model *m);
+void pd_model_hold(pd_model *m);    /* for a session */
+void pd_model_release(pd_model *m); /* the last one destroys it */
 
 /* estimate.c, for an estimate_only model that has been opened: fills in m->loaded. text: as the
  * backend was before the image encoder's weights. Errors: MEMORY_HOST, MEMORY_DEVICE, DEVICE. */

@@ -68,9 +68,9 @@ static pd_status run_steps(pd_context *c, ahead_run *r, pd_error *err) {
     pd_context_make_step(c, &item, 1, true, r->cancel);
     uint64_t run_id = pd_context_begin_run(c, stage), t0 = pd_clock_ns();
     pd_status status = v->run_ahead(stage->program, &ahead, &end, err);
-    c->stats.decode_ns += pd_clock_ns() - t0;
-    c->stats.n_decode += r->n;
-    c->stats.n_dropped += end.n_dropped;
+    seq->work.decode_ns += pd_clock_ns() - t0;
+    seq->work.n_decode += r->n;
+    seq->work.n_dropped += end.n_dropped;
 
     if (status == PD_OK && r->bad) {
         set_row(c, r->ids[r->n], first + r->n);
@@ -92,6 +92,6 @@ pd_status pd_context_run_ahead(pd_context *c, pd_ahead *a, const atomic_int *can
     ahead_run r = {.ahead = a, .cancel = cancel, .ids = {a->token}};
     a->more = a->cancelled = false;
     if (!c->model->backend->v->run_ahead) return run_one(c, a, cancel, err);
-    PD_TRY(pd_kv_reserve(c->kv, a->seq->kv_id, a->n_steps, err));
+    PD_TRY(pd_context_reserve(c, a->seq, a->n_steps, err));
     return run_steps(c, &r, err);
 }

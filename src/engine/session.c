@@ -2,25 +2,50 @@
  *
  * sync keeps the longest prefix that is computed already and runs the rest through a context, in
  * steps of up to n_chunk rows. The last row of each has logits, so that a NaN is noticed in the
- * step that made it.
+ * step that made it. Where a prompt ends, and where the answer to it ended, are places to come back
+ * to: an answer that is to be made again computes nothing, another question the question.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/session.h"
 
-#include "base/hash.h"
-
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static pd_status create_parts(pd_session *s, pd_model *m, const pd_session_desc *desc,
-                              pd_error *err) {
-    PD_TRY(pd_context_create(m, desc, 1, &s->context, err));
+/* With the context that the session has. */
+static pd_status create_parts(pd_session *s, pd_error *err) {
     PD_TRY(pd_context_join(s->context, &s->seq, err));
     uint32_t n_ctx = s->context->desc.n_ctx;
-    PD_TRY(pd_tokens_create(&s->wanted, n_ctx, pd_model_image_rows(m), err));
-    s->logits = pd_alloc(m->config.n_vocab, sizeof *s->logits);
+    PD_TRY(pd_tokens_create(&s->wanted, n_ctx, pd_model_image_rows(s->model), err));
+    s->logits = pd_alloc(s->model->config.n_vocab, sizeof *s->logits);
     if (s->logits) return PD_OK;
     return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session of %u positions", n_ctx);
+}
+
+static void destroy_parts(pd_session *s) {
+    if (s->context) pd_context_leave(s->context, &s->seq);
+    pd_context_release(s->context);
+    if (s->free_scratch) s->free_scratch(s->sampler_scratch);
+    pd_tokens_destroy(&s->wanted);
+    pd_free(s->logits);
+    pd_free(s);
+}
+
+static pd_status create(pd_model *model, const pd_session_desc *desc, pd_session **out,
+                        pd_error *err) {
+    pd_session *s = pd_alloc(1, sizeof *s);
+    if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
+    s->model = model;
+    s->progress = desc->progress;
+    s->progress_ctx = desc->progress_ctx;
+    pd_status status = pd_context_acquire(model, desc, &s->context, err);
+    if (status == PD_OK) status = create_parts(s, err);
+    if (status == PD_OK) {
+        pd_model_hold(model);
+        *out = s;
+    } else {
+        destroy_parts(s);
+    }
+    return status;
 }
 
 pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
@@ -30,71 +55,127 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
     *out = NULL;
     PD_NEED(err, model);
     PD_TRY(pd_model_check_computes(model, err));
+    PD_TRY(pd_model_begin_turn(model, err));
+    pd_status status = create(model, desc ? desc : &defaults, out, err);
+    pd_model_end_turn(model);
+    return status;
+}
+
+pd_status pd_session_create_alike(pd_session *like, pd_session **out, pd_error *err) {
+    *out = NULL;
     pd_session *s = pd_alloc(1, sizeof *s);
     if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
-    pd_status status = create_parts(s, model, desc ? desc : &defaults, err);
-    if (status == PD_OK)
-        *out = s;
-    else
-        pd_session_destroy(s);
-    return status;
+    s->model = like->model;
+    s->context = like->context;
+    s->progress = like->progress;
+    s->progress_ctx = like->progress_ctx;
+    pd_context_hold(s->context);
+    pd_status status = create_parts(s, err);
+    if (status != PD_OK) {
+        destroy_parts(s);
+        return status;
+    }
+    pd_model_hold(s->model);
+    *out = s;
+    return PD_OK;
 }
 
 void pd_session_destroy(pd_session *s) {
     if (!s) return;
-    if (s->context) pd_context_leave(s->context, &s->seq);
-    pd_context_destroy(s->context);
-    if (s->free_scratch) s->free_scratch(s->sampler_scratch);
-    pd_tokens_destroy(&s->wanted);
-    pd_free(s->logits);
-    pd_free(s);
+    pd_model *m = s->model;
+    bool is_turn = pd_turns_take(m->turns);
+    destroy_parts(s);
+    if (is_turn) pd_turns_give(m->turns);
+    pd_model_release(m);
+}
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+pd_status pd_session_begin_turn(pd_session *s, pd_error *err) {
+    PD_NEED(err, s);
+    return pd_model_begin_turn(s->model, err);
+}
+
+void pd_session_end_turn(pd_session *s) {
+    pd_model_end_turn(s->model);
+}
+
+bool pd_session_has_company(const pd_session *s) {
+    return atomic_load(&s->model->n_holds) > 2; /* the opener, this one, and more */
 }
 
 /* ---- computing ------------------------------------------------------------------------------ */
 
 /* Whether to go on, with so many positions computed. */
 static bool goes_on(const pd_session *s, uint32_t n_done, uint32_t n) {
-    const pd_session_desc *d = &s->context->desc;
     if (atomic_load(&s->cancel)) return false;
-    return !d->progress || d->progress(d->progress_ctx, n_done, n);
+    return !s->progress || s->progress(s->progress_ctx, n_done, n);
 }
 
-/* What is wanted behind the sequence. */
+/* A place to come back to, with its logits. */
+static pd_status keep_place(pd_session *s, pd_error *err) {
+    bool marks = s->context->desc.checkpoint_positions > 0;
+    if (marks) pd_context_mark(s->context, &s->seq);
+    return marks || (pd_session_has_company(s) && !s->context->desc.all_logits)
+               ? pd_context_keep_output(s->context, &s->seq, err)
+               : PD_OK;
+}
+
+static pd_status run_step(pd_session *s, const pd_score *score, pd_error *err) {
+    const pd_tokens *t = &s->wanted;
+    uint32_t first = s->seq.tokens.n;
+    pd_batch_item item = {.seq = &s->seq,
+                          .ids = t->ids + first,
+                          .n = pd_tokens_chunk(t, first, s->context->desc.n_chunk),
+                          .images = t->images,
+                          .n_images = t->n_images,
+                          .outs = PD_OUTS_LAST,
+                          .score = score};
+    PD_TRY(pd_context_run(s->context, &item, 1, &s->cancel, err));
+    pd_context_keep(s->context, &item, 1);
+    return s->seq.tokens.n == t->n ? keep_place(s, err) : PD_OK;
+}
+
+/* What is wanted behind the sequence, a turn for each step. */
 static pd_status run_rest(pd_session *s, const pd_score *score, pd_error *err) {
     const pd_tokens *t = &s->wanted;
     for (uint32_t first; (first = s->seq.tokens.n) < t->n;) {
-        pd_batch_item item = {.seq = &s->seq,
-                              .ids = t->ids + first,
-                              .n = pd_tokens_chunk(t, first, s->context->desc.n_chunk),
-                              .images = t->images,
-                              .n_images = t->n_images,
-                              .outs = PD_OUTS_LAST,
-                              .score = score};
         if (!goes_on(s, first, t->n))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u of %u tokens", first, t->n);
-        PD_TRY(pd_context_run(s->context, &item, 1, &s->cancel, err));
-        pd_context_keep(s->context, &item, 1);
+        PD_TRY(pd_session_begin_turn(s, err));
+        pd_status status = run_step(s, score, err);
+        pd_session_end_turn(s);
+        PD_TRY(status);
     }
     goes_on(s, t->n, t->n); /* nothing is left to stop */
     return PD_OK;
 }
 
 static pd_status want(pd_session *s, const pd_prompt *prompt, pd_error *err) {
-    const pd_model *m = s->context->model;
+    const pd_model *m = s->model;
     return pd_tokens_fill(&s->wanted, prompt, m->config.n_vocab, pd_model_image_rows(m), err);
 }
 
-/* The last position stays only if its outputs can be had. */
+/* Cuts the sequence to what it has in common with what is wanted. The last position stays only if
+ * its outputs can be had. */
+static void keep_common(pd_session *s) {
+    pd_context *c = s->context;
+    uint32_t n = pd_tokens_common(&s->seq.tokens, &s->wanted);
+    if (n == s->seq.tokens.n && n < s->wanted.n) pd_context_mark(c, &s->seq);
+    bool has_output = n == s->seq.tokens.n ? pd_context_has_output(c, &s->seq)
+                                           : pd_context_has_kept_output(c, &s->seq, n);
+    if (n == s->wanted.n && !has_output) n = pd_tokens_before_image(&s->wanted, n - 1);
+    s->stats.n_reused += pd_context_truncate(c, &s->seq, n);
+}
+
 pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
     PD_NEED(err, s);
     PD_NEED(err, prompt);
     PD_TRY(want(s, prompt, err));
+    PD_TRY(pd_session_begin_turn(s, err));
     s->has_pending = false;
-    uint32_t n = pd_tokens_common(&s->seq.tokens, &s->wanted);
-    bool is_there = n == s->wanted.n && n == s->seq.tokens.n;
-    if (n == s->wanted.n && !(is_there && pd_context_has_output(s->context, &s->seq)))
-        n = pd_tokens_before_image(&s->wanted, n - 1);
-    s->stats.n_reused += pd_context_truncate(s->context, &s->seq, n);
+    keep_common(s);
+    pd_session_end_turn(s);
     return run_rest(s, NULL, err);
 }
 
@@ -111,20 +192,29 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, pd_score
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "scores were asked for from position %u, but there are %u", score->first,
                         s->wanted.n);
+    PD_TRY(pd_session_begin_turn(s, err));
     s->has_pending = false;
     score->n = s->wanted.n;
     uint32_t n = pd_tokens_common(&s->seq.tokens, &s->wanted);
     if (n > score->first) n = score->first;
     n = pd_tokens_before_image(&s->wanted, n);
     s->stats.n_reused += pd_context_truncate(s->context, &s->seq, n);
+    pd_session_end_turn(s);
     return run_rest(s, score, err);
 }
 
-pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
+static pd_status append(pd_session *s, uint32_t id, pd_error *err) {
     pd_batch_item item = {.seq = &s->seq, .ids = &id, .n = 1, .outs = PD_OUTS_LAST};
     PD_TRY(pd_context_run(s->context, &item, 1, &s->cancel, err));
     pd_context_keep(s->context, &item, 1);
-    return PD_OK;
+    return pd_session_has_company(s) ? pd_session_fetch_logits(s, err) : PD_OK;
+}
+
+pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {
+    PD_TRY(pd_session_begin_turn(s, err));
+    pd_status status = append(s, id, err);
+    pd_session_end_turn(s);
+    return status;
 }
 
 void pd_session_cancel(pd_session *s) {
@@ -134,54 +224,36 @@ void pd_session_resume(pd_session *s) {
     if (s) atomic_store(&s->cancel, 0);
 }
 
-/* ---- asking --------------------------------------------------------------------------------- */
+/* ---- going back, branching off -------------------------------------------------------------- */
 
-/* A step that failed may have left no outputs that could be computed again. */
-static pd_status need_output(const pd_session *s, pd_error *err) {
-    if (pd_context_has_output(s->context, &s->seq)) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "no logits are at hand: sync the session first");
-}
-
-pd_status pd_session_argmax(pd_session *s, uint32_t *id, pd_error *err) {
-    PD_NEED(err, s);
-    PD_NEED(err, id);
-    PD_TRY(need_output(s, err));
-    *id = s->seq.out.result.best;
+pd_status pd_session_rewind(pd_session *s, uint32_t n, uint32_t *kept, pd_error *err) {
+    PD_NEED(err, kept);
+    PD_TRY(pd_session_begin_turn(s, err));
+    s->has_pending = false;
+    *kept = pd_context_truncate(s->context, &s->seq, n);
+    pd_session_end_turn(s);
     return PD_OK;
 }
 
-pd_status pd_session_logits(pd_session *s, const float **logits, pd_error *err) {
-    PD_NEED(err, s);
-    PD_NEED(err, logits);
-    PD_TRY(need_output(s, err));
-    if (s->logits_run != s->seq.out.run_id) {
-        s->logits_run = 0;
-        PD_TRY(pd_context_read_logits(s->context, &s->seq, &s->cancel, s->logits, err));
-        s->logits_run = s->seq.out.run_id;
-        s->stats.logits_hash = pd_hash(s->logits, 4ull * s->context->model->config.n_vocab);
-    }
-    *logits = s->logits;
+static pd_status branch_off(pd_session *s, pd_session **out, pd_error *err) {
+    pd_context *c = s->context;
+    bool has_output = pd_context_has_output(c, &s->seq);
+    if (has_output) PD_TRY(pd_session_fetch_logits(s, err));
+    PD_TRY(pd_session_create_alike(s, out, err));
+    pd_session *b = *out;
+    uint32_t n = pd_context_share(c, &s->seq, s->seq.tokens.n, &b->seq);
+    if (has_output && pd_context_take_output(c, &b->seq, n, s->logits, &s->seq.out.result))
+        b->seq.out = pd_context_kept_output(c, &b->seq, n);
+    b->has_pending = s->has_pending;
+    b->pending = s->pending;
     return PD_OK;
 }
 
-uint32_t pd_session_count(const pd_session *s) {
-    return s ? s->seq.tokens.n : 0;
-}
-uint32_t pd_session_n_ctx(const pd_session *s) {
-    return s ? s->context->desc.n_ctx : 0;
-}
-uint32_t pd_session_n_chunk(const pd_session *s) {
-    return s ? s->context->desc.n_chunk : 0;
-}
-
-const pd_session_stats *pd_session_get_stats(pd_session *s) {
-    if (!s) return NULL;
-    pd_context_get_stats(s->context, &s->stats);
-    return &s->stats;
-}
-
-pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_error *err) {
-    PD_NEED(err, s);
-    PD_NEED(err, fn);
-    return pd_context_profile(s->context, &s->seq, fn, ctx, err);
+pd_status pd_session_fork(pd_session *s, pd_session **out, pd_error *err) {
+    PD_NEED(err, out);
+    *out = NULL;
+    PD_TRY(pd_session_begin_turn(s, err));
+    pd_status status = branch_off(s, out, err);
+    pd_session_end_turn(s);
+    return status;
 }

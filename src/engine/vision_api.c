@@ -27,17 +27,23 @@ pd_status pd_model_embed_pixels(pd_model *m, const float *chw, float *rows, pd_e
     PD_TRY(check_encoder(m, err));
     PD_NEED(err, chw);
     PD_NEED(err, rows);
-    return pd_vision_encode(m->vision, chw, &m->cancel, rows, err);
+    PD_TRY(pd_model_begin_turn(m, err));
+    pd_status status = pd_vision_encode(m->vision, chw, &m->cancel, rows, err);
+    pd_model_end_turn(m);
+    return status;
 }
 
 pd_status pd_model_embed_image(pd_model *m, const pd_image *image, float *rows, pd_error *err) {
     PD_TRY(check_image(m, image, err));
     PD_NEED(err, rows);
     const float *found;
-    PD_TRY(pd_vision_rows(m->vision, image, pd_vision_hash(image), &m->cancel, &found, err));
+    uint64_t hash = pd_vision_hash(image);
+    PD_TRY(pd_model_begin_turn(m, err));
+    pd_status status = pd_vision_rows(m->vision, image, hash, &m->cancel, &found, err);
     uint64_t bytes = 4ull * m->vision_info.n_tokens * m->vision_info.n_embd_out;
-    memcpy(rows, found, bytes);
-    return PD_OK;
+    if (status == PD_OK) memcpy(rows, found, bytes);
+    pd_model_end_turn(m);
+    return status;
 }
 
 pd_status pd_model_image_pixels(const pd_model *m, const pd_image *image, float *chw,
@@ -50,7 +56,10 @@ pd_status pd_model_image_pixels(const pd_model *m, const pd_image *image, float 
 pd_status pd_model_profile_image(pd_model *m, pd_profile_fn fn, void *ctx, pd_error *err) {
     PD_TRY(check_encoder(m, err));
     PD_NEED(err, fn);
-    return pd_vision_profile(m->vision, fn, ctx, err);
+    PD_TRY(pd_model_begin_turn(m, err));
+    pd_status status = pd_vision_profile(m->vision, fn, ctx, err);
+    pd_model_end_turn(m);
+    return status;
 }
 
 void pd_model_cancel(pd_model *m) {

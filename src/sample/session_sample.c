@@ -78,6 +78,7 @@ typedef struct generation {
     uint32_t first;    /* position that the first token handed over takes */
     uint32_t n, n_max; /* tokens handed over */
     uint32_t last;
+    bool in_company; /* tokens are handed over between turns, not within them */
 } generation;
 
 /* `more`: what the caller's function said. */
@@ -109,11 +110,27 @@ static pd_status hand_over_drawn(pd_session *s, generation *g, uint32_t id, bool
 static bool on_drawn(void *ctx, uint32_t id) {
     generation *g = ctx;
     g->sampler->n_drawn += g->sampler->desc.temp != 0.0f;
-    return hand_over(g, id);
+    return g->in_company || hand_over(g, id);
 }
 
 static bool is_full(const pd_session *s) {
     return pd_session_count(s) == pd_session_n_ctx(s);
+}
+
+/* A turn of steps. In company it is one step, and what it drew is handed over when the turn has
+ * ended: whoever gets it may take as long as he likes. */
+static pd_status take_turn(pd_session *s, generation *g, pd_ahead *a, pd_error *err) {
+    uint32_t room = pd_session_n_ctx(s) - pd_session_count(s), left = g->n_max - g->n;
+    if (left > room) left = room;
+    PD_TRY(pd_session_begin_turn(s, err));
+    g->in_company = pd_session_has_company(s);
+    a->n_steps = left < PD_RUN_AHEAD_STEPS ? left : PD_RUN_AHEAD_STEPS;
+    if (g->in_company) a->n_steps = 1;
+    pd_sampler_to_params(g->sampler, &a->sampling);
+    pd_status status = pd_context_run_ahead(s->context, a, &s->cancel, err);
+    pd_session_end_turn(s);
+    if (status == PD_OK && g->in_company && !a->cancelled) a->more = hand_over(g, a->token);
+    return status;
 }
 
 /* From `id` on, the backend draws: batches of steps, which end together. */
@@ -124,11 +141,7 @@ static pd_status run_ahead(pd_session *s, generation *g, uint32_t id, pd_error *
         a.stops[i] =
             g->desc->ignore_stop || i >= special->n_stops ? PD_SAMPLE_NO_ID : special->stops[i];
     do {
-        uint32_t room = pd_session_n_ctx(s) - pd_session_count(s), left = g->n_max - g->n;
-        if (left > room) left = room;
-        a.n_steps = left < PD_RUN_AHEAD_STEPS ? left : PD_RUN_AHEAD_STEPS;
-        pd_sampler_to_params(g->sampler, &a.sampling);
-        PD_TRY(pd_context_run_ahead(s->context, &a, &s->cancel, err));
+        PD_TRY(take_turn(s, g, &a, err));
         if (a.cancelled || (a.more && atomic_load(&s->cancel)))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
     } while (a.more && !is_full(s));

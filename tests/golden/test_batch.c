@@ -66,17 +66,19 @@ static void open_batch(batch *b, const char *device) {
                        &err),
          &err);
     const pd_config *c = &b->model->config;
-    pd_kv_desc kv = {
-        .n_seqs = 3, .max_positions = CONTEXT, .window = c->window, .max_chunk = MAX_ROWS};
+    pd_kv_desc kv = {.max_positions = CONTEXT, .window = c->window, .max_chunk = MAX_ROWS};
     must(pd_kv_create(&kv, &b->kv, &err), &err);
+    for (uint32_t s, i = 0; i < 3; i++) must(pd_kv_join(b->kv, &s, &err), &err);
+    pd_kv_pages pages = pd_kv_most_pages(b->kv, 3);
+    must(pd_kv_extend(b->kv, pages, &err), &err);
     pd_kv_store_desc store = {.shape = {.n_layers = c->n_layers,
                                         .n_heads = c->n_heads,
                                         .n_kv_heads = c->n_kv_heads,
                                         .head_dim = c->head_dim,
                                         .f32 = true,
                                         .layer_is_global = c->layer_is_global},
-                              .n_global_pages = pd_kv_global_page_count(b->kv),
-                              .n_local_pages = pd_kv_local_page_count(b->kv)};
+                              .n_global_pages = pages.n_global,
+                              .n_local_pages = pages.n_local};
     const pd_backend_vtable *v = b->model->backend->v;
     must(v->kv_create(b->model->backend, &store, &b->store, &err), &err);
     for (int i = 0; i < 2; i++) {
@@ -108,7 +110,9 @@ static void close_batch(batch *b) {
 static void add_rows(batch *b, uint32_t seq, const uint32_t *tokens, uint32_t n) {
     pd_error err;
     uint32_t first = pd_kv_length(b->kv, seq);
-    must(pd_kv_reserve(b->kv, seq, n, &err), &err);
+    pd_kv_copies copies;
+    must(pd_kv_reserve(b->kv, seq, n, &copies, &err), &err);
+    assert_int_equal(copies.n, 0);
     for (uint32_t i = 0; i < n; i++) {
         b->out_rows[b->n_rows] = b->n_rows;
         b->rows[b->n_rows++] = (pd_step_row){tokens[i], first + i, seq, first + i + 1};

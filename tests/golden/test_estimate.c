@@ -107,7 +107,9 @@ static void compare_sample(const char *device, uint32_t i) {
     must(pd_model_estimate(counted, &s->session, s->n_seqs, &e, &err), &err);
 
     pd_context *c;
-    must(pd_context_create(real, &s->session, s->n_seqs ? s->n_seqs : 1, &c, &err), &err);
+    pd_session_desc full = s->session;
+    full.all_pages = true;
+    must(pd_context_create(real, &full, s->n_seqs ? s->n_seqs : 1, &c, &err), &err);
     assert_int_equal(e.n_ctx, c->desc.n_ctx);
     assert_int_equal(e.n_chunk, c->desc.n_chunk);
     encode(real);
