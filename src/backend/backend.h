@@ -87,7 +87,7 @@ typedef struct pd_backend_vtable {
                           const void *src, pd_error *err);
 
     /* kv may be NULL when the plan has no KV operations. The program copies what it needs of the
-     * plan, whose weights must have been loaded. */
+     * plan, whose weights must have been loaded; it may look at them again when kv has grown. */
     pd_status (*compile)(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,
                          pd_error *err);
     void (*destroy)(pd_backend *b, pd_program *p);

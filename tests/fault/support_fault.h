@@ -70,7 +70,7 @@ static bool is_sentence(const char *text) {
     return n > 8 && !strchr(text, '\n') && strchr(text, ' ') && text[n - 1] != '.';
 }
 
-static bool is_long(void) {
+static inline bool is_long(void) {
     return getenv("PERIDOT_TEST_LONG") != NULL;
 }
 

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/model.h"
 #include "fault/support_drivers.h"
 #include "fault/support_fault.h"
 #include "fault_layer.h"
@@ -191,6 +192,21 @@ static pd_status encode_image(world *w, pd_error *err) {
 static pd_status measure(world *w, pd_error *err) {
     pd_device_speed speed;
     return pd_model_measure(w->model, &speed, err);
+}
+
+/* A page to a store that grows then, and back. */
+static pd_status grow_pages(world *w, pd_error *err) {
+    static const bool global = true;
+    static float page[2 * 64 * 32] = {1, 2, 3};
+    pd_backend *b = w->model->backend;
+    pd_kv_store *kv;
+    PD_TRY(b->v->kv_create(b, &(pd_kv_store_desc){{1, 1, 1, 32, true, &global}, 1, 1}, &kv, err));
+    pd_status status = b->v->kv_write(b, kv, true, 0, page, err);
+    if (status == PD_OK) status = b->v->kv_grow(b, kv, 2, 1, err);
+    if (status == PD_OK) status = b->v->kv_read(b, kv, true, 0, w->values, err);
+    w->n_values = sizeof page / sizeof *page;
+    b->v->kv_destroy(b, kv);
+    return status;
 }
 
 /* ---- what to expect -------------------------------------------------------------------------- */
@@ -366,6 +382,7 @@ static const stage stages[] = {
     {"image model", open_nothing, open_and_close_images, 61, false},
     {"first image", open_images, encode_image, 41, true},
     {"image", open_images, encode_image, 1, false},
+    {"pages", open_text, grow_pages, 1, false},
     {"measure", open_text, measure, 29, false},
 };
 enum { N_STAGES = sizeof stages / sizeof *stages };

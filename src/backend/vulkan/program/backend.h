@@ -2,7 +2,7 @@
  *
  *   device/    loader, probe, quirks, opening a device, memory, waiting
  *   kernels/   shaders to SPIR-V to pipelines; which kernel with which constants for a shape
- *   program/   plans to dispatches to command buffers; weights, KV store, steps, read-back
+ *   program/   plans to dispatches to command buffers; weights, KV store, steps, copies
  *   tune/      what is measured and tried at a driver's first start
  *   backend.c  the vtable: open, close, stats
  *
@@ -40,13 +40,19 @@ typedef struct pd_vk_kv_slice {
     pd_vk_slice k, v;
 } pd_vk_kv_slice;
 
+typedef struct pd_vk_kv_layer {
+    uint32_t n_pages; /* that there is memory for: the store's, or more after a failed growth */
+    uint32_t n_slices;
+    pd_vk_kv_slice *slices; /* [n_slices] */
+    pd_vk_arena arena;      /* of its own, so that layers can grow one after the other */
+} pd_vk_kv_layer;
+
 struct pd_kv_store {
-    pd_kv_store_desc desc;
-    bool *layer_is_global;       /* [n_layers] */
-    uint32_t slices_per_kind[2]; /* local, global */
-    pd_vk_kv_slice *slices;      /* [n_layers][slices of its kind] */
-    uint32_t *first_slice;       /* [n_layers + 1] into slices */
-    pd_vk_arena arena;
+    pd_kv_shape shape; /* layer_is_global points to the copy below */
+    bool *layer_is_global;
+    uint32_t n_pages[2];    /* local, global */
+    pd_vk_kv_layer *layers; /* [n_layers] */
+    uint32_t generation;    /* another one whenever a layer's memory is: see bind.c */
 };
 
 /* ---- pipelines beside the upload ------------------------------------------------------------ */
@@ -60,6 +66,12 @@ void pd_vk_build_expected(pd_vk_backend *b);
 pd_status pd_vk_begin_once(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err);
 /* Ends, submits, waits for and frees the command buffer; also when something fails. */
 pd_status pd_vk_finish_once(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err);
+/* The same around copies: behind all work so far, and before whatever comes, the host included. */
+pd_status pd_vk_begin_copies(pd_vk_backend *b, VkCommandBuffer *out, pd_error *err);
+pd_status pd_vk_finish_copies(pd_vk_backend *b, VkCommandBuffer cmd, pd_error *err);
+/* transfer_in and transfer_out of at least `bytes`; what was in them is lost when they grow. */
+pd_status pd_vk_need_transfer_in(pd_vk_backend *b, uint64_t bytes, pd_error *err);
+pd_status pd_vk_need_transfer_out(pd_vk_backend *b, uint64_t bytes, pd_error *err);
 /* Copies between a device buffer and host memory through the backend's transfer buffers. */
 pd_status pd_vk_copy_in(pd_vk_backend *b, pd_vk_slice to, const void *src, pd_error *err);
 pd_status pd_vk_copy_out(pd_vk_backend *b, pd_vk_slice from, void *dst, pd_error *err);

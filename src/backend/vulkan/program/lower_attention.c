@@ -15,8 +15,9 @@ pd_status pd_vk_lower_qkv_rope_store(pd_program *p, uint32_t i, pd_error *err) {
     const pd_vk_matrix *m = op->q_weight ? pd_vk_find_matrix(p, norms, 2, PD_VK_STACKED) : NULL;
     if (op->q_weight && !m) return pd_vk_raise_unloaded(op->q_weight, err);
     uint32_t layer = op->kv_layer;
-    for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
-        const pd_vk_kv_slice *kv = &p->kv->slices[s];
+    const pd_vk_kv_layer *pages = &p->kv->layers[layer];
+    for (uint32_t s = 0; s < pages->n_slices; s++) {
+        const pd_vk_kv_slice *kv = &pages->slices[s];
         uint32_t n_q = kv->first_head == 0 ? shape->n_heads : 0; /* with the first slice */
         struct pd_args_rope args = {.n_heads = shape->n_heads,
                                     .n_kv_heads = shape->n_kv_heads,
@@ -102,8 +103,9 @@ pd_status pd_vk_lower_attention(pd_program *p, uint32_t i, pd_error *err) {
     uint32_t visible = max_visible(p, op);
     pd_vk_slice arrived = {p->scratch.handle, p->arrived_offset, p->arrived_bytes};
     uint32_t layer = op->kv_layer;
-    for (uint32_t s = p->kv->first_slice[layer]; s < p->kv->first_slice[layer + 1]; s++) {
-        const pd_vk_kv_slice *kv = &p->kv->slices[s];
+    const pd_vk_kv_layer *pages = &p->kv->layers[layer];
+    for (uint32_t s = 0; s < pages->n_slices; s++) {
+        const pd_vk_kv_slice *kv = &pages->slices[s];
         struct pd_args_attention args = {.n_heads = shape->n_heads,
                                          .group = shape->n_heads / shape->n_kv_heads,
                                          .kv_first = kv->first_head,

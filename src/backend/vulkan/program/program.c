@@ -128,9 +128,7 @@ static pd_status compile_parts(pd_program *p, const pd_plan *plan, pd_error *err
     PD_TRY(describe(p, plan, err));
     PD_TRY(create_memory(p, plan->scratch_bytes, err));
     if (p->backend->memory.counts_only) return PD_OK;
-    PD_TRY(pd_vk_lower(p, err));
-    PD_TRY(pd_vk_pipelines_build(p->backend->pipelines, err));
-    return pd_vk_record(p, err);
+    return pd_vk_bind(p, err);
 }
 
 pd_status pd_vk_program_create(pd_vk_backend *b, const pd_plan *plan, pd_kv_store *kv,
@@ -167,19 +165,12 @@ pd_status pd_vk_program_compile(pd_backend *base, const pd_plan *plan, pd_kv_sto
 void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
     if (!p) return;
     pd_vk_backend *b = (pd_vk_backend *)base;
-    pd_vk_device *d = b->device;
-    for (uint32_t i = 0; p->segments && i < p->n_segments; i++) {
-        pd_vk_segment *s = &p->segments[i];
-        d->vk.vkFreeCommandBuffers(d->handle, b->command_pool, PD_VK_STEPS_IN_FLIGHT, s->cmds);
-        d->vk.vkDestroyFence(d->handle, s->fence, NULL);
-    }
+    pd_vk_erase(p);
     pd_vk_run_ahead_destroy(p);
-    d->vk.vkDestroyDescriptorPool(d->handle, p->pool, NULL);
     pd_vk_buffer_destroy(&b->memory, &p->scratch);
     pd_vk_buffer_destroy(&b->memory, &p->step);
     pd_vk_buffer_destroy(&b->memory, &p->constants);
     pd_vk_buffer_destroy(&b->memory, &p->readback);
-    pd_free(p->segments);
     pd_free(p->dispatches);
     pd_free(p->readback_at);
     pd_free(p->formats);
@@ -191,17 +182,17 @@ void pd_vk_program_destroy(pd_backend *base, pd_program *p) {
 /* ---- pipelines beforehand -------------------------------------------------------------------- */
 
 /* One slice per layer and no memory: enough to see which pipelines a plan takes. */
-static bool outline_kv(const pd_kv_shape *shape, pd_kv_store *kv) {
+static bool outline_kv(const pd_kv_shape *shape, pd_kv_store *kv, pd_vk_kv_slice *slice) {
     uint32_t n = shape->n_layers;
-    kv->desc.shape = *shape;
+    kv->shape = *shape;
     kv->layer_is_global = pd_alloc(n + 1, sizeof *kv->layer_is_global);
-    kv->first_slice = pd_alloc(n + 1, sizeof *kv->first_slice);
-    kv->slices = pd_alloc(n + 1, sizeof *kv->slices);
-    if (!kv->layer_is_global || !kv->first_slice || !kv->slices) return false;
+    kv->layers = pd_alloc(n + 1, sizeof *kv->layers);
+    if (!kv->layer_is_global || !kv->layers) return false;
+    slice->n_heads = shape->n_kv_heads;
     for (uint32_t i = 0; i < n; i++) {
         kv->layer_is_global[i] = shape->layer_is_global[i];
-        kv->slices[i].n_heads = shape->n_kv_heads;
-        kv->first_slice[i + 1] = i + 1;
+        kv->layers[i].n_slices = 1;
+        kv->layers[i].slices = slice;
     }
     return true;
 }
@@ -210,17 +201,17 @@ static bool outline_kv(const pd_kv_shape *shape, pd_kv_store *kv) {
  * failure stays silent: compiling the plan in earnest will tell. */
 static void declare_pipelines(pd_vk_backend *b, const pd_plan *plan) {
     pd_kv_store kv = {0};
+    pd_vk_kv_slice slice = {0};
     pd_program *p = pd_alloc(1, sizeof *p);
     if (p) p->backend = b; /* destroying it needs that, whatever else fails */
-    if (p && outline_kv(&plan->desc.kv, &kv)) {
+    if (p && outline_kv(&plan->desc.kv, &kv, &slice)) {
         p->kv = &kv;
         p->tuning = b->tuning;
         if (describe(p, plan, NULL) == PD_OK) (void)pd_vk_lower(p, NULL);
     }
     if (p) pd_vk_program_destroy(&b->base, p);
     pd_free(kv.layer_is_global);
-    pd_free(kv.first_slice);
-    pd_free(kv.slices);
+    pd_free(kv.layers);
 }
 
 void pd_vk_build_expected(pd_vk_backend *b) {

@@ -102,6 +102,8 @@ struct pd_program {
     uint32_t n_segments, n_barriers;
     VkFence step_fences[PD_VK_STEPS_IN_FLIGHT]; /* of steps that run ahead; with a ring only */
     VkDescriptorPool pool;
+    bool is_bound;
+    uint32_t bound_generation; /* kv's when it was */
 };
 
 /* activation.c: fills p->formats. */
@@ -122,8 +124,13 @@ void pd_vk_fill_rotations(const pd_program *p, uint32_t *words);
 
 /* record.c: descriptor sets, and dispatches to segments of command buffers. */
 pd_status pd_vk_record(pd_program *p, pd_error *err);
+/* Undoes it, or what there is of it. */
+void pd_vk_erase(pd_program *p);
 /* Records one operation's dispatches, behind a full barrier. */
 void pd_vk_record_op(const pd_program *p, VkCommandBuffer cmd, uint32_t op_index);
+
+/* bind.c: lowers and records, unless that is done and the KV store is the same as then. */
+pd_status pd_vk_bind(pd_program *p, pd_error *err);
 
 /* step_buffer.c */
 void pd_vk_write_step(pd_program *p, const pd_step *step);
@@ -172,9 +179,15 @@ void pd_vk_program_count(const pd_program *p, pd_step_counts *out);
 /* measure.c */
 pd_status pd_vk_measure(pd_backend *b, pd_device_speed *out, pd_error *err);
 
-/* kv_store.c */
+/* kv_store.c, kv_pages.c */
 pd_status pd_vk_kv_create(pd_backend *b, const pd_kv_store_desc *desc, pd_kv_store **out,
                           pd_error *err);
 void pd_vk_kv_destroy(pd_backend *b, pd_kv_store *kv);
+pd_status pd_vk_kv_grow(pd_backend *b, pd_kv_store *kv, uint32_t n_global_pages,
+                        uint32_t n_local_pages, pd_error *err);
+pd_status pd_vk_kv_read(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page, void *dst,
+                        pd_error *err);
+pd_status pd_vk_kv_write(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page,
+                         const void *src, pd_error *err);
 
 #endif

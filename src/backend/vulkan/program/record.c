@@ -253,3 +253,18 @@ pd_status pd_vk_record(pd_program *p, pd_error *err) {
     }
     return PD_OK;
 }
+
+void pd_vk_erase(pd_program *p) {
+    pd_vk_device *d = p->backend->device;
+    for (uint32_t i = 0; p->segments && i < p->n_segments; i++) {
+        pd_vk_segment *s = &p->segments[i];
+        d->vk.vkFreeCommandBuffers(d->handle, p->backend->command_pool, PD_VK_STEPS_IN_FLIGHT,
+                                   s->cmds);
+        d->vk.vkDestroyFence(d->handle, s->fence, NULL);
+    }
+    d->vk.vkDestroyDescriptorPool(d->handle, p->pool, NULL);
+    pd_free(p->segments);
+    p->segments = NULL;
+    p->pool = VK_NULL_HANDLE;
+    p->n_segments = p->n_barriers = p->n_grids = 0;
+}

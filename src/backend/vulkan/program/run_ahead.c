@@ -118,6 +118,7 @@ pd_status pd_vk_program_run_ahead(pd_program *p, const pd_run_ahead *ahead, pd_r
     if (!p->ring.handle)
         return PD_RAISE(err, PD_ERR_INTERNAL, "plan %s cannot run ahead", p->desc.name);
     PD_TRY(pd_vk_raise_if_lost(p->backend->device, err));
+    PD_TRY(pd_vk_bind(p, err));
     pd_vk_write_step(p, ahead->first);
     ahead_run r = {.p = p, .ahead = ahead, .intact = true};
     r.state = (uint32_t *)(void *)p->step.mapped + PD_STEP_STATE;

@@ -78,6 +78,7 @@ static void drain(pd_program *p) {
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err) {
     PD_TRY(pd_vk_raise_if_lost(p->backend->device, err));
     if (p->backend->memory.counts_only) return PD_OK;
+    PD_TRY(pd_vk_bind(p, err));
     pd_vk_write_step(p, step);
     pd_status status = submit_step(p, step, err);
     for (uint32_t i = 0; i < p->n_segments; i++) { /* also after a failure */

@@ -58,6 +58,7 @@ pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn
     pd_vk_device *d = p->backend->device;
     pd_vk_stopwatch timer;
     PD_TRY(pd_vk_raise_if_lost(d, err));
+    PD_TRY(pd_vk_bind(p, err));
     PD_TRY(pd_vk_stopwatch_create(d, &timer, err));
     pd_vk_write_step(p, step);
     pd_status status = trace_ops(p, step, &timer, fn, ctx, err);
