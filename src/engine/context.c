@@ -279,6 +279,8 @@ void pd_context_leave(pd_context *c, pd_sequence *seq) {
     if (!seq->tokens.ids) return;
     pd_kv_leave(c->kv, seq->kv_id);
     if (c->ran_for == seq) c->ran = NULL;
+    for (int i = 0; i < PD_STAGE_COUNT; i++)
+        if (c->stages[i].owner == seq) c->stages[i].owner = NULL;
     pd_context_forget_outputs(seq, 0);
     pd_tokens_destroy(&seq->tokens);
     *seq = (pd_sequence){0};

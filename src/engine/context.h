@@ -29,6 +29,7 @@ struct pd_stage {
     pd_buf_id logits, best, hidden, log_prob;
     pd_buf_id embeddings; /* rows of images; PD_BUF_NONE: the plan takes none */
     uint64_t run_id;      /* of the run whose outputs its memory holds */
+    pd_sequence *owner;   /* the only one that they are of; NULL: not known */
     uint64_t held_bytes;  /* what compiling it took of the device, step buffers aside */
 };
 
@@ -227,6 +228,10 @@ void pd_context_forget_outputs(pd_sequence *seq, uint32_t n);
 /* Makes the step of the items' rows; has_outs: with the outputs that they ask for. */
 void pd_context_make_step(pd_context *c, const pd_batch_item *items, uint32_t n, bool has_outs,
                           const atomic_int *cancel);
+/* Before a program runs for `seq` (NULL: for several): outputs in its memory that another one
+ * could not have computed again are kept. Errors: as reading them. context_output.c */
+pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd_sequence *seq,
+                                  pd_error *err);
 /* Before a program runs: what its memory holds is nobody's any more. Returns the run's id. */
 uint64_t pd_context_begin_run(pd_context *c, pd_stage *stage);
 /* Rows of an item that have outputs: the last so many. */

@@ -40,7 +40,9 @@ pd_status pd_context_repeat(pd_context *c, pd_sequence *seq, uint32_t pos, const
                     .out_rows = &out_row,
                     .tables = &table,
                     .cancel = cancel};
+    PD_TRY(pd_context_save_outputs(c, decode, seq, err));
     pd_output out = {.stage = decode, .run_id = pd_context_begin_run(c, decode)};
+    decode->owner = seq;
     PD_TRY(v->run(decode->program, &step, err));
     PD_TRY(v->read(decode->program, decode->best, 0, sizeof out.result, &out.result, err));
     if (out.result.n_nonfinite) return pd_context_raise_nonfinite(c, decode, &step, pos, err);
@@ -104,6 +106,14 @@ pd_status pd_context_keep_output(pd_context *c, pd_sequence *seq, pd_error *err)
     *k = (pd_kept_output){n, seq->out.run_id, seq->out.result, k->logits, ++c->n_runs};
     seq->out.kept = k->logits;
     return PD_OK;
+}
+
+pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd_sequence *seq,
+                                  pd_error *err) {
+    pd_sequence *owner = stage->owner;
+    if (!owner || owner == seq || owner->out.stage != stage || owner->out.kept) return PD_OK;
+    if (can_repeat(c, owner, owner->tokens.n - 1)) return PD_OK;
+    return pd_context_keep_output(c, owner, err);
 }
 
 bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const float *logits,

@@ -164,10 +164,13 @@ pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const 
     bool has_lm_head = kind == PD_STAGE_PREFILL && c->desc.all_logits;
 
     c->ran = NULL; /* the last step's images and pages may be gone */
+    pd_sequence *owner = n == 1 ? items[0].seq : NULL;
+    PD_TRY_GOTO(pd_context_save_outputs(c, stage, owner, err));
     PD_TRY_GOTO(prepare(c, items, n, cancel, err));
     uint64_t t0 = pd_clock_ns();
     pd_context_make_step(c, items, n, !has_lm_head, cancel);
     pd_context_begin_run(c, stage);
+    stage->owner = owner;
     PD_TRY_GOTO(c->model->backend->v->run(stage->program, &c->step.step, err));
     PD_TRY_GOTO(has_lm_head ? pd_context_run_lm_head(c, items, n, cancel, err)
                             : take_results(c, stage, items, n, err));

@@ -36,7 +36,9 @@ static pd_status run_rows(pd_context *c, const pd_batch_item *item, uint32_t at,
     for (uint32_t i = 0; i < n; i++)
         c->lm_head_step.rows[i] = (pd_step_row){
             .token = next_token(item, row + i), .pos = pos + row + i, .end = pos + row + i + 1};
+    PD_TRY(pd_context_save_outputs(c, stage, item->seq, err));
     pd_context_begin_run(c, stage);
+    stage->owner = item->seq;
     PD_TRY(v->run(stage->program, &c->lm_head_step.step, err));
     PD_TRY(v->read(stage->program, stage->best, 0, n * sizeof *c->results, c->results, err));
     for (uint32_t i = 0; i < n; i++)

@@ -67,6 +67,7 @@ static pd_status run_steps(pd_context *c, ahead_run *r, pd_error *err) {
 
     pd_context_make_step(c, &item, 1, true, r->cancel);
     uint64_t run_id = pd_context_begin_run(c, stage), t0 = pd_clock_ns();
+    stage->owner = seq;
     pd_status status = v->run_ahead(stage->program, &ahead, &end, err);
     seq->work.decode_ns += pd_clock_ns() - t0;
     seq->work.n_decode += r->n;
@@ -92,6 +93,7 @@ pd_status pd_context_run_ahead(pd_context *c, pd_ahead *a, const atomic_int *can
     ahead_run r = {.ahead = a, .cancel = cancel, .ids = {a->token}};
     a->more = a->cancelled = false;
     if (!c->model->backend->v->run_ahead) return run_one(c, a, cancel, err);
+    PD_TRY(pd_context_save_outputs(c, &c->stages[PD_STAGE_DECODE], a->seq, err));
     PD_TRY(pd_context_reserve(c, a->seq, a->n_steps, err));
     return run_steps(c, &r, err);
 }

@@ -235,15 +235,22 @@ pd_status pd_session_rewind(pd_session *s, uint32_t n, uint32_t *kept, pd_error 
     return PD_OK;
 }
 
+/* Whoever shares the last page cannot compute its last position again: the logits are kept. */
+static void take_output(pd_session *s, const float *logits, const pd_sample_result *result) {
+    uint32_t n = s->seq.tokens.n;
+    if (pd_context_take_output(s->context, &s->seq, n, logits, result))
+        s->seq.out = pd_context_kept_output(s->context, &s->seq, n);
+}
+
 static pd_status branch_off(pd_session *s, pd_session **out, pd_error *err) {
-    pd_context *c = s->context;
-    bool has_output = pd_context_has_output(c, &s->seq);
+    bool has_output = pd_context_has_output(s->context, &s->seq);
     if (has_output) PD_TRY(pd_session_fetch_logits(s, err));
     PD_TRY(pd_session_create_alike(s, out, err));
     pd_session *b = *out;
-    uint32_t n = pd_context_share(c, &s->seq, s->seq.tokens.n, &b->seq);
-    if (has_output && pd_context_take_output(c, &b->seq, n, s->logits, &s->seq.out.result))
-        b->seq.out = pd_context_kept_output(c, &b->seq, n);
+    pd_context_share(s->context, &s->seq, s->seq.tokens.n, &b->seq);
+    pd_sample_result result = s->seq.out.result;
+    if (has_output && !s->seq.out.kept) take_output(s, s->logits, &result);
+    if (has_output) take_output(b, s->logits, &result);
     b->has_pending = s->has_pending;
     b->pending = s->pending;
     return PD_OK;

@@ -46,6 +46,9 @@ typedef struct walk {
     uint32_t n_vocab, n_image; /* positions of an image */
     line now;                  /* a token more than the session has: generate handed it over last */
     bool complete;             /* the last call succeeded: outputs are at hand */
+    pd_session *other;         /* that it was forked from, or that was; NULL: none */
+    line other_now;
+    bool other_complete;
     uint64_t random;
     char text[160]; /* what is being done, for messages */
 } walk;
@@ -326,6 +329,53 @@ static void do_profile(walk *w) {
     failing_call = 0;
 }
 
+/* Back to anywhere; what is kept may have its outputs. */
+static void do_rewind(walk *w) {
+    pd_error err;
+    uint32_t kept, n = pd_session_count(w->s), wish = any(w, n + 3);
+    failing_call = 0;
+    if (any(w, 2)) wish = n - any(w, n < 8 ? n + 1 : 8);
+    must(pd_session_rewind(w->s, wish, &kept, &err), &err);
+    CHECK(w, kept <= wish && kept <= n && kept == pd_session_count(w->s));
+    w->now = beginning(w, &w->now, kept);
+    w->complete = false;
+}
+
+/* From now on there are two, which go their own ways. */
+static void do_fork(walk *w) {
+    pd_error err;
+    pd_session *fork;
+    pd_status status = pd_session_fork(w->s, &fork, &err);
+    bool excused = failing_call > 0 && n_backend_calls >= failing_call;
+    failing_call = 0;
+    if (status != PD_OK) {
+        if (!excused) fail_msg("%s: %s", w->text, err.message);
+        CHECK(w, status == PD_ERR_DEVICE && fork == NULL);
+        w->complete = false;
+        return;
+    }
+    CHECK(w, pd_session_count(fork) == pd_session_count(w->s));
+    pd_session_destroy(w->other);
+    w->other = w->s;
+    w->other_now = w->now;
+    w->other_complete = w->complete;
+    w->s = fork;
+}
+
+static void do_change(walk *w) {
+    failing_call = 0;
+    if (!w->other) return;
+    pd_session *s = w->s;
+    line now = w->now;
+    bool complete = w->complete;
+    w->s = w->other;
+    w->now = w->other_now;
+    w->complete = w->other_complete;
+    w->other = s;
+    w->other_now = now;
+    w->other_complete = complete;
+}
+
 /* What must be refused, with nothing changed. */
 static void do_mistake(walk *w) {
     pd_error err;
@@ -350,8 +400,10 @@ static void step(walk *w) {
         uint32_t weight;
     } kinds[] = {{"sync", do_sync, 5},       {"generate", do_generate, 6},
                  {"score", do_score, 2},     {"head cost", do_head_cost, 1},
-                 {"profile", do_profile, 1}, {"mistakes", do_mistake, 1}};
-    uint32_t i = 0, at = any(w, 16);
+                 {"profile", do_profile, 1}, {"mistakes", do_mistake, 1},
+                 {"rewind", do_rewind, 2},   {"fork", do_fork, 1},
+                 {"change", do_change, 2}};
+    uint32_t i = 0, at = any(w, 21);
     for (; at >= kinds[i].weight; i++) at -= kinds[i].weight;
     n_backend_calls = 0;
     failing_call = any(w, 4) == 0 ? 1 + any(w, 8) : 0;
@@ -377,6 +429,7 @@ static void run_walk(pd_model *m, const char *device, uint64_t seed, uint32_t n_
         step(&w);
     }
     pd_session_destroy(w.s);
+    pd_session_destroy(w.other);
 }
 
 static void walk_device(void *ctx, const char *device) {
