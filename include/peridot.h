@@ -572,6 +572,17 @@ pd_status pd_session_rewind(pd_session *session, uint32_t n, uint32_t *kept, pd_
  * of them writes behind it. Errors: ARGUMENT, MEMORY_HOST, and pd_session_logits's. */
 pd_status pd_session_fork(pd_session *session, pd_session **out, pd_error *err);
 
+/* The sequence as a file: tokens, images by their hashes, K and V, checkpoints and the logits kept
+ * with them. The file appears whole or not at all, under its name. Errors: IO, MEMORY_HOST,
+ * DEVICE. */
+pd_status pd_session_save(pd_session *session, const char *path, pd_error *err);
+/* Takes the sequence's place; whatever fails leaves it empty, or as it was while the file is being
+ * checked. A file of another kind of device is read: what follows is then what that device would
+ * make of it but for rounding. Errors: IO, FORMAT (damaged, truncated, no session file), MODEL (of
+ * another model), ARGUMENT (of another precision), CONTEXT (more positions than this session has),
+ * MEMORY_DEVICE, MEMORY_HOST, DEVICE. */
+pd_status pd_session_load(pd_session *session, const char *path, pd_error *err);
+
 /* The most probable next token; one integer comes back from the device. */
 pd_status pd_session_argmax(pd_session *session, uint32_t *id, pd_error *err);
 

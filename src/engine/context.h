@@ -221,7 +221,7 @@ pd_status pd_context_reserve(pd_context *c, pd_sequence *seq, uint32_t n, pd_err
 /* What was kept of position n - 1, or no output. context_output.c, as the next two. */
 pd_output pd_context_kept_output(pd_context *c, pd_sequence *seq, uint32_t n);
 /* As if logits [n_vocab] had been kept behind n positions; false: no memory. */
-bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const float *logits,
+bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const void *logits,
                             const pd_sample_result *result);
 /* Of positions beyond n - 1; 0: all. */
 void pd_context_forget_outputs(pd_sequence *seq, uint32_t n);

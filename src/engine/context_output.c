@@ -116,7 +116,7 @@ pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd
     return pd_context_keep_output(c, owner, err);
 }
 
-bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const float *logits,
+bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const void *logits,
                             const pd_sample_result *result) {
     pd_kept_output *k = find_place(to);
     uint64_t bytes = 4ull * c->model->config.n_vocab;

@@ -109,4 +109,26 @@ bool pd_kv_can_repeat(const pd_kv *kv, uint32_t seq, uint32_t pos);
 
 pd_page_table pd_kv_table(const pd_kv *kv, uint32_t seq); /* valid until the next call on kv */
 
+/* ---- outside of the pools ------------------------------------------------------------------- */
+
+/* A sequence's pages without their ids: global page i is table entry i, local pages have numbers of
+ * their own, since several marks and the table may hold the same one. kv_state.c */
+typedef struct pd_kv_state {
+    uint32_t length, n_global, n_local;
+    uint32_t n_words;
+    uint32_t *words; /* lists of local pages: { position, first table entry, n, numbers [n] }, the
+                        table's own first, then each mark's, ascending */
+    uint32_t *global_ids, *local_ids; /* [n_global], [n_local] where the pages are now */
+} pd_kv_state;
+
+/* Errors: MEMORY_HOST. out is to be freed in any case. */
+pd_status pd_kv_get_state(const pd_kv *kv, uint32_t seq, pd_kv_state *out, pd_error *err);
+void pd_kv_state_free(pd_kv_state *s);
+/* Makes an empty sequence of it, in pages that are free; fills in their ids, which are to be
+ * written then. Errors: FORMAT (no state of such a sequence), MEMORY_DEVICE (not so many pages are
+ * free); the sequence is empty then. */
+pd_status pd_kv_set_state(pd_kv *kv, uint32_t seq, pd_kv_state *state, pd_error *err);
+/* Page counts with which it finds room. */
+pd_kv_pages pd_kv_pages_for_state(const pd_kv *kv, const pd_kv_state *state);
+
 #endif

@@ -62,8 +62,8 @@ static pd_kv_mark_pages *insert_mark(pd_kv *kv, pd_kv_seq *s, uint32_t n) {
     return &s->marks[at];
 }
 
-static void add_mark(pd_kv *kv, pd_kv_seq *s, uint32_t n, uint32_t first_page,
-                     const uint32_t *pages, uint32_t n_pages) {
+void pd_kv_add_mark(pd_kv *kv, pd_kv_seq *s, uint32_t n, uint32_t first_page, const uint32_t *pages,
+                    uint32_t n_pages) {
     uint32_t *copy = pd_alloc(n_pages, sizeof *copy);
     pd_kv_mark_pages *mark = copy ? insert_mark(kv, s, n) : NULL;
     if (!mark) {
@@ -86,7 +86,7 @@ void pd_kv_mark(pd_kv *kv, uint32_t seq, uint32_t n) {
     }
     uint32_t first = pd_window_first(n, kv->desc.window) / PD_PAGE_POSITIONS;
     uint32_t end = pd_div_up(n, PD_PAGE_POSITIONS);
-    if (end > first) add_mark(kv, s, n, first, s->local_pages + first, end - first);
+    if (end > first) pd_kv_add_mark(kv, s, n, first, s->local_pages + first, end - first);
 }
 
 /* ---- using ---------------------------------------------------------------------------------- */
@@ -107,7 +107,7 @@ void pd_kv_drop_marks(pd_kv *kv, pd_kv_seq *s, uint32_t n) {
 void pd_kv_copy_marks(pd_kv *kv, const pd_kv_seq *from, pd_kv_seq *to) {
     for (uint32_t i = 0; i < from->n_marks && from->marks[i].n <= to->length; i++) {
         const pd_kv_mark_pages *m = &from->marks[i];
-        add_mark(kv, to, m->n, m->first_page, m->pages, m->n_pages);
+        pd_kv_add_mark(kv, to, m->n, m->first_page, m->pages, m->n_pages);
     }
 }
 

@@ -48,5 +48,8 @@ void pd_kv_drop_marks(pd_kv *kv, pd_kv_seq *s, uint32_t n);             /* those
 void pd_kv_copy_marks(pd_kv *kv, const pd_kv_seq *from, pd_kv_seq *to); /* up to to->length */
 /* Gives up the mark of any sequence that was used longest ago; false: there is none. */
 bool pd_kv_give_up_mark(pd_kv *kv);
+/* Holds the pages for a mark at n, before those beyond it. */
+void pd_kv_add_mark(pd_kv *kv, pd_kv_seq *s, uint32_t n, uint32_t first_page, const uint32_t *pages,
+                    uint32_t n_pages);
 
 #endif

@@ -105,6 +105,9 @@ const pd_vision_weights *pd_vision_get_weights(const pd_vision *v) {
 const pd_vision_stats *pd_vision_get_stats(const pd_vision *v) {
     return &v->stats;
 }
+uint64_t pd_vision_get_identity(const pd_vision *v) {
+    return pd_gguf_identity(v->file);
+}
 uint64_t pd_vision_get_file_bytes(const pd_vision *v) {
     return pd_gguf_file_bytes(v->file);
 }

@@ -30,6 +30,7 @@ const pd_vision_config *pd_vision_get_config(const pd_vision *v);
 const pd_vision_weights *pd_vision_get_weights(const pd_vision *v);
 const pd_vision_stats *pd_vision_get_stats(const pd_vision *v);
 uint64_t pd_vision_get_file_bytes(const pd_vision *v);
+uint64_t pd_vision_get_identity(const pd_vision *v); /* pd_gguf_identity */
 
 /* rows [n_tokens, H] of pixels [3, image_size, image_size]. cancel: as pd_step.cancel. Errors:
  * MEMORY_DEVICE, DEVICE, CANCELLED, NUMERIC (names the operation). */

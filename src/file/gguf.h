@@ -73,6 +73,8 @@ void pd_gguf_close(pd_gguf *g);
 
 const char *pd_gguf_path(const pd_gguf *g);
 uint64_t pd_gguf_file_bytes(const pd_gguf *g); /* all parts */
+/* A hash of names, types, shapes and the beginning of each tensor's values. */
+uint64_t pd_gguf_identity(const pd_gguf *g);
 uint64_t pd_gguf_value_count(const pd_gguf *g);
 const pd_gguf_value *pd_gguf_value_at(const pd_gguf *g, uint64_t i);
 uint64_t pd_gguf_tensor_count(const pd_gguf *g);

@@ -398,11 +398,10 @@ static void step(walk *w) {
         const char *name;
         void (*run)(walk *w);
         uint32_t weight;
-    } kinds[] = {{"sync", do_sync, 5},       {"generate", do_generate, 6},
-                 {"score", do_score, 2},     {"head cost", do_head_cost, 1},
-                 {"profile", do_profile, 1}, {"mistakes", do_mistake, 1},
-                 {"rewind", do_rewind, 2},   {"fork", do_fork, 1},
-                 {"change", do_change, 2}};
+    } kinds[] = {
+        {"sync", do_sync, 5},           {"generate", do_generate, 6}, {"score", do_score, 2},
+        {"head cost", do_head_cost, 1}, {"profile", do_profile, 1},   {"mistakes", do_mistake, 1},
+        {"rewind", do_rewind, 2},       {"fork", do_fork, 1},         {"change", do_change, 2}};
     uint32_t i = 0, at = any(w, 21);
     for (; at >= kinds[i].weight; i++) at -= kinds[i].weight;
     n_backend_calls = 0;
