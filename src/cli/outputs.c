@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,17 +12,6 @@
 #include "hub/hub.h"
 
 /* ---- what is read --------------------------------------------------------------------------- */
-
-/* paths: with a newline between them */
-static pd_status check_paths(const char *output, const char *paths, pd_error *err) {
-    char *list = pd_strdup(paths), *rest = list;
-    if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
-    pd_status status = PD_OK;
-    for (char *path; status == PD_OK && (path = strsep(&rest, "\n"));)
-        status = pd_gguf_check_output(output, path, err);
-    pd_free(list);
-    return status;
-}
 
 /* The image encoder that nobody named. Where none is found, whoever needs it says so. */
 static pd_status check_found_mmproj(const cli_options *o, const char *output, pd_error *err) {
@@ -74,11 +62,11 @@ static pd_status check_cache(const cli_options *o, const char *output, pd_error 
 
 static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
-        const char *text = o->values[i].text;
+        const cli_value *v = &o->values[i];
         cli_kind kind = cli_option_get((cli_option_id)i)->kind;
-        if (!text || (kind != KIND_FILE && kind != KIND_FILES)) continue;
-        PD_TRY(kind == KIND_FILES ? check_paths(output, text, err)
-                                  : pd_gguf_check_output(output, text, err));
+        if (kind == KIND_FILE && v->text) PD_TRY(pd_gguf_check_output(output, v->text, err));
+        for (uint32_t k = 0; kind == KIND_FILES && k < v->given; k++)
+            PD_TRY(pd_gguf_check_output(output, v->texts[k], err));
     }
     PD_TRY(check_found_mmproj(o, output, err));
     PD_TRY(check_text(o, output, err));

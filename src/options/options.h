@@ -38,8 +38,8 @@ typedef enum cli_kind {
     KIND_FILE,   /* a path that is read: completed with file names */
     KIND_OUTPUT, /* a path that is written: never one that is read, see outputs.c */
     KIND_DEVICE, /* any text: completed with the devices there are */
-    KIND_FILES,  /* one path each time; the text has a newline between them */
-    KIND_TEXTS,  /* any text each time: all of them, [given], are in cli_value.texts */
+    KIND_FILES,  /* a path each time: all of them, [given], are in cli_value.texts */
+    KIND_TEXTS,  /* any text each time: the same */
     KIND_CHOICE, /* one word of the value column, where they stand separated by | */
     KIND_LIST,   /* text of several values; given again, it grows by a comma and the new text */
     KIND_INT,    /* whole number within [min, max] */
@@ -66,7 +66,7 @@ enum { CLI_MAX_ARGS = 4, CLI_MAX_PASSED = 16 };
 typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */
     bool from_env;    /* and not on the command line */
-    const char *text; /* as given, or the default; NULL when neither is there */
+    const char *text; /* as given (last), or the default; NULL when neither is there */
     const char **texts;
     int64_t integer;
     double real;
