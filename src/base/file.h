@@ -19,6 +19,10 @@ pd_status pd_mapping_open(const char *path, pd_mapping *out, pd_error *err);
 void pd_mapping_close(pd_mapping *m);
 /* Tells the system that the pages of [offset, offset + n) will not be read again soon. */
 void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n);
+/* The path of the file that is mapped at an address, by anybody; NULL: none, or the system does not
+ * tell. It lies in `line`. Nothing is allocated or locked: signal handlers may ask. */
+enum { PD_MAPPING_LINE_BYTES = 4096 + 128 }; /* a path and what stands before it */
+const char *pd_mapping_path_at(const void *address, char line[PD_MAPPING_LINE_BYTES]);
 
 /* A file that appears under its name only when complete: written without a name, or beside it,
  * renamed on commit, gone after abort, and where the system can do that also after a kill. Exactly

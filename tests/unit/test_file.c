@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/memory.h"
 #include "support_skip.h"
 
@@ -44,6 +45,11 @@ static void test_mapping(void **state) {
     assert_memory_equal(m.data, "hello", 5);
     pd_mapping_forget(&m, 0, 5); /* what is forgotten can be read again */
     pd_mapping_forget(&m, 3, 100);
+    char line[PD_MAPPING_LINE_BYTES];
+    const char *path = pd_mapping_path_at(m.data + 1, line);
+    assert_non_null(path);
+    assert_string_equal(path + pd_path_name_at(path), "text");
+    assert_null(pd_mapping_path_at(NULL, line));
     assert_memory_equal(m.data, "hello", 5);
     pd_mapping_close(&m);
     pd_mapping_close(&m);
