@@ -34,14 +34,10 @@ pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *
 }
 
 pd_status cli_check_utf8(const char *what, const char *text, size_t n, pd_error *err) {
-    for (size_t i = 0; i < n;) {
-        size_t length = pd_utf8_length((const uint8_t *)text + i, n - i);
-        if (length == 0)
-            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is not valid UTF-8 at byte %zu (0x%02x)",
-                            what, i, (unsigned)(uint8_t)text[i]);
-        i += length;
-    }
-    return PD_OK;
+    size_t at = pd_utf8_valid_bytes(text, n);
+    if (at == n) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is not valid UTF-8 at byte %zu (0x%02x)", what, at,
+                    (unsigned)(uint8_t)text[at]);
 }
 
 /* ---- token ids ------------------------------------------------------------------------------ */
