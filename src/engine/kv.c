@@ -62,10 +62,20 @@ static void page_drop(page_pool *pool, uint32_t *entry) {
 
 /* Local pages that one sequence can own at once, from the window of its last row to the end of the
  * next chunk: n positions in a row lie in at most div_up(n - 1, 64) + 1 pages. */
-static uint32_t local_pages_per_seq(const pd_kv_desc *d, uint32_t max_pages) {
+static uint32_t local_pages_per_seq(const pd_kv_desc *d) {
     if (d->window == 0) return 0;
+    uint32_t max_pages = pd_div_up(d->max_positions, PD_PAGE_POSITIONS);
     uint32_t n = pd_div_up(d->window + d->max_chunk - 1, PD_PAGE_POSITIONS) + 1;
     return n < max_pages ? n : max_pages;
+}
+
+uint64_t pd_kv_f16_bytes(const pd_config *c, uint32_t n_ctx, uint32_t n_chunk) {
+    pd_kv_desc d = {.max_positions = n_ctx, .window = c->window, .max_chunk = n_chunk};
+    uint64_t n_pages = 0, n_values = UINT64_C(2) * PD_PAGE_POSITIONS * c->n_kv_heads * c->head_dim;
+    for (uint32_t i = 0; i < c->n_layers; i++)
+        n_pages += c->layer_is_global[i] ? pd_div_up(n_ctx, PD_PAGE_POSITIONS)
+                                         : local_pages_per_seq(&d);
+    return n_pages * n_values * 2;
 }
 
 static bool seq_init(kv_seq *s, uint32_t max_pages) {
@@ -85,7 +95,7 @@ pd_status pd_kv_create(const pd_kv_desc *desc, pd_kv **out, pd_error *err) {
     uint32_t n_global = desc->n_global_pages ? desc->n_global_pages : desc->n_seqs * kv->max_pages;
     uint32_t n_local = desc->n_local_pages
                            ? desc->n_local_pages
-                           : desc->n_seqs * local_pages_per_seq(desc, kv->max_pages);
+                           : desc->n_seqs * local_pages_per_seq(desc);
     bool ok = pool_init(&kv->global, n_global) && pool_init(&kv->local, n_local);
     kv->seqs = pd_alloc(desc->n_seqs, sizeof *kv->seqs);
     for (uint32_t i = 0; ok && kv->seqs && i < desc->n_seqs; i++)

@@ -23,9 +23,6 @@ typedef struct inspection {
     pd_arena arena;   /* of what is printed of settings */
 } inspection;
 
-/* KV pages at f16 for a context, as a session with the default chunk would hold them. */
-uint64_t inspect_kv_bytes(const pd_config *c, uint32_t n_ctx);
-
 /* inspect_vision.c. Reads an image encoder's file; what is wrong with it goes into why_not. Errors:
  * MEMORY_HOST. */
 pd_status inspect_bind_vision(inspection *in, pd_error *err);

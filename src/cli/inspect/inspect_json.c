@@ -9,15 +9,11 @@
 
 #include "cli/inspect/inspect.h"
 #include "cli/json.h"
+#include "engine/kv.h"
 #include "pack/setting.h"
 
 static bool is_text(const char *text, uint64_t n) {
-    for (uint64_t i = 0; i < n;) {
-        size_t length = text[i] ? pd_utf8_length((const uint8_t *)text + i, n - i) : 0;
-        if (length == 0) return false;
-        i += length;
-    }
-    return true;
+    return memchr(text, '\0', n) == NULL && pd_utf8_valid_bytes(text, n) == n;
 }
 
 cJSON *inspect_setting_json(const pd_setting *s) {
@@ -104,9 +100,9 @@ static void add_model(cJSON *root, const inspection *in) {
                     {"weight_bytes_per_token", (double)in->weights->bytes_per_token});
     cJSON_AddStringToObject(j, "head_type", pd_type_name((uint32_t)in->weights->output->type));
     cJSON_AddNumberToObject(j, "head_bytes", (double)in->weights->output->n_bytes);
-    cJSON_AddNumberToObject(
-        j, "kv_bytes_at_8192",
-        (double)inspect_kv_bytes(c, c->n_ctx_train < 8192 ? c->n_ctx_train : 8192));
+    uint32_t n_ctx = c->n_ctx_train < 8192 ? c->n_ctx_train : 8192;
+    cJSON_AddNumberToObject(j, "kv_bytes_at_8192",
+                            (double)pd_kv_f16_bytes(c, n_ctx, INSPECT_CHUNK));
 }
 
 pd_status inspect_print_json(inspection *in, pd_error *err) {

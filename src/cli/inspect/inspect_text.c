@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/inspect/inspect.h"
+#include "engine/kv.h"
 #include "pack/setting.h"
 
 /* ---- metadata ------------------------------------------------------------------------------- */
@@ -105,7 +106,7 @@ static void print_sizes(const inspection *in) {
     for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
         uint32_t n_ctx = contexts[i] < c->n_ctx_train ? contexts[i] : c->n_ctx_train;
         printf("  keys and values of %6u positions at f16: %s\n", n_ctx,
-               pd_size_text(inspect_kv_bytes(c, n_ctx), bytes));
+               pd_size_text(pd_kv_f16_bytes(c, n_ctx, INSPECT_CHUNK), bytes));
         if (n_ctx == c->n_ctx_train) break;
     }
 }
