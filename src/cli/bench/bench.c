@@ -16,15 +16,6 @@
 
 enum { MAX_TOKENS = 1 << 20 };
 
-typedef struct number_list {
-    uint32_t *values;
-    uint32_t n;
-} number_list;
-
-typedef struct bench_lists {
-    number_list prompts, gens, pairs, depths, batches, ubatches;
-} bench_lists;
-
 /* ---- one test ------------------------------------------------------------------------------- */
 
 static void note_start(bench_context *c, const pd_bench_result *r, const pd_session_stats *stats) {
@@ -47,7 +38,9 @@ static pd_status measure(bench_context *c, pd_session *session, bench_row *row, 
     return cli_check_stdout(err); /* the next test may take minutes, for nobody */
 }
 
-static pd_status run_test(bench_context *c, const pd_bench_test *test, pd_error *err) {
+/* A pd_bench_fn. */
+static pd_status run_test(void *ctx, const pd_bench_test *test, pd_error *err) {
+    bench_context *c = ctx;
     pd_session_desc desc = pd_bench_session(test, c->model, c->precision);
     bench_row row = {.test = *test, .result.n_samples = cli_u32(c->o, OPT_BENCH_REPEAT)};
     row.result.samples_ns = pd_alloc(row.result.n_samples, sizeof *row.result.samples_ns);
@@ -65,14 +58,7 @@ static pd_status run_test(bench_context *c, const pd_bench_test *test, pd_error 
 
 /* ---- all tests ------------------------------------------------------------------------------ */
 
-static uint32_t largest(const number_list *l) {
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->values[i] > most) most = l->values[i];
-    return most;
-}
-
-static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min, number_list *out,
+static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min, pd_bench_list *out,
                            pd_error *err) {
     const char *text = cli_text(o, id);
     if (!text) return PD_OK;
@@ -80,7 +66,7 @@ static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min,
                             err);
 }
 
-static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err) {
+static pd_status read_lists(const cli_options *o, pd_bench_lists *l, pd_error *err) {
     PD_TRY(read_list(o, OPT_BENCH_PROMPT, 0, &l->prompts, err));
     PD_TRY(read_list(o, OPT_BENCH_GEN, 0, &l->gens, err));
     PD_TRY(read_list(o, OPT_BENCH_PG, 0, &l->pairs, err));
@@ -90,12 +76,12 @@ static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err)
     if (l->pairs.n % 2 != 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt-gen takes pairs P,G, but has %u numbers",
                         l->pairs.n);
-    if (!largest(&l->prompts) && !largest(&l->gens) && !largest(&l->pairs))
+    if (pd_bench_longest(l) == 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is nothing to measure: every length is 0");
     return PD_OK;
 }
 
-static void free_lists(bench_lists *l) {
+static void free_lists(pd_bench_lists *l) {
     pd_free(l->prompts.values);
     pd_free(l->gens.values);
     pd_free(l->pairs.values);
@@ -104,49 +90,12 @@ static void free_lists(bench_lists *l) {
     pd_free(l->ubatches.values);
 }
 
-static pd_status run_tests_at(bench_context *c, const bench_lists *l, pd_bench_test test,
-                              pd_error *err) {
-    for (uint32_t i = 0; i < l->prompts.n; i++) {
-        test.n_prompt = l->prompts.values[i];
-        if (test.n_prompt) PD_TRY(run_test(c, &test, err));
-    }
-    test.n_prompt = 0;
-    for (uint32_t i = 0; i < l->gens.n; i++) {
-        test.n_gen = l->gens.values[i];
-        if (test.n_gen) PD_TRY(run_test(c, &test, err));
-    }
-    for (uint32_t i = 0; i + 1 < l->pairs.n; i += 2) {
-        test.n_prompt = l->pairs.values[i];
-        test.n_gen = l->pairs.values[i + 1];
-        if (test.n_prompt + test.n_gen) PD_TRY(run_test(c, &test, err));
-    }
-    return PD_OK;
-}
-
 /* Refuses what cannot fit before anything is measured. */
-static pd_status check_lengths(const bench_lists *l, uint32_t n_train, pd_error *err) {
-    uint64_t most = largest(&l->prompts);
-    if (largest(&l->gens) > most) most = largest(&l->gens);
-    for (uint32_t i = 0; i + 1 < l->pairs.n; i += 2)
-        if ((uint64_t)l->pairs.values[i] + l->pairs.values[i + 1] > most)
-            most = (uint64_t)l->pairs.values[i] + l->pairs.values[i + 1];
-    most += largest(&l->depths);
+static pd_status check_lengths(const pd_bench_lists *l, uint32_t n_train, pd_error *err) {
+    uint64_t most = pd_bench_longest(l) + pd_bench_depth(l);
     if (most <= n_train) return PD_OK;
     return PD_RAISE(err, PD_ERR_CONTEXT, "the tests need %llu positions, but the model has %u",
                     (unsigned long long)most, n_train);
-}
-
-static pd_status run_tests(bench_context *c, const bench_lists *l, pd_error *err) {
-    uint32_t n_combinations = l->depths.n * l->batches.n * l->ubatches.n;
-    for (uint32_t i = 0; i < n_combinations; i++) {
-        uint32_t b = i / l->ubatches.n % l->batches.n;
-        pd_bench_test test = {.n_depth = l->depths.values[i / l->ubatches.n / l->batches.n],
-                              .n_batch = l->batches.values[b],
-                              .n_ubatch = l->ubatches.values[i % l->ubatches.n]};
-        if (test.n_ubatch > test.n_batch) test.n_ubatch = test.n_batch;
-        PD_TRY(run_tests_at(c, l, test, err));
-    }
-    return PD_OK;
 }
 
 /* The processor's name as the device list has it. */
@@ -160,7 +109,7 @@ static void find_cpu_name(char *out, size_t size) {
 }
 
 pd_status cli_bench(const cli_options *o, pd_error *err) {
-    bench_lists lists = {0};
+    pd_bench_lists lists = {0};
     pd_model *model = NULL;
     pd_status status;
     PD_TRY_GOTO(read_lists(o, &lists, err));
@@ -177,7 +126,7 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     if (cli_text(o, OPT_BENCH_TRACE))
         PD_TRY_GOTO(pd_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));
     bench_print_begin(&c);
-    status = run_tests(&c, &lists, err);
+    status = pd_bench_each(&lists, run_test, &c, err);
     bench_print_end(&c);
     if (c.trace) {
         pd_status closed = pd_trace_close(c.trace, status == PD_OK, status == PD_OK ? err : NULL);
