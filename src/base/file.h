@@ -52,6 +52,13 @@ pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
 pd_status pd_file_writers_commit(pd_file_writer *const *list, uint32_t n, pd_error *err);
 void pd_file_writer_abort(pd_file_writer *w);
 
+typedef pd_status (*pd_file_write_fn)(void *ctx, pd_file_writer *w, pd_error *err);
+/* The whole life of such a file: fn writes it, and it appears unless fn fails. What cannot be
+ * written is told before fn begins. */
+pd_status pd_file_write(const char *path, pd_file_write_fn fn, void *ctx, pd_error *err);
+/* The same of bytes that are there. */
+pd_status pd_file_write_all(const char *path, const void *data, size_t n, pd_error *err);
+
 /* Errors: ARGUMENT when `output` is the regular file that `input` is, by whatever names and links:
  * what replaces its input leaves nothing to go back to. Where `input` is a folder, the files in it
  * count, but not GGUF files: those lie beside a checkpoint and are no part of it. */

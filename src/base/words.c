@@ -16,6 +16,13 @@ const char *pd_size_text(uint64_t n_bytes, char *out) {
     return out;
 }
 
+const char *pd_rate_text(uint64_t n_bytes, uint64_t ns, char *out) {
+    double rate = (double)n_bytes / ((double)(ns ? ns : 1) / 1e9);
+    pd_size_text((uint64_t)rate, out);
+    strcat(out, "/s");
+    return out;
+}
+
 uint32_t pd_word_distance(const char *a, const char *b) {
     enum { MAX = 40 };
     size_t n = strlen(a), m = strlen(b);
