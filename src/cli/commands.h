@@ -14,6 +14,7 @@
 #include "options/options.h"
 #include "file/gguf.h"
 #include "measure/profile.h"
+#include "measure/trace.h"
 #include "peridot_files.h"
 
 /* One for each command. */
@@ -33,6 +34,10 @@ typedef struct cli_ids {
     uint32_t *ids; /* pd_free */
     size_t n;
 } cli_ids;
+/* A text's ids; there is something to free after an error too. Text: NULL when n_bytes is 0.
+ * Errors: those of pd_tokenize, MEMORY_HOST. */
+pd_status cli_encode(const pd_model *model, const char *text, size_t n_bytes,
+                     const pd_tokenize_desc *desc, cli_ids *out, pd_error *err);
 /* --tokens: at least one id; <image> is PD_TOKEN_IMAGE. */
 pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err);
 /* Errors: ARGUMENT when an id is not below n_vocab, places of images aside. */
@@ -40,15 +45,21 @@ pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 
 /* ---- outputs.c: what is written is never what is read ---------------------------------------- */
 
+/* Errors: ARGUMENT when the option was not given. */
+pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err);
 /* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
  * by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
+/* Writes the file that an option names as pd_file_write does; without it fn has no writer: NULL. */
+pd_status cli_write_output(const cli_options *o, cli_option_id id, pd_file_write_fn fn, void *ctx,
+                           pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
-/* The files of a command that takes them with -m or without a flag: at least one, at most as many
- * as its arguments and one more. The environment's model counts when there is no other. */
-pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err);
+/* The files of a command that takes them with -m or without a flag, from one to n_max. The
+ * environment's model counts when there is no other. */
+pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t n_max, uint32_t *n,
+                          pd_error *err);
 
 typedef enum cli_open_what {
     CLI_OPEN_ALL,     /* with the image encoder when the options have an --image */
@@ -65,10 +76,12 @@ typedef struct cli_other_model {
 } cli_other_model;
 pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
                                pd_error *err);
-pd_precision cli_precision(const cli_options *o, pd_precision fallback);
-pd_precision cli_precision_of(const char *name);
-const char *cli_precision_name(pd_precision p);
-pd_head_type cli_head(const cli_options *o);
+
+typedef pd_status (*cli_session_fn)(void *ctx, pd_session *session, pd_error *err);
+/* Calls fn with a session of its own, which Ctrl-C cancels. */
+pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,
+                           void *ctx, pd_error *err);
+
 /* Measures what --head did at the session's last positions and prints a line of it, or why nothing
  * was done, to standard error; nothing without --head. Errors: those of pd_session_head_cost. */
 pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const pd_model *model,
@@ -80,8 +93,9 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
-const atomic_int *cli_interrupt_flag(void);                           /* not 0 once interrupted */
-void cli_interrupt_watch(pd_session *session);                        /* NULL: none */
+pd_status cli_check_interrupt(pd_error *err);  /* Errors: CANCELLED once interrupted. */
+const atomic_int *cli_interrupt_flag(void);    /* not 0 once interrupted */
+void cli_interrupt_watch(pd_session *session); /* NULL: none */
 void cli_interrupt_watch_two(pd_session *session, pd_session *other); /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
@@ -119,7 +133,15 @@ pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progre
  * is an image encoder, --mmproj, as if they had been given. */
 pd_status cli_fetch_model(cli_options *o, pd_error *err);
 
-/* ---- print_profile.c ------------------------------------------------------------------------ */
+/* ---- profile.c ------------------------------------------------------------------------------ */
+
+/* Where the operations of a profile go. */
+typedef struct cli_profile {
+    pd_kind_profile *kinds;
+    pd_trace *trace; /* NULL: none */
+} cli_profile;
+/* A pd_profile_fn; ctx is the cli_profile. False once the user asked to stop. */
+bool cli_profile_add(void *ctx, const pd_profile_op *op);
 
 /* On standard error: "<what>, operation by operation: ..." and a line for each kind, then their
  * sum. */

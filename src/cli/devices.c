@@ -2,17 +2,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* strcasestr */
 #include <string.h>
-#include <strings.h>
 
 #include "cli/json.h"
 #include "measure/device_text.h"
 #include "peridot_measure.h"
-
-static bool is_cpu(const pd_device_info *d) {
-    return d->kind == PD_DEVICE_CPU || d->kind == PD_DEVICE_CPU_REFERENCE;
-}
 
 /* What --measure adds to a device. */
 typedef struct measurement {
@@ -51,7 +45,7 @@ static void print_device(const pd_device_info *d, const measurement *m) {
     if (d->memory_free_bytes) printf(", %s free", pd_size_text(d->memory_free_bytes, b));
     printf("\n");
     print_measurement(m);
-    if (is_cpu(d)) return;
+    if (pd_device_is_cpu(d)) return;
     printf("           driver     %s, Vulkan %s\n", d->driver, d->api_version);
     printf("           uuid       %s (vendor 0x%04x, device 0x%04x)\n", d->uuid, d->vendor_id,
            d->device_id);
@@ -104,7 +98,7 @@ static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     cJSON_AddNumberToObject(j, "memory_bytes", (double)d->memory_bytes);
     cJSON_AddNumberToObject(j, "memory_free_bytes", (double)d->memory_free_bytes);
     add_measurement(j, m);
-    if (is_cpu(d)) return j;
+    if (pd_device_is_cpu(d)) return j;
     cJSON_AddStringToObject(j, "uuid", d->uuid);
     cJSON_AddStringToObject(j, "driver", d->driver);
     cJSON_AddStringToObject(j, "api_version", d->api_version);
@@ -145,15 +139,6 @@ static void measure_devices(const pd_device_info *list, uint32_t n, measurement 
     }
 }
 
-static bool is_wished(const pd_device_info *d, const char *wish) {
-    const char *name = wish;
-    if (strcasecmp(d->id, wish) == 0) return true;
-    if (is_cpu(d)) return false;
-    if (strcasecmp(wish, "vulkan") == 0) return true;
-    if (strncasecmp(wish, "vulkan:", strlen("vulkan:")) == 0) name += strlen("vulkan:");
-    return name[0] && (strcasestr(d->name, name) || strcasestr(d->uuid, name));
-}
-
 /* Leaves what --device names, all of them where it fits several. */
 static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_t *n,
                              pd_error *err) {
@@ -161,7 +146,7 @@ static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_
     if (o->command != CLI_DEVICES || !wish || o->values[OPT_DEVICE].from_env) return PD_OK;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *n; i++)
-        if (is_wished(&list[i], wish)) list[kept++] = list[i];
+        if (pd_device_fits(&list[i], wish)) list[kept++] = list[i];
     *n = kept;
     if (kept > 0) return PD_OK;
     return PD_RAISE(err, PD_ERR_NO_DEVICE, "no device is called \"%s\"", wish);

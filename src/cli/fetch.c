@@ -28,10 +28,9 @@ static void end(void *ctx) {
 static void tell_fetched(void *ctx, const char *name, uint64_t size, uint64_t n_bytes,
                          uint64_t ns) {
     char size_text[32], speed[32];
-    double seconds = (double)ns / 1e9;
     (void)ctx;
-    fprintf(stderr, "%s: %s in %.1f s, %s/s\n", name, pd_size_text(size, size_text), seconds,
-            pd_size_text((uint64_t)((double)n_bytes / seconds), speed));
+    fprintf(stderr, "%s: %s in %.1f s, %s\n", name, pd_size_text(size, size_text), (double)ns / 1e9,
+            pd_rate_text(n_bytes, ns, speed));
 }
 
 static pd_status fetch(hub_desc *desc, hub_model **out, pd_error *err) {

@@ -34,6 +34,11 @@ bool cli_interrupted(void) {
     return atomic_load(&interrupted) != 0;
 }
 
+pd_status cli_check_interrupt(pd_error *err) {
+    if (!cli_interrupted()) return PD_OK;
+    return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+}
+
 const atomic_int *cli_interrupt_flag(void) {
     return &interrupted;
 }

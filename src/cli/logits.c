@@ -19,10 +19,11 @@ typedef struct logits_job {
     pd_model *model;
     cli_ids ids;
     cli_images images;
+    size_t n_prompt; /* ids that go through prompt steps */
     uint64_t n_positions;
     uint32_t n_vocab;
     uint64_t done_bytes, total_bytes;
-    pd_file_writer writer;
+    pd_file_writer *writer;
     cli_progress progress;
 } logits_job;
 
@@ -32,19 +33,10 @@ static pd_status write_rows(void *ctx, uint32_t first_pos, uint32_t n_rows, cons
     logits_job *job = ctx;
     (void)first_pos;
     size_t n_bytes = (size_t)n_rows * job->n_vocab * sizeof(float);
-    pd_file_writer_write(&job->writer, logits, n_bytes);
+    pd_file_writer_write(job->writer, logits, n_bytes);
     job->done_bytes += n_bytes;
-    if (!cli_progress_update(&job->progress, job->done_bytes, job->total_bytes))
-        return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
-    return PD_OK;
-}
-
-static pd_status open_session(logits_job *job, bool all_logits, pd_session **out, pd_error *err) {
-    pd_session_desc desc = {.n_ctx = (uint32_t)job->n_positions,
-                            .n_chunk = cli_u32(job->o, OPT_BATCH),
-                            .precision = cli_precision(job->o, PD_PRECISION_EXACT),
-                            .all_logits = all_logits};
-    return pd_session_create(job->model, &desc, out, err);
+    cli_progress_update(&job->progress, job->done_bytes, job->total_bytes);
+    return cli_check_interrupt(err);
 }
 
 /* The first n ids and the images among them. */
@@ -54,33 +46,41 @@ static pd_prompt prompt_of(const logits_job *job, size_t n) {
     return p;
 }
 
-static pd_status score(logits_job *job, size_t n_prompt, pd_error *err) {
-    pd_session *session = NULL;
-    PD_TRY(open_session(job, true, &session, err));
-    cli_interrupt_watch(session);
-    pd_prompt prompt = prompt_of(job, n_prompt);
-    pd_status status = pd_session_score(session, &prompt, 0, write_rows, job, err);
-    cli_interrupt_watch(NULL);
-    pd_session_destroy(session);
-    return status;
+static pd_status score(void *ctx, pd_session *session, pd_error *err) {
+    logits_job *job = ctx;
+    pd_prompt prompt = prompt_of(job, job->n_prompt);
+    return pd_session_score(session, &prompt, 0, write_rows, job, err);
 }
 
-static pd_status decode(logits_job *job, size_t n_prompt, pd_error *err) {
-    pd_session *session = NULL;
-    PD_TRY(open_session(job, false, &session, err));
-    cli_interrupt_watch(session);
-    pd_prompt prompt = prompt_of(job, n_prompt);
-    pd_status status = pd_session_sync_prompt(session, &prompt, err);
-    for (size_t n = n_prompt + 1; status == PD_OK && n <= job->ids.n; n++) {
+static pd_status decode(void *ctx, pd_session *session, pd_error *err) {
+    logits_job *job = ctx;
+    pd_prompt prompt = prompt_of(job, job->n_prompt);
+    PD_TRY(pd_session_sync_prompt(session, &prompt, err));
+    for (size_t n = job->n_prompt + 1; n <= job->ids.n; n++) {
         const float *logits = NULL;
         prompt = prompt_of(job, n);
-        status = pd_session_sync_prompt(session, &prompt, err);
-        if (status == PD_OK) status = pd_session_logits(session, &logits, err);
-        if (status == PD_OK) status = write_rows(job, (uint32_t)n - 1, 1, logits, err);
+        PD_TRY(pd_session_sync_prompt(session, &prompt, err));
+        PD_TRY(pd_session_logits(session, &logits, err));
+        PD_TRY(write_rows(job, (uint32_t)n - 1, 1, logits, err));
     }
-    cli_interrupt_watch(NULL);
-    pd_session_destroy(session);
-    return status;
+    return PD_OK;
+}
+
+/* Sets n_prompt by --decode-after. */
+static pd_status check_split(logits_job *job, size_t n_images, pd_error *err) {
+    job->n_prompt = job->ids.n;
+    if (!cli_given(job->o, OPT_DECODE_AFTER)) return PD_OK;
+    job->n_prompt = cli_u32(job->o, OPT_DECODE_AFTER);
+    if (job->n_prompt >= job->ids.n)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "--decode-after must be below the number of tokens, %zu, but is %zu",
+                        job->ids.n, job->n_prompt);
+    if (prompt_of(job, job->n_prompt).n_images < n_images)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "--decode-after is %zu, but a picture follows, whose rows are computed "
+                        "at once",
+                        job->n_prompt);
+    return PD_OK;
 }
 
 static pd_status compute(logits_job *job, pd_error *err) {
@@ -97,43 +97,36 @@ static pd_status compute(logits_job *job, pd_error *err) {
     if (job->n_positions > info->n_ctx_train)
         return PD_RAISE(err, PD_ERR_CONTEXT, "there are %llu tokens, but the model handles %u",
                         (unsigned long long)job->n_positions, info->n_ctx_train);
-    size_t n_prompt = job->ids.n;
-    if (cli_given(job->o, OPT_DECODE_AFTER)) {
-        n_prompt = cli_u32(job->o, OPT_DECODE_AFTER);
-        if (n_prompt >= job->ids.n)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "--decode-after must be below the number of tokens, %zu, but is %zu",
-                            job->ids.n, n_prompt);
-        if (prompt_of(job, n_prompt).n_images < all.n_images)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "--decode-after is %zu, but a picture follows, whose rows are computed "
-                            "at once",
-                            n_prompt);
-    }
-    PD_TRY(score(job, n_prompt, err));
-    return n_prompt < job->ids.n ? decode(job, n_prompt, err) : PD_OK;
+    PD_TRY(check_split(job, all.n_images, err));
+    pd_session_desc desc = {.n_ctx = (uint32_t)job->n_positions,
+                            .n_chunk = cli_u32(job->o, OPT_BATCH),
+                            .precision = cli_precision(job->o, OPT_PRECISION, PD_PRECISION_EXACT),
+                            .all_logits = true};
+    PD_TRY(cli_with_session(job->model, &desc, score, job, err));
+    if (job->n_prompt == job->ids.n) return PD_OK;
+    desc.all_logits = false;
+    return cli_with_session(job->model, &desc, decode, job, err);
+}
+
+/* A pd_file_write_fn. */
+static pd_status write_logits(void *ctx, pd_file_writer *writer, pd_error *err) {
+    logits_job *job = ctx;
+    job->writer = writer;
+    PD_TRY(cli_open_model(job->o, CLI_OPEN_ALL, &job->model, err));
+    cli_progress_begin(&job->progress, "computing");
+    pd_status status = compute(job, err);
+    cli_progress_end(&job->progress);
+    return status;
 }
 
 pd_status cli_logits(const cli_options *o, pd_error *err) {
     logits_job job = {.o = o};
-    const char *path = cli_text(o, OPT_OUTPUT);
-    if (!path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
-    PD_TRY(cli_read_ids(o, &job.ids, err));
     pd_status status;
-    bool writing = false;
+    PD_TRY_GOTO(cli_need(o, OPT_OUTPUT, err));
+    PD_TRY_GOTO(cli_read_ids(o, &job.ids, err));
     PD_TRY_GOTO(cli_images_read(o, &job.images, err));
-    PD_TRY_GOTO(pd_file_writer_open(path, &job.writer, err));
-    writing = true;
-    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    cli_progress_begin(&job.progress, "computing");
-    status = compute(&job, err);
-    cli_progress_end(&job.progress);
-    if (status == PD_OK) {
-        writing = false;
-        status = pd_file_writer_commit(&job.writer, err);
-    }
+    status = pd_file_write(cli_text(o, OPT_OUTPUT), write_logits, &job, err);
 done:
-    if (writing) pd_file_writer_abort(&job.writer);
     pd_model_close(job.model);
     cli_images_free(&job.images);
     pd_free(job.ids.ids);

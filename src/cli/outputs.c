@@ -96,3 +96,15 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err) {
     }
     return PD_OK;
 }
+
+pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err) {
+    const cli_option *option = cli_option_get(id);
+    if (cli_text(o, id)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s %s is missing", option->name, option->value);
+}
+
+pd_status cli_write_output(const cli_options *o, cli_option_id id, pd_file_write_fn fn, void *ctx,
+                           pd_error *err) {
+    const char *path = cli_text(o, id);
+    return path ? pd_file_write(path, fn, ctx, err) : fn(ctx, NULL, err);
+}

@@ -112,14 +112,13 @@ static pd_status report(const pd_verification *v, const cli_options *o, pd_error
 }
 
 pd_status cli_verify(const cli_options *o, pd_error *err) {
-    const char *paths[2];
+    const char *path;
     uint32_t n_paths;
     cli_progress bar;
     pd_verification *v;
-    PD_TRY(cli_model_paths(o, paths, &n_paths, err));
-    if (n_paths > 1) return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one file too many", paths[1]);
+    PD_TRY(cli_model_paths(o, &path, 1, &n_paths, err));
     const pd_files_work work = cli_work_begin(o, "reading", &bar);
-    pd_status status = pd_files_verify(paths[0], &work, &v, err);
+    pd_status status = pd_files_verify(path, &work, &v, err);
     cli_progress_end(&bar);
     if (status == PD_OK) status = report(v, o, err);
     pd_verification_free(v);

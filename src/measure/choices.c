@@ -114,6 +114,22 @@ pd_status pd_choices_score(pd_choices *c, const char *line, size_t n, uint32_t n
     return status;
 }
 
+pd_status pd_choices_score_lines(pd_choices *c, const char *text, size_t n_bytes,
+                                 pd_progress_fn progress, void *progress_ctx, pd_error *err) {
+    const char *at = text, *end = text + n_bytes;
+    for (uint32_t number = 1; at < end; number++) {
+        const char *next = memchr(at, '\n', (size_t)(end - at));
+        size_t n = (size_t)((next ? next : end) - at);
+        if (n > 0 && at[n - 1] == '\r') n--;
+        if (n > 0) PD_TRY(pd_choices_score(c, at, n, number, err));
+        at = next ? next + 1 : end;
+        if (!progress(progress_ctx, (uint64_t)(at - text), n_bytes))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u items", c->n_items);
+    }
+    if (c->n_items > 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "there is nothing to score: the file has no item");
+}
+
 pd_share pd_share_of(uint32_t n, uint32_t all) {
     double p = (double)n / all;
     return (pd_share){p, all > 1 ? sqrt(p * (1 - p) / (all - 1)) : 0};

@@ -42,6 +42,11 @@ typedef struct pd_choices {
 pd_status pd_choices_score(pd_choices *c, const char *line, size_t n, uint32_t number,
                            pd_error *err);
 
+/* All lines of a text, blank ones aside. progress is told the bytes behind each. Errors besides:
+ * ARGUMENT (there is no item), CANCELLED (progress said so). */
+pd_status pd_choices_score_lines(pd_choices *c, const char *text, size_t n_bytes,
+                                 pd_progress_fn progress, void *progress_ctx, pd_error *err);
+
 typedef struct pd_share {
     double share, error; /* its standard error */
 } pd_share;

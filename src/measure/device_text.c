@@ -1,5 +1,10 @@
 /* See device_text.h.  SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* strcasestr */
 #include "measure/device_text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 const char *pd_device_kind_name(pd_device_kind kind) {
     switch (kind) {
@@ -11,6 +16,28 @@ const char *pd_device_kind_name(pd_device_kind kind) {
     case PD_DEVICE_SOFTWARE: return "software";
     }
     return "unknown";
+}
+
+bool pd_device_is_cpu(const pd_device_info *d) {
+    return d->kind == PD_DEVICE_CPU || d->kind == PD_DEVICE_CPU_REFERENCE;
+}
+
+bool pd_device_fits(const pd_device_info *d, const char *wish) {
+    const char *name = wish;
+    if (strcasecmp(d->id, wish) == 0) return true;
+    if (pd_device_is_cpu(d)) return false;
+    if (strcasecmp(wish, "vulkan") == 0) return true;
+    if (strncasecmp(wish, "vulkan:", strlen("vulkan:")) == 0) name += strlen("vulkan:");
+    return name[0] && (strcasestr(d->name, name) || strcasestr(d->uuid, name));
+}
+
+void pd_cpu_name(char *out, size_t size) {
+    pd_device_info list[2]; /* the CPU's two come first */
+    uint32_t n = 0;
+    out[0] = '\0';
+    if (pd_device_list(list, 2, &n, NULL, NULL) != PD_OK) return;
+    for (uint32_t i = 0; i < 2 && i < n; i++)
+        if (list[i].kind == PD_DEVICE_CPU) snprintf(out, size, "%s", list[i].name);
 }
 
 void pd_device_features(const pd_device_info *d, pd_device_feature out[PD_DEVICE_N_FEATURES]) {

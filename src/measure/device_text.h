@@ -5,6 +5,11 @@
 #include "peridot.h"
 
 const char *pd_device_kind_name(pd_device_kind kind); /* "discrete gpu" */
+bool pd_device_is_cpu(const pd_device_info *d);
+/* Whether a pd_model_desc.device of that text can mean it; a text may fit several. */
+bool pd_device_fits(const pd_device_info *d, const char *wish);
+/* The processor's name, or nothing. */
+void pd_cpu_name(char *out, size_t size);
 
 typedef struct pd_device_feature {
     const char *name; /* "fp16" */

@@ -281,3 +281,9 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
 void cli_options_free(cli_options *o) {
     pd_arena_destroy(&o->arena);
 }
+
+const char *cli_first_given(const cli_options *o, const cli_option_id *ids, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (cli_given(o, ids[i])) return cli_option_get(ids[i])->name;
+    return NULL;
+}

@@ -96,6 +96,8 @@ bool cli_command_find(const char *name, cli_command *out);
 static inline bool cli_given(const cli_options *o, cli_option_id id) {
     return o->values[id].given > 0;
 }
+/* The name of the first of n options that was given; NULL: none was. */
+const char *cli_first_given(const cli_options *o, const cli_option_id *ids, size_t n);
 static inline const char *cli_text(const cli_options *o, cli_option_id id) {
     return o->values[id].text;
 }
@@ -108,6 +110,11 @@ static inline uint32_t cli_u32(const cli_options *o, cli_option_id id) {
 static inline double cli_real(const cli_options *o, cli_option_id id) {
     return o->values[id].real;
 }
+
+/* values.c: a choice as the library's own. */
+pd_precision cli_precision(const cli_options *o, cli_option_id id, pd_precision fallback);
+const char *cli_precision_name(pd_precision p);
+pd_head_type cli_head(const cli_options *o);
 
 /* help.c: to standard output. */
 void cli_help_program(void);

@@ -9,6 +9,8 @@
 
 #include "base/numbers.h"
 #include "base/thread.h"
+#include "measure/device_text.h"
+#include "measure/head_text.h"
 
 #ifndef PERIDOT_COMMIT
 #define PERIDOT_COMMIT "unknown"
@@ -29,31 +31,54 @@ static void note_start(bench_context *c, const pd_bench_result *r, const pd_sess
     c->token_ns = r->token_ns;
 }
 
-static pd_status measure(bench_context *c, pd_session *session, bench_row *row, pd_error *err) {
-    PD_TRY(pd_bench_run(&row->test, c->model, session, &row->result, err));
-    note_start(c, &row->result, pd_session_get_stats(session));
-    if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace)
-        PD_TRY(bench_take_profile(c, session, row, err));
-    PD_TRY(bench_print_row(c, row, err));
+/* Where the last step went. */
+static pd_status profile(bench_context *c, pd_session *session, pd_error *err) {
+    char name[64];
+    pd_bench_name(&c->row.test, name);
+    cli_profile p = {&c->row.profile, c->trace};
+    if (c->trace) pd_trace_begin(c->trace, name);
+    PD_TRY(pd_session_profile(session, cli_profile_add, &p, err));
+    return cli_check_interrupt(err);
+}
+
+/* A cli_session_fn. */
+static pd_status measure(void *ctx, pd_session *session, pd_error *err) {
+    bench_context *c = ctx;
+    PD_TRY(pd_bench_run(&c->row.test, c->model, session, &c->row.result, err));
+    note_start(c, &c->row.result, pd_session_get_stats(session));
+    if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace) PD_TRY(profile(c, session, err));
+    PD_TRY(bench_print_row(c, err));
     return cli_check_stdout(err); /* the next test may take minutes, for nobody */
 }
 
 /* A pd_bench_fn. */
 static pd_status run_test(void *ctx, const pd_bench_test *test, pd_error *err) {
     bench_context *c = ctx;
+    pd_bench_result *result = &c->row.result;
     pd_session_desc desc = pd_bench_session(test, c->model, c->precision);
-    bench_row row = {.test = *test, .result.n_samples = cli_u32(c->o, OPT_BENCH_REPEAT)};
-    row.result.samples_ns = pd_alloc(row.result.n_samples, sizeof *row.result.samples_ns);
-    if (!row.result.samples_ns)
+    c->row = (bench_row){.test = *test, .result.n_samples = cli_u32(c->o, OPT_BENCH_REPEAT)};
+    result->samples_ns = pd_alloc(result->n_samples, sizeof *result->samples_ns);
+    if (!result->samples_ns)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's times");
-    pd_session *session = NULL;
-    pd_status status = pd_session_create(c->model, &desc, &session, err);
-    cli_interrupt_watch(session);
-    if (status == PD_OK) status = measure(c, session, &row, err);
-    cli_interrupt_watch(NULL);
-    pd_session_destroy(session);
-    pd_free(row.result.samples_ns);
+    pd_status status = cli_with_session(c->model, &desc, measure, c, err);
+    pd_free(result->samples_ns);
     return status;
+}
+
+/* ---- the head ------------------------------------------------------------------------------- */
+
+/* A cli_session_fn. */
+static pd_status compare_heads(void *ctx, pd_session *session, pd_error *err) {
+    const bench_context *c = ctx;
+    PD_TRY(pd_head_text_sync(c->model, session, err));
+    return cli_print_head_cost(c->o, session, c->model, err);
+}
+
+/* What --head costs, on a text of its own: benchmarks have no prompt. */
+static pd_status print_head_cost(bench_context *c, pd_error *err) {
+    if (cli_head(c->o) == PD_HEAD_KEEP) return PD_OK;
+    pd_session_desc desc = pd_head_text_session(c->model, c->precision);
+    return cli_with_session(c->model, &desc, compare_heads, c, err);
 }
 
 /* ---- all tests ------------------------------------------------------------------------------ */
@@ -98,16 +123,6 @@ static pd_status check_lengths(const pd_bench_lists *l, uint32_t n_train, pd_err
                     (unsigned long long)most, n_train);
 }
 
-/* The processor's name as the device list has it. */
-static void find_cpu_name(char *out, size_t size) {
-    pd_device_info list[2];
-    uint32_t n = 0;
-    out[0] = '\0';
-    if (pd_device_list(list, 2, &n, NULL, NULL) != PD_OK) return;
-    for (uint32_t i = 0; i < 2 && i < n; i++)
-        if (list[i].kind == PD_DEVICE_CPU) snprintf(out, size, "%s", list[i].name);
-}
-
 pd_status cli_bench(const cli_options *o, pd_error *err) {
     pd_bench_lists lists = {0};
     pd_model *model = NULL;
@@ -118,10 +133,10 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     bench_context c = {.o = o,
                        .model = model,
                        .build_commit = PERIDOT_COMMIT,
-                       .precision = cli_precision(o, PD_PRECISION_F16),
+                       .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16),
                        .n_threads =
                            cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_cpu_count()};
-    find_cpu_name(c.cpu_info, sizeof c.cpu_info);
+    pd_cpu_name(c.cpu_info, sizeof c.cpu_info);
     if (cli_given(o, OPT_BENCH_PROFILE)) PD_TRY_GOTO(pd_model_measure(model, &c.speed, err));
     if (cli_text(o, OPT_BENCH_TRACE))
         PD_TRY_GOTO(pd_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));
@@ -132,7 +147,7 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
         pd_status closed = pd_trace_close(c.trace, status == PD_OK, status == PD_OK ? err : NULL);
         if (status == PD_OK) status = closed;
     }
-    if (status == PD_OK) status = bench_print_head_cost(&c, err);
+    if (status == PD_OK) status = print_head_cost(&c, err);
 done:
     pd_model_close(model);
     free_lists(&lists);

@@ -7,10 +7,10 @@
 
 #include "cli/bench/bench.h"
 #include "cli/json.h"
+#include "measure/device_text.h"
 
 static bool on_cpu(const bench_context *c) {
-    pd_device_kind kind = pd_model_get_device(c->model)->kind;
-    return kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE;
+    return pd_device_is_cpu(pd_model_get_device(c->model));
 }
 
 static const char *output_format(const bench_context *c) {
@@ -173,7 +173,10 @@ static void print_markdown_row(const bench_context *c, const bench_row *row) {
     printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
            pd_size_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan", c->n_threads,
            row->test.n_batch, row->test.n_ubatch, test, speed);
-    if (with_profile(c)) bench_print_profile(c, row);
+    if (!with_profile(c)) return;
+    char what[96];
+    snprintf(what, sizeof what, "last step of %s", test);
+    cli_print_profile(&row->profile, &c->speed, what);
 }
 
 static void print_start(const bench_context *c) {
@@ -202,7 +205,8 @@ void bench_print_begin(bench_context *c) {
     fflush(stdout);
 }
 
-pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err) {
+pd_status bench_print_row(bench_context *c, pd_error *err) {
+    const bench_row *row = &c->row;
     const char *format = output_format(c);
     bool json = strcmp(format, "json") == 0, jsonl = strcmp(format, "jsonl") == 0;
     if (strcmp(format, "md") == 0) {

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <math.h>
 
 #include "cli/inspect/inspect.h"
 #include "cli/json.h"
@@ -58,11 +57,6 @@ static cJSON *setting_json(const pd_compared_setting *s) {
     return j;
 }
 
-static void add_number(cJSON *j, const char *name, double number) {
-    cJSON_AddItemToObject(j, name,
-                          isfinite(number) ? cJSON_CreateNumber(number) : cJSON_CreateNull());
-}
-
 static cJSON *tensor_json(const pd_compared_tensor *t) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "name", t->name);
@@ -74,8 +68,8 @@ static cJSON *tensor_json(const pd_compared_tensor *t) {
     if (!t->same_shape) return j;
     cJSON_AddNumberToObject(j, "values", (double)t->n_values);
     cJSON_AddNumberToObject(j, "values_that_differ", (double)t->n_differ);
-    add_number(j, "relative_rms", t->rms);
-    add_number(j, "worst", t->worst);
+    cJSON_AddNumberToObject(j, "relative_rms", t->rms);
+    cJSON_AddNumberToObject(j, "worst", t->worst);
     cJSON_AddNumberToObject(j, "worst_at", (double)t->worst_at);
     return j;
 }

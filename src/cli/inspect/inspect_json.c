@@ -4,13 +4,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <math.h>
 #include <string.h>
 
 #include "cli/inspect/inspect.h"
 #include "cli/json.h"
 #include "engine/kv.h"
 #include "pack/setting.h"
+#include "pack/structure.h"
 
 static bool is_text(const char *text, uint64_t n) {
     return memchr(text, '\0', n) == NULL && pd_utf8_valid_bytes(text, n) == n;
@@ -19,8 +19,7 @@ static bool is_text(const char *text, uint64_t n) {
 cJSON *inspect_setting_json(const pd_setting *s) {
     if (s->text) return is_text(s->text, s->n) ? cJSON_CreateString(s->text) : NULL;
     if (strcmp(s->kind, "bool") == 0) return cJSON_CreateBool(s->number != 0);
-    if (!s->item_kind)
-        return isfinite(s->number) ? cJSON_CreateNumber(s->number) : cJSON_CreateNull();
+    if (!s->item_kind) return cJSON_CreateNumber(s->number);
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "array_of", s->item_kind);
     cJSON_AddNumberToObject(j, "count", (double)s->n);
@@ -34,7 +33,7 @@ void inspect_add_json(cJSON *object, const char *key, cJSON *item) {
         cJSON_Delete(item);
 }
 
-static void add_metadata(cJSON *root, inspection *in) {
+static void add_metadata(cJSON *root, pack_inspection *in) {
     cJSON *metadata = cJSON_AddObjectToObject(root, "metadata");
     for (uint64_t i = 0; i < pd_gguf_value_count(in->file); i++) {
         const pd_gguf_value *v = pd_gguf_value_at(in->file, i);
@@ -71,7 +70,7 @@ static void add_types(cJSON *root, const pd_gguf *g) {
     }
 }
 
-static void add_vision(cJSON *root, const inspection *in) {
+static void add_vision(cJSON *root, const pack_inspection *in) {
     const pd_vision_config *c = &in->vision;
     cJSON *j = cJSON_AddObjectToObject(root, "image_encoder");
     CLI_ADD_NUMBERS(
@@ -81,7 +80,7 @@ static void add_vision(cJSON *root, const inspection *in) {
         {"n_heads", c->n_heads}, {"head_dim", c->head_dim}, {"n_embd_out", c->n_embd_out});
 }
 
-static void add_model(cJSON *root, const inspection *in) {
+static void add_model(cJSON *root, const pack_inspection *in) {
     if (in->is_vision) {
         add_vision(root, in);
         return;
@@ -105,7 +104,7 @@ static void add_model(cJSON *root, const inspection *in) {
                             (double)pd_kv_f16_bytes(c, n_ctx, INSPECT_CHUNK));
 }
 
-pd_status inspect_print_json(inspection *in, pd_error *err) {
+pd_status inspect_print_json(pack_inspection *in, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddNumberToObject(root, "file_bytes", (double)pd_gguf_file_bytes(in->file));
     add_model(root, in);

@@ -5,6 +5,7 @@
 #include "cli/inspect/inspect.h"
 #include "engine/kv.h"
 #include "pack/setting.h"
+#include "pack/structure.h"
 
 /* ---- metadata ------------------------------------------------------------------------------- */
 
@@ -42,7 +43,7 @@ void inspect_print_setting(const char *before, const char *key, const pd_setting
     printf("\n");
 }
 
-static void print_settings(inspection *in) {
+static void print_settings(pack_inspection *in) {
     const pd_gguf *g = in->file;
     printf("\nmetadata (%" PRIu64 ")\n", pd_gguf_value_count(g));
     for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
@@ -74,7 +75,7 @@ static void print_types(const pd_gguf *g) {
                totals[i].n_tensors, pd_size_text(totals[i].n_bytes, bytes));
 }
 
-static void print_model(const inspection *in) {
+static void print_model(const pack_inspection *in) {
     const pd_config *c = &in->config;
     uint32_t n_global = 0;
     for (uint32_t i = 0; i < c->n_layers; i++) n_global += c->layer_is_global[i];
@@ -91,7 +92,18 @@ static void print_model(const inspection *in) {
            (double)c->attn_scale);
 }
 
-static void print_sizes(const inspection *in) {
+static void print_vision(const pack_inspection *in) {
+    const pd_vision_config *c = &in->vision;
+    const pd_vision_weights *w = in->vision_weights;
+    printf("\nimage encoder\n  %s, %.2f million parameters\n", c->name, (double)w->n_params / 1e6);
+    printf("  images of %u x %u pixels in %u patches of %u become %u tokens of %u values\n",
+           c->image_size, c->image_size, c->grid * c->grid, c->patch_size, c->n_tokens,
+           c->n_embd_out);
+    printf("  %u layers in %s, width %u, %u heads of %u, feed-forward %u\n", c->n_layers,
+           pd_type_name((uint32_t)w->main_type), c->n_embd, c->n_heads, c->head_dim, c->n_ff);
+}
+
+static void print_sizes(const pack_inspection *in) {
     static const uint32_t contexts[] = {2048, 8192, 32768, 131072};
     const pd_config *c = &in->config;
     char bytes[32];
@@ -111,12 +123,12 @@ static void print_sizes(const inspection *in) {
     }
 }
 
-void inspect_print_text(inspection *in) {
+void inspect_print_text(pack_inspection *in) {
     const pd_gguf *g = in->file;
     char bytes[32];
     printf("%s: %s\n", pd_gguf_path(g), pd_size_text(pd_gguf_file_bytes(g), bytes));
     if (in->is_model) print_model(in);
-    if (in->is_vision) inspect_print_vision(in);
+    if (in->is_vision) print_vision(in);
     print_settings(in);
     printf("\ntensors (%" PRIu64 "; shapes with the contiguous dimension last)\n",
            pd_gguf_tensor_count(g));

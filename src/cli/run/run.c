@@ -94,7 +94,7 @@ static pd_status create_session(run_job *job, pd_error *err) {
                           pd_model_get_info(job->model)->n_ctx_train);
         return status;
     }
-    job->precision = cli_precision(job->o, PD_PRECISION_F16);
+    job->precision = cli_precision(job->o, OPT_PRECISION, PD_PRECISION_F16);
     pd_session_desc desc = {.n_ctx = n_ctx,
                             .n_chunk = cli_u32(job->o, OPT_BATCH),
                             .precision = job->precision,
