@@ -79,29 +79,21 @@ static void add_coopmats_json(cJSON *device, const pd_device_info *d) {
     cJSON *list = cJSON_AddArrayToObject(device, "coopmats");
     for (uint32_t i = 0; i < d->n_coopmats; i++) {
         const pd_coopmat_info *c = &d->coopmats[i];
-        cJSON *j = cJSON_CreateObject();
+        cJSON *j = cli_add_object(list);
         CLI_ADD_NUMBERS(j, {"m", c->m}, {"n", c->n}, {"k", c->k});
-        cJSON_AddStringToObject(j, "a", c->a);
-        cJSON_AddStringToObject(j, "b", c->b);
-        cJSON_AddStringToObject(j, "result", c->result);
-        cJSON_AddItemToArray(list, j);
+        CLI_ADD_TEXTS(j, {"a", c->a}, {"b", c->b}, {"result", c->result});
     }
 }
 
-static cJSON *device_json(const pd_device_info *d, const measurement *m) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "id", d->id);
-    cJSON_AddStringToObject(j, "name", d->name);
-    cJSON_AddStringToObject(j, "kind", pd_device_kind_name(d->kind));
+static void add_device(cJSON *j, const pd_device_info *d, const measurement *m) {
+    CLI_ADD_TEXTS(j, {"id", d->id}, {"name", d->name}, {"kind", pd_device_kind_name(d->kind)});
     cJSON_AddBoolToObject(j, "usable", d->usable);
     if (!d->usable) cJSON_AddStringToObject(j, "unusable_reason", d->unusable_reason);
-    cJSON_AddNumberToObject(j, "memory_bytes", (double)d->memory_bytes);
-    cJSON_AddNumberToObject(j, "memory_free_bytes", (double)d->memory_free_bytes);
+    CLI_ADD_NUMBERS(j, {"memory_bytes", (double)d->memory_bytes},
+                    {"memory_free_bytes", (double)d->memory_free_bytes});
     add_measurement(j, m);
-    if (pd_device_is_cpu(d)) return j;
-    cJSON_AddStringToObject(j, "uuid", d->uuid);
-    cJSON_AddStringToObject(j, "driver", d->driver);
-    cJSON_AddStringToObject(j, "api_version", d->api_version);
+    if (pd_device_is_cpu(d)) return;
+    CLI_ADD_TEXTS(j, {"uuid", d->uuid}, {"driver", d->driver}, {"api_version", d->api_version});
     CLI_ADD_NUMBERS(
         j, {"vendor_id", d->vendor_id}, {"device_id", d->device_id},
         {"max_binding_bytes", (double)d->max_binding_bytes},
@@ -115,15 +107,13 @@ static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     for (int i = 0; i < PD_DEVICE_N_FEATURES; i++)
         cJSON_AddBoolToObject(names, features[i].name, features[i].has);
     add_coopmats_json(j, d);
-    return j;
 }
 
 static pd_status devices_json(const pd_device_info *list, const measurement *measured, uint32_t n,
                               const char *note, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(root, "devices");
-    for (uint32_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(devices, device_json(&list[i], &measured[i]));
+    for (uint32_t i = 0; i < n; i++) add_device(cli_add_object(devices), &list[i], &measured[i]);
     if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
     return cli_print_json(root, err);
 }

@@ -13,6 +13,17 @@ static bool on_cpu(const bench_context *c) {
     return pd_device_is_cpu(pd_model_get_device(c->model));
 }
 
+static const char *backend_name(const bench_context *c) {
+    return on_cpu(c) ? "CPU" : "Vulkan";
+}
+
+/* out: at least 64 bytes. */
+static const char *model_type(const bench_context *c, char *out) {
+    const pd_model_info *info = pd_model_get_info(c->model);
+    snprintf(out, 64, "gemma3 %s %s", info->size_label, info->file_type);
+    return out;
+}
+
 static const char *output_format(const bench_context *c) {
     return cli_text(c->o, OPT_BENCH_OUTPUT);
 }
@@ -22,17 +33,14 @@ static const char *output_format(const bench_context *c) {
 static void add_model_fields(cJSON *j, const bench_context *c) {
     const pd_model_info *info = pd_model_get_info(c->model);
     const pd_device_info *device = pd_model_get_device(c->model);
-    char type[80];
-    snprintf(type, sizeof type, "gemma3 %s %s", info->size_label, info->file_type);
+    char type[64];
     cJSON_AddStringToObject(j, "build_commit", c->build_commit);
     cJSON_AddNumberToObject(j, "build_number", 0);
-    cJSON_AddStringToObject(j, "cpu_info", c->cpu_info);
-    cJSON_AddStringToObject(j, "gpu_info", on_cpu(c) ? "" : device->name);
-    cJSON_AddStringToObject(j, "backends", on_cpu(c) ? "CPU" : "Vulkan");
-    cJSON_AddStringToObject(j, "model_filename", cli_text(c->o, OPT_MODEL));
-    cJSON_AddStringToObject(j, "model_type", type);
-    cJSON_AddNumberToObject(j, "model_size", (double)info->file_bytes);
-    cJSON_AddNumberToObject(j, "model_n_params", (double)info->n_params);
+    CLI_ADD_TEXTS(j, {"cpu_info", c->cpu_info}, {"gpu_info", on_cpu(c) ? "" : device->name},
+                  {"backends", backend_name(c)}, {"model_filename", cli_text(c->o, OPT_MODEL)},
+                  {"model_type", model_type(c, type)});
+    CLI_ADD_NUMBERS(j, {"model_size", (double)info->file_bytes},
+                    {"model_n_params", (double)info->n_params});
     cJSON_AddStringToObject(j, "head_type", info->head_type);
 }
 
@@ -51,12 +59,11 @@ static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *r
     const char *kv = c->precision == PD_PRECISION_EXACT ? "f32" : "f16";
     CLI_ADD_NUMBERS(j, {"n_batch", row->test.n_batch}, {"n_ubatch", row->test.n_ubatch},
                     {"n_threads", c->n_threads});
-    cJSON_AddStringToObject(j, "type_k", kv);
-    cJSON_AddStringToObject(j, "type_v", kv);
+    CLI_ADD_TEXTS(j, {"type_k", kv}, {"type_v", kv});
     cJSON_AddNumberToObject(j, "n_gpu_layers",
                             on_cpu(c) ? 0 : pd_model_get_info(c->model)->n_layers + 1);
-    cJSON_AddStringToObject(j, "devices", pd_model_get_device(c->model)->id);
-    cJSON_AddStringToObject(j, "precision", cli_precision_name(c->precision));
+    CLI_ADD_TEXTS(j, {"devices", pd_model_get_device(c->model)->id},
+                  {"precision", cli_precision_name(c->precision)});
     CLI_ADD_NUMBERS(j, {"n_dispatches", row->result.step.n_dispatches},
                     {"n_layer_dispatches", row->result.step.n_layer_dispatches},
                     {"n_barriers", row->result.step.n_barriers},
@@ -79,8 +86,7 @@ static void add_kind_fields(cJSON *j, const bench_context *c, const pd_profile_k
 }
 
 static void add_speed_fields(cJSON *j, const pd_device_speed *s) {
-    cJSON_AddNumberToObject(j, "device_copy_gb_s", s->copy_gb_s);
-    cJSON_AddNumberToObject(j, "device_gflop_s", s->gflop_s[s->best]);
+    CLI_ADD_NUMBERS(j, {"device_copy_gb_s", s->copy_gb_s}, {"device_gflop_s", s->gflop_s[s->best]});
     cJSON_AddStringToObject(j, "device_peak", pd_peak_name(s->best));
     cJSON_AddNumberToObject(j, "device_dispatch_us", s->dispatch_us);
 }
@@ -97,11 +103,8 @@ static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_s
     if (with_profile(c)) add_speed_fields(j, &c->speed);
     if (!with_samples) return j;
     cJSON *kinds = with_profile(c) ? cJSON_AddArrayToObject(j, "profile") : NULL;
-    for (uint32_t i = 0; kinds && i < row->profile.n; i++) {
-        cJSON *k = cJSON_CreateObject();
-        add_kind_fields(k, c, &row->profile.kinds[i]);
-        cJSON_AddItemToArray(kinds, k);
-    }
+    for (uint32_t i = 0; kinds && i < row->profile.n; i++)
+        add_kind_fields(cli_add_object(kinds), c, &row->profile.kinds[i]);
     cJSON *ns = cJSON_AddArrayToObject(j, "samples_ns");
     cJSON *ts = cJSON_AddArrayToObject(j, "samples_ts");
     for (uint32_t i = 0; i < row->result.n_samples; i++) {
@@ -163,16 +166,15 @@ static void print_markdown_begin(void) {
 static void print_markdown_row(const bench_context *c, const bench_row *row) {
     const pd_model_info *info = pd_model_get_info(c->model);
     char model[64], params[32], size[32], test[64], speed[64];
-    snprintf(model, sizeof model, "gemma3 %s %s", info->size_label, info->file_type);
     bool billions = info->n_params >= 1000000000;
     snprintf(params, sizeof params, "%.2f %s", (double)info->n_params / (billions ? 1e9 : 1e6),
              billions ? "B" : "M");
     pd_bench_name(&row->test, test);
     snprintf(speed, sizeof speed, "%.2f ± %.2f", row->result.speed.mean, row->result.speed.stddev);
     /* ± is two bytes and one column wide. */
-    printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
-           pd_size_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan", c->n_threads,
-           row->test.n_batch, row->test.n_ubatch, test, speed);
+    printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n",
+           model_type(c, model), pd_size_text(info->file_bytes, size), params, backend_name(c),
+           c->n_threads, row->test.n_batch, row->test.n_ubatch, test, speed);
     if (!with_profile(c)) return;
     char what[96];
     snprintf(what, sizeof what, "last step of %s", test);

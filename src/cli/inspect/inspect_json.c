@@ -48,14 +48,13 @@ static void add_tensors(cJSON *root, const pd_gguf *g) {
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
     for (uint64_t i = 0; i < pd_gguf_tensor_count(g); i++) {
         const pd_tensor *t = pd_gguf_tensor_at(g, i);
-        cJSON *j = cJSON_CreateObject();
+        cJSON *j = cli_add_object(tensors);
         if (is_text(t->name, strlen(t->name))) cJSON_AddStringToObject(j, "name", t->name);
         cJSON_AddStringToObject(j, "type", pd_type_name(t->type));
         cJSON *shape = cJSON_AddArrayToObject(j, "shape"); /* the contiguous dimension last */
         for (uint32_t d = t->n_dims; d-- > 0;)
             cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->ne[d]));
         cJSON_AddNumberToObject(j, "bytes", (double)t->n_bytes);
-        cJSON_AddItemToArray(tensors, j);
     }
 }
 
@@ -65,8 +64,8 @@ static void add_types(cJSON *root, const pd_gguf *g) {
     cJSON *types = cJSON_AddObjectToObject(root, "types");
     for (uint32_t i = 0; i < n; i++) {
         cJSON *j = cJSON_AddObjectToObject(types, pd_type_name(totals[i].type));
-        cJSON_AddNumberToObject(j, "tensors", (double)totals[i].n_tensors);
-        cJSON_AddNumberToObject(j, "bytes", (double)totals[i].n_bytes);
+        CLI_ADD_NUMBERS(j, {"tensors", (double)totals[i].n_tensors},
+                        {"bytes", (double)totals[i].n_bytes});
     }
 }
 
@@ -98,10 +97,9 @@ static void add_model(cJSON *root, const pack_inspection *in) {
                     {"n_vocab", c->n_vocab}, {"n_ctx_train", c->n_ctx_train}, {"window", c->window},
                     {"weight_bytes_per_token", (double)in->weights->bytes_per_token});
     cJSON_AddStringToObject(j, "head_type", pd_type_name((uint32_t)in->weights->output->type));
-    cJSON_AddNumberToObject(j, "head_bytes", (double)in->weights->output->n_bytes);
     uint32_t n_ctx = c->n_ctx_train < 8192 ? c->n_ctx_train : 8192;
-    cJSON_AddNumberToObject(j, "kv_bytes_at_8192",
-                            (double)pd_kv_f16_bytes(c, n_ctx, INSPECT_CHUNK));
+    CLI_ADD_NUMBERS(j, {"head_bytes", (double)in->weights->output->n_bytes},
+                    {"kv_bytes_at_8192", (double)pd_kv_f16_bytes(c, n_ctx, INSPECT_CHUNK)});
 }
 
 pd_status inspect_print_json(pack_inspection *in, pd_error *err) {

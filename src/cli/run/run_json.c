@@ -33,20 +33,18 @@ static cJSON *ids_json(const pd_bytes *ids) {
 
 /* ---- log-probabilities ---------------------------------------------------------------------- */
 
-static cJSON *log_prob_json(const pd_model *model, pd_log_prob p) {
-    cJSON *j = cJSON_CreateObject();
+static void add_log_prob(cJSON *j, const pd_model *model, pd_log_prob p) {
     cJSON_AddNumberToObject(j, "id", p.id);
     cJSON_AddItemToObject(j, "text", cli_token_json(model, p.id));
     cJSON_AddNumberToObject(j, "log_prob", (double)p.log_prob);
-    return j;
 }
 
 void run_add_log_probs(run_job *job, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top) {
     if (!job->log_probs) job->log_probs = cJSON_CreateArray();
-    cJSON *j = log_prob_json(job->model, drawn), *list = cJSON_AddArrayToObject(j, "top");
-    for (uint32_t i = 0; i < n_top; i++)
-        cJSON_AddItemToArray(list, log_prob_json(job->model, top[i]));
-    cJSON_AddItemToArray(job->log_probs, j);
+    cJSON *j = cli_add_object(job->log_probs);
+    add_log_prob(j, job->model, drawn);
+    cJSON *list = cJSON_AddArrayToObject(j, "top");
+    for (uint32_t i = 0; i < n_top; i++) add_log_prob(cli_add_object(list), job->model, top[i]);
 }
 
 /* The list belongs to `root` afterwards; of no tokens there is an empty one. */
@@ -62,14 +60,11 @@ static void add_model(cJSON *root, const run_job *job) {
     const pd_model_info *info = pd_model_get_info(job->model);
     const pd_device_info *device = pd_model_get_device(job->model);
     cJSON *model = cJSON_AddObjectToObject(root, "model");
-    cJSON_AddStringToObject(model, "path", cli_text(job->o, OPT_MODEL));
-    cJSON_AddStringToObject(model, "name", info->name);
-    cJSON_AddStringToObject(model, "size_label", info->size_label);
-    cJSON_AddStringToObject(model, "type", info->file_type);
+    CLI_ADD_TEXTS(model, {"path", cli_text(job->o, OPT_MODEL)}, {"name", info->name},
+                  {"size_label", info->size_label}, {"type", info->file_type});
     cJSON_AddNumberToObject(model, "n_params", (double)info->n_params);
-    cJSON *j = cJSON_AddObjectToObject(root, "device");
-    cJSON_AddStringToObject(j, "id", device->id);
-    cJSON_AddStringToObject(j, "name", device->name);
+    CLI_ADD_TEXTS(cJSON_AddObjectToObject(root, "device"), {"id", device->id},
+                  {"name", device->name});
 }
 
 static void add_settings(cJSON *root, const run_job *job) {
@@ -88,18 +83,14 @@ static void add_settings(cJSON *root, const run_job *job) {
 
 static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
     const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
-    const cli_number rows[] = {
-        {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
-        {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
-        {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
-        {"prompt_n", (double)f->n_prompt},
-        {"prompt_ms", (double)f->prompt_ns / 1e6},
-        {"prompt_per_second", f->prompt_speed},
-        {"predicted_n", (double)f->n_generated},
-        {"predicted_ms", (double)f->generated_ns / 1e6},
-        {"predicted_per_second", f->generated_speed}};
-    cJSON *j = cJSON_AddObjectToObject(root, "timings");
-    cli_add_numbers(j, rows, sizeof rows / sizeof *rows);
+    CLI_ADD_NUMBERS(cJSON_AddObjectToObject(root, "timings"),
+                    {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
+                    {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
+                    {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
+                    {"prompt_n", (double)f->n_prompt}, {"prompt_ms", (double)f->prompt_ns / 1e6},
+                    {"prompt_per_second", f->prompt_speed}, {"predicted_n", (double)f->n_generated},
+                    {"predicted_ms", (double)f->generated_ns / 1e6},
+                    {"predicted_per_second", f->generated_speed});
 }
 
 pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {

@@ -3,9 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "cli/score/choices.h"
-
-#include "cli/json.h"
+#include "cli/score/score.h"
 #include "measure/choices.h"
 
 typedef struct choices_job {
@@ -64,11 +62,7 @@ static pd_status report(const choices_job *job, pd_error *err) {
         return cli_check_stdout(err);
     }
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "model", pd_model_get_info(job->model)->name);
-    cJSON_AddStringToObject(root, "device", pd_model_get_device(job->model)->id);
-    cJSON_AddStringToObject(
-        root, "precision",
-        cli_precision_name(cli_precision(job->o, OPT_PRECISION, PD_PRECISION_F16)));
+    score_add_model(root, job->model, cli_precision(job->o, OPT_PRECISION, PD_PRECISION_F16));
     CLI_ADD_NUMBERS(root, {"items", c->n_items}, {"choices", c->n_choices},
                     {"accuracy", plain.share}, {"accuracy_error", plain.error},
                     {"accuracy_normalised", normalised.share},

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/score/choices.h"
-
 /* ---- the text ------------------------------------------------------------------------------- */
 
 static pd_status encode(const score_job *job, const pd_model *m, cli_ids *out, pd_error *err) {
