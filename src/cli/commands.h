@@ -70,12 +70,9 @@ typedef enum cli_open_what {
 
 /* Opens --model with a progress bar, on the device the options name. */
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err);
-/* A second model beside --model, with the other options as they are. What is NULL is as for it. */
-typedef struct cli_other_model {
-    const char *path, *device;
-} cli_other_model;
-pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
-                               pd_error *err);
+/* A second model beside --model, with the other options as they are. */
+pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
+                               pd_model **out, pd_error *err);
 
 typedef pd_status (*cli_session_fn)(void *ctx, pd_session *session, pd_error *err);
 /* Calls fn with a session of its own, which Ctrl-C cancels. */
@@ -93,10 +90,9 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
-pd_status cli_check_interrupt(pd_error *err);  /* Errors: CANCELLED once interrupted. */
-const atomic_int *cli_interrupt_flag(void);    /* not 0 once interrupted */
-void cli_interrupt_watch(pd_session *session); /* NULL: none */
-void cli_interrupt_watch_two(pd_session *session, pd_session *other); /* NULL: none */
+pd_status cli_check_interrupt(pd_error *err); /* Errors: CANCELLED once interrupted. */
+const atomic_int *cli_interrupt_flag(void);   /* not 0 once interrupted */
+void cli_interrupt_watch(pd_session *session, pd_session *other); /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
 /* ---- bus_error.c ---------------------------------------------------------------------------- */
@@ -148,6 +144,14 @@ bool cli_profile_add(void *ctx, const pd_profile_op *op);
 void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *speed, const char *what);
 
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
+
+/* What it took to the first token once the model was open. */
+typedef struct cli_start {
+    uint64_t pipelines_ns, prompt_ns, token_ns;
+    const pd_build_stats *build; /* NULL: not told */
+} cli_start;
+/* The rest of a line: the sum, and its parts from opening the model on. */
+void cli_print_start(FILE *out, const pd_model *model, const cli_start *s);
 
 /* "peridot: message", and the hint on a line of its own. Returns the exit code. */
 int cli_report_error(const pd_error *err);

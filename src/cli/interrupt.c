@@ -43,11 +43,7 @@ const atomic_int *cli_interrupt_flag(void) {
     return &interrupted;
 }
 
-void cli_interrupt_watch(pd_session *session) {
-    cli_interrupt_watch_two(session, NULL);
-}
-
-void cli_interrupt_watch_two(pd_session *session, pd_session *other) {
+void cli_interrupt_watch(pd_session *session, pd_session *other) {
     atomic_store(&watched, session);
     atomic_store(&watched_too, other);
     if (session && cli_interrupted()) pd_session_cancel(session);

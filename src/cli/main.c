@@ -50,11 +50,8 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
             status = fetch_model(&o, err);
         if (status == PD_OK) status = fn(&o, err);
         pd_error lost = {0};
-        pd_status log_status = cli_log_end(&o, &lost);
-        if (status == PD_OK && log_status != PD_OK) {
-            *err = lost;
-            status = log_status;
-        }
+        lost.status = cli_log_end(&o, &lost);
+        if (status == PD_OK) status = pd_error_again(err, &lost);
     }
     cli_options_free(&o);
     return status;

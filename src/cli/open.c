@@ -89,19 +89,19 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
     return status;
 }
 
-pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
-                               pd_error *err) {
-    pd_model_desc desc = model_desc(o, other->device ? other->device : cli_text(o, OPT_DEVICE));
-    return open_with_progress(other->path ? other->path : cli_text(o, OPT_MODEL), &desc, out, err);
+pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
+                               pd_model **out, pd_error *err) {
+    pd_model_desc desc = model_desc(o, device);
+    return open_with_progress(path, &desc, out, err);
 }
 
 pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,
                            void *ctx, pd_error *err) {
     pd_session *session;
     PD_TRY(pd_session_create(model, desc, &session, err));
-    cli_interrupt_watch(session);
+    cli_interrupt_watch(session, NULL);
     pd_status status = fn(ctx, session, err);
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, NULL);
     pd_session_destroy(session);
     return status;
 }

@@ -42,13 +42,12 @@ static pd_status check_arguments(const cli_options *o, const char *output, pd_er
 
 typedef struct cache_check {
     const char *output;
-    pd_status status;
-    pd_error err;
+    pd_error err; /* its status is PD_OK until an entry is the output */
 } cache_check;
 
 static void check_entry(void *ctx, const hub_entry *e) {
     cache_check *c = ctx;
-    if (c->status == PD_OK) c->status = pd_file_check_output(c->output, e->path, &c->err);
+    if (c->err.status == PD_OK) c->err.status = pd_file_check_output(c->output, e->path, &c->err);
 }
 
 /* What -hf will find in the cache is known only later: none of it is written. */
@@ -56,8 +55,7 @@ static pd_status check_cache(const cli_options *o, const char *output, pd_error 
     cache_check c = {.output = output};
     if (!cli_given(o, OPT_HF_REPO) && o->command != CLI_FETCH) return PD_OK;
     PD_TRY(hub_list(check_entry, &c, err));
-    if (c.status != PD_OK) *err = c.err;
-    return c.status;
+    return pd_error_again(err, &c.err);
 }
 
 static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {

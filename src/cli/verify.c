@@ -96,10 +96,7 @@ static pd_status report(const pd_verification *v, const cli_options *o, pd_error
         if (cli_given(o, OPT_VERBOSE)) print_stats(v);
         print_findings(v);
     }
-    if (v->n_wrong == 0) {
-        if (err) *err = v->unusable;
-        return v->unusable.status;
-    }
+    if (v->n_wrong == 0) return pd_error_again(err, &v->unusable);
     const pd_verified_tensor *first = &v->tensors[v->first_wrong];
     return PD_RAISE(err, PD_ERR_FORMAT, "%" PRIu64 " of %" PRIu64 " tensors are wrong: %s: %s",
                     v->n_wrong, v->n_tensors, first->name, first->wrong);

@@ -61,10 +61,10 @@ typedef struct pd_bench_lists {
     pd_bench_list batches, ubatches;
 } pd_bench_lists;
 
-/* Tokens that the longest test times; 0: there is no test. What its session needs: those and the
- * greatest depth. */
-uint64_t pd_bench_longest(const pd_bench_lists *l);
-uint32_t pd_bench_depth(const pd_bench_lists *l);
+void pd_bench_lists_free(pd_bench_lists *l);     /* their values, with pd_free */
+bool pd_bench_is_empty(const pd_bench_lists *l); /* there is no test */
+/* Errors: CONTEXT when a test is longer than the n_train positions of a model. */
+pd_status pd_bench_check(const pd_bench_lists *l, uint32_t n_train, pd_error *err);
 
 typedef pd_status (*pd_bench_fn)(void *ctx, const pd_bench_test *test, pd_error *err);
 /* Calls fn with each test in llama-bench's order. Errors: fn's. */

@@ -1,5 +1,6 @@
 /* The tests that lists of lengths stand for; see bench.h.  SPDX-License-Identifier: MIT */
 #include "base/error.h"
+#include "base/memory.h"
 #include "measure/bench.h"
 
 static uint32_t largest(const pd_bench_list *l) {
@@ -9,7 +10,8 @@ static uint32_t largest(const pd_bench_list *l) {
     return most;
 }
 
-uint64_t pd_bench_longest(const pd_bench_lists *l) {
+/* Tokens that the longest test times. */
+static uint64_t longest(const pd_bench_lists *l) {
     uint64_t most = largest(&l->prompts);
     if (largest(&l->gens) > most) most = largest(&l->gens);
     for (uint32_t i = 0; i + 1 < l->pairs.n; i += 2)
@@ -18,8 +20,24 @@ uint64_t pd_bench_longest(const pd_bench_lists *l) {
     return most;
 }
 
-uint32_t pd_bench_depth(const pd_bench_lists *l) {
-    return largest(&l->depths);
+bool pd_bench_is_empty(const pd_bench_lists *l) {
+    return longest(l) == 0;
+}
+
+pd_status pd_bench_check(const pd_bench_lists *l, uint32_t n_train, pd_error *err) {
+    uint64_t most = longest(l) + largest(&l->depths);
+    if (most <= n_train) return PD_OK;
+    return PD_RAISE(err, PD_ERR_CONTEXT, "the tests need %llu positions, but the model has %u",
+                    (unsigned long long)most, n_train);
+}
+
+void pd_bench_lists_free(pd_bench_lists *l) {
+    pd_free(l->prompts.values);
+    pd_free(l->gens.values);
+    pd_free(l->depths.values);
+    pd_free(l->pairs.values);
+    pd_free(l->batches.values);
+    pd_free(l->ubatches.values);
 }
 
 static pd_status each_at(const pd_bench_lists *l, pd_bench_test test, pd_bench_fn fn, void *ctx,

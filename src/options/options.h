@@ -111,10 +111,11 @@ static inline double cli_real(const cli_options *o, cli_option_id id) {
     return o->values[id].real;
 }
 
-/* values.c: a choice as the library's own. */
+/* values.c: options as the library's own values. */
 pd_precision cli_precision(const cli_options *o, cli_option_id id, pd_precision fallback);
 const char *cli_precision_name(pd_precision p);
 pd_head_type cli_head(const cli_options *o);
+pd_sampler_desc cli_sampler(const cli_options *o); /* but for the biases */
 
 /* help.c: to standard output. */
 void cli_help_program(void);

@@ -130,11 +130,12 @@ static void test_lists(void **state) {
                                "pp8 b16 u2, tg4 b16 u2, pp6+tg5 b16 u2, "
                                "pp8 @ d9 b16 u16, tg4 @ d9 b16 u16, pp6+tg5 @ d9 b16 u16, "
                                "pp8 @ d9 b16 u2, tg4 @ d9 b16 u2, pp6+tg5 @ d9 b16 u2, ");
-    assert_int_equal(pd_bench_longest(&l), 11);
-    assert_int_equal(pd_bench_depth(&l), 9);
+    assert_int_equal(pd_bench_check(&l, 20, NULL), PD_OK);
+    assert_int_equal(pd_bench_check(&l, 19, NULL), PD_ERR_CONTEXT);
+    assert_false(pd_bench_is_empty(&l));
     l.prompts.n = l.gens.n = 0;
     l.pairs.n = 2;
-    assert_int_equal(pd_bench_longest(&l), 0);
+    assert_true(pd_bench_is_empty(&l));
 }
 
 static void test_names(void **state) {

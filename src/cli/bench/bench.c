@@ -25,10 +25,8 @@ static void note_start(bench_context *c, const pd_bench_result *r, const pd_sess
     if (stats->prompt_step.n_dispatches) c->prompt_step = stats->prompt_step;
     if (c->started) return;
     c->started = true;
-    c->pipelines_ns = stats->compile_ns;
     c->build = stats->build;
-    c->prompt_ns = r->prompt_ns;
-    c->token_ns = r->token_ns;
+    c->start = (cli_start){stats->compile_ns, r->prompt_ns, r->token_ns, &c->build};
 }
 
 /* Where the last step went. */
@@ -101,26 +99,9 @@ static pd_status read_lists(const cli_options *o, pd_bench_lists *l, pd_error *e
     if (l->pairs.n % 2 != 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt-gen takes pairs P,G, but has %u numbers",
                         l->pairs.n);
-    if (pd_bench_longest(l) == 0)
+    if (pd_bench_is_empty(l))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is nothing to measure: every length is 0");
     return PD_OK;
-}
-
-static void free_lists(pd_bench_lists *l) {
-    pd_free(l->prompts.values);
-    pd_free(l->gens.values);
-    pd_free(l->pairs.values);
-    pd_free(l->depths.values);
-    pd_free(l->batches.values);
-    pd_free(l->ubatches.values);
-}
-
-/* Refuses what cannot fit before anything is measured. */
-static pd_status check_lengths(const pd_bench_lists *l, uint32_t n_train, pd_error *err) {
-    uint64_t most = pd_bench_longest(l) + pd_bench_depth(l);
-    if (most <= n_train) return PD_OK;
-    return PD_RAISE(err, PD_ERR_CONTEXT, "the tests need %llu positions, but the model has %u",
-                    (unsigned long long)most, n_train);
 }
 
 pd_status cli_bench(const cli_options *o, pd_error *err) {
@@ -129,7 +110,7 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     pd_status status;
     PD_TRY_GOTO(read_lists(o, &lists, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &model, err));
-    PD_TRY_GOTO(check_lengths(&lists, pd_model_get_info(model)->n_ctx_train, err));
+    PD_TRY_GOTO(pd_bench_check(&lists, pd_model_get_info(model)->n_ctx_train, err));
     bench_context c = {.o = o,
                        .model = model,
                        .build_commit = PERIDOT_COMMIT,
@@ -150,6 +131,6 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     if (status == PD_OK) status = print_head_cost(&c, err);
 done:
     pd_model_close(model);
-    free_lists(&lists);
+    pd_bench_lists_free(&lists);
     return status;
 }

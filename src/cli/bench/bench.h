@@ -24,8 +24,8 @@ typedef struct bench_context {
     pd_device_speed speed;                   /* for profiles */
     pd_step_counts decode_step, prompt_step; /* of the last test that had such */
     uint32_t n_printed;                      /* rows so far */
-    bool started; /* the first prompt is computed: what follows is known */
-    uint64_t pipelines_ns, prompt_ns, token_ns; /* of the first session, its prompt and token */
+    bool started;    /* the first prompt is computed: what follows is known */
+    cli_start start; /* of the first session, its prompt and token */
     pd_build_stats build;
 } bench_context;
 

@@ -50,8 +50,9 @@ static void add_start_fields(cJSON *j, const bench_context *c) {
     CLI_ADD_NUMBERS(
         j, {"start_read_ns", (double)load->read_ns}, {"start_device_ns", (double)load->device_ns},
         {"start_head_ns", (double)load->head_ns}, {"start_upload_ns", (double)load->upload_ns},
-        {"start_pipelines_ns", (double)c->pipelines_ns}, {"start_prompt_ns", (double)c->prompt_ns},
-        {"start_token_ns", (double)c->token_ns}, {"start_n_pipelines", c->build.n_pipelines},
+        {"start_pipelines_ns", (double)c->start.pipelines_ns},
+        {"start_prompt_ns", (double)c->start.prompt_ns},
+        {"start_token_ns", (double)c->start.token_ns}, {"start_n_pipelines", c->build.n_pipelines},
         {"start_n_shaders_compiled", c->build.n_shaders});
 }
 
@@ -181,18 +182,6 @@ static void print_markdown_row(const bench_context *c, const bench_row *row) {
     cli_print_profile(&row->profile, &c->speed, what);
 }
 
-static void print_start(const bench_context *c) {
-    const pd_load_stats *load = pd_model_get_load_stats(c->model);
-    if (!c->started) return;
-    uint64_t ns = load->total_ns + c->pipelines_ns + c->prompt_ns + c->token_ns;
-    printf("start: %.1f ms to the first token: read %.1f, device %.1f, ", (double)ns / 1e6,
-           (double)load->read_ns / 1e6, (double)load->device_ns / 1e6);
-    if (load->head_ns) printf("head %.1f, ", (double)load->head_ns / 1e6);
-    printf("upload %.1f, pipelines %.1f (%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
-           (double)load->upload_ns / 1e6, (double)c->pipelines_ns / 1e6, c->build.n_pipelines,
-           c->build.n_shaders, (double)c->prompt_ns / 1e6, (double)c->token_ns / 1e6);
-}
-
 static void print_step(const char *what, const pd_step_counts *n, const bench_context *c) {
     if (n->n_dispatches == 0) return;
     double n_layers = pd_model_get_info(c->model)->n_layers;
@@ -238,7 +227,10 @@ void bench_print_end(bench_context *c) {
     if (strcmp(output_format(c), "md") != 0) return;
     printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
            pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
-    print_start(c);
+    if (c->started) {
+        printf("start: ");
+        cli_print_start(stdout, c->model, &c->start);
+    }
     print_step("a step of one token", &c->decode_step, c);
     print_step("a prompt's step", &c->prompt_step, c);
 }

@@ -49,10 +49,7 @@ static pd_status print_vision_plan(const pack_inspection *in, pd_error *err) {
 
 static pd_status print_plans(const pack_inspection *in, pd_error *err) {
     if (in->is_vision) return print_vision_plan(in, err);
-    if (!in->is_model) {
-        if (err) *err = in->why_not;
-        return in->why_not.status;
-    }
+    if (!in->is_model) return pd_error_again(err, &in->why_not);
     PD_TRY(print_plan(in, "prefill", INSPECT_CHUNK, err));
     printf("\n");
     return print_plan(in, "decode", 1, err);

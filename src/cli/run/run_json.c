@@ -81,7 +81,7 @@ static void add_settings(cJSON *root, const run_job *job) {
     cJSON_AddStringToObject(j, "precision", cli_precision_name(job->precision));
 }
 
-static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
+static void add_timings(cJSON *root, const run_job *job, const pd_run_figures *f) {
     const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
     CLI_ADD_NUMBERS(cJSON_AddObjectToObject(root, "timings"),
                     {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
@@ -94,7 +94,7 @@ static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
 }
 
 pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {
-    run_figures f = run_get_figures(job);
+    pd_run_figures f = pd_run_figures_of(&job->times, job->model, job->session);
     char hash[17];
     cJSON *root = cJSON_CreateObject(), *text = answer_json(&job->answer);
     if (!text || job->answer_ids.failed) {

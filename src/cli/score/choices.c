@@ -32,13 +32,13 @@ static pd_status write_choice(void *ctx, uint32_t choice, bool gold, const pd_ch
 }
 
 /* A pd_file_write_fn, of the file of single choices if there is one. */
-static pd_status score_lines(void *ctx, pd_file_writer *writer, pd_error *err) {
+static pd_status score_text(void *ctx, pd_file_writer *writer, pd_error *err) {
     choices_job *job = ctx;
     cli_progress progress;
     job->writer = writer;
+    job->scores.progress_ctx = &progress;
     cli_progress_begin(&progress, "scoring");
-    pd_status status = pd_choices_score_lines(&job->scores, job->text, job->n_text_bytes,
-                                              cli_progress_update, &progress, err);
+    pd_status status = pd_choices_score(&job->scores, job->text, job->n_text_bytes, err);
     cli_progress_end(&progress);
     return status;
 }
@@ -47,7 +47,7 @@ static pd_status score_lines(void *ctx, pd_file_writer *writer, pd_error *err) {
 static pd_status score_with(void *ctx, pd_session *session, pd_error *err) {
     choices_job *job = ctx;
     job->scores.session = session;
-    return cli_write_output(job->o, OPT_SCORE_OUTPUT, score_lines, job, err);
+    return cli_write_output(job->o, OPT_SCORE_OUTPUT, score_text, job, err);
 }
 
 static pd_status report(const choices_job *job, pd_error *err) {
@@ -82,38 +82,26 @@ static pd_status check_options(const cli_options *o, pd_error *err) {
     return PD_RAISE(err, PD_ERR_ARGUMENT, "--choices and %s cannot be used together", other);
 }
 
-static pd_status open_all(choices_job *job, pd_error *err) {
-    uint32_t n_ctx = cli_u32(job->o, OPT_SCORE_CTX);
-    PD_TRY(pd_file_read_all(cli_text(job->o, OPT_CHOICES), 1u << 30, &job->text, &job->n_text_bytes,
-                            err));
-    pd_choices *c = &job->scores;
-    *c = (pd_choices){.ids = pd_alloc(n_ctx, sizeof *c->ids),
-                      .log_probs = pd_alloc(n_ctx, sizeof *c->log_probs),
-                      .n_ctx = n_ctx,
-                      .fn = write_choice,
-                      .fn_ctx = job};
-    if (!c->ids || !c->log_probs)
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %u scores", n_ctx);
-    PD_TRY(cli_open_model(job->o, CLI_OPEN_ALL, &job->model, err));
-    c->model = job->model;
-    return PD_OK;
-}
-
 pd_status score_choices(const cli_options *o, pd_error *err) {
     choices_job job = {.o = o};
-    pd_status status;
-    PD_TRY_GOTO(check_options(o, err));
-    PD_TRY_GOTO(open_all(&job, err));
-    pd_session_desc desc = {.n_ctx = job.scores.n_ctx,
+    pd_session_desc desc = {.n_ctx = cli_u32(o, OPT_SCORE_CTX),
                             .n_chunk = cli_u32(o, OPT_BATCH),
                             .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16),
                             .all_logits = true};
+    pd_status status;
+    PD_TRY_GOTO(check_options(o, err));
+    PD_TRY_GOTO(
+        pd_file_read_all(cli_text(o, OPT_CHOICES), 1u << 30, &job.text, &job.n_text_bytes, err));
+    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
+    job.scores = (pd_choices){.model = job.model,
+                              .n_ctx = desc.n_ctx,
+                              .fn = write_choice,
+                              .fn_ctx = &job,
+                              .progress = cli_progress_update};
     PD_TRY_GOTO(cli_with_session(job.model, &desc, score_with, &job, err));
     status = report(&job, err);
 done:
     pd_model_close(job.model);
-    pd_free(job.scores.ids);
-    pd_free(job.scores.log_probs);
     pd_free(job.text);
     return status;
 }

@@ -50,14 +50,14 @@ static pd_status open_session(score_job *job, score_side *side, pd_error *err) {
  * only the precision differs. */
 static pd_status open_reference(score_job *job, pd_error *err) {
     const cli_options *o = job->o;
-    cli_other_model other = {.path = cli_text(o, OPT_AGAINST),
-                             .device = cli_text(o, OPT_AGAINST_DEVICE)};
+    const char *path = cli_text(o, OPT_AGAINST), *device = cli_text(o, OPT_AGAINST_DEVICE);
     job->reference =
         (score_side){.model = job->side.model,
                      .precision = cli_precision(o, OPT_AGAINST_PRECISION, job->side.precision)};
-    if (other.path || other.device)
-        PD_TRY(cli_open_other_model(o, &other, &job->reference.model, err));
-    return PD_OK;
+    if (!path && !device) return PD_OK;
+    return cli_open_other_model(o, path ? path : cli_text(o, OPT_MODEL),
+                                device ? device : cli_text(o, OPT_DEVICE), &job->reference.model,
+                                err);
 }
 
 /* Both have to read the text as the same tokens. */
@@ -95,7 +95,7 @@ static pd_status open_all(score_job *job, pd_error *err) {
 }
 
 static void close_all(score_job *job) {
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, NULL);
     pd_session_destroy(job->side.session);
     pd_session_destroy(job->reference.session);
     if (job->reference.model != job->side.model) pd_model_close(job->reference.model);
@@ -125,7 +125,7 @@ static pd_status score_all(score_job *job, pd_error *err) {
     uint32_t n = job->windows.n * pd_score_per_window(&job->windows);
     job->items = pd_alloc(n, sizeof *job->items);
     if (!job->items) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %u scores", n);
-    cli_interrupt_watch_two(job->side.session, job->reference.session);
+    cli_interrupt_watch(job->side.session, job->reference.session);
     cli_progress_begin(&job->progress, "scoring");
     pd_status status = pd_score_run(&desc, job->items, err);
     cli_progress_end(&job->progress);
