@@ -17,6 +17,10 @@
 #include "measure/trace.h"
 #include "peridot_files.h"
 
+#ifndef PERIDOT_COMMIT
+#define PERIDOT_COMMIT "unknown" /* else by the build */
+#endif
+
 /* One for each command. */
 #define CLI_COMMAND_PROTOTYPE(id, name, function, ...)                                             \
     pd_status function(const cli_options *o, pd_error *err);
@@ -74,6 +78,8 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
 pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
                                pd_model **out, pd_error *err);
 
+/* The session that the options ask for, n_ctx aside; that of logits and score has all_logits. */
+pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx);
 typedef pd_status (*cli_session_fn)(void *ctx, pd_session *session, pd_error *err);
 /* Calls fn with a session of its own, which Ctrl-C cancels. */
 pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,

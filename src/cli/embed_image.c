@@ -2,11 +2,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <string.h>
-
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/images.h"
+#include "image/image.h"
 
 typedef struct embed_job {
     const cli_options *o;
@@ -37,20 +36,8 @@ static uint64_t row_bytes(const pd_vision_info *v) {
 
 static pd_status read_pixels(embed_job *job, const pd_vision_info *v, pd_error *err) {
     const char *path = cli_text(job->o, OPT_PIXELS);
-    if (!path)
-        return pd_model_image_pixels(job->model, &job->images.list.images[0], job->pixels, err);
-    char *data = NULL;
-    size_t n = 0;
-    PD_TRY(pd_file_read_all(path, 1u << 30, &data, &n, err));
-    pd_status status = PD_OK;
-    if (n == pixel_bytes(v))
-        memcpy(job->pixels, data, n);
-    else
-        status =
-            PD_RAISE(err, PD_ERR_FORMAT, "%s has %zu bytes, but [3, %u, %u] float32 are %llu bytes",
-                     path, n, v->image_size, v->image_size, (unsigned long long)pixel_bytes(v));
-    pd_free(data);
-    return status;
+    if (path) return pd_image_read_packed(path, v->image_size, job->pixels, err);
+    return pd_model_image_pixels(job->model, &job->images.list.images[0], job->pixels, err);
 }
 
 static pd_status profile(embed_job *job, pd_error *err) {

@@ -124,10 +124,7 @@ static pd_status fill_rows(estimate_job *job, const uint32_t *n_ctx, pd_error *e
 
 pd_status cli_estimate(const cli_options *o, pd_error *err) {
     estimate_job job = {
-        .n_seqs = cli_u32(o, OPT_PARALLEL),
-        .n_rows = 1,
-        .session = {.n_chunk = cli_u32(o, OPT_BATCH),
-                    .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16)}};
+        .n_seqs = cli_u32(o, OPT_PARALLEL), .n_rows = 1, .session = cli_session(o, 0)};
     const char *contexts = cli_text(o, OPT_ESTIMATE_CTX);
     uint32_t *n_ctx = NULL;
     pd_status status = PD_OK;

@@ -22,6 +22,11 @@ void cli_add_texts(cJSON *object, const cli_member *texts, size_t n) {
         if (texts[i].text) cJSON_AddStringToObject(object, texts[i].name, texts[i].text);
 }
 
+void cli_add_ids(cJSON *object, const char *name, const uint32_t *ids, size_t n) {
+    cJSON *list = cJSON_AddArrayToObject(object, name);
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(ids[i]));
+}
+
 cJSON *cli_add_object(cJSON *list) {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddItemToArray(list, object);

@@ -30,6 +30,7 @@ void cli_add_texts(cJSON *object, const cli_member *texts, size_t n);
     cli_add_texts(object, (const cli_member[]){__VA_ARGS__},                                       \
                   sizeof((const cli_member[]){__VA_ARGS__}) / sizeof(cli_member))
 
+void cli_add_ids(cJSON *object, const char *name, const uint32_t *ids, size_t n);
 /* A new object at the end of a list. */
 cJSON *cli_add_object(cJSON *list);
 

@@ -8,10 +8,6 @@
 #include "cli/commands.h"
 #include "options/habits.h"
 
-#ifndef PERIDOT_COMMIT
-#define PERIDOT_COMMIT "unknown"
-#endif
-
 typedef pd_status (*command_fn)(const cli_options *o, pd_error *err);
 
 static const command_fn command_fns[CLI_COMMAND_COUNT] = {

@@ -6,17 +6,23 @@
 #include "base/memory.h"
 #include "cli/images.h"
 
+pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
+    bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
+    pd_precision usual = logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16;
+    return (pd_session_desc){.n_ctx = n_ctx,
+                             .n_chunk = cli_u32(o, OPT_BATCH),
+                             .precision = cli_precision(o, OPT_PRECISION, usual),
+                             .all_logits = logits || o->command == CLI_SCORE};
+}
+
 /* The session that the command will make, as far as the options tell. */
 static pd_session_desc expected_session(const cli_options *o) {
-    bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
     bool scores = o->command == CLI_SCORE;
-    const char *n_chunk = cli_text(o, o->command == CLI_BENCH ? OPT_BENCH_UBATCH : OPT_BATCH);
-    return (pd_session_desc){
-        .n_ctx = scores ? cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2 : 0,
-        .n_chunk = n_chunk ? (uint32_t)strtoul(n_chunk, NULL, 10) : 0, /* of several the first */
-        .precision = cli_precision(o, OPT_PRECISION,
-                                   logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16),
-        .all_logits = logits || scores};
+    pd_session_desc desc =
+        cli_session(o, scores ? cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2 : 0);
+    const char *n_chunk = cli_text(o, OPT_BENCH_UBATCH);
+    if (n_chunk) desc.n_chunk = (uint32_t)strtoul(n_chunk, NULL, 10); /* of several the first */
+    return desc;
 }
 
 static pd_status raise_no_model(pd_error *err) {

@@ -12,10 +12,6 @@
 #include "measure/device_text.h"
 #include "measure/head_text.h"
 
-#ifndef PERIDOT_COMMIT
-#define PERIDOT_COMMIT "unknown"
-#endif
-
 enum { MAX_TOKENS = 1 << 20 };
 
 /* ---- one test ------------------------------------------------------------------------------- */
@@ -113,7 +109,6 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     PD_TRY_GOTO(pd_bench_check(&lists, pd_model_get_info(model)->n_ctx_train, err));
     bench_context c = {.o = o,
                        .model = model,
-                       .build_commit = PERIDOT_COMMIT,
                        .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16),
                        .n_threads =
                            cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_cpu_count()};

@@ -16,7 +16,6 @@ typedef struct bench_context {
     const cli_options *o;
     pd_model *model;
     bench_row row; /* of the test at hand */
-    const char *build_commit;
     pd_precision precision;
     uint32_t n_threads;
     char cpu_info[256];

@@ -34,7 +34,7 @@ static void add_model_fields(cJSON *j, const bench_context *c) {
     const pd_model_info *info = pd_model_get_info(c->model);
     const pd_device_info *device = pd_model_get_device(c->model);
     char type[64];
-    cJSON_AddStringToObject(j, "build_commit", c->build_commit);
+    cJSON_AddStringToObject(j, "build_commit", PERIDOT_COMMIT);
     cJSON_AddNumberToObject(j, "build_number", 0);
     CLI_ADD_TEXTS(j, {"cpu_info", c->cpu_info}, {"gpu_info", on_cpu(c) ? "" : device->name},
                   {"backends", backend_name(c)}, {"model_filename", cli_text(c->o, OPT_MODEL)},
@@ -225,7 +225,7 @@ pd_status bench_print_row(bench_context *c, pd_error *err) {
 void bench_print_end(bench_context *c) {
     if (strcmp(output_format(c), "json") == 0) printf("\n]\n");
     if (strcmp(output_format(c), "md") != 0) return;
-    printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
+    printf("\nbuild: %s, device: %s, precision: %s\n", PERIDOT_COMMIT,
            pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
     if (c->started) {
         printf("start: ");

@@ -14,41 +14,33 @@
 
 /* ---- plans ---------------------------------------------------------------------------------- */
 
-static pd_status write_plan(const pd_plan *plan, pd_error *err) {
-    pd_bytes text = {0};
-    pd_status status = PD_OK;
-    pd_plan_print(plan, &text);
-    if (text.failed)
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to print the plan");
-    else
-        fwrite(text.data, 1, text.n, stdout);
-    pd_bytes_free(&text);
-    return status;
+static pd_status make_plan(const pack_inspection *in, const char *name, uint32_t rows, pd_plan *out,
+                           pd_error *err) {
+    if (in->is_vision)
+        return pd_plan_vision(&in->vision, in->vision_weights, PD_PRECISION_F16, out, err);
+    uint32_t n_ctx = in->config.n_ctx_train < 8192 ? in->config.n_ctx_train : 8192;
+    pd_text_plan_desc desc = {
+        .name = name, .max_rows = rows, .max_outs = 1, .max_seqs = 1, .max_positions = n_ctx};
+    return pd_plan_text(&in->config, in->weights, &desc, out, err);
 }
 
 static pd_status print_plan(const pack_inspection *in, const char *name, uint32_t rows,
                             pd_error *err) {
-    uint32_t n_ctx = in->config.n_ctx_train < 8192 ? in->config.n_ctx_train : 8192;
-    pd_text_plan_desc desc = {
-        .name = name, .max_rows = rows, .max_outs = 1, .max_seqs = 1, .max_positions = n_ctx};
     pd_plan plan = {0};
-    pd_status status = pd_plan_text(&in->config, in->weights, &desc, &plan, err);
-    if (status == PD_OK) status = write_plan(&plan, err);
-    pd_plan_free(&plan);
-    return status;
-}
-
-static pd_status print_vision_plan(const pack_inspection *in, pd_error *err) {
-    pd_plan plan = {0};
-    pd_status status =
-        pd_plan_vision(&in->vision, in->vision_weights, PD_PRECISION_F16, &plan, err);
-    if (status == PD_OK) status = write_plan(&plan, err);
+    pd_bytes text = {0};
+    pd_status status = make_plan(in, name, rows, &plan, err);
+    if (status == PD_OK) pd_plan_print(&plan, &text);
+    if (text.failed)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to print the plan");
+    else if (status == PD_OK)
+        fwrite(text.data, 1, text.n, stdout);
+    pd_bytes_free(&text);
     pd_plan_free(&plan);
     return status;
 }
 
 static pd_status print_plans(const pack_inspection *in, pd_error *err) {
-    if (in->is_vision) return print_vision_plan(in, err);
+    if (in->is_vision) return print_plan(in, "vision", 0, err);
     if (!in->is_model) return pd_error_again(err, &in->why_not);
     PD_TRY(print_plan(in, "prefill", INSPECT_CHUNK, err));
     printf("\n");

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "cli/run/run.h"
+#include "sample/biases.h"
 
 /* ---- the prompt ----------------------------------------------------------------------------- */
 
@@ -100,6 +101,18 @@ static pd_status take_context(run_job *job, uint32_t n_ctx, pd_error *err) {
     job->limited_by_context = n_predict < 0 || (uint64_t)n_predict > room;
     job->n_max = job->limited_by_context ? room : (uint64_t)n_predict;
     return PD_OK;
+}
+
+static pd_status init_sampler(run_job *job, pd_error *err) {
+    const cli_options *o = job->o;
+    pd_sampler_desc desc = cli_sampler(o);
+    if (cli_given(o, OPT_LOG_PROBS) && !cli_given(o, OPT_JSON))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--logprobs needs --json");
+    const char *biases = cli_text(o, OPT_LOGIT_BIAS);
+    if (biases)
+        PD_TRY(pd_biases_parse("--logit-bias", biases, &job->biases, &desc.n_logit_bias, err));
+    desc.logit_bias = job->biases;
+    return pd_sampler_init(&job->sampler, &desc, err);
 }
 
 /* ---- generation ----------------------------------------------------------------------------- */
@@ -209,21 +222,21 @@ static pd_status generate_and_report(void *ctx, pd_session *session, pd_error *e
 
 pd_status cli_run(const cli_options *o, pd_error *err) {
     run_job job = {.o = o};
+    const cli_value *stops = &o->values[OPT_STOP];
     pd_status status;
     PD_TRY_GOTO(read_prompt(&job, err));
-    PD_TRY_GOTO(run_init_sampler(&job, err));
-    PD_TRY_GOTO(run_create_stop(&job, err));
+    PD_TRY_GOTO(init_sampler(&job, err));
+    PD_TRY_GOTO(pd_stop_create(stops->texts, stops->given, &job.stop, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    PD_TRY_GOTO(run_check_biases(&job, err));
+    PD_TRY_GOTO(pd_biases_check("--logit-bias", job.biases, job.sampler.desc.n_logit_bias,
+                                pd_model_get_info(job.model)->n_vocab, err));
     PD_TRY_GOTO(encode_prompt(&job, err));
     uint32_t n_ctx = choose_context(&job);
     PD_TRY_GOTO(take_context(&job, n_ctx, err));
-    job.precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16);
-    pd_session_desc desc = {.n_ctx = n_ctx,
-                            .n_chunk = cli_u32(o, OPT_BATCH),
-                            .precision = job.precision,
-                            .progress = cli_progress_update_tokens,
-                            .progress_ctx = &job.progress};
+    pd_session_desc desc = cli_session(o, n_ctx);
+    desc.progress = cli_progress_update_tokens;
+    desc.progress_ctx = &job.progress;
+    job.precision = desc.precision;
     status = cli_with_session(job.model, &desc, generate_and_report, &job, err);
 done:
     pd_model_close(job.model);

@@ -31,12 +31,6 @@ typedef struct run_job {
     char last_byte;              /* written to standard output */
 } run_job;
 
-/* sampling.c: the sampler and the stop strings of the options. Errors: ARGUMENT, MEMORY_HOST. */
-pd_status run_init_sampler(run_job *job, pd_error *err);
-pd_status run_create_stop(run_job *job, pd_error *err);
-/* Errors: ARGUMENT when a bias is for a token that the model has not. */
-pd_status run_check_biases(const run_job *job, pd_error *err);
-
 /* timings.c. On standard error: everything, one line, or nothing, as the options and the terminal
  * have it. */
 void run_print_timings(const run_job *job);

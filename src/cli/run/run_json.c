@@ -21,16 +21,6 @@ static cJSON *answer_json(const pd_bytes *answer) {
     return j;
 }
 
-static cJSON *ids_json(const pd_bytes *ids) {
-    cJSON *list = cJSON_CreateArray();
-    for (size_t i = 0; i < ids->n; i += sizeof(uint32_t)) {
-        uint32_t id;
-        memcpy(&id, ids->data + i, sizeof id);
-        cJSON_AddItemToArray(list, cJSON_CreateNumber(id));
-    }
-    return list;
-}
-
 /* ---- log-probabilities ---------------------------------------------------------------------- */
 
 static void add_log_prob(cJSON *j, const pd_model *model, pd_log_prob p) {
@@ -103,7 +93,8 @@ pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {
         return cli_print_json(NULL, err);
     }
     cJSON_AddItemToObject(root, "text", text);
-    cJSON_AddItemToObject(root, "ids", ids_json(&job->answer_ids));
+    cli_add_ids(root, "ids", (const uint32_t *)(const void *)job->answer_ids.data,
+                job->answer_ids.n / sizeof(uint32_t));
     move_log_probs(root, job);
     cJSON_AddStringToObject(root, "finish_reason",
                             ended != PD_OK ? "cancelled"

@@ -20,14 +20,12 @@ static pd_status write_choice(void *ctx, uint32_t choice, bool gold, const pd_ch
                               const uint32_t *score_ids, pd_error *err) {
     const choices_job *job = ctx;
     if (!job->writer) return PD_OK;
-    cJSON *j = cJSON_CreateObject(), *ids;
+    cJSON *j = cJSON_CreateObject();
     CLI_ADD_NUMBERS(j, {"item", job->scores.n_items}, {"choice", choice});
     cJSON_AddBoolToObject(j, "gold", gold);
     CLI_ADD_NUMBERS(j, {"log_prob", score->log_prob}, {"bytes", (double)score->n_bytes},
                     {"first", score->first});
-    ids = cJSON_AddArrayToObject(j, "ids");
-    for (uint32_t i = 0; i < score->n_ids; i++)
-        cJSON_AddItemToArray(ids, cJSON_CreateNumber(score_ids[i]));
+    cli_add_ids(j, "ids", score_ids, score->n_ids);
     return cli_write_json_line(job->writer, j, err);
 }
 
@@ -84,10 +82,7 @@ static pd_status check_options(const cli_options *o, pd_error *err) {
 
 pd_status score_choices(const cli_options *o, pd_error *err) {
     choices_job job = {.o = o};
-    pd_session_desc desc = {.n_ctx = cli_u32(o, OPT_SCORE_CTX),
-                            .n_chunk = cli_u32(o, OPT_BATCH),
-                            .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16),
-                            .all_logits = true};
+    pd_session_desc desc = cli_session(o, cli_u32(o, OPT_SCORE_CTX));
     pd_status status;
     PD_TRY_GOTO(check_options(o, err));
     PD_TRY_GOTO(

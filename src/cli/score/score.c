@@ -39,10 +39,8 @@ static pd_status get_ids(score_job *job, pd_error *err) {
 /* ---- models --------------------------------------------------------------------------------- */
 
 static pd_status open_session(score_job *job, score_side *side, pd_error *err) {
-    pd_session_desc desc = {.n_ctx = job->windows.length,
-                            .n_chunk = cli_u32(job->o, OPT_BATCH),
-                            .precision = side->precision,
-                            .all_logits = true};
+    pd_session_desc desc = cli_session(job->o, job->windows.length);
+    desc.precision = side->precision;
     return pd_session_create(side->model, &desc, &side->session, err);
 }
 
