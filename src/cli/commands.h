@@ -38,8 +38,7 @@ typedef struct cli_ids {
     uint32_t *ids; /* pd_free */
     size_t n;
 } cli_ids;
-/* A text's ids; there is something to free after an error too. Text: NULL when n_bytes is 0.
- * Errors: those of pd_tokenize, MEMORY_HOST. */
+/* A text's ids; it may be NULL when n_bytes is 0. Errors: those of pd_tokenize, MEMORY_HOST. */
 pd_status cli_encode(const pd_model *model, const char *text, size_t n_bytes,
                      const pd_tokenize_desc *desc, cli_ids *out, pd_error *err);
 /* --tokens: at least one id; <image> is PD_TOKEN_IMAGE. */
@@ -49,8 +48,6 @@ pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 
 /* ---- outputs.c: what is written is never what is read ---------------------------------------- */
 
-/* Errors: ARGUMENT when the option was not given. */
-pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err);
 /* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
  * by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
@@ -85,8 +82,9 @@ typedef pd_status (*cli_session_fn)(void *ctx, pd_session *session, pd_error *er
 pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,
                            void *ctx, pd_error *err);
 
-/* Measures what --head did at the session's last positions and prints a line of it, or why nothing
- * was done, to standard error; nothing without --head. Errors: those of pd_session_head_cost. */
+/* head_cost.c. Measures what --head did at the session's last positions and prints a line of it, or
+ * why nothing was done, to standard error; nothing without --head. Errors: those of
+ * pd_session_head_cost. */
 pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const pd_model *model,
                               pd_error *err);
 
@@ -106,8 +104,7 @@ void cli_interrupt_watch_model(pd_model *model); /* for images without a session
 /* From now on a mapped file that is shortened while it is read ends the process with a sentence. */
 void cli_bus_error_install(void);
 
-/* ---- progress.c: a bar on standard error, when that is a terminal; else, if asked for, lines --
- */
+/* ---- progress.c: a bar on standard error; where that is no terminal, lines if asked for ------ */
 
 typedef struct cli_progress {
     const char *label;  /* "loading" */

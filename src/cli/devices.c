@@ -5,17 +5,9 @@
 #include <string.h>
 
 #include "cli/json.h"
-#include "measure/device_text.h"
-#include "peridot_measure.h"
+#include "measure/devices.h"
 
-/* What --measure adds to a device. */
-typedef struct measurement {
-    bool done;
-    pd_device_speed speed;
-    char failure[512]; /* empty: none */
-} measurement;
-
-static void print_measurement(const measurement *m) {
+static void print_measurement(const pd_device_measurement *m) {
     if (m->failure[0]) printf("           not measured: %s\n", m->failure);
     if (!m->done) return;
     printf("           measured   copy %.1f GB/s", m->speed.copy_gb_s);
@@ -37,7 +29,7 @@ static void print_coopmats(const pd_device_info *d) {
     printf("\n");
 }
 
-static void print_device(const pd_device_info *d, const measurement *m) {
+static void print_device(const pd_device_info *d, const pd_device_measurement *m) {
     char a[32], b[32];
     printf("%-10s %s (%s)\n", d->id, d->name, pd_device_kind_name(d->kind));
     if (!d->usable) printf("           not usable: %s\n", d->unusable_reason);
@@ -63,7 +55,7 @@ static void print_device(const pd_device_info *d, const measurement *m) {
     print_coopmats(d);
 }
 
-static void add_measurement(cJSON *j, const measurement *m) {
+static void add_measurement(cJSON *j, const pd_device_measurement *m) {
     if (m->failure[0]) cJSON_AddStringToObject(j, "not_measured", m->failure);
     if (!m->done) return;
     cJSON_AddNumberToObject(j, "copy_gb_s", m->speed.copy_gb_s);
@@ -85,7 +77,7 @@ static void add_coopmats_json(cJSON *device, const pd_device_info *d) {
     }
 }
 
-static void add_device(cJSON *j, const pd_device_info *d, const measurement *m) {
+static void add_device(cJSON *j, const pd_device_info *d, const pd_device_measurement *m) {
     CLI_ADD_TEXTS(j, {"id", d->id}, {"name", d->name}, {"kind", pd_device_kind_name(d->kind)});
     cJSON_AddBoolToObject(j, "usable", d->usable);
     if (!d->usable) cJSON_AddStringToObject(j, "unusable_reason", d->unusable_reason);
@@ -109,24 +101,13 @@ static void add_device(cJSON *j, const pd_device_info *d, const measurement *m) 
     add_coopmats_json(j, d);
 }
 
-static pd_status devices_json(const pd_device_info *list, const measurement *measured, uint32_t n,
-                              const char *note, pd_error *err) {
+static pd_status devices_json(const pd_device_info *list, const pd_device_measurement *measured,
+                              uint32_t n, const char *note, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(root, "devices");
     for (uint32_t i = 0; i < n; i++) add_device(cli_add_object(devices), &list[i], &measured[i]);
     if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
     return cli_print_json(root, err);
-}
-
-/* All but the reference, which is the same processor. A device that fails does not stop the others.
- */
-static void measure_devices(const pd_device_info *list, uint32_t n, measurement *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        pd_error err;
-        if (!list[i].usable || list[i].kind == PD_DEVICE_CPU_REFERENCE) continue;
-        out[i].done = pd_device_measure(list[i].id, 0, &out[i].speed, &err) == PD_OK;
-        if (!out[i].done) snprintf(out[i].failure, sizeof out[i].failure, "%s", err.message);
-    }
 }
 
 /* Leaves what --device names, all of them where it fits several. */
@@ -145,7 +126,7 @@ static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_
 pd_status cli_devices(const cli_options *o, pd_error *err) {
     enum { MAX_DEVICES = 64 };
     pd_device_info *list = pd_alloc(MAX_DEVICES, sizeof *list);
-    measurement *measured = pd_alloc(MAX_DEVICES, sizeof *measured);
+    pd_device_measurement *measured = pd_alloc(MAX_DEVICES, sizeof *measured);
     pd_status status = PD_OK;
     uint32_t n = 0;
     const char *note = NULL;
@@ -154,7 +135,7 @@ pd_status cli_devices(const cli_options *o, pd_error *err) {
     if (status == PD_OK) status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
     if (n > MAX_DEVICES) n = MAX_DEVICES;
     if (status == PD_OK) status = keep_wished(o, list, &n, err);
-    if (status == PD_OK && cli_given(o, OPT_MEASURE)) measure_devices(list, n, measured);
+    if (status == PD_OK && cli_given(o, OPT_MEASURE)) pd_devices_measure(list, n, measured);
     if (status == PD_OK && cli_given(o, OPT_JSON)) {
         status = devices_json(list, measured, n, note, err);
     } else if (status == PD_OK) {

@@ -46,7 +46,12 @@ pd_status cli_encode(const pd_model *model, const char *text, size_t n_bytes,
     out->ids = pd_alloc(n_max, sizeof *out->ids);
     if (!out->ids)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %zu token ids", n_max);
-    return pd_tokenize(model, text ? text : "", n_bytes, desc, out->ids, n_max, &out->n, err);
+    pd_status status =
+        pd_tokenize(model, text ? text : "", n_bytes, desc, out->ids, n_max, &out->n, err);
+    if (status == PD_OK) return PD_OK;
+    pd_free(out->ids);
+    *out = (cli_ids){0};
+    return status;
 }
 
 /* ---- token ids ------------------------------------------------------------------------------ */

@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/images.h"
@@ -93,12 +92,6 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err) {
         for (uint32_t k = 0; k < i; k++) PD_TRY(pd_file_check_outputs(outputs[i], outputs[k], err));
     }
     return PD_OK;
-}
-
-pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err) {
-    const cli_option *option = cli_option_get(id);
-    if (cli_text(o, id)) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s %s is missing", option->name, option->value);
 }
 
 pd_status cli_write_output(const cli_options *o, cli_option_id id, pd_file_write_fn fn, void *ctx,

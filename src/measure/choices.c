@@ -124,7 +124,7 @@ static pd_status score_lines(pd_choices *c, const char *text, size_t n_bytes, pd
         if (n > 0 && at[n - 1] == '\r') n--;
         if (n > 0) PD_TRY(score_line(c, at, n, number, err));
         at = next ? next + 1 : end;
-        if (!c->progress(c->progress_ctx, (uint64_t)(at - text), n_bytes))
+        if (c->progress && !c->progress(c->progress_ctx, (uint64_t)(at - text), n_bytes))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u items", c->n_items);
     }
     if (c->n_items > 0) return PD_OK;

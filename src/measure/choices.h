@@ -31,7 +31,7 @@ typedef struct pd_choices {
     uint32_t n_ctx;      /* of the session */
     pd_choice_fn fn;     /* NULL: nobody is told */
     void *fn_ctx;
-    pd_progress_fn progress; /* is told the bytes behind each line; false: CANCELLED */
+    pd_progress_fn progress; /* gets the bytes behind each line; false: CANCELLED; may be NULL */
     void *progress_ctx;
     uint32_t n_items, n_choices, n_right, n_right_normalised; /* so far */
     uint32_t *ids;                                            /* [n_ctx] scratch during the call */

@@ -1,6 +1,6 @@
-/* See device_text.h.  SPDX-License-Identifier: MIT */
+/* See devices.h.  SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* strcasestr */
-#include "measure/device_text.h"
+#include "measure/devices.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,4 +52,14 @@ void pd_device_features(const pd_device_info *d, pd_device_feature out[PD_DEVICE
         {"memory_budget", d->has_memory_budget},
         {"unified_memory", d->has_unified_memory}};
     for (int i = 0; i < PD_DEVICE_N_FEATURES; i++) out[i] = all[i];
+}
+
+void pd_devices_measure(const pd_device_info *list, uint32_t n, pd_device_measurement *out) {
+    for (uint32_t i = 0; i < n; i++) {
+        pd_error err;
+        out[i] = (pd_device_measurement){0};
+        if (!list[i].usable || list[i].kind == PD_DEVICE_CPU_REFERENCE) continue;
+        out[i].done = pd_device_measure(list[i].id, 0, &out[i].speed, &err) == PD_OK;
+        if (!out[i].done) snprintf(out[i].failure, sizeof out[i].failure, "%s", err.message);
+    }
 }

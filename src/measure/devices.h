@@ -1,8 +1,8 @@
-/* What a device is, in words.  SPDX-License-Identifier: MIT */
-#ifndef PD_MEASURE_DEVICE_TEXT_H
-#define PD_MEASURE_DEVICE_TEXT_H
+/* What devices are, in words, and how fast.  SPDX-License-Identifier: MIT */
+#ifndef PD_MEASURE_DEVICES_H
+#define PD_MEASURE_DEVICES_H
 
-#include "peridot.h"
+#include "peridot_measure.h"
 
 const char *pd_device_kind_name(pd_device_kind kind); /* "discrete gpu" */
 bool pd_device_is_cpu(const pd_device_info *d);
@@ -17,5 +17,14 @@ typedef struct pd_device_feature {
 } pd_device_feature;
 enum { PD_DEVICE_N_FEATURES = 9 };
 void pd_device_features(const pd_device_info *d, pd_device_feature out[PD_DEVICE_N_FEATURES]);
+
+typedef struct pd_device_measurement {
+    bool done;
+    pd_device_speed speed;
+    char failure[512]; /* why it is not done; empty: nobody tried */
+} pd_device_measurement;
+/* All that can be used but for the reference, which is the same processor. A device that fails does
+ * not stop the others. */
+void pd_devices_measure(const pd_device_info *list, uint32_t n, pd_device_measurement *out);
 
 #endif

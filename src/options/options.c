@@ -287,3 +287,9 @@ const char *cli_first_given(const cli_options *o, const cli_option_id *ids, size
         if (cli_given(o, ids[i])) return cli_option_get(ids[i])->name;
     return NULL;
 }
+
+pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err) {
+    const cli_option *option = cli_option_get(id);
+    if (cli_text(o, id)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s %s is missing", option->name, option->value);
+}

@@ -96,6 +96,8 @@ bool cli_command_find(const char *name, cli_command *out);
 static inline bool cli_given(const cli_options *o, cli_option_id id) {
     return o->values[id].given > 0;
 }
+/* Errors: ARGUMENT when the option has no value. */
+pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err);
 /* The name of the first of n options that was given; NULL: none was. */
 const char *cli_first_given(const cli_options *o, const cli_option_id *ids, size_t n);
 static inline const char *cli_text(const cli_options *o, cli_option_id id) {

@@ -5,11 +5,9 @@
  */
 #include "cli/bench/bench.h"
 
-#include <string.h>
-
 #include "base/numbers.h"
 #include "base/thread.h"
-#include "measure/device_text.h"
+#include "measure/devices.h"
 #include "measure/head_text.h"
 
 enum { MAX_TOKENS = 1 << 20 };

@@ -7,7 +7,7 @@
 
 #include "cli/bench/bench.h"
 #include "cli/json.h"
-#include "measure/device_text.h"
+#include "measure/devices.h"
 
 static bool on_cpu(const bench_context *c) {
     return pd_device_is_cpu(pd_model_get_device(c->model));

@@ -7,9 +7,6 @@
  */
 #include "cli/inspect/inspect.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "plan/plan.h"
 
 /* ---- plans ---------------------------------------------------------------------------------- */

@@ -12,7 +12,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "cli/run/run.h"
 

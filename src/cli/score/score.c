@@ -6,7 +6,6 @@
  */
 #include "cli/score/score.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- the text ------------------------------------------------------------------------------- */
