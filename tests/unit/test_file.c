@@ -190,6 +190,7 @@ static void test_written_whole(void **state) {
     expect_content("out", "text");
     assert_int_equal(pd_file_write_all(in_folder("out"), "new", 3, NULL), PD_OK);
     expect_content("out", "new");
+    unlink(in_folder("out"));
 }
 
 static void test_writer_aborts(void **state) {
