@@ -73,8 +73,8 @@ uint64_t pd_kv_f16_bytes(const pd_config *c, uint32_t n_ctx, uint32_t n_chunk) {
     pd_kv_desc d = {.max_positions = n_ctx, .window = c->window, .max_chunk = n_chunk};
     uint64_t n_pages = 0, n_values = UINT64_C(2) * PD_PAGE_POSITIONS * c->n_kv_heads * c->head_dim;
     for (uint32_t i = 0; i < c->n_layers; i++)
-        n_pages += c->layer_is_global[i] ? pd_div_up(n_ctx, PD_PAGE_POSITIONS)
-                                         : local_pages_per_seq(&d);
+        n_pages +=
+            c->layer_is_global[i] ? pd_div_up(n_ctx, PD_PAGE_POSITIONS) : local_pages_per_seq(&d);
     return n_pages * n_values * 2;
 }
 
@@ -93,9 +93,8 @@ pd_status pd_kv_create(const pd_kv_desc *desc, pd_kv **out, pd_error *err) {
     kv->desc = *desc;
     kv->max_pages = pd_div_up(desc->max_positions, PD_PAGE_POSITIONS);
     uint32_t n_global = desc->n_global_pages ? desc->n_global_pages : desc->n_seqs * kv->max_pages;
-    uint32_t n_local = desc->n_local_pages
-                           ? desc->n_local_pages
-                           : desc->n_seqs * local_pages_per_seq(desc);
+    uint32_t n_local =
+        desc->n_local_pages ? desc->n_local_pages : desc->n_seqs * local_pages_per_seq(desc);
     bool ok = pool_init(&kv->global, n_global) && pool_init(&kv->local, n_local);
     kv->seqs = pd_alloc(desc->n_seqs, sizeof *kv->seqs);
     for (uint32_t i = 0; ok && kv->seqs && i < desc->n_seqs; i++)
