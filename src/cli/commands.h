@@ -148,6 +148,10 @@ void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *speed, c
 
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
 
+/* Milliseconds. */
+static inline double cli_ms(uint64_t ns) {
+    return (double)ns / 1e6;
+}
 /* What it took to the first token once the model was open. */
 typedef struct cli_start {
     uint64_t pipelines_ns, prompt_ns, token_ns;

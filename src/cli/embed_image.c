@@ -74,7 +74,7 @@ static pd_status embed(embed_job *job, pd_error *err) {
     const pd_vision_info *v = pd_model_get_vision(job->model);
     const pd_vision_stats *stats = pd_model_get_vision_stats(job->model);
     fprintf(stderr, "%u rows of %u values from %ux%u pixels in %.1f ms\n", v->n_tokens,
-            v->n_embd_out, v->image_size, v->image_size, (double)stats->encode_ns / 1e6);
+            v->n_embd_out, v->image_size, v->image_size, cli_ms(stats->encode_ns));
     return cli_given(job->o, OPT_IMAGE_PROFILE) ? profile(job, err) : PD_OK;
 }
 

@@ -30,8 +30,8 @@ void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *s, const
     fprintf(stderr,
             "%s, operation by operation: %.3f ms; the device copies %.2f GB/s, does %.2f GFLOP/s "
             "(%s), dispatches in %.2f us\n",
-            what, (double)p->total_ns / 1e6, s->copy_gb_s, s->gflop_s[s->best],
-            pd_peak_name(s->best), s->dispatch_us);
+            what, cli_ms(p->total_ns), s->copy_gb_s, s->gflop_s[s->best], pd_peak_name(s->best),
+            s->dispatch_us);
     bool cached = false;
     for (uint32_t i = 0; i < p->n; i++) {
         print_kind(s, &p->kinds[i], p->total_ns);

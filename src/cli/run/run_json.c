@@ -73,12 +73,12 @@ static void add_settings(cJSON *root, const run_job *job) {
 static void add_timings(cJSON *root, const run_job *job, const pd_run_figures *f) {
     const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
     CLI_ADD_NUMBERS(cJSON_AddObjectToObject(root, "timings"),
-                    {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
-                    {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
-                    {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
-                    {"prompt_n", (double)f->n_prompt}, {"prompt_ms", (double)f->prompt_ns / 1e6},
+                    {"load_ms", cli_ms(pd_model_get_load_stats(job->model)->total_ns)},
+                    {"pipelines_ms", cli_ms(pd_session_get_stats(job->session)->compile_ns)},
+                    {"images_ms", cli_ms(images->encode_ns + images->compile_ns)},
+                    {"prompt_n", (double)f->n_prompt}, {"prompt_ms", cli_ms(f->prompt_ns)},
                     {"prompt_per_second", f->prompt_speed}, {"predicted_n", (double)f->n_generated},
-                    {"predicted_ms", (double)f->generated_ns / 1e6},
+                    {"predicted_ms", cli_ms(f->generated_ns)},
                     {"predicted_per_second", f->generated_speed});
 }
 

@@ -7,10 +7,6 @@
 
 #include "cli/run/run.h"
 
-static double ms(uint64_t ns) {
-    return (double)ns / 1e6;
-}
-
 static const char *plural(uint64_t n) {
     return n == 1 ? "" : "s";
 }
@@ -28,7 +24,8 @@ static void print_load(const run_job *job, const pd_session_stats *stats) {
             stderr,
             "pipelines  %u built in %.1f ms, %u shaders compiled in %.1f ms (threads' time, from "
             "the upload's beginning)\n",
-            build->n_pipelines, ms(build->pipeline_ns), build->n_shaders, ms(build->shader_ns));
+            build->n_pipelines, cli_ms(build->pipeline_ns), build->n_shaders,
+            cli_ms(build->shader_ns));
 }
 
 static void print_images(const run_job *job) {
@@ -36,15 +33,15 @@ static void print_images(const run_job *job) {
     if (s->n_encoded == 0) return;
     fprintf(stderr,
             "images     %u of %u rows encoded in %.1f ms, %u known; program made in %.1f ms\n",
-            s->n_encoded, pd_model_get_vision(job->model)->n_tokens, ms(s->encode_ns), s->n_cached,
-            ms(s->compile_ns));
+            s->n_encoded, pd_model_get_vision(job->model)->n_tokens, cli_ms(s->encode_ns),
+            s->n_cached, cli_ms(s->compile_ns));
 }
 
 static void print_speeds(const run_job *job, const pd_run_figures *f) {
     fprintf(stderr,
             "prompt     %" PRIu64 " token%s, %.2f tok/s, first token after %.1f ms\n"
             "generated  %" PRIu64 " token%s",
-            f->n_prompt, plural(f->n_prompt), f->prompt_speed, ms(f->prompt_ns), f->n_generated,
+            f->n_prompt, plural(f->n_prompt), f->prompt_speed, cli_ms(f->prompt_ns), f->n_generated,
             plural(f->n_generated));
     double bytes = (double)pd_model_get_info(job->model)->weight_bytes_per_token;
     if (f->generated_speed > 0)
