@@ -127,3 +127,10 @@ size_t pd_utf8_length(const uint8_t *s, size_t n) {
     if (s[0] == 0xF4 && s[1] > 0x8F) return 0; /* above U+10FFFF */
     return need;
 }
+
+size_t pd_utf8_valid_bytes(const char *text, size_t n) {
+    size_t at = 0;
+    for (size_t length = 1; at < n && length > 0; at += length)
+        length = pd_utf8_length((const uint8_t *)text + at, n - at);
+    return at;
+}

@@ -39,6 +39,8 @@ void pd_bytes_free(pd_bytes *b);
 /* Length of the valid UTF-8 sequence at s (1..4), or 0 when the bytes there are not one: overlong
  * forms, surrogates, values above U+10FFFF and truncated sequences are refused. */
 size_t pd_utf8_length(const uint8_t *s, size_t n);
+/* Bytes of a text before the first that begins no such sequence; n: it is UTF-8. */
+size_t pd_utf8_valid_bytes(const char *text, size_t n);
 /* Bytes that a sequence starting with `lead` needs (1..4), 0 when none starts so. */
 size_t pd_utf8_need(uint8_t lead);
 

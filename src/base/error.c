@@ -88,3 +88,8 @@ pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...
     va_end(args);
     return status;
 }
+
+pd_status pd_error_again(pd_error *err, const pd_error *kept) {
+    if (err && kept->status != PD_OK) *err = *kept;
+    return kept->status;
+}

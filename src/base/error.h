@@ -18,6 +18,9 @@ pd_status pd_error_raise(pd_error *err, const char *file, int line, pd_status st
 pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Raises an error that was kept again, if it is one; returns its status. */
+pd_status pd_error_again(pd_error *err, const pd_error *kept);
+
 #define PD_RAISE(err, status, ...) pd_error_raise((err), __FILE__, __LINE__, (status), __VA_ARGS__)
 
 /* At the head of a public function: an argument that must not be NULL. */

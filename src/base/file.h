@@ -19,6 +19,10 @@ pd_status pd_mapping_open(const char *path, pd_mapping *out, pd_error *err);
 void pd_mapping_close(pd_mapping *m);
 /* Tells the system that the pages of [offset, offset + n) will not be read again soon. */
 void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n);
+/* The path of the file that is mapped at an address, by anybody; NULL: none, or the system does not
+ * tell. It lies in `line`. Nothing is allocated or locked: signal handlers may ask. */
+enum { PD_MAPPING_LINE_BYTES = 4096 + 128 }; /* a path and what stands before it */
+const char *pd_mapping_path_at(const void *address, char line[PD_MAPPING_LINE_BYTES]);
 
 /* A file that appears under its name only when complete: written without a name, or beside it,
  * renamed on commit, gone after abort, and where the system can do that also after a kill. Exactly
@@ -47,6 +51,13 @@ pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err);
  * again. Where the file system links no files, a replaced one is not brought back. */
 pd_status pd_file_writers_commit(pd_file_writer *const *list, uint32_t n, pd_error *err);
 void pd_file_writer_abort(pd_file_writer *w);
+
+typedef pd_status (*pd_file_write_fn)(void *ctx, pd_file_writer *w, pd_error *err);
+/* The whole life of such a file: fn writes it, and it appears unless fn fails. What cannot be
+ * written is told before fn begins. */
+pd_status pd_file_write(const char *path, pd_file_write_fn fn, void *ctx, pd_error *err);
+/* The same of bytes that are there. */
+pd_status pd_file_write_all(const char *path, const void *data, size_t n, pd_error *err);
 
 /* Errors: ARGUMENT when `output` is the regular file that `input` is, by whatever names and links:
  * what replaces its input leaves nothing to go back to. Where `input` is a folder, the files in it

@@ -257,3 +257,19 @@ pd_status pd_file_writer_commit(pd_file_writer *w, pd_error *err) {
 void pd_file_writer_abort(pd_file_writer *w) {
     if (w->path) writer_release(w);
 }
+
+pd_status pd_file_write(const char *path, pd_file_write_fn fn, void *ctx, pd_error *err) {
+    pd_file_writer w;
+    PD_TRY(pd_file_writer_open(path, &w, err));
+    pd_status status = fn(ctx, &w, err);
+    if (status == PD_OK) return pd_file_writer_commit(&w, err);
+    pd_file_writer_abort(&w);
+    return status;
+}
+
+pd_status pd_file_write_all(const char *path, const void *data, size_t n, pd_error *err) {
+    pd_file_writer w;
+    PD_TRY(pd_file_writer_open(path, &w, err));
+    pd_file_writer_write(&w, data, n);
+    return pd_file_writer_commit(&w, err);
+}

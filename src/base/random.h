@@ -1,4 +1,6 @@
-/* Random numbers for test data: the same on every machine.  SPDX-License-Identifier: MIT
+/* Random numbers: for test data the same on every machine, and a seed that nobody knows.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef PD_BASE_RANDOM_H
 #define PD_BASE_RANDOM_H
@@ -12,5 +14,8 @@ static inline uint64_t pd_random_next(uint64_t *state) {
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
 }
+
+/* A seed that nobody chose: 32 bits from the system, else from the clock. */
+uint32_t pd_random_seed(void);
 
 #endif

@@ -16,6 +16,23 @@ const char *pd_size_text(uint64_t n_bytes, char *out) {
     return out;
 }
 
+const char *pd_rate_text(uint64_t n_bytes, uint64_t ns, char *out) {
+    double rate = (double)n_bytes / ((double)(ns ? ns : 1) / 1e9);
+    pd_size_text((uint64_t)rate, out);
+    strcat(out, "/s");
+    return out;
+}
+
+const char *pd_time_text(uint64_t seconds, char *out) {
+    unsigned s = (unsigned)(seconds % 60), m = (unsigned)(seconds / 60 % 60);
+    uint64_t h = seconds / 3600;
+    if (h)
+        snprintf(out, 32, "%llu:%02u:%02u", (unsigned long long)h, m, s);
+    else
+        snprintf(out, 32, "%u:%02u", m, s);
+    return out;
+}
+
 uint32_t pd_word_distance(const char *a, const char *b) {
     enum { MAX = 40 };
     size_t n = strlen(a), m = strlen(b);

@@ -9,6 +9,12 @@
 /* "1.5 GiB", in the smallest unit with a number below 1024. out: at least 32 bytes. */
 const char *pd_size_text(uint64_t n_bytes, char *out);
 
+/* "1.5 GiB/s": the same of a second, when n_bytes took so long. */
+const char *pd_rate_text(uint64_t n_bytes, uint64_t ns, char *out);
+
+/* "1:02" or "3:04:05". out: at least 32 bytes. */
+const char *pd_time_text(uint64_t seconds, char *out);
+
 /* Levenshtein distance, for "did you mean"; long strings count as far. */
 uint32_t pd_word_distance(const char *a, const char *b);
 

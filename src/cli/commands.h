@@ -14,7 +14,12 @@
 #include "options/options.h"
 #include "file/gguf.h"
 #include "measure/profile.h"
+#include "measure/trace.h"
 #include "peridot_files.h"
+
+#ifndef PERIDOT_COMMIT
+#define PERIDOT_COMMIT "unknown" /* else by the build */
+#endif
 
 /* One for each command. */
 #define CLI_COMMAND_PROTOTYPE(id, name, function, ...)                                             \
@@ -33,6 +38,9 @@ typedef struct cli_ids {
     uint32_t *ids; /* pd_free */
     size_t n;
 } cli_ids;
+/* A text's ids; it may be NULL when n_bytes is 0. Errors: those of pd_tokenize, MEMORY_HOST. */
+pd_status cli_encode(const pd_model *model, const char *text, size_t n_bytes,
+                     const pd_tokenize_desc *desc, cli_ids *out, pd_error *err);
 /* --tokens: at least one id; <image> is PD_TOKEN_IMAGE. */
 pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err);
 /* Errors: ARGUMENT when an id is not below n_vocab, places of images aside. */
@@ -43,12 +51,16 @@ pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 /* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
  * by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
+/* Writes the file that an option names as pd_file_write does; without it fn has no writer: NULL. */
+pd_status cli_write_output(const cli_options *o, cli_option_id id, pd_file_write_fn fn, void *ctx,
+                           pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
-/* The files of a command that takes them with -m or without a flag: at least one, at most as many
- * as its arguments and one more. The environment's model counts when there is no other. */
-pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err);
+/* The files of a command that takes them with -m or without a flag, from one to n_max. The
+ * environment's model counts when there is no other. */
+pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t n_max, uint32_t *n,
+                          pd_error *err);
 
 typedef enum cli_open_what {
     CLI_OPEN_ALL,     /* with the image encoder when the options have an --image */
@@ -59,18 +71,20 @@ typedef enum cli_open_what {
 
 /* Opens --model with a progress bar, on the device the options name. */
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err);
-/* A second model beside --model, with the other options as they are. What is NULL is as for it. */
-typedef struct cli_other_model {
-    const char *path, *device;
-} cli_other_model;
-pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
-                               pd_error *err);
-pd_precision cli_precision(const cli_options *o, pd_precision fallback);
-pd_precision cli_precision_of(const char *name);
-const char *cli_precision_name(pd_precision p);
-pd_head_type cli_head(const cli_options *o);
-/* Measures what --head did at the session's last positions and prints a line of it, or why nothing
- * was done, to standard error; nothing without --head. Errors: those of pd_session_head_cost. */
+/* A second model beside --model, with the other options as they are. */
+pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
+                               pd_model **out, pd_error *err);
+
+/* The session that the options ask for, n_ctx aside; that of logits and score has all_logits. */
+pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx);
+typedef pd_status (*cli_session_fn)(void *ctx, pd_session *session, pd_error *err);
+/* Calls fn with a session of its own, which Ctrl-C cancels. */
+pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,
+                           void *ctx, pd_error *err);
+
+/* head_cost.c. Measures what --head did at the session's last positions and prints a line of it, or
+ * why nothing was done, to standard error; nothing without --head. Errors: those of
+ * pd_session_head_cost. */
 pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const pd_model *model,
                               pd_error *err);
 
@@ -80,9 +94,9 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
-const atomic_int *cli_interrupt_flag(void);                           /* not 0 once interrupted */
-void cli_interrupt_watch(pd_session *session);                        /* NULL: none */
-void cli_interrupt_watch_two(pd_session *session, pd_session *other); /* NULL: none */
+pd_status cli_check_interrupt(pd_error *err); /* Errors: CANCELLED once interrupted. */
+const atomic_int *cli_interrupt_flag(void);   /* not 0 once interrupted */
+void cli_interrupt_watch(pd_session *session, pd_session *other); /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 
 /* ---- bus_error.c ---------------------------------------------------------------------------- */
@@ -90,8 +104,7 @@ void cli_interrupt_watch_model(pd_model *model); /* for images without a session
 /* From now on a mapped file that is shortened while it is read ends the process with a sentence. */
 void cli_bus_error_install(void);
 
-/* ---- progress.c: a bar on standard error, when that is a terminal; else, if asked for, lines --
- */
+/* ---- progress.c: a bar on standard error; where that is no terminal, lines if asked for ------ */
 
 typedef struct cli_progress {
     const char *label;  /* "loading" */
@@ -119,13 +132,33 @@ pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progre
  * is an image encoder, --mmproj, as if they had been given. */
 pd_status cli_fetch_model(cli_options *o, pd_error *err);
 
-/* ---- print_profile.c ------------------------------------------------------------------------ */
+/* ---- profile.c ------------------------------------------------------------------------------ */
+
+/* Where the operations of a profile go. */
+typedef struct cli_profile {
+    pd_kind_profile *kinds;
+    pd_trace *trace; /* NULL: none */
+} cli_profile;
+/* A pd_profile_fn; ctx is the cli_profile. False once the user asked to stop. */
+bool cli_profile_add(void *ctx, const pd_profile_op *op);
 
 /* On standard error: "<what>, operation by operation: ..." and a line for each kind, then their
  * sum. */
 void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *speed, const char *what);
 
 /* ---- report.c: what goes to the user besides results ---------------------------------------- */
+
+/* Milliseconds. */
+static inline double cli_ms(uint64_t ns) {
+    return (double)ns / 1e6;
+}
+/* What it took to the first token once the model was open. */
+typedef struct cli_start {
+    uint64_t pipelines_ns, prompt_ns, token_ns;
+    const pd_build_stats *build; /* NULL: not told */
+} cli_start;
+/* The rest of a line: the sum, and its parts from opening the model on. */
+void cli_print_start(FILE *out, const pd_model *model, const cli_start *s);
 
 /* "peridot: message", and the hint on a line of its own. Returns the exit code. */
 int cli_report_error(const pd_error *err);

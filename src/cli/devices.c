@@ -2,26 +2,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* strcasestr */
 #include <string.h>
-#include <strings.h>
 
 #include "cli/json.h"
-#include "measure/device_text.h"
-#include "peridot_measure.h"
+#include "measure/devices.h"
 
-static bool is_cpu(const pd_device_info *d) {
-    return d->kind == PD_DEVICE_CPU || d->kind == PD_DEVICE_CPU_REFERENCE;
-}
-
-/* What --measure adds to a device. */
-typedef struct measurement {
-    bool done;
-    pd_device_speed speed;
-    char failure[512]; /* empty: none */
-} measurement;
-
-static void print_measurement(const measurement *m) {
+static void print_measurement(const pd_device_measurement *m) {
     if (m->failure[0]) printf("           not measured: %s\n", m->failure);
     if (!m->done) return;
     printf("           measured   copy %.1f GB/s", m->speed.copy_gb_s);
@@ -43,7 +29,7 @@ static void print_coopmats(const pd_device_info *d) {
     printf("\n");
 }
 
-static void print_device(const pd_device_info *d, const measurement *m) {
+static void print_device(const pd_device_info *d, const pd_device_measurement *m) {
     char a[32], b[32];
     printf("%-10s %s (%s)\n", d->id, d->name, pd_device_kind_name(d->kind));
     if (!d->usable) printf("           not usable: %s\n", d->unusable_reason);
@@ -51,7 +37,7 @@ static void print_device(const pd_device_info *d, const measurement *m) {
     if (d->memory_free_bytes) printf(", %s free", pd_size_text(d->memory_free_bytes, b));
     printf("\n");
     print_measurement(m);
-    if (is_cpu(d)) return;
+    if (pd_device_is_cpu(d)) return;
     printf("           driver     %s, Vulkan %s\n", d->driver, d->api_version);
     printf("           uuid       %s (vendor 0x%04x, device 0x%04x)\n", d->uuid, d->vendor_id,
            d->device_id);
@@ -69,7 +55,7 @@ static void print_device(const pd_device_info *d, const measurement *m) {
     print_coopmats(d);
 }
 
-static void add_measurement(cJSON *j, const measurement *m) {
+static void add_measurement(cJSON *j, const pd_device_measurement *m) {
     if (m->failure[0]) cJSON_AddStringToObject(j, "not_measured", m->failure);
     if (!m->done) return;
     cJSON_AddNumberToObject(j, "copy_gb_s", m->speed.copy_gb_s);
@@ -85,29 +71,21 @@ static void add_coopmats_json(cJSON *device, const pd_device_info *d) {
     cJSON *list = cJSON_AddArrayToObject(device, "coopmats");
     for (uint32_t i = 0; i < d->n_coopmats; i++) {
         const pd_coopmat_info *c = &d->coopmats[i];
-        cJSON *j = cJSON_CreateObject();
+        cJSON *j = cli_add_object(list);
         CLI_ADD_NUMBERS(j, {"m", c->m}, {"n", c->n}, {"k", c->k});
-        cJSON_AddStringToObject(j, "a", c->a);
-        cJSON_AddStringToObject(j, "b", c->b);
-        cJSON_AddStringToObject(j, "result", c->result);
-        cJSON_AddItemToArray(list, j);
+        CLI_ADD_TEXTS(j, {"a", c->a}, {"b", c->b}, {"result", c->result});
     }
 }
 
-static cJSON *device_json(const pd_device_info *d, const measurement *m) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "id", d->id);
-    cJSON_AddStringToObject(j, "name", d->name);
-    cJSON_AddStringToObject(j, "kind", pd_device_kind_name(d->kind));
+static void add_device(cJSON *j, const pd_device_info *d, const pd_device_measurement *m) {
+    CLI_ADD_TEXTS(j, {"id", d->id}, {"name", d->name}, {"kind", pd_device_kind_name(d->kind)});
     cJSON_AddBoolToObject(j, "usable", d->usable);
     if (!d->usable) cJSON_AddStringToObject(j, "unusable_reason", d->unusable_reason);
-    cJSON_AddNumberToObject(j, "memory_bytes", (double)d->memory_bytes);
-    cJSON_AddNumberToObject(j, "memory_free_bytes", (double)d->memory_free_bytes);
+    CLI_ADD_NUMBERS(j, {"memory_bytes", (double)d->memory_bytes},
+                    {"memory_free_bytes", (double)d->memory_free_bytes});
     add_measurement(j, m);
-    if (is_cpu(d)) return j;
-    cJSON_AddStringToObject(j, "uuid", d->uuid);
-    cJSON_AddStringToObject(j, "driver", d->driver);
-    cJSON_AddStringToObject(j, "api_version", d->api_version);
+    if (pd_device_is_cpu(d)) return;
+    CLI_ADD_TEXTS(j, {"uuid", d->uuid}, {"driver", d->driver}, {"api_version", d->api_version});
     CLI_ADD_NUMBERS(
         j, {"vendor_id", d->vendor_id}, {"device_id", d->device_id},
         {"max_binding_bytes", (double)d->max_binding_bytes},
@@ -121,37 +99,15 @@ static cJSON *device_json(const pd_device_info *d, const measurement *m) {
     for (int i = 0; i < PD_DEVICE_N_FEATURES; i++)
         cJSON_AddBoolToObject(names, features[i].name, features[i].has);
     add_coopmats_json(j, d);
-    return j;
 }
 
-static pd_status devices_json(const pd_device_info *list, const measurement *measured, uint32_t n,
-                              const char *note, pd_error *err) {
+static pd_status devices_json(const pd_device_info *list, const pd_device_measurement *measured,
+                              uint32_t n, const char *note, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(root, "devices");
-    for (uint32_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(devices, device_json(&list[i], &measured[i]));
+    for (uint32_t i = 0; i < n; i++) add_device(cli_add_object(devices), &list[i], &measured[i]);
     if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
     return cli_print_json(root, err);
-}
-
-/* All but the reference, which is the same processor. A device that fails does not stop the others.
- */
-static void measure_devices(const pd_device_info *list, uint32_t n, measurement *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        pd_error err;
-        if (!list[i].usable || list[i].kind == PD_DEVICE_CPU_REFERENCE) continue;
-        out[i].done = pd_device_measure(list[i].id, 0, &out[i].speed, &err) == PD_OK;
-        if (!out[i].done) snprintf(out[i].failure, sizeof out[i].failure, "%s", err.message);
-    }
-}
-
-static bool is_wished(const pd_device_info *d, const char *wish) {
-    const char *name = wish;
-    if (strcasecmp(d->id, wish) == 0) return true;
-    if (is_cpu(d)) return false;
-    if (strcasecmp(wish, "vulkan") == 0) return true;
-    if (strncasecmp(wish, "vulkan:", strlen("vulkan:")) == 0) name += strlen("vulkan:");
-    return name[0] && (strcasestr(d->name, name) || strcasestr(d->uuid, name));
 }
 
 /* Leaves what --device names, all of them where it fits several. */
@@ -161,7 +117,7 @@ static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_
     if (o->command != CLI_DEVICES || !wish || o->values[OPT_DEVICE].from_env) return PD_OK;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *n; i++)
-        if (is_wished(&list[i], wish)) list[kept++] = list[i];
+        if (pd_device_fits(&list[i], wish)) list[kept++] = list[i];
     *n = kept;
     if (kept > 0) return PD_OK;
     return PD_RAISE(err, PD_ERR_NO_DEVICE, "no device is called \"%s\"", wish);
@@ -170,7 +126,7 @@ static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_
 pd_status cli_devices(const cli_options *o, pd_error *err) {
     enum { MAX_DEVICES = 64 };
     pd_device_info *list = pd_alloc(MAX_DEVICES, sizeof *list);
-    measurement *measured = pd_alloc(MAX_DEVICES, sizeof *measured);
+    pd_device_measurement *measured = pd_alloc(MAX_DEVICES, sizeof *measured);
     pd_status status = PD_OK;
     uint32_t n = 0;
     const char *note = NULL;
@@ -179,7 +135,7 @@ pd_status cli_devices(const cli_options *o, pd_error *err) {
     if (status == PD_OK) status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
     if (n > MAX_DEVICES) n = MAX_DEVICES;
     if (status == PD_OK) status = keep_wished(o, list, &n, err);
-    if (status == PD_OK && cli_given(o, OPT_MEASURE)) measure_devices(list, n, measured);
+    if (status == PD_OK && cli_given(o, OPT_MEASURE)) pd_devices_measure(list, n, measured);
     if (status == PD_OK && cli_given(o, OPT_JSON)) {
         status = devices_json(list, measured, n, note, err);
     } else if (status == PD_OK) {

@@ -2,11 +2,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <string.h>
-
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/images.h"
+#include "image/image.h"
 
 typedef struct embed_job {
     const cli_options *o;
@@ -18,7 +17,7 @@ typedef struct embed_job {
 
 static pd_status check_flags(const cli_options *o, pd_error *err) {
     bool image = cli_given(o, OPT_IMAGE), pixels = cli_given(o, OPT_PIXELS);
-    if (!cli_text(o, OPT_OUTPUT)) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
+    PD_TRY(cli_need(o, OPT_OUTPUT, err));
     if (image == pixels)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "one of --image FILE and --pixels FILE is needed");
     if (o->values[OPT_IMAGE].given > 1)
@@ -37,73 +36,45 @@ static uint64_t row_bytes(const pd_vision_info *v) {
 
 static pd_status read_pixels(embed_job *job, const pd_vision_info *v, pd_error *err) {
     const char *path = cli_text(job->o, OPT_PIXELS);
-    if (!path)
-        return pd_model_image_pixels(job->model, &job->images.list.images[0], job->pixels, err);
-    char *data = NULL;
-    size_t n = 0;
-    PD_TRY(pd_file_read_all(path, 1u << 30, &data, &n, err));
-    pd_status status = PD_OK;
-    if (n == pixel_bytes(v))
-        memcpy(job->pixels, data, n);
-    else
-        status =
-            PD_RAISE(err, PD_ERR_FORMAT, "%s has %zu bytes, but [3, %u, %u] float32 are %llu bytes",
-                     path, n, v->image_size, v->image_size, (unsigned long long)pixel_bytes(v));
-    pd_free(data);
-    return status;
-}
-
-static pd_status write_file(const char *path, const void *data, uint64_t n, pd_error *err) {
-    pd_file_writer w;
-    PD_TRY(pd_file_writer_open(path, &w, err));
-    pd_file_writer_write(&w, data, n);
-    return pd_file_writer_commit(&w, err);
-}
-
-static bool take_op(void *ctx, const pd_profile_op *op) {
-    pd_profile_add(ctx, op);
-    return !cli_interrupted();
+    if (path) return pd_image_read_packed(path, v->image_size, job->pixels, err);
+    return pd_model_image_pixels(job->model, &job->images.list.images[0], job->pixels, err);
 }
 
 static pd_status profile(embed_job *job, pd_error *err) {
-    pd_kind_profile p = {0};
+    pd_kind_profile kinds = {0};
+    cli_profile p = {.kinds = &kinds};
     pd_device_speed speed;
     PD_TRY(pd_model_measure(job->model, &speed, err));
-    PD_TRY(pd_model_profile_image(job->model, take_op, &p, err));
-    if (cli_interrupted()) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
-    cli_print_profile(&p, &speed, "the image");
+    PD_TRY(pd_model_profile_image(job->model, cli_profile_add, &p, err));
+    PD_TRY(cli_check_interrupt(err));
+    cli_print_profile(&kinds, &speed, "the image");
     return PD_OK;
 }
 
-static pd_status compute(embed_job *job, const pd_vision_info *v, pd_error *err) {
+/* A pd_file_write_fn. */
+static pd_status write_rows(void *ctx, pd_file_writer *out, pd_error *err) {
+    embed_job *job = ctx;
+    const pd_vision_info *v = pd_model_get_vision(job->model);
+    const char *dump = cli_text(job->o, OPT_DUMP_PIXELS);
     job->pixels = pd_alloc(1, pixel_bytes(v));
     job->rows = pd_alloc(1, row_bytes(v));
     if (!job->pixels || !job->rows)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an image");
     PD_TRY(read_pixels(job, v, err));
-    const char *dump = cli_text(job->o, OPT_DUMP_PIXELS);
-    if (dump) PD_TRY(write_file(dump, job->pixels, pixel_bytes(v), err));
+    if (dump) PD_TRY(pd_file_write_all(dump, job->pixels, pixel_bytes(v), err));
     cli_interrupt_watch_model(job->model);
     pd_status status = pd_model_embed_pixels(job->model, job->pixels, job->rows, err);
     cli_interrupt_watch_model(NULL);
+    if (status == PD_OK) pd_file_writer_write(out, job->rows, row_bytes(v));
     return status;
 }
 
-/* The output is opened first: a path that cannot be written is told before the long work. */
 static pd_status embed(embed_job *job, pd_error *err) {
+    PD_TRY(pd_file_write(cli_text(job->o, OPT_OUTPUT), write_rows, job, err));
     const pd_vision_info *v = pd_model_get_vision(job->model);
-    pd_file_writer out;
-    PD_TRY(pd_file_writer_open(cli_text(job->o, OPT_OUTPUT), &out, err));
-    pd_status status = compute(job, v, err);
-    if (status != PD_OK) {
-        pd_file_writer_abort(&out);
-        return status;
-    }
-    pd_file_writer_write(&out, job->rows, row_bytes(v));
-    PD_TRY(pd_file_writer_commit(&out, err));
     const pd_vision_stats *stats = pd_model_get_vision_stats(job->model);
     fprintf(stderr, "%u rows of %u values from %ux%u pixels in %.1f ms\n", v->n_tokens,
-            v->n_embd_out, v->image_size, v->image_size, (double)stats->encode_ns / 1e6);
+            v->n_embd_out, v->image_size, v->image_size, cli_ms(stats->encode_ns));
     return cli_given(job->o, OPT_IMAGE_PROFILE) ? profile(job, err) : PD_OK;
 }
 

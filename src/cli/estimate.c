@@ -69,8 +69,7 @@ static void print_text(const estimate_job *job) {
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-static cJSON *row_json(const pd_estimate *e) {
-    cJSON *j = cJSON_CreateObject();
+static void add_row(cJSON *j, const pd_estimate *e) {
     CLI_ADD_NUMBERS(j, {"n_ctx", e->n_ctx}, {"n_chunk", e->n_chunk}, {"n_seqs", e->n_seqs},
                     {"weight_bytes", (double)e->weight_bytes},
                     {"image_weight_bytes", (double)e->image_weight_bytes},
@@ -81,7 +80,6 @@ static cJSON *row_json(const pd_estimate *e) {
                     {"image_bytes", (double)e->image_bytes}, {"step_bytes", (double)e->step_bytes},
                     {"total_bytes", (double)e->total_bytes}, {"peak_bytes", (double)e->peak_bytes});
     cJSON_AddBoolToObject(j, "fits", fits(e));
-    return j;
 }
 
 static pd_status print_json(const estimate_job *job, pd_error *err) {
@@ -90,8 +88,7 @@ static pd_status print_json(const estimate_job *job, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "model", pd_model_get_info(job->model)->name);
     cJSON *device = cJSON_AddObjectToObject(root, "device");
-    cJSON_AddStringToObject(device, "id", d->id);
-    cJSON_AddStringToObject(device, "name", d->name);
+    CLI_ADD_TEXTS(device, {"id", d->id}, {"name", d->name});
     CLI_ADD_NUMBERS(device, {"memory_bytes", (double)d->memory_bytes},
                     {"memory_free_bytes", (double)d->memory_free_bytes},
                     {"limit_bytes", (double)e->limit_bytes});
@@ -100,8 +97,11 @@ static pd_status print_json(const estimate_job *job, pd_error *err) {
                     {"head_bytes", (double)e->host_head_bytes},
                     {"vocab_bytes", (double)e->host_vocab_bytes});
     cJSON *rows = cJSON_AddArrayToObject(root, "contexts");
-    for (uint32_t i = 0; i < job->n_rows; i++) cJSON_AddItemToArray(rows, row_json(&job->rows[i]));
-    cJSON_AddItemToObject(root, "largest", job->most_n_ctx ? row_json(e) : cJSON_CreateNull());
+    for (uint32_t i = 0; i < job->n_rows; i++) add_row(cli_add_object(rows), &job->rows[i]);
+    if (job->most_n_ctx)
+        add_row(cJSON_AddObjectToObject(root, "largest"), e);
+    else
+        cJSON_AddNullToObject(root, "largest");
     return cli_print_json(root, err);
 }
 
@@ -123,10 +123,8 @@ static pd_status fill_rows(estimate_job *job, const uint32_t *n_ctx, pd_error *e
 }
 
 pd_status cli_estimate(const cli_options *o, pd_error *err) {
-    estimate_job job = {.n_seqs = cli_u32(o, OPT_PARALLEL),
-                        .n_rows = 1,
-                        .session = {.n_chunk = cli_u32(o, OPT_BATCH),
-                                    .precision = cli_precision(o, PD_PRECISION_F16)}};
+    estimate_job job = {
+        .n_seqs = cli_u32(o, OPT_PARALLEL), .n_rows = 1, .session = cli_session(o, 0)};
     const char *contexts = cli_text(o, OPT_ESTIMATE_CTX);
     uint32_t *n_ctx = NULL;
     pd_status status = PD_OK;

@@ -28,10 +28,9 @@ static void end(void *ctx) {
 static void tell_fetched(void *ctx, const char *name, uint64_t size, uint64_t n_bytes,
                          uint64_t ns) {
     char size_text[32], speed[32];
-    double seconds = (double)ns / 1e9;
     (void)ctx;
-    fprintf(stderr, "%s: %s in %.1f s, %s/s\n", name, pd_size_text(size, size_text), seconds,
-            pd_size_text((uint64_t)((double)n_bytes / seconds), speed));
+    fprintf(stderr, "%s: %s in %.1f s, %s\n", name, pd_size_text(size, size_text), (double)ns / 1e9,
+            pd_rate_text(n_bytes, ns, speed));
 }
 
 static pd_status fetch(hub_desc *desc, hub_model **out, pd_error *err) {
@@ -57,8 +56,7 @@ static void add_path(cJSON *root, const char *name, const char *path) {
 
 static pd_status print_json(const hub_model *m, pd_error *err) {
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "repo", m->repo);
-    cJSON_AddStringToObject(root, "revision", m->revision);
+    CLI_ADD_TEXTS(root, {"repo", m->repo}, {"revision", m->revision});
     add_path(root, "commit", m->commit);
     cJSON_AddStringToObject(root, "folder", m->folder);
     add_path(root, "model", m->model);
@@ -66,11 +64,10 @@ static pd_status print_json(const hub_model *m, pd_error *err) {
     cJSON *files = cJSON_AddArrayToObject(root, "files");
     for (size_t i = 0; i < m->n_files; i++) {
         const hub_file *f = &m->files[i];
-        cJSON *item = cJSON_CreateObject();
+        cJSON *item = cli_add_object(files);
         cJSON_AddStringToObject(item, "name", f->name);
         cJSON_AddNumberToObject(item, "bytes", (double)f->size);
         cJSON_AddStringToObject(item, strlen(f->id) == 64 ? "sha256" : "git_sha1", f->id);
-        cJSON_AddItemToArray(files, item);
     }
     return cli_print_json(root, err);
 }

@@ -1,8 +1,6 @@
 /* See images.h.  SPDX-License-Identifier: MIT */
 #include "cli/images.h"
 
-#include <string.h>
-
 #include "base/memory.h"
 #include "model/mmproj_find.h"
 #include "text/image_markers.h"
@@ -15,17 +13,16 @@ static pd_status raise_memory(pd_error *err) {
 
 pd_status cli_images_read(const cli_options *o, cli_images *out, pd_error *err) {
     *out = (cli_images){0};
-    const char *paths = cli_text(o, OPT_IMAGE);
-    if (!paths && cli_given(o, OPT_PAN_AND_SCAN))
+    const cli_value *paths = &o->values[OPT_IMAGE];
+    bool windows = cli_given(o, OPT_PAN_AND_SCAN);
+    if (!paths->given && windows)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--pan-and-scan needs an --image");
-    if (!paths) return PD_OK;
-    char *list = pd_strdup(paths), *rest = list;
-    out->places = pd_alloc(o->values[OPT_IMAGE].given, sizeof *out->places);
-    pd_status status = list && out->places ? PD_OK : raise_memory(err);
-    for (char *path; status == PD_OK && (path = strsep(&rest, "\n")) != NULL;)
-        status = pd_image_list_read(&out->list, path, cli_given(o, OPT_PAN_AND_SCAN),
+    if (!paths->given) return PD_OK;
+    out->places = pd_alloc(paths->given, sizeof *out->places);
+    pd_status status = out->places ? PD_OK : raise_memory(err);
+    for (uint32_t i = 0; status == PD_OK && i < paths->given; i++)
+        status = pd_image_list_read(&out->list, paths->texts[i], windows,
                                     &out->places[out->n_places++].n_crops, err);
-    pd_free(list);
     if (status != PD_OK) cli_images_free(out);
     return status;
 }

@@ -34,22 +34,32 @@ pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *
 }
 
 pd_status cli_check_utf8(const char *what, const char *text, size_t n, pd_error *err) {
-    for (size_t i = 0; i < n;) {
-        size_t length = pd_utf8_length((const uint8_t *)text + i, n - i);
-        if (length == 0)
-            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is not valid UTF-8 at byte %zu (0x%02x)",
-                            what, i, (unsigned)(uint8_t)text[i]);
-        i += length;
-    }
-    return PD_OK;
+    size_t at = pd_utf8_valid_bytes(text, n);
+    if (at == n) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is not valid UTF-8 at byte %zu (0x%02x)", what, at,
+                    (unsigned)(uint8_t)text[at]);
+}
+
+pd_status cli_encode(const pd_model *model, const char *text, size_t n_bytes,
+                     const pd_tokenize_desc *desc, cli_ids *out, pd_error *err) {
+    size_t n_max = pd_tokenize_bound(n_bytes);
+    out->ids = pd_alloc(n_max, sizeof *out->ids);
+    if (!out->ids)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %zu token ids", n_max);
+    pd_status status =
+        pd_tokenize(model, text ? text : "", n_bytes, desc, out->ids, n_max, &out->n, err);
+    if (status == PD_OK) return PD_OK;
+    pd_free(out->ids);
+    *out = (cli_ids){0};
+    return status;
 }
 
 /* ---- token ids ------------------------------------------------------------------------------ */
 
 pd_status cli_read_ids(const cli_options *o, cli_ids *out, pd_error *err) {
     *out = (cli_ids){0};
+    PD_TRY(cli_need(o, OPT_TOKENS, err));
     const char *text = cli_text(o, OPT_TOKENS);
-    if (!text) return PD_RAISE(err, PD_ERR_ARGUMENT, "--tokens IDS is missing");
     char *data = NULL;
     if (text[0] == '@') {
         size_t n = 0;

@@ -34,15 +34,16 @@ bool cli_interrupted(void) {
     return atomic_load(&interrupted) != 0;
 }
 
+pd_status cli_check_interrupt(pd_error *err) {
+    if (!cli_interrupted()) return PD_OK;
+    return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+}
+
 const atomic_int *cli_interrupt_flag(void) {
     return &interrupted;
 }
 
-void cli_interrupt_watch(pd_session *session) {
-    cli_interrupt_watch_two(session, NULL);
-}
-
-void cli_interrupt_watch_two(pd_session *session, pd_session *other) {
+void cli_interrupt_watch(pd_session *session, pd_session *other) {
     atomic_store(&watched, session);
     atomic_store(&watched_too, other);
     if (session && cli_interrupted()) pd_session_cancel(session);

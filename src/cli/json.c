@@ -17,6 +17,22 @@ void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n) {
         cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
 }
 
+void cli_add_texts(cJSON *object, const cli_member *texts, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (texts[i].text) cJSON_AddStringToObject(object, texts[i].name, texts[i].text);
+}
+
+void cli_add_ids(cJSON *object, const char *name, const uint32_t *ids, size_t n) {
+    cJSON *list = cJSON_AddArrayToObject(object, name);
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(ids[i]));
+}
+
+cJSON *cli_add_object(cJSON *list) {
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, object);
+    return object;
+}
+
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err) {
     char *text = root ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);

@@ -10,7 +10,8 @@
 /* Prints a tree made with cJSON and deletes it; NULL stands for memory that ran out. */
 pd_status cli_print_json(cJSON *root, pd_error *err);
 
-/* Adds numbers to an object, in their order: CLI_ADD_NUMBERS(j, {"rows", n}, {"ms", t}). */
+/* Adds numbers to an object, in their order: CLI_ADD_NUMBERS(j, {"rows", n}, {"ms", t}). What is
+ * not finite becomes null. */
 typedef struct cli_number {
     const char *name;
     double value;
@@ -19,6 +20,19 @@ void cli_add_numbers(cJSON *object, const cli_number *numbers, size_t n);
 #define CLI_ADD_NUMBERS(object, ...)                                                               \
     cli_add_numbers(object, (const cli_number[]){__VA_ARGS__},                                     \
                     sizeof((const cli_number[]){__VA_ARGS__}) / sizeof(cli_number))
+
+/* The same of texts: CLI_ADD_TEXTS(j, {"id", id}, {"name", name}). One that is NULL is left out. */
+typedef struct cli_member {
+    const char *name, *text;
+} cli_member;
+void cli_add_texts(cJSON *object, const cli_member *texts, size_t n);
+#define CLI_ADD_TEXTS(object, ...)                                                                 \
+    cli_add_texts(object, (const cli_member[]){__VA_ARGS__},                                       \
+                  sizeof((const cli_member[]){__VA_ARGS__}) / sizeof(cli_member))
+
+void cli_add_ids(cJSON *object, const char *name, const uint32_t *ids, size_t n);
+/* A new object at the end of a list. */
+cJSON *cli_add_object(cJSON *list);
 
 /* The same as one line of a file. */
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);

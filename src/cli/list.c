@@ -12,12 +12,9 @@ static void show_file(void *ctx, const hub_entry *e) {
     char size[32];
     l->n_files++;
     if (l->json) {
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "repo", e->repo);
-        cJSON_AddStringToObject(item, "file", e->name);
-        cJSON_AddStringToObject(item, "path", e->path);
+        cJSON *item = cli_add_object(l->json);
+        CLI_ADD_TEXTS(item, {"repo", e->repo}, {"file", e->name}, {"path", e->path});
         cJSON_AddNumberToObject(item, "bytes", (double)e->n_bytes);
-        cJSON_AddItemToArray(l->json, item);
     } else {
         printf("%12s  %s  %s\n", pd_size_text(e->n_bytes, size), e->repo, e->name);
     }

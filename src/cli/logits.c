@@ -12,17 +12,18 @@
  */
 #include "base/file.h"
 #include "cli/images.h"
-#include "peridot_measure.h"
+#include "measure/logits.h"
 
 typedef struct logits_job {
     const cli_options *o;
     pd_model *model;
     cli_ids ids;
     cli_images images;
-    uint64_t n_positions;
+    pd_prompt prompt; /* of these two */
+    size_t n_begin;   /* ids that go through prompt steps */
     uint32_t n_vocab;
     uint64_t done_bytes, total_bytes;
-    pd_file_writer writer;
+    pd_file_writer *writer;
     cli_progress progress;
 } logits_job;
 
@@ -32,108 +33,83 @@ static pd_status write_rows(void *ctx, uint32_t first_pos, uint32_t n_rows, cons
     logits_job *job = ctx;
     (void)first_pos;
     size_t n_bytes = (size_t)n_rows * job->n_vocab * sizeof(float);
-    pd_file_writer_write(&job->writer, logits, n_bytes);
+    pd_file_writer_write(job->writer, logits, n_bytes);
     job->done_bytes += n_bytes;
-    if (!cli_progress_update(&job->progress, job->done_bytes, job->total_bytes))
-        return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+    cli_progress_update(&job->progress, job->done_bytes, job->total_bytes);
+    return cli_check_interrupt(err);
+}
+
+static pd_status score(void *ctx, pd_session *session, pd_error *err) {
+    logits_job *job = ctx;
+    pd_prompt begin = pd_prompt_begin(&job->prompt, job->n_begin);
+    return pd_session_score(session, &begin, 0, write_rows, job, err);
+}
+
+static pd_status decode(void *ctx, pd_session *session, pd_error *err) {
+    logits_job *job = ctx;
+    return pd_logits_by_steps(session, &job->prompt, job->n_begin, write_rows, job, err);
+}
+
+/* Sets n_begin by --decode-after. */
+static pd_status check_begin(logits_job *job, pd_error *err) {
+    const pd_prompt *p = &job->prompt;
+    job->n_begin = p->n_ids;
+    if (!cli_given(job->o, OPT_DECODE_AFTER)) return PD_OK;
+    job->n_begin = cli_u32(job->o, OPT_DECODE_AFTER);
+    if (job->n_begin >= p->n_ids)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "--decode-after must be below the number of tokens, %zu, but is %zu",
+                        p->n_ids, job->n_begin);
+    if (pd_prompt_begin(p, job->n_begin).n_images < p->n_images)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "--decode-after is %zu, but a picture follows, whose rows are computed "
+                        "at once",
+                        job->n_begin);
     return PD_OK;
-}
-
-static pd_status open_session(logits_job *job, bool all_logits, pd_session **out, pd_error *err) {
-    pd_session_desc desc = {.n_ctx = (uint32_t)job->n_positions,
-                            .n_chunk = cli_u32(job->o, OPT_BATCH),
-                            .precision = cli_precision(job->o, PD_PRECISION_EXACT),
-                            .all_logits = all_logits};
-    return pd_session_create(job->model, &desc, out, err);
-}
-
-/* The first n ids and the images among them. */
-static pd_prompt prompt_of(const logits_job *job, size_t n) {
-    pd_prompt p = {.ids = job->ids.ids, .n_ids = n, .images = job->images.list.images};
-    for (size_t i = 0; i < n; i++) p.n_images += job->ids.ids[i] == PD_TOKEN_IMAGE;
-    return p;
-}
-
-static pd_status score(logits_job *job, size_t n_prompt, pd_error *err) {
-    pd_session *session = NULL;
-    PD_TRY(open_session(job, true, &session, err));
-    cli_interrupt_watch(session);
-    pd_prompt prompt = prompt_of(job, n_prompt);
-    pd_status status = pd_session_score(session, &prompt, 0, write_rows, job, err);
-    cli_interrupt_watch(NULL);
-    pd_session_destroy(session);
-    return status;
-}
-
-static pd_status decode(logits_job *job, size_t n_prompt, pd_error *err) {
-    pd_session *session = NULL;
-    PD_TRY(open_session(job, false, &session, err));
-    cli_interrupt_watch(session);
-    pd_prompt prompt = prompt_of(job, n_prompt);
-    pd_status status = pd_session_sync_prompt(session, &prompt, err);
-    for (size_t n = n_prompt + 1; status == PD_OK && n <= job->ids.n; n++) {
-        const float *logits = NULL;
-        prompt = prompt_of(job, n);
-        status = pd_session_sync_prompt(session, &prompt, err);
-        if (status == PD_OK) status = pd_session_logits(session, &logits, err);
-        if (status == PD_OK) status = write_rows(job, (uint32_t)n - 1, 1, logits, err);
-    }
-    cli_interrupt_watch(NULL);
-    pd_session_destroy(session);
-    return status;
 }
 
 static pd_status compute(logits_job *job, pd_error *err) {
     const pd_model_info *info = pd_model_get_info(job->model);
+    const pd_prompt ids = {.ids = job->ids.ids, .images = job->images.list.images};
     job->n_vocab = info->n_vocab;
     PD_TRY(cli_check_ids(&job->ids, info->n_vocab, err));
-    pd_prompt all = prompt_of(job, job->ids.n);
-    if (all.n_images != job->images.list.n)
+    job->prompt = pd_prompt_begin(&ids, job->ids.n);
+    if (job->prompt.n_images != job->images.list.n)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "--tokens has places for %zu pictures, but %zu --image are given",
-                        all.n_images, job->images.list.n);
-    job->n_positions = pd_prompt_count(job->model, &all);
-    job->total_bytes = job->n_positions * info->n_vocab * sizeof(float);
-    if (job->n_positions > info->n_ctx_train)
+                        job->prompt.n_images, job->images.list.n);
+    uint64_t n_positions = pd_prompt_count(job->model, &job->prompt);
+    job->total_bytes = n_positions * info->n_vocab * sizeof(float);
+    if (n_positions > info->n_ctx_train)
         return PD_RAISE(err, PD_ERR_CONTEXT, "there are %llu tokens, but the model handles %u",
-                        (unsigned long long)job->n_positions, info->n_ctx_train);
-    size_t n_prompt = job->ids.n;
-    if (cli_given(job->o, OPT_DECODE_AFTER)) {
-        n_prompt = cli_u32(job->o, OPT_DECODE_AFTER);
-        if (n_prompt >= job->ids.n)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "--decode-after must be below the number of tokens, %zu, but is %zu",
-                            job->ids.n, n_prompt);
-        if (prompt_of(job, n_prompt).n_images < all.n_images)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "--decode-after is %zu, but a picture follows, whose rows are computed "
-                            "at once",
-                            n_prompt);
-    }
-    PD_TRY(score(job, n_prompt, err));
-    return n_prompt < job->ids.n ? decode(job, n_prompt, err) : PD_OK;
+                        (unsigned long long)n_positions, info->n_ctx_train);
+    PD_TRY(check_begin(job, err));
+    pd_session_desc desc = cli_session(job->o, (uint32_t)n_positions);
+    PD_TRY(cli_with_session(job->model, &desc, score, job, err));
+    if (job->n_begin == job->prompt.n_ids) return PD_OK;
+    desc.all_logits = false;
+    return cli_with_session(job->model, &desc, decode, job, err);
+}
+
+/* A pd_file_write_fn. */
+static pd_status write_logits(void *ctx, pd_file_writer *writer, pd_error *err) {
+    logits_job *job = ctx;
+    job->writer = writer;
+    PD_TRY(cli_open_model(job->o, CLI_OPEN_ALL, &job->model, err));
+    cli_progress_begin(&job->progress, "computing");
+    pd_status status = compute(job, err);
+    cli_progress_end(&job->progress);
+    return status;
 }
 
 pd_status cli_logits(const cli_options *o, pd_error *err) {
     logits_job job = {.o = o};
-    const char *path = cli_text(o, OPT_OUTPUT);
-    if (!path) return PD_RAISE(err, PD_ERR_ARGUMENT, "--output FILE is missing");
-    PD_TRY(cli_read_ids(o, &job.ids, err));
     pd_status status;
-    bool writing = false;
+    PD_TRY_GOTO(cli_need(o, OPT_OUTPUT, err));
+    PD_TRY_GOTO(cli_read_ids(o, &job.ids, err));
     PD_TRY_GOTO(cli_images_read(o, &job.images, err));
-    PD_TRY_GOTO(pd_file_writer_open(path, &job.writer, err));
-    writing = true;
-    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    cli_progress_begin(&job.progress, "computing");
-    status = compute(&job, err);
-    cli_progress_end(&job.progress);
-    if (status == PD_OK) {
-        writing = false;
-        status = pd_file_writer_commit(&job.writer, err);
-    }
+    status = pd_file_write(cli_text(o, OPT_OUTPUT), write_logits, &job, err);
 done:
-    if (writing) pd_file_writer_abort(&job.writer);
     pd_model_close(job.model);
     cli_images_free(&job.images);
     pd_free(job.ids.ids);

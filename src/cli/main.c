@@ -8,10 +8,6 @@
 #include "cli/commands.h"
 #include "options/habits.h"
 
-#ifndef PERIDOT_COMMIT
-#define PERIDOT_COMMIT "unknown"
-#endif
-
 typedef pd_status (*command_fn)(const cli_options *o, pd_error *err);
 
 static const command_fn command_fns[CLI_COMMAND_COUNT] = {
@@ -50,11 +46,8 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
             status = fetch_model(&o, err);
         if (status == PD_OK) status = fn(&o, err);
         pd_error lost = {0};
-        pd_status log_status = cli_log_end(&o, &lost);
-        if (status == PD_OK && log_status != PD_OK) {
-            *err = lost;
-            status = log_status;
-        }
+        lost.status = cli_log_end(&o, &lost);
+        if (status == PD_OK) status = pd_error_again(err, &lost);
     }
     cli_options_free(&o);
     return status;

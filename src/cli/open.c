@@ -6,16 +6,23 @@
 #include "base/memory.h"
 #include "cli/images.h"
 
+pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
+    bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
+    pd_precision usual = logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16;
+    return (pd_session_desc){.n_ctx = n_ctx,
+                             .n_chunk = cli_u32(o, OPT_BATCH),
+                             .precision = cli_precision(o, OPT_PRECISION, usual),
+                             .all_logits = logits || o->command == CLI_SCORE};
+}
+
 /* The session that the command will make, as far as the options tell. */
 static pd_session_desc expected_session(const cli_options *o) {
-    bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
     bool scores = o->command == CLI_SCORE;
-    const char *n_chunk = cli_text(o, o->command == CLI_BENCH ? OPT_BENCH_UBATCH : OPT_BATCH);
-    return (pd_session_desc){
-        .n_ctx = scores ? cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2 : 0,
-        .n_chunk = n_chunk ? (uint32_t)strtoul(n_chunk, NULL, 10) : 0, /* of several the first */
-        .precision = cli_precision(o, logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16),
-        .all_logits = logits || scores};
+    pd_session_desc desc =
+        cli_session(o, scores ? cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2 : 0);
+    const char *n_chunk = cli_text(o, OPT_BENCH_UBATCH);
+    if (n_chunk) desc.n_chunk = (uint32_t)strtoul(n_chunk, NULL, 10); /* of several the first */
+    return desc;
 }
 
 static pd_status raise_no_model(pd_error *err) {
@@ -25,11 +32,16 @@ static pd_status raise_no_model(pd_error *err) {
                          "try: peridot synth -o tiny.gguf");
 }
 
-pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t *n, pd_error *err) {
+pd_status cli_model_paths(const cli_options *o, const char **paths, uint32_t n_max, uint32_t *n,
+                          pd_error *err) {
     const cli_value *model = &o->values[OPT_MODEL];
     *n = 0;
     if (model->given && (!model->from_env || o->n_args == 0)) paths[(*n)++] = model->text;
-    for (uint32_t i = 0; i < o->n_args; i++) paths[(*n)++] = o->args[i];
+    for (uint32_t i = 0; i < o->n_args; i++) {
+        if (*n == n_max)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one file too many", o->args[i]);
+        paths[(*n)++] = o->args[i];
+    }
     return *n > 0 ? PD_OK : raise_no_model(err);
 }
 
@@ -83,29 +95,19 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
     return status;
 }
 
-pd_status cli_open_other_model(const cli_options *o, const cli_other_model *other, pd_model **out,
-                               pd_error *err) {
-    pd_model_desc desc = model_desc(o, other->device ? other->device : cli_text(o, OPT_DEVICE));
-    return open_with_progress(other->path ? other->path : cli_text(o, OPT_MODEL), &desc, out, err);
+pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
+                               pd_model **out, pd_error *err) {
+    pd_model_desc desc = model_desc(o, device);
+    return open_with_progress(path, &desc, out, err);
 }
 
-pd_precision cli_precision(const cli_options *o, pd_precision fallback) {
-    const char *text = cli_text(o, OPT_PRECISION);
-    return text ? cli_precision_of(text) : fallback;
-}
-
-pd_precision cli_precision_of(const char *name) {
-    if (strcmp(name, "exact") == 0) return PD_PRECISION_EXACT;
-    return strcmp(name, "q8") == 0 ? PD_PRECISION_Q8 : PD_PRECISION_F16;
-}
-
-const char *cli_precision_name(pd_precision p) {
-    return p == PD_PRECISION_EXACT ? "exact" : p == PD_PRECISION_Q8 ? "q8" : "f16";
-}
-
-pd_head_type cli_head(const cli_options *o) {
-    const char *text = cli_text(o, OPT_HEAD);
-    if (!text || strcmp(text, "keep") == 0) return PD_HEAD_KEEP;
-    if (strcmp(text, "q8_0") == 0) return PD_HEAD_Q8_0;
-    return strcmp(text, "q6_k") == 0 ? PD_HEAD_Q6_K : PD_HEAD_Q4_0;
+pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,
+                           void *ctx, pd_error *err) {
+    pd_session *session;
+    PD_TRY(pd_session_create(model, desc, &session, err));
+    cli_interrupt_watch(session, NULL);
+    pd_status status = fn(ctx, session, err);
+    cli_interrupt_watch(NULL, NULL);
+    pd_session_destroy(session);
+    return status;
 }

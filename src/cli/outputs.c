@@ -4,26 +4,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/images.h"
 #include "hub/hub.h"
 
 /* ---- what is read --------------------------------------------------------------------------- */
-
-/* paths: with a newline between them */
-static pd_status check_paths(const char *output, const char *paths, pd_error *err) {
-    char *list = pd_strdup(paths), *rest = list;
-    if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
-    pd_status status = PD_OK;
-    for (char *path; status == PD_OK && (path = strsep(&rest, "\n"));)
-        status = pd_gguf_check_output(output, path, err);
-    pd_free(list);
-    return status;
-}
 
 /* The image encoder that nobody named. Where none is found, whoever needs it says so. */
 static pd_status check_found_mmproj(const cli_options *o, const char *output, pd_error *err) {
@@ -54,13 +41,12 @@ static pd_status check_arguments(const cli_options *o, const char *output, pd_er
 
 typedef struct cache_check {
     const char *output;
-    pd_status status;
-    pd_error err;
+    pd_error err; /* its status is PD_OK until an entry is the output */
 } cache_check;
 
 static void check_entry(void *ctx, const hub_entry *e) {
     cache_check *c = ctx;
-    if (c->status == PD_OK) c->status = pd_file_check_output(c->output, e->path, &c->err);
+    if (c->err.status == PD_OK) c->err.status = pd_file_check_output(c->output, e->path, &c->err);
 }
 
 /* What -hf will find in the cache is known only later: none of it is written. */
@@ -68,17 +54,16 @@ static pd_status check_cache(const cli_options *o, const char *output, pd_error 
     cache_check c = {.output = output};
     if (!cli_given(o, OPT_HF_REPO) && o->command != CLI_FETCH) return PD_OK;
     PD_TRY(hub_list(check_entry, &c, err));
-    if (c.status != PD_OK) *err = c.err;
-    return c.status;
+    return pd_error_again(err, &c.err);
 }
 
 static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
-        const char *text = o->values[i].text;
+        const cli_value *v = &o->values[i];
         cli_kind kind = cli_option_get((cli_option_id)i)->kind;
-        if (!text || (kind != KIND_FILE && kind != KIND_FILES)) continue;
-        PD_TRY(kind == KIND_FILES ? check_paths(output, text, err)
-                                  : pd_gguf_check_output(output, text, err));
+        if (kind == KIND_FILE && v->text) PD_TRY(pd_gguf_check_output(output, v->text, err));
+        for (uint32_t k = 0; kind == KIND_FILES && k < v->given; k++)
+            PD_TRY(pd_gguf_check_output(output, v->texts[k], err));
     }
     PD_TRY(check_found_mmproj(o, output, err));
     PD_TRY(check_text(o, output, err));
@@ -107,4 +92,10 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err) {
         for (uint32_t k = 0; k < i; k++) PD_TRY(pd_file_check_outputs(outputs[i], outputs[k], err));
     }
     return PD_OK;
+}
+
+pd_status cli_write_output(const cli_options *o, cli_option_id id, pd_file_write_fn fn, void *ctx,
+                           pd_error *err) {
+    const char *path = cli_text(o, id);
+    return path ? pd_file_write(path, fn, ctx, err) : fn(ctx, NULL, err);
 }

@@ -1,6 +1,5 @@
 /* How far long work is, on standard error: on a terminal a bar, drawn at most ten times a second;
- * with
- * --progress elsewhere a line a second, and one at the end.
+ * with --progress elsewhere a line a second, and one at the end.
  *
  *     loading [##########..........]  52 %  1.2 of 2.3 GiB  812 MiB/s  0:02 left
  *     prompt   52 %  1024 of 1969 tokens  211.3 tok/s  0:04 left
@@ -35,19 +34,12 @@ void cli_progress_begin(cli_progress *p, const char *label) {
         .label = label, .start_ns = pd_clock_ns(), .active = !off && (forced || draws_bars())};
 }
 
-/* "  1:02 left", "  3:04:05 left", or nothing while it cannot be told. out: at least 32 bytes. */
-static const char *time_left(uint64_t n_bytes, double speed, char *out) {
-    double wait = speed > 0 ? (double)n_bytes / speed : HUGE_VAL;
-    uint64_t seconds = wait < 1e9 ? (uint64_t)wait : UINT64_MAX;
-    unsigned s = (unsigned)(seconds % 60), m = (unsigned)(seconds / 60 % 60);
-    unsigned h = (unsigned)(seconds / 3600 % 1000);
-    out[0] = '\0';
-    if (seconds >= 1000 * UINT64_C(3600)) return out;
-    if (h)
-        snprintf(out, 32, "  %u:%02u:%02u left", h, m, s);
-    else
-        snprintf(out, 32, "  %u:%02u left", m, s);
-    return out;
+/* "  1:02 left", unless it cannot be told. */
+static void print_time_left(uint64_t n, double speed) {
+    char text[32];
+    double seconds = speed > 0 ? (double)n / speed : HUGE_VAL;
+    if (seconds < 1000 * 3600.0)
+        fprintf(stderr, "  %s left", pd_time_text((uint64_t)seconds, text));
 }
 
 static void print_amounts(const cli_progress *p, uint64_t done, uint64_t total, double speed) {
@@ -62,7 +54,7 @@ static void print_amounts(const cli_progress *p, uint64_t done, uint64_t total, 
 }
 
 static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns) {
-    char bar[BAR_CELLS + 1], left[32];
+    char bar[BAR_CELLS + 1];
     double share = total ? (double)done / (double)total : 1;
     if (share > 1) share = 1;
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(share * (double)BAR_CELLS) ? '#' : '.';
@@ -76,7 +68,7 @@ static void draw(cli_progress *p, uint64_t done, uint64_t total, uint64_t now_ns
     else
         fprintf(stderr, "%s %3d %%  ", p->label, (int)(share * 100));
     print_amounts(p, done, total, speed);
-    if (done < total) fprintf(stderr, "%s", time_left(total - done, speed, left));
+    if (done < total) print_time_left(total - done, speed);
     fprintf(stderr, bars ? " \033[K" : "\n");
     fflush(stderr);
     p->drawn = bars;

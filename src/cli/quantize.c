@@ -86,10 +86,8 @@ static void print_report(const pd_quantize_report *r, const char *in, const char
 
 static void tell_speed(const pd_quantize_report *r, const char *out) {
     char read[32], written[32];
-    double seconds = (double)r->ns / 1e9;
-    fprintf(stderr, "%s: %.2f s, %s/s read, %s/s written\n", out, seconds,
-            pd_size_text((uint64_t)((double)r->in_bytes / seconds), read),
-            pd_size_text((uint64_t)((double)r->out_bytes / seconds), written));
+    fprintf(stderr, "%s: %.2f s, %s read, %s written\n", out, (double)r->ns / 1e9,
+            pd_rate_text(r->in_bytes, r->ns, read), pd_rate_text(r->out_bytes, r->ns, written));
 }
 
 pd_status cli_quantize(const cli_options *o, pd_error *err) {

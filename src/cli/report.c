@@ -1,4 +1,5 @@
-/* Errors, the log, and small texts. Everything here but cli_check_stdout speaks to standard error.
+/* Errors, the log, and small texts: on standard error, but for what a model says and for lines
+ * whose caller names the stream.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,6 +14,18 @@ int cli_report_error(const pd_error *err) {
     fprintf(stderr, "peridot: %s\n", err->message[0] ? err->message : pd_status_text(err->status));
     if (err->hint[0]) fprintf(stderr, "  %s\n", err->hint);
     return pd_status_exit_code(err->status);
+}
+
+void cli_print_start(FILE *out, const pd_model *model, const cli_start *s) {
+    const pd_load_stats *load = pd_model_get_load_stats(model);
+    fprintf(out, "%.1f ms to the first token: read %.1f, device %.1f, ",
+            cli_ms(load->total_ns + s->pipelines_ns + s->prompt_ns + s->token_ns),
+            cli_ms(load->read_ns), cli_ms(load->device_ns));
+    if (load->head_ns) fprintf(out, "head %.1f, ", cli_ms(load->head_ns));
+    fprintf(out, "upload %.1f, pipelines %.1f", cli_ms(load->upload_ns), cli_ms(s->pipelines_ns));
+    if (s->build)
+        fprintf(out, " (%u, %u shaders compiled)", s->build->n_pipelines, s->build->n_shaders);
+    fprintf(out, ", prompt %.1f, first token %.1f\n", cli_ms(s->prompt_ns), cli_ms(s->token_ns));
 }
 
 /* ---- log ------------------------------------------------------------------------------------ */

@@ -6,26 +6,20 @@
 
 #include "cli/commands.h"
 
-static pd_status refuse(const cli_options *o, const cli_option_id *ids, size_t n, const char *why,
-                        pd_error *err) {
-    for (size_t i = 0; i < n; i++)
-        if (cli_given(o, ids[i]))
-            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is for %s", cli_option_get(ids[i])->name,
-                            why);
-    return PD_OK;
-}
-
 static pd_status check_options(const cli_options *o, pd_synth_kind kind, pd_error *err) {
     static const cli_option_id of_gguf[] = {OPT_TYPE, OPT_EMBD_TYPE, OPT_QAT, OPT_SYNTH_MMPROJ};
     static const cli_option_id of_text[] = {OPT_EMBD_TYPE, OPT_QAT, OPT_VOCAB, OPT_SYNTH_CTX,
                                             OPT_TOKENIZER};
-    if (kind == PD_SYNTH_CHECKPOINT) {
-        PD_TRY(refuse(o, of_gguf, sizeof of_gguf / sizeof of_gguf[0],
-                      "GGUF files and cannot be used with --hf", err));
-    } else if (kind == PD_SYNTH_MMPROJ) {
-        PD_TRY(refuse(o, of_text, sizeof of_text / sizeof of_text[0],
-                      "text models and cannot be used with --mmproj", err));
-    }
+    const char *other = NULL;
+    if (kind == PD_SYNTH_CHECKPOINT)
+        other = cli_first_given(o, of_gguf, sizeof of_gguf / sizeof *of_gguf);
+    else if (kind == PD_SYNTH_MMPROJ)
+        other = cli_first_given(o, of_text, sizeof of_text / sizeof *of_text);
+    if (other)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is for %s", other,
+                        kind == PD_SYNTH_CHECKPOINT
+                            ? "GGUF files and cannot be used with --hf"
+                            : "text models and cannot be used with --mmproj");
     if (!cli_text(o, OPT_OUTPUT))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--output %s is missing",
                         kind == PD_SYNTH_CHECKPOINT ? "FOLDER" : "FILE");

@@ -32,28 +32,21 @@ static pd_status print_ids_json(const pd_model *model, const uint32_t *ids, size
 
 pd_status cli_tokenize(const cli_options *o, pd_error *err) {
     char *text = NULL;
-    size_t n_bytes = 0, n = 0;
+    size_t n_bytes = 0;
     pd_model *model = NULL;
-    uint32_t *ids = NULL;
+    cli_ids ids = {0};
     pd_status status;
     PD_TRY_GOTO(cli_read_text(o, &text, &n_bytes, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_VOCAB, &model, err));
-    size_t n_max = pd_tokenize_bound(n_bytes);
-    ids = pd_alloc(n_max, sizeof *ids);
-    if (!ids) {
-        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %zu token ids", n_max);
-        goto done;
-    }
     pd_tokenize_desc desc = {.no_bos = cli_given(o, OPT_NO_BOS),
                              .parse_special = cli_given(o, OPT_PARSE_SPECIAL)};
-    PD_TRY_GOTO(pd_tokenize(model, text ? text : "", n_bytes, &desc, ids, n_max, &n, err));
-    if (cli_given(o, OPT_JSON)) {
-        status = print_ids_json(model, ids, n, err);
-    } else {
-        print_ids(ids, n);
-    }
+    PD_TRY_GOTO(cli_encode(model, text, n_bytes, &desc, &ids, err));
+    if (cli_given(o, OPT_JSON))
+        status = print_ids_json(model, ids.ids, ids.n, err);
+    else
+        print_ids(ids.ids, ids.n);
 done:
-    pd_free(ids);
+    pd_free(ids.ids);
     pd_model_close(model);
     pd_free(text);
     return status;

@@ -56,19 +56,15 @@ static void add_files(cJSON *root, const pd_verification *v) {
     cJSON *files = cJSON_AddArrayToObject(root, "files");
     for (uint32_t i = 0; i < v->n_files; i++) {
         const pd_verified_file *f = &v->files[i];
-        cJSON *j = cJSON_CreateObject();
+        cJSON *j = cli_add_object(files);
         cJSON_AddStringToObject(j, "name", f->name);
         cJSON_AddNumberToObject(j, "bytes", (double)f->n_bytes);
-        cJSON_AddStringToObject(j, "xxh3", f->xxh3);
-        cJSON_AddStringToObject(j, "sha256", f->sha256);
-        cJSON_AddItemToArray(files, j);
+        CLI_ADD_TEXTS(j, {"xxh3", f->xxh3}, {"sha256", f->sha256});
     }
 }
 
-static cJSON *tensor_json(const pd_verified_tensor *t) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "name", t->name);
-    cJSON_AddStringToObject(j, "type", t->type);
+static void add_tensor(cJSON *j, const pd_verified_tensor *t) {
+    CLI_ADD_TEXTS(j, {"name", t->name}, {"type", t->type});
     CLI_ADD_NUMBERS(j, {"values", (double)t->n_values}, {"not_finite", (double)t->n_not_finite},
                     {"zeros", (double)t->n_zero});
     if (t->n_values > t->n_not_finite) {
@@ -77,7 +73,6 @@ static cJSON *tensor_json(const pd_verified_tensor *t) {
     }
     if (t->wrong[0]) cJSON_AddStringToObject(j, "wrong", t->wrong);
     if (t->odd[0]) cJSON_AddStringToObject(j, "odd", t->odd);
-    return j;
 }
 
 static pd_status print_json(const pd_verification *v, pd_error *err) {
@@ -87,8 +82,7 @@ static pd_status print_json(const pd_verification *v, pd_error *err) {
     if (!runs) cJSON_AddStringToObject(root, "wrong", v->unusable.message);
     add_files(root, v);
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors");
-    for (uint64_t i = 0; i < v->n_tensors; i++)
-        cJSON_AddItemToArray(tensors, tensor_json(&v->tensors[i]));
+    for (uint64_t i = 0; i < v->n_tensors; i++) add_tensor(cli_add_object(tensors), &v->tensors[i]);
     return cli_print_json(root, err);
 }
 
@@ -102,24 +96,20 @@ static pd_status report(const pd_verification *v, const cli_options *o, pd_error
         if (cli_given(o, OPT_VERBOSE)) print_stats(v);
         print_findings(v);
     }
-    if (v->n_wrong == 0) {
-        if (err) *err = v->unusable;
-        return v->unusable.status;
-    }
+    if (v->n_wrong == 0) return pd_error_again(err, &v->unusable);
     const pd_verified_tensor *first = &v->tensors[v->first_wrong];
     return PD_RAISE(err, PD_ERR_FORMAT, "%" PRIu64 " of %" PRIu64 " tensors are wrong: %s: %s",
                     v->n_wrong, v->n_tensors, first->name, first->wrong);
 }
 
 pd_status cli_verify(const cli_options *o, pd_error *err) {
-    const char *paths[2];
+    const char *path;
     uint32_t n_paths;
     cli_progress bar;
     pd_verification *v;
-    PD_TRY(cli_model_paths(o, paths, &n_paths, err));
-    if (n_paths > 1) return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%s\" is one file too many", paths[1]);
+    PD_TRY(cli_model_paths(o, &path, 1, &n_paths, err));
     const pd_files_work work = cli_work_begin(o, "reading", &bar);
-    pd_status status = pd_files_verify(paths[0], &work, &v, err);
+    pd_status status = pd_files_verify(path, &work, &v, err);
     cli_progress_end(&bar);
     if (status == PD_OK) status = report(v, o, err);
     pd_verification_free(v);

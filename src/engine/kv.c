@@ -82,10 +82,18 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
 
 /* Local pages that one sequence can hold at once, from the window of its last row to the end of the
  * next chunk: n positions in a row lie in at most div_up(n - 1, 64) + 1 pages. */
-static uint32_t local_pages_per_seq(const pd_kv *kv) {
-    const pd_kv_desc *d = &kv->desc;
+static uint32_t local_pages_per_seq(const pd_kv_desc *d) {
     uint32_t n = pd_div_up(d->window + d->max_chunk - 1, PD_PAGE_POSITIONS) + 1;
-    return min_u32(n, kv->max_pages);
+    return d->window ? min_u32(n, pd_div_up(d->max_positions, PD_PAGE_POSITIONS)) : 0;
+}
+
+uint64_t pd_kv_f16_bytes(const pd_config *c, uint32_t n_ctx, uint32_t n_chunk) {
+    pd_kv_desc d = {.max_positions = n_ctx, .window = c->window, .max_chunk = n_chunk};
+    uint64_t n_pages = 0, n_values = UINT64_C(2) * PD_PAGE_POSITIONS * c->n_kv_heads * c->head_dim;
+    for (uint32_t i = 0; i < c->n_layers; i++)
+        n_pages +=
+            c->layer_is_global[i] ? pd_div_up(n_ctx, PD_PAGE_POSITIONS) : local_pages_per_seq(&d);
+    return n_pages * n_values * 2;
 }
 
 static uint32_t limited(uint64_t n, uint32_t most) {
@@ -96,8 +104,8 @@ static uint32_t limited(uint64_t n, uint32_t most) {
 pd_kv_pages pd_kv_most_pages(const pd_kv *kv, uint32_t n_seqs) {
     const pd_kv_desc *d = &kv->desc;
     uint64_t global = (uint64_t)n_seqs * kv->max_pages;
-    uint64_t local = (uint64_t)n_seqs * local_pages_per_seq(kv) +
-                     pd_div_up(d->mark_positions, PD_PAGE_POSITIONS);
+    uint64_t local =
+        (uint64_t)n_seqs * local_pages_per_seq(d) + pd_div_up(d->mark_positions, PD_PAGE_POSITIONS);
     if (local > global) local = global; /* a page for every position: marks need no others */
     return (pd_kv_pages){limited(global, d->n_global_pages),
                          d->window ? limited(local, d->n_local_pages) : 0};

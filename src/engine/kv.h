@@ -27,6 +27,7 @@
 #define PD_ENGINE_KV_H
 
 #include "base/error.h"
+#include "model/config.h"
 #include "plan/step.h"
 
 typedef struct pd_kv pd_kv;
@@ -39,6 +40,9 @@ typedef struct pd_kv_desc {
     /* Most pages of either kind; 0: enough for every sequence at full length, and for marks. */
     uint32_t n_global_pages, n_local_pages;
 } pd_kv_desc;
+
+/* What the pages of one sequence at full length hold, as halves. */
+uint64_t pd_kv_f16_bytes(const pd_config *c, uint32_t n_ctx, uint32_t n_chunk);
 
 pd_status pd_kv_create(const pd_kv_desc *desc, pd_kv **out, pd_error *err);
 void pd_kv_destroy(pd_kv *kv);

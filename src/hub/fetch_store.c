@@ -179,12 +179,8 @@ pd_status fetch_store_write(fetch_store *s, const fetch_place *place, const fetc
                             pd_error *err) {
     const char *path = fetch_store_path(s, FETCH_STATE_NAME);
     char *text = print_state(place, list);
-    pd_file_writer w;
-    pd_status status = path && text ? pd_file_writer_open(path, &w, err) : raise_memory(err);
-    if (status == PD_OK) {
-        pd_file_writer_write(&w, text, strlen(text));
-        status = pd_file_writer_commit(&w, err);
-    }
+    pd_status status =
+        path && text ? pd_file_write_all(path, text, strlen(text), err) : raise_memory(err);
     cJSON_free(text);
     return status;
 }

@@ -23,5 +23,8 @@ pd_status pd_image_resize(const pd_image *in, uint32_t width, uint32_t height, p
 /* chw [3][height][width] = (pixel * (1 / 255) - mean) / std, per colour, rounded as the reference
  * rounds. */
 void pd_image_pack(const pd_image *in, const float mean[3], const float std[3], float *chw);
+/* The same numbers from a file that holds nothing else: float32, [3, size, size]. Errors: IO,
+ * FORMAT (another size). */
+pd_status pd_image_read_packed(const char *path, uint32_t size, float *chw, pd_error *err);
 
 #endif

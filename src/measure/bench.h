@@ -46,4 +46,28 @@ double pd_bench_sample_speed(const pd_bench_result *r, uint32_t i); /* tokens pe
 pd_status pd_bench_run(const pd_bench_test *test, const pd_model *model, pd_session *session,
                        pd_bench_result *out, pd_error *err);
 
+/* ---- many tests ----------------------------------------------------------------------------- */
+
+typedef struct pd_bench_list {
+    uint32_t *values;
+    uint32_t n;
+} pd_bench_list;
+
+/* Every prompt, every generation and every pair of both, at every depth and with every batch; a
+ * length of 0 is no test. */
+typedef struct pd_bench_lists {
+    pd_bench_list prompts, gens, depths;
+    pd_bench_list pairs; /* a prompt's length, then the generation's behind it; n is even */
+    pd_bench_list batches, ubatches;
+} pd_bench_lists;
+
+void pd_bench_lists_free(pd_bench_lists *l);     /* their values, with pd_free */
+bool pd_bench_is_empty(const pd_bench_lists *l); /* there is no test */
+/* Errors: CONTEXT when a test is longer than the n_train positions of a model. */
+pd_status pd_bench_check(const pd_bench_lists *l, uint32_t n_train, pd_error *err);
+
+typedef pd_status (*pd_bench_fn)(void *ctx, const pd_bench_test *test, pd_error *err);
+/* Calls fn with each test in llama-bench's order. Errors: fn's. */
+pd_status pd_bench_each(const pd_bench_lists *l, pd_bench_fn fn, void *ctx, pd_error *err);
+
 #endif

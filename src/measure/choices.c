@@ -99,8 +99,8 @@ static pd_status score_item(pd_choices *c, const choice_item *item, pd_error *er
     return PD_OK;
 }
 
-pd_status pd_choices_score(pd_choices *c, const char *line, size_t n, uint32_t number,
-                           pd_error *err) {
+static pd_status score_line(pd_choices *c, const char *line, size_t n, uint32_t number,
+                            pd_error *err) {
     choice_item item;
     cJSON *j = pd_json_parse(line, n);
     pd_status status =
@@ -111,6 +111,35 @@ pd_status pd_choices_score(pd_choices *c, const char *line, size_t n, uint32_t n
                        "texts], \"gold\": the right one's number, from 0}",
                        number, PD_MAX_CHOICES);
     cJSON_Delete(j);
+    return status;
+}
+
+/* ---- all items ------------------------------------------------------------------------------ */
+
+static pd_status score_lines(pd_choices *c, const char *text, size_t n_bytes, pd_error *err) {
+    const char *at = text, *end = text + n_bytes;
+    for (uint32_t number = 1; at < end; number++) {
+        const char *next = memchr(at, '\n', (size_t)(end - at));
+        size_t n = (size_t)((next ? next : end) - at);
+        if (n > 0 && at[n - 1] == '\r') n--;
+        if (n > 0) PD_TRY(score_line(c, at, n, number, err));
+        at = next ? next + 1 : end;
+        if (c->progress && !c->progress(c->progress_ctx, (uint64_t)(at - text), n_bytes))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u items", c->n_items);
+    }
+    if (c->n_items > 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "there is nothing to score: the file has no item");
+}
+
+pd_status pd_choices_score(pd_choices *c, const char *text, size_t n_bytes, pd_error *err) {
+    c->ids = pd_alloc(c->n_ctx, sizeof *c->ids);
+    c->log_probs = pd_alloc(c->n_ctx, sizeof *c->log_probs);
+    pd_status status =
+        c->ids && c->log_probs
+            ? score_lines(c, text, n_bytes, err)
+            : PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %u scores", c->n_ctx);
+    pd_free(c->ids);
+    pd_free(c->log_probs);
     return status;
 }
 

@@ -28,19 +28,20 @@ typedef pd_status (*pd_choice_fn)(void *ctx, uint32_t choice, bool gold,
 typedef struct pd_choices {
     const pd_model *model;
     pd_session *session; /* with all_logits */
-    uint32_t *ids;       /* [n_ctx] scratch, the caller's */
-    float *log_probs;    /* [n_ctx] the same */
-    uint32_t n_ctx;
-    pd_choice_fn fn; /* NULL: nobody is told */
+    uint32_t n_ctx;      /* of the session */
+    pd_choice_fn fn;     /* NULL: nobody is told */
     void *fn_ctx;
+    pd_progress_fn progress; /* gets the bytes behind each line; false: CANCELLED; may be NULL */
+    void *progress_ctx;
     uint32_t n_items, n_choices, n_right, n_right_normalised; /* so far */
+    uint32_t *ids;                                            /* [n_ctx] scratch during the call */
+    float *log_probs;                                         /* [n_ctx] the same */
 } pd_choices;
 
-/* Scores the item of a line and counts it. Errors: FORMAT (no item; names the line by `number`),
- * ARGUMENT (a choice without a token, an item longer than n_ctx), those of the session and of fn.
- */
-pd_status pd_choices_score(pd_choices *c, const char *line, size_t n, uint32_t number,
-                           pd_error *err);
+/* Scores the item of each line of a text, empty ones aside, and counts them. Errors: FORMAT (no
+ * item; names the line), ARGUMENT (a choice without a token, an item longer than n_ctx, no item at
+ * all), MEMORY_HOST, CANCELLED, those of the session and of fn. */
+pd_status pd_choices_score(pd_choices *c, const char *text, size_t n_bytes, pd_error *err);
 
 typedef struct pd_share {
     double share, error; /* its standard error */

@@ -24,6 +24,16 @@ void pd_profile_add(pd_kind_profile *p, const pd_profile_op *op) {
     k->flops += op->flops;
 }
 
+pd_profile_kind pd_profile_sum(const pd_kind_profile *p) {
+    pd_profile_kind sum = {.name = "all", .ns = p->total_ns};
+    for (uint32_t i = 0; i < p->n; i++) {
+        sum.n_ops += p->kinds[i].n_ops;
+        sum.bytes += p->kinds[i].bytes;
+        sum.flops += p->kinds[i].flops;
+    }
+    return sum;
+}
+
 double pd_profile_copy_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
     double at_best_ns = speed->copy_gb_s > 0 ? (double)k->bytes / speed->copy_gb_s : 0;
     return k->ns ? 100 * at_best_ns / (double)k->ns : 0;

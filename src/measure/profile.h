@@ -22,6 +22,9 @@ typedef struct pd_kind_profile {
 
 void pd_profile_add(pd_kind_profile *p, const pd_profile_op *op);
 
+/* All kinds as one row, "all". */
+pd_profile_kind pd_profile_sum(const pd_kind_profile *p);
+
 /* Of the device's copy bandwidth and of its matrix peak, in per cent. */
 double pd_profile_copy_percent(const pd_device_speed *speed, const pd_profile_kind *k);
 double pd_profile_peak_percent(const pd_device_speed *speed, const pd_profile_kind *k);

@@ -55,9 +55,8 @@ static bool choice_holds(const char *choices, const char *word) {
     return false;
 }
 
-static pd_status append_list(cli_options *o, cli_value *v, char separator, const char *text,
-                             pd_error *err) {
-    if (v->given) text = pd_arena_printf(&o->arena, "%s%c%s", v->text, separator, text);
+static pd_status append_list(cli_options *o, cli_value *v, const char *text, pd_error *err) {
+    if (v->given) text = pd_arena_printf(&o->arena, "%s,%s", v->text, text);
     if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
     v->text = text;
     return PD_OK;
@@ -67,7 +66,7 @@ static pd_status append_text(cli_options *o, cli_value *v, const char *text, pd_
     const char **texts = pd_arena_alloc(&o->arena, v->given + 1, sizeof *texts);
     if (!texts) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the arguments");
     for (uint32_t i = 0; i < v->given; i++) texts[i] = v->texts[i];
-    texts[v->given] = text;
+    texts[v->given] = v->text = text;
     v->texts = texts;
     return PD_OK;
 }
@@ -78,8 +77,8 @@ static pd_status set_value(cli_options *o, cli_option_id id, const char *source,
     cli_value *v = &o->values[id];
     switch (opt->kind) {
     case KIND_FLAG: break;
-    case KIND_LIST: PD_TRY(append_list(o, v, ',', text, err)); break;
-    case KIND_FILES: PD_TRY(append_list(o, v, '\n', text, err)); break;
+    case KIND_LIST: PD_TRY(append_list(o, v, text, err)); break;
+    case KIND_FILES:
     case KIND_TEXTS: PD_TRY(append_text(o, v, text, err)); break;
     case KIND_STRING:
     case KIND_DEVICE:
@@ -281,4 +280,16 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
 
 void cli_options_free(cli_options *o) {
     pd_arena_destroy(&o->arena);
+}
+
+const char *cli_first_given(const cli_options *o, const cli_option_id *ids, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (cli_given(o, ids[i])) return cli_option_get(ids[i])->name;
+    return NULL;
+}
+
+pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err) {
+    const cli_option *option = cli_option_get(id);
+    if (cli_text(o, id)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "%s %s is missing", option->name, option->value);
 }

@@ -38,8 +38,8 @@ typedef enum cli_kind {
     KIND_FILE,   /* a path that is read: completed with file names */
     KIND_OUTPUT, /* a path that is written: never one that is read, see outputs.c */
     KIND_DEVICE, /* any text: completed with the devices there are */
-    KIND_FILES,  /* one path each time; the text has a newline between them */
-    KIND_TEXTS,  /* any text each time: all of them, [given], are in cli_value.texts */
+    KIND_FILES,  /* a path each time: all of them, [given], are in cli_value.texts */
+    KIND_TEXTS,  /* any text each time: the same */
     KIND_CHOICE, /* one word of the value column, where they stand separated by | */
     KIND_LIST,   /* text of several values; given again, it grows by a comma and the new text */
     KIND_INT,    /* whole number within [min, max] */
@@ -66,7 +66,7 @@ enum { CLI_MAX_ARGS = 4, CLI_MAX_PASSED = 16 };
 typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */
     bool from_env;    /* and not on the command line */
-    const char *text; /* as given, or the default; NULL when neither is there */
+    const char *text; /* as given (last), or the default; NULL when neither is there */
     const char **texts;
     int64_t integer;
     double real;
@@ -96,6 +96,10 @@ bool cli_command_find(const char *name, cli_command *out);
 static inline bool cli_given(const cli_options *o, cli_option_id id) {
     return o->values[id].given > 0;
 }
+/* Errors: ARGUMENT when the option has no value. */
+pd_status cli_need(const cli_options *o, cli_option_id id, pd_error *err);
+/* The name of the first of n options that was given; NULL: none was. */
+const char *cli_first_given(const cli_options *o, const cli_option_id *ids, size_t n);
 static inline const char *cli_text(const cli_options *o, cli_option_id id) {
     return o->values[id].text;
 }
@@ -108,6 +112,12 @@ static inline uint32_t cli_u32(const cli_options *o, cli_option_id id) {
 static inline double cli_real(const cli_options *o, cli_option_id id) {
     return o->values[id].real;
 }
+
+/* values.c: options as the library's own values. */
+pd_precision cli_precision(const cli_options *o, cli_option_id id, pd_precision fallback);
+const char *cli_precision_name(pd_precision p);
+pd_head_type cli_head(const cli_options *o);
+pd_sampler_desc cli_sampler(const cli_options *o); /* but for the biases */
 
 /* help.c: to standard output. */
 void cli_help_program(void);

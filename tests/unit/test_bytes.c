@@ -129,6 +129,10 @@ static void test_utf8(void **state) {
         }
     }
     assert_int_equal(pd_utf8_length((const uint8_t *)"", 0), 0);
+    assert_int_equal(pd_utf8_valid_bytes("", 0), 0);
+    assert_int_equal(pd_utf8_valid_bytes("a\xc3\xa4z", 4), 4);
+    assert_int_equal(pd_utf8_valid_bytes("a\xc3\xa4\xffz", 5), 3);
+    assert_int_equal(pd_utf8_valid_bytes("ab\xc3", 3), 2);
 }
 
 static void test_utf8_need(void **state) {

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "measure/bench.h"
 #include "measure/score.h"
@@ -106,6 +108,36 @@ static void test_summary(void **state) {
     assert_true(s.kl.mean == 0 && s.reference.value == 0);
 }
 
+static pd_status name_test(void *ctx, const pd_bench_test *test, pd_error *err) {
+    char *at = (char *)ctx + strlen(ctx), name[64];
+    (void)err;
+    pd_bench_name(test, name);
+    sprintf(at, "%s b%u u%u, ", name, test->n_batch, test->n_ubatch);
+    return PD_OK;
+}
+
+static void test_lists(void **state) {
+    (void)state;
+    char names[512] = "";
+    pd_bench_lists l = {.prompts = {(uint32_t[]){8, 0}, 2},
+                        .gens = {(uint32_t[]){4}, 1},
+                        .pairs = {(uint32_t[]){0, 0, 6, 5}, 4},
+                        .depths = {(uint32_t[]){0, 9}, 2},
+                        .batches = {(uint32_t[]){16}, 1},
+                        .ubatches = {(uint32_t[]){32, 2}, 2}};
+    assert_int_equal(pd_bench_each(&l, name_test, names, NULL), PD_OK);
+    assert_string_equal(names, "pp8 b16 u16, tg4 b16 u16, pp6+tg5 b16 u16, "
+                               "pp8 b16 u2, tg4 b16 u2, pp6+tg5 b16 u2, "
+                               "pp8 @ d9 b16 u16, tg4 @ d9 b16 u16, pp6+tg5 @ d9 b16 u16, "
+                               "pp8 @ d9 b16 u2, tg4 @ d9 b16 u2, pp6+tg5 @ d9 b16 u2, ");
+    assert_int_equal(pd_bench_check(&l, 20, NULL), PD_OK);
+    assert_int_equal(pd_bench_check(&l, 19, NULL), PD_ERR_CONTEXT);
+    assert_false(pd_bench_is_empty(&l));
+    l.prompts.n = l.gens.n = 0;
+    l.pairs.n = 2;
+    assert_true(pd_bench_is_empty(&l));
+}
+
 static void test_names(void **state) {
     (void)state;
     char name[64];
@@ -119,8 +151,8 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stats), cmocka_unit_test(test_quantiles),
+        cmocka_unit_test(test_stats),   cmocka_unit_test(test_quantiles),
         cmocka_unit_test(test_windows), cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_names)};
+        cmocka_unit_test(test_names),   cmocka_unit_test(test_lists)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/memory.h"
 #include "support_skip.h"
 
@@ -44,6 +45,11 @@ static void test_mapping(void **state) {
     assert_memory_equal(m.data, "hello", 5);
     pd_mapping_forget(&m, 0, 5); /* what is forgotten can be read again */
     pd_mapping_forget(&m, 3, 100);
+    char line[PD_MAPPING_LINE_BYTES];
+    const char *path = pd_mapping_path_at(m.data + 1, line);
+    assert_non_null(path);
+    assert_string_equal(path + pd_path_name_at(path), "text");
+    assert_null(pd_mapping_path_at(NULL, line));
     assert_memory_equal(m.data, "hello", 5);
     pd_mapping_close(&m);
     pd_mapping_close(&m);
@@ -168,6 +174,25 @@ static void test_writer_killed(void **state) {
     assert_int_equal(count_entries(), 0);
 }
 
+static pd_status write_and_end(void *ctx, pd_file_writer *w, pd_error *err) {
+    (void)err;
+    pd_file_writer_write(w, "text", 4);
+    return *(const pd_status *)ctx;
+}
+
+static void test_written_whole(void **state) {
+    (void)state;
+    pd_status end = PD_ERR_CANCELLED;
+    assert_int_equal(pd_file_write(in_folder("out"), write_and_end, &end, NULL), end);
+    assert_int_equal(count_entries(), 0);
+    end = PD_OK;
+    assert_int_equal(pd_file_write(in_folder("out"), write_and_end, &end, NULL), PD_OK);
+    expect_content("out", "text");
+    assert_int_equal(pd_file_write_all(in_folder("out"), "new", 3, NULL), PD_OK);
+    expect_content("out", "new");
+    unlink(in_folder("out"));
+}
+
 static void test_writer_aborts(void **state) {
     (void)state;
     pd_file_writer w;
@@ -266,6 +291,7 @@ int main(void) {
         cmocka_unit_test(test_writer_name_taken),
         cmocka_unit_test(test_writer_killed),
         cmocka_unit_test(test_writer_aborts),
+        cmocka_unit_test(test_written_whole),
         cmocka_unit_test(test_writer_follows_links),
         cmocka_unit_test(test_writer_failures),
         cmocka_unit_test(test_cache_path),

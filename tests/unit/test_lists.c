@@ -1,4 +1,4 @@
-/* What people write: lists of numbers, token ids, places of pictures in a text.
+/* What people write: lists of numbers, token ids, biases, places of pictures in a text.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "sample/biases.h"
 #include "text/ids.h"
 #include "text/image_markers.h"
 
@@ -58,6 +59,26 @@ static void test_ids(void **state) {
     }
 }
 
+static void test_biases(void **state) {
+    (void)state;
+    pd_logit_bias *b;
+    size_t n;
+    pd_error err;
+    assert_int_equal(pd_biases_parse("--bias", "7+1.5,0-inf,4294967295-2", &b, &n, &err), PD_OK);
+    assert_int_equal(n, 3);
+    assert_true(b[0].id == 7 && b[0].bias == 1.5f && b[2].id == UINT32_MAX && b[2].bias == -2);
+    assert_true(b[1].id == 0 && b[1].bias < -1e38f);
+    assert_int_equal(pd_biases_check("--bias", b, 2, 8, &err), PD_OK);
+    assert_int_equal(pd_biases_check("--bias", b, 2, 7, &err), PD_ERR_ARGUMENT);
+    pd_free(b);
+    static const char *const wrong[] = {"", "7", "7+", "+1", "7+1,", "7+1 8+1", "4294967296+1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (pd_biases_parse("--bias", wrong[i], &b, &n, &err) != PD_ERR_ARGUMENT)
+            fail_msg("\"%s\" was taken", wrong[i]);
+        assert_non_null(strstr(err.message, "--bias"));
+    }
+}
+
 static void expect_places(const char *text, const char *left, size_t n_found, size_t first,
                           size_t second) {
     char copy[64];
@@ -87,6 +108,7 @@ static void test_image_markers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_ids),
+                                       cmocka_unit_test(test_biases),
                                        cmocka_unit_test(test_image_markers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,25 +5,12 @@
  */
 #include "cli/bench/bench.h"
 
-#include <string.h>
-
 #include "base/numbers.h"
 #include "base/thread.h"
-
-#ifndef PERIDOT_COMMIT
-#define PERIDOT_COMMIT "unknown"
-#endif
+#include "measure/devices.h"
+#include "measure/head_text.h"
 
 enum { MAX_TOKENS = 1 << 20 };
-
-typedef struct number_list {
-    uint32_t *values;
-    uint32_t n;
-} number_list;
-
-typedef struct bench_lists {
-    number_list prompts, gens, pairs, depths, batches, ubatches;
-} bench_lists;
 
 /* ---- one test ------------------------------------------------------------------------------- */
 
@@ -32,47 +19,63 @@ static void note_start(bench_context *c, const pd_bench_result *r, const pd_sess
     if (stats->prompt_step.n_dispatches) c->prompt_step = stats->prompt_step;
     if (c->started) return;
     c->started = true;
-    c->pipelines_ns = stats->compile_ns;
     c->build = stats->build;
-    c->prompt_ns = r->prompt_ns;
-    c->token_ns = r->token_ns;
+    c->start = (cli_start){stats->compile_ns, r->prompt_ns, r->token_ns, &c->build};
 }
 
-static pd_status measure(bench_context *c, pd_session *session, bench_row *row, pd_error *err) {
-    PD_TRY(pd_bench_run(&row->test, c->model, session, &row->result, err));
-    note_start(c, &row->result, pd_session_get_stats(session));
-    if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace)
-        PD_TRY(bench_take_profile(c, session, row, err));
-    PD_TRY(bench_print_row(c, row, err));
+/* Where the last step went. */
+static pd_status profile(bench_context *c, pd_session *session, pd_error *err) {
+    char name[64];
+    pd_bench_name(&c->row.test, name);
+    cli_profile p = {&c->row.profile, c->trace};
+    if (c->trace) pd_trace_begin(c->trace, name);
+    PD_TRY(pd_session_profile(session, cli_profile_add, &p, err));
+    return cli_check_interrupt(err);
+}
+
+/* A cli_session_fn. */
+static pd_status measure(void *ctx, pd_session *session, pd_error *err) {
+    bench_context *c = ctx;
+    PD_TRY(pd_bench_run(&c->row.test, c->model, session, &c->row.result, err));
+    note_start(c, &c->row.result, pd_session_get_stats(session));
+    if (cli_given(c->o, OPT_BENCH_PROFILE) || c->trace) PD_TRY(profile(c, session, err));
+    PD_TRY(bench_print_row(c, err));
     return cli_check_stdout(err); /* the next test may take minutes, for nobody */
 }
 
-static pd_status run_test(bench_context *c, const pd_bench_test *test, pd_error *err) {
+/* A pd_bench_fn. */
+static pd_status run_test(void *ctx, const pd_bench_test *test, pd_error *err) {
+    bench_context *c = ctx;
+    pd_bench_result *result = &c->row.result;
     pd_session_desc desc = pd_bench_session(test, c->model, c->precision);
-    bench_row row = {.test = *test, .result.n_samples = cli_u32(c->o, OPT_BENCH_REPEAT)};
-    row.result.samples_ns = pd_alloc(row.result.n_samples, sizeof *row.result.samples_ns);
-    if (!row.result.samples_ns)
+    c->row = (bench_row){.test = *test, .result.n_samples = cli_u32(c->o, OPT_BENCH_REPEAT)};
+    result->samples_ns = pd_alloc(result->n_samples, sizeof *result->samples_ns);
+    if (!result->samples_ns)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's times");
-    pd_session *session = NULL;
-    pd_status status = pd_session_create(c->model, &desc, &session, err);
-    cli_interrupt_watch(session);
-    if (status == PD_OK) status = measure(c, session, &row, err);
-    cli_interrupt_watch(NULL);
-    pd_session_destroy(session);
-    pd_free(row.result.samples_ns);
+    pd_status status = cli_with_session(c->model, &desc, measure, c, err);
+    pd_free(result->samples_ns);
     return status;
+}
+
+/* ---- the head ------------------------------------------------------------------------------- */
+
+/* A cli_session_fn. */
+static pd_status compare_heads(void *ctx, pd_session *session, pd_error *err) {
+    const bench_context *c = ctx;
+    PD_TRY(pd_head_text_sync(c->model, session, err));
+    return cli_print_head_cost(c->o, session, c->model, err);
+}
+
+/* What --head costs, on a text of its own: benchmarks have no prompt. */
+static pd_status print_head_cost(bench_context *c, pd_error *err) {
+    if (cli_head(c->o) == PD_HEAD_KEEP) return PD_OK;
+    pd_session_desc desc = pd_head_text_session(c->model, c->precision);
+    return cli_with_session(c->model, &desc, compare_heads, c, err);
 }
 
 /* ---- all tests ------------------------------------------------------------------------------ */
 
-static uint32_t largest(const number_list *l) {
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->values[i] > most) most = l->values[i];
-    return most;
-}
-
-static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min, number_list *out,
+static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min, pd_bench_list *out,
                            pd_error *err) {
     const char *text = cli_text(o, id);
     if (!text) return PD_OK;
@@ -80,7 +83,7 @@ static pd_status read_list(const cli_options *o, cli_option_id id, uint32_t min,
                             err);
 }
 
-static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err) {
+static pd_status read_lists(const cli_options *o, pd_bench_lists *l, pd_error *err) {
     PD_TRY(read_list(o, OPT_BENCH_PROMPT, 0, &l->prompts, err));
     PD_TRY(read_list(o, OPT_BENCH_GEN, 0, &l->gens, err));
     PD_TRY(read_list(o, OPT_BENCH_PG, 0, &l->pairs, err));
@@ -90,102 +93,37 @@ static pd_status read_lists(const cli_options *o, bench_lists *l, pd_error *err)
     if (l->pairs.n % 2 != 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt-gen takes pairs P,G, but has %u numbers",
                         l->pairs.n);
-    if (!largest(&l->prompts) && !largest(&l->gens) && !largest(&l->pairs))
+    if (pd_bench_is_empty(l))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "there is nothing to measure: every length is 0");
     return PD_OK;
 }
 
-static void free_lists(bench_lists *l) {
-    pd_free(l->prompts.values);
-    pd_free(l->gens.values);
-    pd_free(l->pairs.values);
-    pd_free(l->depths.values);
-    pd_free(l->batches.values);
-    pd_free(l->ubatches.values);
-}
-
-static pd_status run_tests_at(bench_context *c, const bench_lists *l, pd_bench_test test,
-                              pd_error *err) {
-    for (uint32_t i = 0; i < l->prompts.n; i++) {
-        test.n_prompt = l->prompts.values[i];
-        if (test.n_prompt) PD_TRY(run_test(c, &test, err));
-    }
-    test.n_prompt = 0;
-    for (uint32_t i = 0; i < l->gens.n; i++) {
-        test.n_gen = l->gens.values[i];
-        if (test.n_gen) PD_TRY(run_test(c, &test, err));
-    }
-    for (uint32_t i = 0; i + 1 < l->pairs.n; i += 2) {
-        test.n_prompt = l->pairs.values[i];
-        test.n_gen = l->pairs.values[i + 1];
-        if (test.n_prompt + test.n_gen) PD_TRY(run_test(c, &test, err));
-    }
-    return PD_OK;
-}
-
-/* Refuses what cannot fit before anything is measured. */
-static pd_status check_lengths(const bench_lists *l, uint32_t n_train, pd_error *err) {
-    uint64_t most = largest(&l->prompts);
-    if (largest(&l->gens) > most) most = largest(&l->gens);
-    for (uint32_t i = 0; i + 1 < l->pairs.n; i += 2)
-        if ((uint64_t)l->pairs.values[i] + l->pairs.values[i + 1] > most)
-            most = (uint64_t)l->pairs.values[i] + l->pairs.values[i + 1];
-    most += largest(&l->depths);
-    if (most <= n_train) return PD_OK;
-    return PD_RAISE(err, PD_ERR_CONTEXT, "the tests need %llu positions, but the model has %u",
-                    (unsigned long long)most, n_train);
-}
-
-static pd_status run_tests(bench_context *c, const bench_lists *l, pd_error *err) {
-    uint32_t n_combinations = l->depths.n * l->batches.n * l->ubatches.n;
-    for (uint32_t i = 0; i < n_combinations; i++) {
-        uint32_t b = i / l->ubatches.n % l->batches.n;
-        pd_bench_test test = {.n_depth = l->depths.values[i / l->ubatches.n / l->batches.n],
-                              .n_batch = l->batches.values[b],
-                              .n_ubatch = l->ubatches.values[i % l->ubatches.n]};
-        if (test.n_ubatch > test.n_batch) test.n_ubatch = test.n_batch;
-        PD_TRY(run_tests_at(c, l, test, err));
-    }
-    return PD_OK;
-}
-
-/* The processor's name as the device list has it. */
-static void find_cpu_name(char *out, size_t size) {
-    pd_device_info list[2];
-    uint32_t n = 0;
-    out[0] = '\0';
-    if (pd_device_list(list, 2, &n, NULL, NULL) != PD_OK) return;
-    for (uint32_t i = 0; i < 2 && i < n; i++)
-        if (list[i].kind == PD_DEVICE_CPU) snprintf(out, size, "%s", list[i].name);
-}
-
 pd_status cli_bench(const cli_options *o, pd_error *err) {
-    bench_lists lists = {0};
+    pd_bench_lists lists = {0};
     pd_model *model = NULL;
     pd_status status;
     PD_TRY_GOTO(read_lists(o, &lists, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &model, err));
-    PD_TRY_GOTO(check_lengths(&lists, pd_model_get_info(model)->n_ctx_train, err));
+    PD_TRY_GOTO(pd_bench_check(&lists, pd_model_get_info(model)->n_ctx_train, err));
     bench_context c = {.o = o,
                        .model = model,
-                       .build_commit = PERIDOT_COMMIT,
-                       .precision = cli_precision(o, PD_PRECISION_F16),
+                       .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16),
                        .n_threads =
                            cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_cpu_count()};
-    find_cpu_name(c.cpu_info, sizeof c.cpu_info);
+    pd_cpu_name(c.cpu_info, sizeof c.cpu_info);
     if (cli_given(o, OPT_BENCH_PROFILE)) PD_TRY_GOTO(pd_model_measure(model, &c.speed, err));
     if (cli_text(o, OPT_BENCH_TRACE))
         PD_TRY_GOTO(pd_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));
     bench_print_begin(&c);
-    status = run_tests(&c, &lists, err);
+    status = pd_bench_each(&lists, run_test, &c, err);
     bench_print_end(&c);
     if (c.trace) {
         pd_status closed = pd_trace_close(c.trace, status == PD_OK, status == PD_OK ? err : NULL);
         if (status == PD_OK) status = closed;
     }
-    if (status == PD_OK) status = bench_print_head_cost(&c, err);
+    if (status == PD_OK) status = print_head_cost(&c, err);
 done:
     pd_model_close(model);
-    free_lists(&lists);
+    pd_bench_lists_free(&lists);
     return status;
 }

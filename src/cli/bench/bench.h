@@ -15,31 +15,23 @@ typedef struct bench_row {
 typedef struct bench_context {
     const cli_options *o;
     pd_model *model;
-    const char *build_commit;
+    bench_row row; /* of the test at hand */
     pd_precision precision;
     uint32_t n_threads;
     char cpu_info[256];
-    pd_device_speed speed;                   /* for profiles */
     pd_trace *trace;                         /* NULL: none */
+    pd_device_speed speed;                   /* for profiles */
     pd_step_counts decode_step, prompt_step; /* of the last test that had such */
     uint32_t n_printed;                      /* rows so far */
-    bool started; /* the first prompt is computed: what follows is known */
-    uint64_t pipelines_ns, prompt_ns, token_ns; /* of the first session, its prompt and token */
+    bool started;    /* the first prompt is computed: what follows is known */
+    cli_start start; /* of the first session, its prompt and token */
     pd_build_stats build;
 } bench_context;
 
 /* bench_report.c: in the format of --output. Names of fields and their meaning are llama-bench's,
  * so that its readers read ours. */
 void bench_print_begin(bench_context *c);
-pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err);
+pd_status bench_print_row(bench_context *c, pd_error *err);
 void bench_print_end(bench_context *c);
-
-/* bench_head.c: on standard error, nothing without --head. */
-pd_status bench_print_head_cost(const bench_context *c, pd_error *err);
-
-/* bench_profile.c: the session's last step, into row->profile and the trace. */
-pd_status bench_take_profile(bench_context *c, pd_session *session, bench_row *row, pd_error *err);
-/* As a table on standard error. */
-void bench_print_profile(const bench_context *c, const bench_row *row);
 
 #endif

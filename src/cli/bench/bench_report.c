@@ -7,10 +7,21 @@
 
 #include "cli/bench/bench.h"
 #include "cli/json.h"
+#include "measure/devices.h"
 
 static bool on_cpu(const bench_context *c) {
-    pd_device_kind kind = pd_model_get_device(c->model)->kind;
-    return kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE;
+    return pd_device_is_cpu(pd_model_get_device(c->model));
+}
+
+static const char *backend_name(const bench_context *c) {
+    return on_cpu(c) ? "CPU" : "Vulkan";
+}
+
+/* out: at least 64 bytes. */
+static const char *model_type(const bench_context *c, char *out) {
+    const pd_model_info *info = pd_model_get_info(c->model);
+    snprintf(out, 64, "gemma3 %s %s", info->size_label, info->file_type);
+    return out;
 }
 
 static const char *output_format(const bench_context *c) {
@@ -22,17 +33,14 @@ static const char *output_format(const bench_context *c) {
 static void add_model_fields(cJSON *j, const bench_context *c) {
     const pd_model_info *info = pd_model_get_info(c->model);
     const pd_device_info *device = pd_model_get_device(c->model);
-    char type[80];
-    snprintf(type, sizeof type, "gemma3 %s %s", info->size_label, info->file_type);
-    cJSON_AddStringToObject(j, "build_commit", c->build_commit);
+    char type[64];
+    cJSON_AddStringToObject(j, "build_commit", PERIDOT_COMMIT);
     cJSON_AddNumberToObject(j, "build_number", 0);
-    cJSON_AddStringToObject(j, "cpu_info", c->cpu_info);
-    cJSON_AddStringToObject(j, "gpu_info", on_cpu(c) ? "" : device->name);
-    cJSON_AddStringToObject(j, "backends", on_cpu(c) ? "CPU" : "Vulkan");
-    cJSON_AddStringToObject(j, "model_filename", cli_text(c->o, OPT_MODEL));
-    cJSON_AddStringToObject(j, "model_type", type);
-    cJSON_AddNumberToObject(j, "model_size", (double)info->file_bytes);
-    cJSON_AddNumberToObject(j, "model_n_params", (double)info->n_params);
+    CLI_ADD_TEXTS(j, {"cpu_info", c->cpu_info}, {"gpu_info", on_cpu(c) ? "" : device->name},
+                  {"backends", backend_name(c)}, {"model_filename", cli_text(c->o, OPT_MODEL)},
+                  {"model_type", model_type(c, type)});
+    CLI_ADD_NUMBERS(j, {"model_size", (double)info->file_bytes},
+                    {"model_n_params", (double)info->n_params});
     cJSON_AddStringToObject(j, "head_type", info->head_type);
 }
 
@@ -42,8 +50,9 @@ static void add_start_fields(cJSON *j, const bench_context *c) {
     CLI_ADD_NUMBERS(
         j, {"start_read_ns", (double)load->read_ns}, {"start_device_ns", (double)load->device_ns},
         {"start_head_ns", (double)load->head_ns}, {"start_upload_ns", (double)load->upload_ns},
-        {"start_pipelines_ns", (double)c->pipelines_ns}, {"start_prompt_ns", (double)c->prompt_ns},
-        {"start_token_ns", (double)c->token_ns}, {"start_n_pipelines", c->build.n_pipelines},
+        {"start_pipelines_ns", (double)c->start.pipelines_ns},
+        {"start_prompt_ns", (double)c->start.prompt_ns},
+        {"start_token_ns", (double)c->start.token_ns}, {"start_n_pipelines", c->build.n_pipelines},
         {"start_n_shaders_compiled", c->build.n_shaders});
 }
 
@@ -51,12 +60,11 @@ static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *r
     const char *kv = c->precision == PD_PRECISION_EXACT ? "f32" : "f16";
     CLI_ADD_NUMBERS(j, {"n_batch", row->test.n_batch}, {"n_ubatch", row->test.n_ubatch},
                     {"n_threads", c->n_threads});
-    cJSON_AddStringToObject(j, "type_k", kv);
-    cJSON_AddStringToObject(j, "type_v", kv);
+    CLI_ADD_TEXTS(j, {"type_k", kv}, {"type_v", kv});
     cJSON_AddNumberToObject(j, "n_gpu_layers",
                             on_cpu(c) ? 0 : pd_model_get_info(c->model)->n_layers + 1);
-    cJSON_AddStringToObject(j, "devices", pd_model_get_device(c->model)->id);
-    cJSON_AddStringToObject(j, "precision", cli_precision_name(c->precision));
+    CLI_ADD_TEXTS(j, {"devices", pd_model_get_device(c->model)->id},
+                  {"precision", cli_precision_name(c->precision)});
     CLI_ADD_NUMBERS(j, {"n_dispatches", row->result.step.n_dispatches},
                     {"n_layer_dispatches", row->result.step.n_layer_dispatches},
                     {"n_barriers", row->result.step.n_barriers},
@@ -79,8 +87,7 @@ static void add_kind_fields(cJSON *j, const bench_context *c, const pd_profile_k
 }
 
 static void add_speed_fields(cJSON *j, const pd_device_speed *s) {
-    cJSON_AddNumberToObject(j, "device_copy_gb_s", s->copy_gb_s);
-    cJSON_AddNumberToObject(j, "device_gflop_s", s->gflop_s[s->best]);
+    CLI_ADD_NUMBERS(j, {"device_copy_gb_s", s->copy_gb_s}, {"device_gflop_s", s->gflop_s[s->best]});
     cJSON_AddStringToObject(j, "device_peak", pd_peak_name(s->best));
     cJSON_AddNumberToObject(j, "device_dispatch_us", s->dispatch_us);
 }
@@ -97,11 +104,8 @@ static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_s
     if (with_profile(c)) add_speed_fields(j, &c->speed);
     if (!with_samples) return j;
     cJSON *kinds = with_profile(c) ? cJSON_AddArrayToObject(j, "profile") : NULL;
-    for (uint32_t i = 0; kinds && i < row->profile.n; i++) {
-        cJSON *k = cJSON_CreateObject();
-        add_kind_fields(k, c, &row->profile.kinds[i]);
-        cJSON_AddItemToArray(kinds, k);
-    }
+    for (uint32_t i = 0; kinds && i < row->profile.n; i++)
+        add_kind_fields(cli_add_object(kinds), c, &row->profile.kinds[i]);
     cJSON *ns = cJSON_AddArrayToObject(j, "samples_ns");
     cJSON *ts = cJSON_AddArrayToObject(j, "samples_ts");
     for (uint32_t i = 0; i < row->result.n_samples; i++) {
@@ -163,29 +167,19 @@ static void print_markdown_begin(void) {
 static void print_markdown_row(const bench_context *c, const bench_row *row) {
     const pd_model_info *info = pd_model_get_info(c->model);
     char model[64], params[32], size[32], test[64], speed[64];
-    snprintf(model, sizeof model, "gemma3 %s %s", info->size_label, info->file_type);
     bool billions = info->n_params >= 1000000000;
     snprintf(params, sizeof params, "%.2f %s", (double)info->n_params / (billions ? 1e9 : 1e6),
              billions ? "B" : "M");
     pd_bench_name(&row->test, test);
     snprintf(speed, sizeof speed, "%.2f ± %.2f", row->result.speed.mean, row->result.speed.stddev);
     /* ± is two bytes and one column wide. */
-    printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n", model,
-           pd_size_text(info->file_bytes, size), params, on_cpu(c) ? "CPU" : "Vulkan", c->n_threads,
-           row->test.n_batch, row->test.n_ubatch, test, speed);
-    if (with_profile(c)) bench_print_profile(c, row);
-}
-
-static void print_start(const bench_context *c) {
-    const pd_load_stats *load = pd_model_get_load_stats(c->model);
-    if (!c->started) return;
-    uint64_t ns = load->total_ns + c->pipelines_ns + c->prompt_ns + c->token_ns;
-    printf("start: %.1f ms to the first token: read %.1f, device %.1f, ", (double)ns / 1e6,
-           (double)load->read_ns / 1e6, (double)load->device_ns / 1e6);
-    if (load->head_ns) printf("head %.1f, ", (double)load->head_ns / 1e6);
-    printf("upload %.1f, pipelines %.1f (%u, %u shaders compiled), prompt %.1f, first token %.1f\n",
-           (double)load->upload_ns / 1e6, (double)c->pipelines_ns / 1e6, c->build.n_pipelines,
-           c->build.n_shaders, (double)c->prompt_ns / 1e6, (double)c->token_ns / 1e6);
+    printf("| %-24s | %10s | %10s | %-10s | %7u | %7u | %8u | %20s | %21s |\n",
+           model_type(c, model), pd_size_text(info->file_bytes, size), params, backend_name(c),
+           c->n_threads, row->test.n_batch, row->test.n_ubatch, test, speed);
+    if (!with_profile(c)) return;
+    char what[96];
+    snprintf(what, sizeof what, "last step of %s", test);
+    cli_print_profile(&row->profile, &c->speed, what);
 }
 
 static void print_step(const char *what, const pd_step_counts *n, const bench_context *c) {
@@ -202,7 +196,8 @@ void bench_print_begin(bench_context *c) {
     fflush(stdout);
 }
 
-pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err) {
+pd_status bench_print_row(bench_context *c, pd_error *err) {
+    const bench_row *row = &c->row;
     const char *format = output_format(c);
     bool json = strcmp(format, "json") == 0, jsonl = strcmp(format, "jsonl") == 0;
     if (strcmp(format, "md") == 0) {
@@ -230,9 +225,12 @@ pd_status bench_print_row(bench_context *c, const bench_row *row, pd_error *err)
 void bench_print_end(bench_context *c) {
     if (strcmp(output_format(c), "json") == 0) printf("\n]\n");
     if (strcmp(output_format(c), "md") != 0) return;
-    printf("\nbuild: %s, device: %s, precision: %s\n", c->build_commit,
+    printf("\nbuild: %s, device: %s, precision: %s\n", PERIDOT_COMMIT,
            pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
-    print_start(c);
+    if (c->started) {
+        printf("start: ");
+        cli_print_start(stdout, c->model, &c->start);
+    }
     print_step("a step of one token", &c->decode_step, c);
     print_step("a prompt's step", &c->prompt_step, c);
 }

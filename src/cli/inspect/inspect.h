@@ -3,41 +3,17 @@
 #define PD_CLI_INSPECT_H
 
 #include "cli/commands.h"
-#include "model/lm_head.h"
-#include "model/vision_weights.h"
-#include "pack/structure.h"
+#include "pack/inspection.h"
 
 enum { INSPECT_CHUNK = 512 }; /* rows of a prompt step: what sessions compute at once */
 
-/* A file as inspect sees it; config and weights only when it is a Gemma 3 text model, those of
- * vision only when it is Gemma 3's image encoder. */
-typedef struct inspection {
-    pd_gguf *file;
-    bool is_model, is_vision;
-    pd_config config;
-    pd_weights *weights;
-    pd_lm_head head; /* as --head would have it */
-    pd_vision_config vision;
-    pd_vision_weights *vision_weights;
-    pd_error why_not; /* when it is neither, or has no plan */
-    pd_arena arena;   /* of what is printed of settings */
-} inspection;
-
-/* KV pages at f16 for a context, as a session with the default chunk would hold them. */
-uint64_t inspect_kv_bytes(const pd_config *c, uint32_t n_ctx);
-
-/* inspect_vision.c. Reads an image encoder's file; what is wrong with it goes into why_not. Errors:
- * MEMORY_HOST. */
-pd_status inspect_bind_vision(inspection *in, pd_error *err);
-void inspect_print_vision(const inspection *in);
-
 /* inspect_text.c */
-void inspect_print_text(inspection *in);
+void inspect_print_text(pack_inspection *in);
 /* One line: `before`, key, kind and value. */
 void inspect_print_setting(const char *before, const char *key, const pd_setting *s);
 
 /* inspect_json.c */
-pd_status inspect_print_json(inspection *in, pd_error *err);
+pd_status inspect_print_json(pack_inspection *in, pd_error *err);
 /* NULL (no item) for bytes that are not UTF-8. */
 struct cJSON *inspect_setting_json(const pd_setting *s);
 /* Adds what is not NULL; keys that are not UTF-8 are left out. */

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <math.h>
 
 #include "cli/inspect/inspect.h"
 #include "cli/json.h"
@@ -58,26 +57,15 @@ static cJSON *setting_json(const pd_compared_setting *s) {
     return j;
 }
 
-static void add_number(cJSON *j, const char *name, double number) {
-    cJSON_AddItemToObject(j, name,
-                          isfinite(number) ? cJSON_CreateNumber(number) : cJSON_CreateNull());
-}
-
-static cJSON *tensor_json(const pd_compared_tensor *t) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "name", t->name);
-    if (t->type_a) cJSON_AddStringToObject(j, "type_a", t->type_a);
-    if (t->type_b) cJSON_AddStringToObject(j, "type_b", t->type_b);
+static void add_tensor(cJSON *j, const pd_compared_tensor *t) {
+    CLI_ADD_TEXTS(j, {"name", t->name}, {"type_a", t->type_a}, {"type_b", t->type_b});
     if (t->type_a) cJSON_AddNumberToObject(j, "bytes_a", (double)t->n_bytes_a);
     if (t->type_b) cJSON_AddNumberToObject(j, "bytes_b", (double)t->n_bytes_b);
     if (t->type_a && t->type_b) cJSON_AddBoolToObject(j, "same_shape", t->same_shape);
-    if (!t->same_shape) return j;
-    cJSON_AddNumberToObject(j, "values", (double)t->n_values);
-    cJSON_AddNumberToObject(j, "values_that_differ", (double)t->n_differ);
-    add_number(j, "relative_rms", t->rms);
-    add_number(j, "worst", t->worst);
-    cJSON_AddNumberToObject(j, "worst_at", (double)t->worst_at);
-    return j;
+    if (!t->same_shape) return;
+    CLI_ADD_NUMBERS(j, {"values", (double)t->n_values}, {"values_that_differ", (double)t->n_differ},
+                    {"relative_rms", t->rms}, {"worst", t->worst},
+                    {"worst_at", (double)t->worst_at});
 }
 
 static pd_status print_json(const pd_comparison *c, pd_error *err) {
@@ -87,7 +75,7 @@ static pd_status print_json(const pd_comparison *c, pd_error *err) {
         inspect_add_json(settings, c->settings[i].key, setting_json(&c->settings[i]));
     cJSON *tensors = cJSON_AddArrayToObject(root, "tensors"); /* that differ */
     for (uint64_t i = 0; i < c->n_tensors; i++)
-        if (!c->tensors[i].same_bytes) cJSON_AddItemToArray(tensors, tensor_json(&c->tensors[i]));
+        if (!c->tensors[i].same_bytes) add_tensor(cli_add_object(tensors), &c->tensors[i]);
     cJSON_AddBoolToObject(root, "equal", c->n_settings_differ + c->n_tensors_differ == 0);
     return cli_print_json(root, err);
 }

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "cli/inspect/inspect.h"
+#include "engine/kv.h"
 #include "pack/setting.h"
+#include "pack/structure.h"
 
 /* ---- metadata ------------------------------------------------------------------------------- */
 
@@ -41,7 +43,7 @@ void inspect_print_setting(const char *before, const char *key, const pd_setting
     printf("\n");
 }
 
-static void print_settings(inspection *in) {
+static void print_settings(pack_inspection *in) {
     const pd_gguf *g = in->file;
     printf("\nmetadata (%" PRIu64 ")\n", pd_gguf_value_count(g));
     for (uint64_t i = 0; i < pd_gguf_value_count(g); i++) {
@@ -73,7 +75,7 @@ static void print_types(const pd_gguf *g) {
                totals[i].n_tensors, pd_size_text(totals[i].n_bytes, bytes));
 }
 
-static void print_model(const inspection *in) {
+static void print_model(const pack_inspection *in) {
     const pd_config *c = &in->config;
     uint32_t n_global = 0;
     for (uint32_t i = 0; i < c->n_layers; i++) n_global += c->layer_is_global[i];
@@ -90,7 +92,18 @@ static void print_model(const inspection *in) {
            (double)c->attn_scale);
 }
 
-static void print_sizes(const inspection *in) {
+static void print_vision(const pack_inspection *in) {
+    const pd_vision_config *c = &in->vision;
+    const pd_vision_weights *w = in->vision_weights;
+    printf("\nimage encoder\n  %s, %.2f million parameters\n", c->name, (double)w->n_params / 1e6);
+    printf("  images of %u x %u pixels in %u patches of %u become %u tokens of %u values\n",
+           c->image_size, c->image_size, c->grid * c->grid, c->patch_size, c->n_tokens,
+           c->n_embd_out);
+    printf("  %u layers in %s, width %u, %u heads of %u, feed-forward %u\n", c->n_layers,
+           pd_type_name((uint32_t)w->main_type), c->n_embd, c->n_heads, c->head_dim, c->n_ff);
+}
+
+static void print_sizes(const pack_inspection *in) {
     static const uint32_t contexts[] = {2048, 8192, 32768, 131072};
     const pd_config *c = &in->config;
     char bytes[32];
@@ -105,17 +118,17 @@ static void print_sizes(const inspection *in) {
     for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
         uint32_t n_ctx = contexts[i] < c->n_ctx_train ? contexts[i] : c->n_ctx_train;
         printf("  keys and values of %6u positions at f16: %s\n", n_ctx,
-               pd_size_text(inspect_kv_bytes(c, n_ctx), bytes));
+               pd_size_text(pd_kv_f16_bytes(c, n_ctx, INSPECT_CHUNK), bytes));
         if (n_ctx == c->n_ctx_train) break;
     }
 }
 
-void inspect_print_text(inspection *in) {
+void inspect_print_text(pack_inspection *in) {
     const pd_gguf *g = in->file;
     char bytes[32];
     printf("%s: %s\n", pd_gguf_path(g), pd_size_text(pd_gguf_file_bytes(g), bytes));
     if (in->is_model) print_model(in);
-    if (in->is_vision) inspect_print_vision(in);
+    if (in->is_vision) print_vision(in);
     print_settings(in);
     printf("\ntensors (%" PRIu64 "; shapes with the contiguous dimension last)\n",
            pd_gguf_tensor_count(g));

@@ -12,12 +12,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/run/run.h"
+#include "sample/biases.h"
 
 /* ---- the prompt ----------------------------------------------------------------------------- */
 
@@ -62,7 +62,8 @@ static pd_status encode_prompt(run_job *job, pd_error *err) {
     if (!job->ids)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
     PD_TRY(encode_once(job, job->ids, n_max, &job->n_ids, err));
-    job->n_prompt = pd_prompt_count(job->model, &(pd_prompt){.ids = job->ids, .n_ids = job->n_ids});
+    job->times.n_prompt =
+        pd_prompt_count(job->model, &(pd_prompt){.ids = job->ids, .n_ids = job->n_ids});
     return PD_OK;
 }
 
@@ -77,35 +78,40 @@ static uint32_t choose_context(const run_job *job) {
         return wanted ? wanted : n_train;
     }
     int64_t n_predict = cli_int(job->o, OPT_PREDICT);
-    uint64_t needed = job->n_prompt + (n_predict < 0 ? STEP : (uint64_t)n_predict);
+    uint64_t needed = job->times.n_prompt + (n_predict < 0 ? STEP : (uint64_t)n_predict);
     if (n_predict < 0 && needed < OPEN_END) needed = OPEN_END;
     needed = pd_round_up(needed, STEP);
     return needed < n_train ? (uint32_t)needed : n_train;
 }
 
-static pd_status create_session(run_job *job, pd_error *err) {
-    uint32_t n_ctx = choose_context(job);
-    if (job->n_prompt > n_ctx) {
+/* How many tokens may come. Errors: CONTEXT when the prompt does not fit. */
+static pd_status take_context(run_job *job, uint32_t n_ctx, pd_error *err) {
+    if (job->times.n_prompt > n_ctx) {
         pd_status status =
             PD_RAISE(err, PD_ERR_CONTEXT, "the prompt has %llu tokens, but the context holds %u",
-                     (unsigned long long)job->n_prompt, n_ctx);
+                     (unsigned long long)job->times.n_prompt, n_ctx);
         if (n_ctx < pd_model_get_info(job->model)->n_ctx_train)
             pd_error_hint(err, status, "a larger context is asked for with -c, up to %u",
                           pd_model_get_info(job->model)->n_ctx_train);
         return status;
     }
-    job->precision = cli_precision(job->o, PD_PRECISION_F16);
-    pd_session_desc desc = {.n_ctx = n_ctx,
-                            .n_chunk = cli_u32(job->o, OPT_BATCH),
-                            .precision = job->precision,
-                            .progress = cli_progress_update_tokens,
-                            .progress_ctx = &job->progress};
-    PD_TRY(pd_session_create(job->model, &desc, &job->session, err));
-    uint64_t room = (uint64_t)n_ctx - job->n_prompt + 1;
+    uint64_t room = (uint64_t)n_ctx - job->times.n_prompt + 1;
     int64_t n_predict = cli_int(job->o, OPT_PREDICT);
     job->limited_by_context = n_predict < 0 || (uint64_t)n_predict > room;
     job->n_max = job->limited_by_context ? room : (uint64_t)n_predict;
     return PD_OK;
+}
+
+static pd_status init_sampler(run_job *job, pd_error *err) {
+    const cli_options *o = job->o;
+    pd_sampler_desc desc = cli_sampler(o);
+    if (cli_given(o, OPT_LOG_PROBS) && !cli_given(o, OPT_JSON))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--logprobs needs --json");
+    const char *biases = cli_text(o, OPT_LOGIT_BIAS);
+    if (biases)
+        PD_TRY(pd_biases_parse("--logit-bias", biases, &job->biases, &desc.n_logit_bias, err));
+    desc.logit_bias = job->biases;
+    return pd_sampler_init(&job->sampler, &desc, err);
 }
 
 /* ---- generation ----------------------------------------------------------------------------- */
@@ -139,7 +145,7 @@ static bool print_token(run_job *job, uint32_t id, bool stop) {
     char text[PD_DETOKENIZE_MAX_BYTES];
     if (cli_given(job->o, OPT_JSON)) pd_bytes_write(&job->answer_ids, &id, sizeof id);
     if (prints_ids(job)) {
-        int n = snprintf(text, sizeof text, job->n_generated > 1 ? " %u" : "%u", id);
+        int n = snprintf(text, sizeof text, job->times.n_generated > 1 ? " %u" : "%u", id);
         print_text(job, text, (size_t)n);
     }
     if (stop && !cli_given(job->o, OPT_SHOW_SPECIAL)) return false;
@@ -152,18 +158,20 @@ static void print_end(run_job *job) {
     take_text(job, text, pd_detokenizer_flush(&job->detokenizer, text));
     size_t n_held = pd_stop_flush(job->stop, text);
     if (!prints_ids(job)) print_text(job, text, n_held);
-    if (!json && job->n_generated > 0 && job->last_byte != '\n') print_text(job, (char[]){'\n'}, 1);
+    if (!json && job->times.n_generated > 0 && job->last_byte != '\n')
+        print_text(job, (char[]){'\n'}, 1);
 }
 
 static bool on_token(void *ctx, uint32_t id) {
     run_job *job = ctx;
     uint64_t now_ns = pd_clock_ns();
-    if (job->n_generated == 0) job->first_ns = now_ns;
-    job->last_ns = now_ns;
-    job->n_generated++;
+    if (job->times.n_generated == 0) job->times.first_ns = now_ns;
+    job->times.last_ns = now_ns;
+    job->times.n_generated++;
     bool stop = pd_model_is_stop(job->model, id) && !cli_given(job->o, OPT_IGNORE_EOS);
     job->stopped = print_token(job, id, stop) || stop;
-    job->context_full = !job->stopped && job->n_generated == job->n_max && job->limited_by_context;
+    job->context_full =
+        !job->stopped && job->times.n_generated == job->n_max && job->limited_by_context;
     return !ferror(stdout) && !job->stopped;
 }
 
@@ -173,7 +181,7 @@ static bool on_drawn(void *ctx, pd_log_prob drawn, const pd_log_prob *top, uint3
 }
 
 static pd_status generate(run_job *job, pd_error *err) {
-    job->start_ns = pd_clock_ns();
+    job->times.start_ns = pd_clock_ns();
     pd_prompt prompt = {.ids = job->ids,
                         .n_ids = job->n_ids,
                         .images = job->images.list.images,
@@ -181,7 +189,7 @@ static pd_status generate(run_job *job, pd_error *err) {
     cli_progress_begin(&job->progress, "prompt");
     pd_status status = pd_session_sync_prompt(job->session, &prompt, err);
     cli_progress_end(&job->progress);
-    job->prompt_ns = job->first_ns = job->last_ns = pd_clock_ns();
+    job->times.prompt_ns = job->times.first_ns = job->times.last_ns = pd_clock_ns();
     if (status != PD_OK || job->n_max == 0) return status;
     pd_generate_desc desc = {.n_max = (uint32_t)job->n_max,
                              .ignore_stop = cli_given(job->o, OPT_IGNORE_EOS),
@@ -192,43 +200,44 @@ static pd_status generate(run_job *job, pd_error *err) {
     return pd_session_generate(job->session, &job->sampler, &desc, err);
 }
 
-/* Both a finished and a stopped generation end with their last characters and the timings. */
-static pd_status generate_and_report(run_job *job, pd_error *err) {
-    cli_interrupt_watch(job->session);
+/* A cli_session_fn. Both a finished and a stopped generation end with their last characters and the
+ * timings. */
+static pd_status generate_and_report(void *ctx, pd_session *session, pd_error *err) {
+    run_job *job = ctx;
+    job->session = session;
     pd_detokenizer_init(&job->detokenizer);
     job->detokenizer.show_special = cli_given(job->o, OPT_SHOW_SPECIAL);
     pd_status status = generate(job, err);
-    if (status == PD_OK || status == PD_ERR_CANCELLED) {
-        print_end(job);
-        if (job->context_full)
-            fprintf(stderr, "peridot: the context of %u tokens is full; the answer may be cut\n",
-                    pd_session_n_ctx(job->session));
-        run_print_timings(job);
-        pd_error failure = {0};
-        pd_status printed = PD_OK;
-        if (cli_given(job->o, OPT_JSON)) printed = run_print_json(job, status, &failure);
-        if (status == PD_OK && printed != PD_OK) {
-            *err = failure;
-            status = printed;
-        }
-    }
-    cli_interrupt_watch(NULL);
-    return status;
+    if (status != PD_OK && status != PD_ERR_CANCELLED) return status;
+    print_end(job);
+    if (job->context_full)
+        fprintf(stderr, "peridot: the context of %u tokens is full; the answer may be cut\n",
+                pd_session_n_ctx(session));
+    run_print_timings(job);
+    pd_error failure = {0};
+    if (cli_given(job->o, OPT_JSON)) failure.status = run_print_json(job, status, &failure);
+    return status == PD_OK ? pd_error_again(err, &failure) : status;
 }
 
 pd_status cli_run(const cli_options *o, pd_error *err) {
     run_job job = {.o = o};
+    const cli_value *stops = &o->values[OPT_STOP];
     pd_status status;
     PD_TRY_GOTO(read_prompt(&job, err));
-    PD_TRY_GOTO(run_init_sampler(&job, err));
-    PD_TRY_GOTO(run_create_stop(&job, err));
+    PD_TRY_GOTO(init_sampler(&job, err));
+    PD_TRY_GOTO(pd_stop_create(stops->texts, stops->given, &job.stop, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    PD_TRY_GOTO(run_check_biases(&job, err));
+    PD_TRY_GOTO(pd_biases_check("--logit-bias", job.biases, job.sampler.desc.n_logit_bias,
+                                pd_model_get_info(job.model)->n_vocab, err));
     PD_TRY_GOTO(encode_prompt(&job, err));
-    PD_TRY_GOTO(create_session(&job, err));
-    status = generate_and_report(&job, err);
+    uint32_t n_ctx = choose_context(&job);
+    PD_TRY_GOTO(take_context(&job, n_ctx, err));
+    pd_session_desc desc = cli_session(o, n_ctx);
+    desc.progress = cli_progress_update_tokens;
+    desc.progress_ctx = &job.progress;
+    job.precision = desc.precision;
+    status = cli_with_session(job.model, &desc, generate_and_report, &job, err);
 done:
-    pd_session_destroy(job.session);
     pd_model_close(job.model);
     cli_images_free(&job.images);
     pd_bytes_free(&job.answer);

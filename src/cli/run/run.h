@@ -4,6 +4,7 @@
 
 #include "cli/images.h"
 #include "cli/json.h"
+#include "measure/run_figures.h"
 
 typedef struct run_job {
     const cli_options *o;
@@ -16,41 +17,22 @@ typedef struct run_job {
     pd_precision precision;
     uint32_t *ids; /* [n_ids] */
     size_t n_ids;
-    uint64_t n_prompt;           /* positions: an image has many */
-    uint64_t n_max, n_generated; /* tokens to generate at most; generated so far */
-    bool limited_by_context;     /* n_max is what the context leaves, not what -n says */
-    bool context_full;           /* generation ended there */
-    bool stopped;                /* ... by a token that ends a turn, or a stop string */
+    pd_run_times times;
+    uint64_t n_max;          /* tokens to generate at most */
+    bool limited_by_context; /* n_max is what the context leaves, not what -n says */
+    bool context_full;       /* generation ended there */
+    bool stopped;            /* ... by a token that ends a turn, or a stop string */
     pd_sampler sampler;
     pd_logit_bias *biases; /* the sampler's */
     pd_stop *stop;
     pd_detokenizer detokenizer;
-    pd_bytes answer, answer_ids;          /* for --json: text, and uint32_t */
-    cJSON *log_probs;                     /* for --logprobs */
-    char last_byte;                       /* written to standard output */
-    uint64_t start_ns, first_ns, last_ns; /* prompt handed over; first and last token drawn */
-    uint64_t prompt_ns;                   /* prompt computed */
+    pd_bytes answer, answer_ids; /* for --json: text, and uint32_t */
+    cJSON *log_probs;            /* for --logprobs */
+    char last_byte;              /* written to standard output */
 } run_job;
 
-/* What a run comes to. Speeds are by the clock on the wall: the prompt's until the first token is
- * drawn, without the time of its images; generation's from there on. */
-typedef struct run_figures {
-    uint64_t n_prompt, n_generated;
-    uint64_t prompt_ns, generated_ns;
-    double prompt_speed, generated_speed; /* tokens a second; 0: no figure */
-    bool has_logits;
-    uint64_t logits_hash; /* of the last ones: by it two builds or devices can be compared */
-} run_figures;
-
-/* sampling.c: the sampler and the stop strings of the options. Errors: ARGUMENT, MEMORY_HOST. */
-pd_status run_init_sampler(run_job *job, pd_error *err);
-pd_status run_create_stop(run_job *job, pd_error *err);
-/* Errors: ARGUMENT when a bias is for a token that the model has not. */
-pd_status run_check_biases(const run_job *job, pd_error *err);
-
-/* timings.c. Resumes a session that was cancelled. */
-run_figures run_get_figures(const run_job *job);
-/* On standard error: everything, one line, or nothing, as the options and the terminal have it. */
+/* timings.c. On standard error: everything, one line, or nothing, as the options and the terminal
+ * have it. */
 void run_print_timings(const run_job *job);
 
 /* run_json.c: the whole run as one object. Errors: MEMORY_HOST. */

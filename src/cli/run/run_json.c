@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "cli/run/run.h"
 
@@ -21,32 +20,20 @@ static cJSON *answer_json(const pd_bytes *answer) {
     return j;
 }
 
-static cJSON *ids_json(const pd_bytes *ids) {
-    cJSON *list = cJSON_CreateArray();
-    for (size_t i = 0; i < ids->n; i += sizeof(uint32_t)) {
-        uint32_t id;
-        memcpy(&id, ids->data + i, sizeof id);
-        cJSON_AddItemToArray(list, cJSON_CreateNumber(id));
-    }
-    return list;
-}
-
 /* ---- log-probabilities ---------------------------------------------------------------------- */
 
-static cJSON *log_prob_json(const pd_model *model, pd_log_prob p) {
-    cJSON *j = cJSON_CreateObject();
+static void add_log_prob(cJSON *j, const pd_model *model, pd_log_prob p) {
     cJSON_AddNumberToObject(j, "id", p.id);
     cJSON_AddItemToObject(j, "text", cli_token_json(model, p.id));
     cJSON_AddNumberToObject(j, "log_prob", (double)p.log_prob);
-    return j;
 }
 
 void run_add_log_probs(run_job *job, pd_log_prob drawn, const pd_log_prob *top, uint32_t n_top) {
     if (!job->log_probs) job->log_probs = cJSON_CreateArray();
-    cJSON *j = log_prob_json(job->model, drawn), *list = cJSON_AddArrayToObject(j, "top");
-    for (uint32_t i = 0; i < n_top; i++)
-        cJSON_AddItemToArray(list, log_prob_json(job->model, top[i]));
-    cJSON_AddItemToArray(job->log_probs, j);
+    cJSON *j = cli_add_object(job->log_probs);
+    add_log_prob(j, job->model, drawn);
+    cJSON *list = cJSON_AddArrayToObject(j, "top");
+    for (uint32_t i = 0; i < n_top; i++) add_log_prob(cli_add_object(list), job->model, top[i]);
 }
 
 /* The list belongs to `root` afterwards; of no tokens there is an empty one. */
@@ -62,14 +49,11 @@ static void add_model(cJSON *root, const run_job *job) {
     const pd_model_info *info = pd_model_get_info(job->model);
     const pd_device_info *device = pd_model_get_device(job->model);
     cJSON *model = cJSON_AddObjectToObject(root, "model");
-    cJSON_AddStringToObject(model, "path", cli_text(job->o, OPT_MODEL));
-    cJSON_AddStringToObject(model, "name", info->name);
-    cJSON_AddStringToObject(model, "size_label", info->size_label);
-    cJSON_AddStringToObject(model, "type", info->file_type);
+    CLI_ADD_TEXTS(model, {"path", cli_text(job->o, OPT_MODEL)}, {"name", info->name},
+                  {"size_label", info->size_label}, {"type", info->file_type});
     cJSON_AddNumberToObject(model, "n_params", (double)info->n_params);
-    cJSON *j = cJSON_AddObjectToObject(root, "device");
-    cJSON_AddStringToObject(j, "id", device->id);
-    cJSON_AddStringToObject(j, "name", device->name);
+    CLI_ADD_TEXTS(cJSON_AddObjectToObject(root, "device"), {"id", device->id},
+                  {"name", device->name});
 }
 
 static void add_settings(cJSON *root, const run_job *job) {
@@ -86,24 +70,20 @@ static void add_settings(cJSON *root, const run_job *job) {
     cJSON_AddStringToObject(j, "precision", cli_precision_name(job->precision));
 }
 
-static void add_timings(cJSON *root, const run_job *job, const run_figures *f) {
+static void add_timings(cJSON *root, const run_job *job, const pd_run_figures *f) {
     const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
-    const cli_number rows[] = {
-        {"load_ms", (double)pd_model_get_load_stats(job->model)->total_ns / 1e6},
-        {"pipelines_ms", (double)pd_session_get_stats(job->session)->compile_ns / 1e6},
-        {"images_ms", (double)(images->encode_ns + images->compile_ns) / 1e6},
-        {"prompt_n", (double)f->n_prompt},
-        {"prompt_ms", (double)f->prompt_ns / 1e6},
-        {"prompt_per_second", f->prompt_speed},
-        {"predicted_n", (double)f->n_generated},
-        {"predicted_ms", (double)f->generated_ns / 1e6},
-        {"predicted_per_second", f->generated_speed}};
-    cJSON *j = cJSON_AddObjectToObject(root, "timings");
-    cli_add_numbers(j, rows, sizeof rows / sizeof *rows);
+    CLI_ADD_NUMBERS(cJSON_AddObjectToObject(root, "timings"),
+                    {"load_ms", cli_ms(pd_model_get_load_stats(job->model)->total_ns)},
+                    {"pipelines_ms", cli_ms(pd_session_get_stats(job->session)->compile_ns)},
+                    {"images_ms", cli_ms(images->encode_ns + images->compile_ns)},
+                    {"prompt_n", (double)f->n_prompt}, {"prompt_ms", cli_ms(f->prompt_ns)},
+                    {"prompt_per_second", f->prompt_speed}, {"predicted_n", (double)f->n_generated},
+                    {"predicted_ms", cli_ms(f->generated_ns)},
+                    {"predicted_per_second", f->generated_speed});
 }
 
 pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {
-    run_figures f = run_get_figures(job);
+    pd_run_figures f = pd_run_figures_of(&job->times, job->model, job->session);
     char hash[17];
     cJSON *root = cJSON_CreateObject(), *text = answer_json(&job->answer);
     if (!text || job->answer_ids.failed) {
@@ -112,7 +92,8 @@ pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {
         return cli_print_json(NULL, err);
     }
     cJSON_AddItemToObject(root, "text", text);
-    cJSON_AddItemToObject(root, "ids", ids_json(&job->answer_ids));
+    cli_add_ids(root, "ids", (const uint32_t *)(const void *)job->answer_ids.data,
+                job->answer_ids.n / sizeof(uint32_t));
     move_log_probs(root, job);
     cJSON_AddStringToObject(root, "finish_reason",
                             ended != PD_OK ? "cancelled"

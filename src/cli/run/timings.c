@@ -7,51 +7,25 @@
 
 #include "cli/run/run.h"
 
-static double ms(uint64_t ns) {
-    return (double)ns / 1e6;
-}
-
-static double per_second(uint64_t n, uint64_t ns) {
-    return ns ? (double)n * 1e9 / (double)ns : 0;
-}
-
-run_figures run_get_figures(const run_job *job) {
-    const pd_vision_stats *images = pd_model_get_vision_stats(job->model);
-    run_figures f = {.n_prompt = job->n_prompt,
-                     .n_generated = job->n_generated,
-                     .prompt_ns = job->first_ns - job->start_ns,
-                     .generated_ns = job->last_ns - job->first_ns};
-    f.prompt_ns -= images->encode_ns + images->compile_ns;
-    const float *logits;
-    pd_session_resume(job->session);
-    f.has_logits = pd_session_logits(job->session, &logits, NULL) == PD_OK;
-    f.logits_hash = pd_session_get_stats(job->session)->logits_hash;
-    if (f.n_generated == 0) f.n_prompt = pd_session_count(job->session); /* stopped within it */
-    f.prompt_speed = per_second(f.n_prompt, f.prompt_ns);
-    if (f.n_generated > 1) f.generated_speed = per_second(f.n_generated - 1, f.generated_ns);
-    return f;
-}
-
 static const char *plural(uint64_t n) {
     return n == 1 ? "" : "s";
 }
 
 static void print_load(const run_job *job, const pd_session_stats *stats) {
-    const pd_load_stats *load = pd_model_get_load_stats(job->model);
     const pd_build_stats *build = &stats->build;
-    uint64_t prompt_ns = job->prompt_ns - job->start_ns, token_ns = job->first_ns - job->prompt_ns;
-    fprintf(stderr, "start      %.1f ms to the first token: read %.1f, device %.1f, ",
-            ms(load->total_ns + stats->compile_ns + prompt_ns + token_ns), ms(load->read_ns),
-            ms(load->device_ns));
-    if (load->head_ns) fprintf(stderr, "head %.1f, ", ms(load->head_ns));
-    fprintf(stderr, "upload %.1f, pipelines %.1f, prompt %.1f, first token %.1f\n",
-            ms(load->upload_ns), ms(stats->compile_ns), ms(prompt_ns), ms(token_ns));
+    const pd_run_times *t = &job->times;
+    const cli_start start = {.pipelines_ns = stats->compile_ns,
+                             .prompt_ns = t->prompt_ns - t->start_ns,
+                             .token_ns = t->first_ns - t->prompt_ns};
+    fprintf(stderr, "start      ");
+    cli_print_start(stderr, job->model, &start);
     if (build->n_pipelines)
         fprintf(
             stderr,
             "pipelines  %u built in %.1f ms, %u shaders compiled in %.1f ms (threads' time, from "
             "the upload's beginning)\n",
-            build->n_pipelines, ms(build->pipeline_ns), build->n_shaders, ms(build->shader_ns));
+            build->n_pipelines, cli_ms(build->pipeline_ns), build->n_shaders,
+            cli_ms(build->shader_ns));
 }
 
 static void print_images(const run_job *job) {
@@ -59,15 +33,15 @@ static void print_images(const run_job *job) {
     if (s->n_encoded == 0) return;
     fprintf(stderr,
             "images     %u of %u rows encoded in %.1f ms, %u known; program made in %.1f ms\n",
-            s->n_encoded, pd_model_get_vision(job->model)->n_tokens, ms(s->encode_ns), s->n_cached,
-            ms(s->compile_ns));
+            s->n_encoded, pd_model_get_vision(job->model)->n_tokens, cli_ms(s->encode_ns),
+            s->n_cached, cli_ms(s->compile_ns));
 }
 
-static void print_speeds(const run_job *job, const run_figures *f) {
+static void print_speeds(const run_job *job, const pd_run_figures *f) {
     fprintf(stderr,
             "prompt     %" PRIu64 " token%s, %.2f tok/s, first token after %.1f ms\n"
             "generated  %" PRIu64 " token%s",
-            f->n_prompt, plural(f->n_prompt), f->prompt_speed, ms(f->prompt_ns), f->n_generated,
+            f->n_prompt, plural(f->n_prompt), f->prompt_speed, cli_ms(f->prompt_ns), f->n_generated,
             plural(f->n_generated));
     double bytes = (double)pd_model_get_info(job->model)->weight_bytes_per_token;
     if (f->generated_speed > 0)
@@ -115,7 +89,7 @@ static void print_sampler(const pd_sampler_desc *d) {
 }
 
 static void print_all(const run_job *job) {
-    run_figures f = run_get_figures(job);
+    pd_run_figures f = pd_run_figures_of(&job->times, job->model, job->session);
     const pd_session_stats *stats = pd_session_get_stats(job->session);
     const pd_device_info *device = pd_model_get_device(job->model);
     char peak[32];
@@ -131,7 +105,7 @@ static void print_all(const run_job *job) {
 }
 
 static void print_line(const run_job *job) {
-    run_figures f = run_get_figures(job);
+    pd_run_figures f = pd_run_figures_of(&job->times, job->model, job->session);
     fprintf(stderr, "prompt %" PRIu64 " token%s at %.1f tok/s, answer %" PRIu64 " token%s",
             f.n_prompt, plural(f.n_prompt), f.prompt_speed, f.n_generated, plural(f.n_generated));
     if (f.generated_speed > 0) fprintf(stderr, " at %.1f tok/s", f.generated_speed);

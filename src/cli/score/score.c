@@ -6,21 +6,13 @@
  */
 #include "cli/score/score.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "cli/score/choices.h"
 
 /* ---- the text ------------------------------------------------------------------------------- */
 
 static pd_status encode(const score_job *job, const pd_model *m, cli_ids *out, pd_error *err) {
     pd_tokenize_desc desc = {.parse_special = cli_given(job->o, OPT_PARSE_SPECIAL)};
-    const char *text = job->text ? job->text : ""; /* an empty file leaves NULL */
-    size_t n_max = pd_tokenize_bound(job->n_text_bytes);
-    out->ids = pd_alloc(n_max, sizeof *out->ids);
-    if (!out->ids)
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %zu token ids", n_max);
-    return pd_tokenize(m, text, job->n_text_bytes, &desc, out->ids, n_max, &out->n, err);
+    return cli_encode(m, job->text, job->n_text_bytes, &desc, out, err);
 }
 
 static pd_status read_input(score_job *job, pd_error *err) {
@@ -46,10 +38,8 @@ static pd_status get_ids(score_job *job, pd_error *err) {
 /* ---- models --------------------------------------------------------------------------------- */
 
 static pd_status open_session(score_job *job, score_side *side, pd_error *err) {
-    pd_session_desc desc = {.n_ctx = job->windows.length,
-                            .n_chunk = cli_u32(job->o, OPT_BATCH),
-                            .precision = side->precision,
-                            .all_logits = true};
+    pd_session_desc desc = cli_session(job->o, job->windows.length);
+    desc.precision = side->precision;
     return pd_session_create(side->model, &desc, &side->session, err);
 }
 
@@ -57,14 +47,14 @@ static pd_status open_session(score_job *job, score_side *side, pd_error *err) {
  * only the precision differs. */
 static pd_status open_reference(score_job *job, pd_error *err) {
     const cli_options *o = job->o;
-    cli_other_model other = {.path = cli_text(o, OPT_AGAINST),
-                             .device = cli_text(o, OPT_AGAINST_DEVICE)};
-    job->reference = (score_side){.model = job->side.model, .precision = job->side.precision};
-    if (cli_given(o, OPT_AGAINST_PRECISION))
-        job->reference.precision = cli_precision_of(cli_text(o, OPT_AGAINST_PRECISION));
-    if (other.path || other.device)
-        PD_TRY(cli_open_other_model(o, &other, &job->reference.model, err));
-    return PD_OK;
+    const char *path = cli_text(o, OPT_AGAINST), *device = cli_text(o, OPT_AGAINST_DEVICE);
+    job->reference =
+        (score_side){.model = job->side.model,
+                     .precision = cli_precision(o, OPT_AGAINST_PRECISION, job->side.precision)};
+    if (!path && !device) return PD_OK;
+    return cli_open_other_model(o, path ? path : cli_text(o, OPT_MODEL),
+                                device ? device : cli_text(o, OPT_DEVICE), &job->reference.model,
+                                err);
 }
 
 /* Both have to read the text as the same tokens. */
@@ -87,7 +77,7 @@ static pd_status open_all(score_job *job, pd_error *err) {
     job->has_reference = cli_given(o, OPT_AGAINST) || cli_given(o, OPT_AGAINST_DEVICE) ||
                          cli_given(o, OPT_AGAINST_PRECISION);
     PD_TRY(cli_open_model(o, CLI_OPEN_ALL, &job->side.model, err));
-    job->side.precision = cli_precision(o, PD_PRECISION_F16);
+    job->side.precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16);
     PD_TRY(get_ids(job, err));
     const pd_score_windows_desc desc = {.length = cli_u32(o, OPT_SCORE_CTX),
                                         .stride = cli_u32(o, OPT_STRIDE),
@@ -102,7 +92,7 @@ static pd_status open_all(score_job *job, pd_error *err) {
 }
 
 static void close_all(score_job *job) {
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, NULL);
     pd_session_destroy(job->side.session);
     pd_session_destroy(job->reference.session);
     if (job->reference.model != job->side.model) pd_model_close(job->reference.model);
@@ -132,7 +122,7 @@ static pd_status score_all(score_job *job, pd_error *err) {
     uint32_t n = job->windows.n * pd_score_per_window(&job->windows);
     job->items = pd_alloc(n, sizeof *job->items);
     if (!job->items) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for %u scores", n);
-    cli_interrupt_watch_two(job->side.session, job->reference.session);
+    cli_interrupt_watch(job->side.session, job->reference.session);
     cli_progress_begin(&job->progress, "scoring");
     pd_status status = pd_score_run(&desc, job->items, err);
     cli_progress_end(&job->progress);
@@ -147,16 +137,12 @@ static pd_status report(const score_job *job, pd_error *err) {
     return cli_check_stdout(err);
 }
 
-/* The file of single tokens is opened before the long work, and appears with its end. */
-static pd_status score_to(score_job *job, const char *path, pd_error *err) {
-    pd_file_writer writer;
-    if (!path) return score_all(job, err);
-    PD_TRY(pd_file_writer_open(path, &writer, err));
-    pd_status status = score_all(job, err);
-    if (status == PD_OK) status = score_write_items(job, &writer, err);
-    if (status == PD_OK) return pd_file_writer_commit(&writer, err);
-    pd_file_writer_abort(&writer);
-    return status;
+/* A pd_file_write_fn. The file of single tokens, if there is one, is opened before the long work.
+ */
+static pd_status score_to(void *ctx, pd_file_writer *writer, pd_error *err) {
+    score_job *job = ctx;
+    PD_TRY(score_all(job, err));
+    return writer ? score_write_items(job, writer, err) : PD_OK;
 }
 
 pd_status cli_score(const cli_options *o, pd_error *err) {
@@ -165,7 +151,7 @@ pd_status cli_score(const cli_options *o, pd_error *err) {
     if (cli_given(o, OPT_CHOICES)) return score_choices(o, err);
     PD_TRY_GOTO(read_input(&job, err));
     PD_TRY_GOTO(open_all(&job, err));
-    PD_TRY_GOTO(score_to(&job, cli_text(o, OPT_SCORE_OUTPUT), err));
+    PD_TRY_GOTO(cli_write_output(o, OPT_SCORE_OUTPUT, score_to, &job, err));
     status = report(&job, err);
 done:
     close_all(&job);

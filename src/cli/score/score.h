@@ -2,8 +2,7 @@
 #ifndef PD_CLI_SCORE_H
 #define PD_CLI_SCORE_H
 
-#include "base/file.h"
-#include "cli/commands.h"
+#include "cli/json.h"
 #include "measure/score.h"
 
 typedef struct score_side {
@@ -25,7 +24,12 @@ typedef struct score_job {
     cli_progress progress;
 } score_job;
 
+/* choices.c: `peridot score --choices`. Errors: FORMAT naming the first line that is not an item,
+ * CONTEXT (an item is longer than --ctx-size), those of opening a model and computing. */
+pd_status score_choices(const cli_options *o, pd_error *err);
+
 /* score_report.c */
+void score_add_model(cJSON *j, const pd_model *model, pd_precision precision);
 void score_print(const score_job *job);
 pd_status score_print_json(const score_job *job, pd_error *err);
 /* One JSON object a line. */

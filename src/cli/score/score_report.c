@@ -1,5 +1,4 @@
 /* What the scores come to, as text, as JSON, and token by token.  SPDX-License-Identifier: MIT */
-#include "cli/json.h"
 #include "cli/score/score.h"
 
 /* ---- as text -------------------------------------------------------------------------------- */
@@ -38,26 +37,28 @@ void score_print(const score_job *job) {
 
 /* ---- as JSON -------------------------------------------------------------------------------- */
 
+void score_add_model(cJSON *j, const pd_model *model, pd_precision precision) {
+    CLI_ADD_TEXTS(j, {"model", pd_model_get_info(model)->name},
+                  {"device", pd_model_get_device(model)->id},
+                  {"precision", cli_precision_name(precision)});
+}
+
 static void add_side(cJSON *root, const char *key, const score_side *side, const pd_perplexity *p) {
     cJSON *j = cJSON_AddObjectToObject(root, key);
-    cJSON_AddStringToObject(j, "model", pd_model_get_info(side->model)->name);
-    cJSON_AddStringToObject(j, "device", pd_model_get_device(side->model)->id);
-    cJSON_AddStringToObject(j, "precision", cli_precision_name(side->precision));
+    score_add_model(j, side->model, side->precision);
     CLI_ADD_NUMBERS(j, {"perplexity", p->value}, {"perplexity_error", p->error},
                     {"nll", p->nll.mean}, {"nll_error", p->nll.error});
 }
 
 static void add_comparison(cJSON *root, const pd_score_summary *s) {
-    cJSON_AddNumberToObject(root, "kl_mean", s->kl.mean);
-    cJSON_AddNumberToObject(root, "kl_mean_error", s->kl.error);
+    CLI_ADD_NUMBERS(root, {"kl_mean", s->kl.mean}, {"kl_mean_error", s->kl.error});
     const double *quantile = s->kl_quantiles;
 #define ADD_QUANTILE(share, name, key) cJSON_AddNumberToObject(root, key, *quantile++);
     PD_SCORE_QUANTILES(ADD_QUANTILE)
 #undef ADD_QUANTILE
-    cJSON_AddNumberToObject(root, "same_best", s->same_best.mean);
-    cJSON_AddNumberToObject(root, "perplexity_ratio", s->ratio.value);
-    cJSON_AddNumberToObject(root, "probability_change_mean", s->probability_change.mean);
-    cJSON_AddNumberToObject(root, "probability_change_rms", s->probability_change.rms);
+    CLI_ADD_NUMBERS(root, {"same_best", s->same_best.mean}, {"perplexity_ratio", s->ratio.value},
+                    {"probability_change_mean", s->probability_change.mean},
+                    {"probability_change_rms", s->probability_change.rms});
 }
 
 pd_status score_print_json(const score_job *job, pd_error *err) {
@@ -80,8 +81,7 @@ static cJSON *item_json(const score_job *job, const pd_score_item *item) {
     cJSON *j = cJSON_CreateObject();
     CLI_ADD_NUMBERS(j, {"window", item->window}, {"position", item->position}, {"id", item->id});
     cJSON_AddItemToObject(j, "text", cli_token_json(job->side.model, item->id));
-    cJSON_AddNumberToObject(j, "log_prob", (double)item->log_prob);
-    cJSON_AddNumberToObject(j, "best", item->best);
+    CLI_ADD_NUMBERS(j, {"log_prob", (double)item->log_prob}, {"best", item->best});
     if (job->has_reference) {
         CLI_ADD_NUMBERS(j, {"reference_log_prob", (double)item->reference_log_prob},
                         {"reference_best", item->reference_best}, {"kl", item->kl});

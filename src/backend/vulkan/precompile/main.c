@@ -17,17 +17,12 @@ static pd_status write_module(const char *folder, const char *name, pd_error *er
     pd_vk_source source;
     uint32_t *words = NULL;
     size_t n_bytes;
-    pd_file_writer w;
     snprintf(file, sizeof file, "%s.comp", name);
     PD_TRY(pd_vk_source_expand(file, &source, err));
     snprintf(path, sizeof path, "%s/%s.%016" PRIx64 ".spv", folder, name,
              pd_vk_source_hash(&source));
     pd_status status = pd_vk_compile(&source, &words, &n_bytes, err);
-    if (status == PD_OK) status = pd_file_writer_open(path, &w, err);
-    if (status == PD_OK) {
-        pd_file_writer_write(&w, words, n_bytes);
-        status = pd_file_writer_commit(&w, err);
-    }
+    if (status == PD_OK) status = pd_file_write_all(path, words, n_bytes, err);
     pd_free(words);
     pd_vk_source_release(&source);
     return status;

@@ -18,22 +18,26 @@ static void print_kind(const pd_device_speed *speed, const pd_profile_kind *k, u
     fputc('\n', stderr);
 }
 
+bool cli_profile_add(void *ctx, const pd_profile_op *op) {
+    cli_profile *p = ctx;
+    pd_profile_add(p->kinds, op);
+    if (p->trace) pd_trace_add(p->trace, op);
+    return !cli_interrupted();
+}
+
 void cli_print_profile(const pd_kind_profile *p, const pd_device_speed *s, const char *what) {
     fflush(stdout);
     fprintf(stderr,
             "%s, operation by operation: %.3f ms; the device copies %.2f GB/s, does %.2f GFLOP/s "
             "(%s), dispatches in %.2f us\n",
-            what, (double)p->total_ns / 1e6, s->copy_gb_s, s->gflop_s[s->best],
-            pd_peak_name(s->best), s->dispatch_us);
+            what, cli_ms(p->total_ns), s->copy_gb_s, s->gflop_s[s->best], pd_peak_name(s->best),
+            s->dispatch_us);
     bool cached = false;
-    pd_profile_kind sum = {.name = "all", .ns = p->total_ns};
     for (uint32_t i = 0; i < p->n; i++) {
         print_kind(s, &p->kinds[i], p->total_ns);
         cached |= pd_profile_copy_percent(s, &p->kinds[i]) > 100;
-        sum.n_ops += p->kinds[i].n_ops;
-        sum.bytes += p->kinds[i].bytes;
-        sum.flops += p->kinds[i].flops;
     }
+    pd_profile_kind sum = pd_profile_sum(p);
     print_kind(s, &sum, p->total_ns);
     if (cached) fprintf(stderr, "  above 100 %%: out of caches, which are faster than memory\n");
 }
