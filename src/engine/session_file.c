@@ -97,16 +97,44 @@ static void put_tokens(out_file *f, const pd_session *s) {
     }
 }
 
-static pd_status put_kind(out_file *f, pd_session *s, bool global, const uint32_t *ids, uint32_t n,
+/* Slots of page `index` that n positions have filled. */
+static uint32_t filled(uint32_t n, uint32_t index) {
+    uint32_t first = index * PD_PAGE_POSITIONS;
+    return n <= first ? 0 : n - first < PD_PAGE_POSITIONS ? n - first : PD_PAGE_POSITIONS;
+}
+
+/* Of a local page, by whichever list needs most of it. */
+static uint32_t filled_of_local(const pd_kv_state *k, uint32_t number) {
+    uint32_t most = 0;
+    for (uint32_t at = 0; at < k->n_words; at += 3 + k->words[at + 2])
+        for (uint32_t i = 0; i < k->words[at + 2]; i++) {
+            uint32_t n = filled(k->words[at], k->words[at + 1] + i);
+            if (k->words[at + 3 + i] == number && n > most) most = n;
+        }
+    return most;
+}
+
+/* Slots that nobody has written may hold anything that was in the device's memory. */
+static void clear_behind(const pd_session *s, uint8_t *page, uint64_t bytes, uint32_t n_filled) {
+    const pd_kv_shape *k = page_shape(s);
+    uint64_t row = (uint64_t)k->head_dim * (k->f32 ? 4 : 2), head = row * PD_PAGE_POSITIONS;
+    for (uint64_t at = 0; at < bytes; at += head)
+        memset(page + at + n_filled * row, 0, head - n_filled * row);
+}
+
+static pd_status put_kind(out_file *f, pd_session *s, const pd_kv_state *k, bool global,
                           pd_error *err) {
+    const uint32_t *ids = global ? k->global_ids : k->local_ids;
+    uint32_t n = global ? k->n_global : k->n_local;
     pd_backend *b = s->model->backend;
     uint64_t bytes = page_bytes(s, global);
     if (bytes == 0 || n == 0) return PD_OK;
-    void *page = pd_alloc(bytes, 1);
+    uint8_t *page = pd_alloc(bytes, 1);
     if (!page) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a KV page");
     pd_status status = PD_OK;
     for (uint32_t i = 0; i < n && status == PD_OK && !f->w.failed; i++) {
         status = b->v->kv_read(b, s->context->store, global, ids[i], page, err);
+        clear_behind(s, page, bytes, global ? filled(k->length, i) : filled_of_local(k, i));
         if (status == PD_OK) put(f, page, bytes);
     }
     pd_free(page);
@@ -121,9 +149,9 @@ static pd_status put_pages(out_file *f, pd_session *s, pd_error *err) {
         put_u32(f, state.n_local);
         put_u32(f, state.n_words);
         put(f, state.words, 4ul * state.n_words);
-        status = put_kind(f, s, true, state.global_ids, state.n_global, err);
+        status = put_kind(f, s, &state, true, err);
     }
-    if (status == PD_OK) status = put_kind(f, s, false, state.local_ids, state.n_local, err);
+    if (status == PD_OK) status = put_kind(f, s, &state, false, err);
     pd_kv_state_free(&state);
     return status;
 }

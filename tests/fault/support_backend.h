@@ -31,6 +31,25 @@ static pd_status failing_kv_create(pd_backend *b, const pd_kv_store_desc *desc, 
     return real_backend->kv_create(b, desc, out, err);
 }
 
+static pd_status failing_kv_grow(pd_backend *b, pd_kv_store *kv, uint32_t n_global,
+                                 uint32_t n_local, pd_error *err) {
+    if (fails_now()) return pass_or_fail(PD_OK, true, "kv_grow", err);
+    return real_backend->kv_grow(b, kv, n_global, n_local, err);
+}
+
+static pd_status failing_kv_read(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page,
+                                 void *dst, pd_error *err) {
+    bool fails = fails_now();
+    return pass_or_fail(real_backend->kv_read(b, kv, global, page, dst, err), fails, "kv_read",
+                        err);
+}
+
+static pd_status failing_kv_write(pd_backend *b, pd_kv_store *kv, bool global, uint32_t page,
+                                  const void *src, pd_error *err) {
+    if (fails_now()) return pass_or_fail(PD_OK, true, "kv_write", err);
+    return real_backend->kv_write(b, kv, global, page, src, err);
+}
+
 static pd_status failing_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv,
                                  pd_program **out, pd_error *err) {
     *out = NULL;
@@ -80,6 +99,9 @@ static void wrap_backend(pd_backend *b) {
     real_backend = b->v;
     table = *b->v;
     table.kv_create = failing_kv_create;
+    table.kv_grow = failing_kv_grow;
+    table.kv_read = failing_kv_read;
+    table.kv_write = failing_kv_write;
     table.compile = failing_compile;
     table.run = failing_run;
     if (table.run_ahead) table.run_ahead = failing_run_ahead;
