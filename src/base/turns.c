@@ -43,6 +43,13 @@ bool pd_turns_take(pd_turns *t) {
     return !mine;
 }
 
+bool pd_turns_are_wanted(pd_turns *t) {
+    pthread_mutex_lock(&t->lock);
+    bool wanted = t->next > t->served + 1;
+    pthread_mutex_unlock(&t->lock);
+    return wanted;
+}
+
 void pd_turns_give(pd_turns *t) {
     pthread_mutex_lock(&t->lock);
     t->taken = false;

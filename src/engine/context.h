@@ -215,8 +215,7 @@ pd_status pd_context_run_ahead(pd_context *c, pd_ahead *ahead, const atomic_int 
 /* ---- for the context's own files ------------------------------------------------------------ */
 
 /* Pages for the next n positions. context_pages.c. Errors: CONTEXT, MEMORY_DEVICE, MEMORY_HOST,
- * DEVICE; the sequence is as it was then, but for a page that could not be copied: it ends before
- * it. */
+ * DEVICE; the sequence is as it was then. */
 pd_status pd_context_reserve(pd_context *c, pd_sequence *seq, uint32_t n, pd_error *err);
 /* What was kept of position n - 1, or no output. context_output.c, as the next two. */
 pd_output pd_context_kept_output(pd_context *c, pd_sequence *seq, uint32_t n);
@@ -229,7 +228,7 @@ void pd_context_forget_outputs(pd_sequence *seq, uint32_t n);
 void pd_context_make_step(pd_context *c, const pd_batch_item *items, uint32_t n, bool has_outs,
                           const atomic_int *cancel);
 /* Before a program runs for `seq` (NULL: for several): outputs in its memory that another one
- * could not have computed again are kept. Errors: as reading them. context_output.c */
+ * could not have again, to the bit, are kept. Errors: as reading them. context_output.c */
 pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd_sequence *seq,
                                   pd_error *err);
 /* Before a program runs: what its memory holds is nobody's any more. Returns the run's id. */

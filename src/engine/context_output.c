@@ -112,7 +112,8 @@ pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd
                                   pd_error *err) {
     pd_sequence *owner = stage->owner;
     if (!owner || owner == seq || owner->out.stage != stage || owner->out.kept) return PD_OK;
-    if (can_repeat(c, owner, owner->tokens.n - 1)) return PD_OK;
+    bool is_decode = stage == &c->stages[PD_STAGE_DECODE]; /* which repeating would run again */
+    if (is_decode && can_repeat(c, owner, owner->tokens.n - 1)) return PD_OK;
     return pd_context_keep_output(c, owner, err);
 }
 

@@ -51,9 +51,6 @@ pd_status pd_context_reserve(pd_context *c, pd_sequence *seq, uint32_t n, pd_err
     if (status == PD_ERR_MEMORY_DEVICE && grown != PD_OK && err) *err = no_growth; /* says more */
     PD_TRY(status);
     status = copy_pages(c, &copies, err);
-    if (status == PD_OK) return PD_OK;
-    /* the last page is new and lacks what the old one held */
-    pd_kv_drop_reserved(c->kv, seq->kv_id);
-    pd_context_truncate(c, seq, seq->tokens.n / PD_PAGE_POSITIONS * PD_PAGE_POSITIONS);
+    if (status != PD_OK) pd_kv_undo_copies(c->kv, seq->kv_id, &copies);
     return status;
 }

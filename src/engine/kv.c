@@ -231,6 +231,19 @@ pd_status pd_kv_reserve(pd_kv *kv, uint32_t seq, uint32_t n, pd_kv_copies *copie
     return PD_OK;
 }
 
+void pd_kv_undo_copies(pd_kv *kv, uint32_t seq, const pd_kv_copies *copies) {
+    pd_kv_seq *s = &kv->seqs[seq];
+    uint32_t page = s->length / PD_PAGE_POSITIONS;
+    for (uint32_t i = 0; i < copies->n; i++) {
+        bool global = copies->list[i].global;
+        pd_kv_pool *pool = global ? &kv->global : &kv->local;
+        uint32_t *entry = global ? &s->global_pages[page] : &s->local_pages[page];
+        pd_kv_pool_drop(pool, entry);
+        *entry = copies->list[i].from;
+        pd_kv_pool_hold(pool, *entry);
+    }
+}
+
 void pd_kv_commit(pd_kv *kv, uint32_t seq, uint32_t n) {
     kv->seqs[seq].length += n;
 }

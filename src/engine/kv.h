@@ -83,6 +83,8 @@ typedef struct pd_kv_copies {
 /* Gives up marks when it has to. Errors: CONTEXT (beyond max_positions), MEMORY_DEVICE (no free
  * page). The sequence is as it was then. */
 pd_status pd_kv_reserve(pd_kv *kv, uint32_t seq, uint32_t n, pd_kv_copies *copies, pd_error *err);
+/* The copies could not be made: the pages are shared as before. Right behind reserve. */
+void pd_kv_undo_copies(pd_kv *kv, uint32_t seq, const pd_kv_copies *copies);
 void pd_kv_commit(pd_kv *kv, uint32_t seq, uint32_t n);
 void pd_kv_drop_reserved(pd_kv *kv, uint32_t seq); /* pages beyond what is committed */
 

@@ -100,8 +100,8 @@ void pd_session_end_turn(pd_session *s) {
     pd_model_end_turn(s->model);
 }
 
-bool pd_session_has_company(const pd_session *s) {
-    return atomic_load(&s->model->n_holds) > 2; /* the opener, this one, and more */
+bool pd_session_is_awaited(const pd_session *s) {
+    return pd_turns_are_wanted(s->model->turns);
 }
 
 /* ---- computing ------------------------------------------------------------------------------ */
@@ -114,11 +114,9 @@ static bool goes_on(const pd_session *s, uint32_t n_done, uint32_t n) {
 
 /* A place to come back to, with its logits. */
 static pd_status keep_place(pd_session *s, pd_error *err) {
-    bool marks = s->context->desc.checkpoint_positions > 0;
-    if (marks) pd_context_mark(s->context, &s->seq);
-    return marks || (pd_session_has_company(s) && !s->context->desc.all_logits)
-               ? pd_context_keep_output(s->context, &s->seq, err)
-               : PD_OK;
+    if (!s->context->desc.checkpoint_positions) return PD_OK;
+    pd_context_mark(s->context, &s->seq);
+    return pd_context_keep_output(s->context, &s->seq, err);
 }
 
 static pd_status run_step(pd_session *s, const pd_score *score, pd_error *err) {
@@ -207,7 +205,7 @@ static pd_status append(pd_session *s, uint32_t id, pd_error *err) {
     pd_batch_item item = {.seq = &s->seq, .ids = &id, .n = 1, .outs = PD_OUTS_LAST};
     PD_TRY(pd_context_run(s->context, &item, 1, &s->cancel, err));
     pd_context_keep(s->context, &item, 1);
-    return pd_session_has_company(s) ? pd_session_fetch_logits(s, err) : PD_OK;
+    return PD_OK;
 }
 
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err) {

@@ -26,11 +26,10 @@ struct pd_session {
  * ARGUMENT (the model was closed; the call comes from a function that another call is calling). */
 pd_status pd_session_begin_turn(pd_session *s, pd_error *err);
 void pd_session_end_turn(pd_session *s);
-/* Whether other sessions of the model may take their turns. */
-bool pd_session_has_company(const pd_session *s);
+/* In a turn: whether another thread waits for one. */
+bool pd_session_is_awaited(const pd_session *s);
 
-/* Computes one token more, and reads its logits while they are there if there is company. Errors:
- * as pd_context_run. */
+/* Computes one token more. Errors: as pd_context_run. */
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err);
 
 /* As pd_session_sync_prompt, with the outputs of the positions from score->first on, which are

@@ -72,13 +72,15 @@ pd_status pd_session_top_log_probs(pd_session *s, pd_log_prob *top, uint32_t n_m
 /* ---- generation ----------------------------------------------------------------------------- */
 
 typedef struct generation {
+    const pd_session *session;
     pd_sampler *sampler;
     const pd_generate_desc *desc;
     const pd_model *model;
     uint32_t first;    /* position that the first token handed over takes */
     uint32_t n, n_max; /* tokens handed over */
     uint32_t last;
-    bool in_company; /* tokens are handed over between turns, not within them */
+    bool awaited; /* others wait: tokens are handed over between turns, not within them */
+    bool more;    /* what was handed over last was not the end */
 } generation;
 
 /* `more`: what the caller's function said. */
@@ -110,26 +112,30 @@ static pd_status hand_over_drawn(pd_session *s, generation *g, uint32_t id, bool
 static bool on_drawn(void *ctx, uint32_t id) {
     generation *g = ctx;
     g->sampler->n_drawn += g->sampler->desc.temp != 0.0f;
-    return g->in_company || hand_over(g, id);
+    if (g->awaited) return true;
+    g->more = hand_over(g, id);
+    return g->more && !pd_session_is_awaited(g->session);
 }
 
 static bool is_full(const pd_session *s) {
     return pd_session_count(s) == pd_session_n_ctx(s);
 }
 
-/* A turn of steps. In company it is one step, and what it drew is handed over when the turn has
- * ended: whoever gets it may take as long as he likes. */
+/* A turn of steps, cut short when somebody comes to wait. While others wait it is one step, and
+ * what it drew is handed over when the turn has ended: whoever gets it may take his time. */
 static pd_status take_turn(pd_session *s, generation *g, pd_ahead *a, pd_error *err) {
     uint32_t room = pd_session_n_ctx(s) - pd_session_count(s), left = g->n_max - g->n;
     if (left > room) left = room;
     PD_TRY(pd_session_begin_turn(s, err));
-    g->in_company = pd_session_has_company(s);
+    g->awaited = pd_session_is_awaited(s);
+    g->more = true;
     a->n_steps = left < PD_RUN_AHEAD_STEPS ? left : PD_RUN_AHEAD_STEPS;
-    if (g->in_company) a->n_steps = 1;
+    if (g->awaited) a->n_steps = 1;
     pd_sampler_to_params(g->sampler, &a->sampling);
     pd_status status = pd_context_run_ahead(s->context, a, &s->cancel, err);
     pd_session_end_turn(s);
-    if (status == PD_OK && g->in_company && !a->cancelled) a->more = hand_over(g, a->token);
+    if (status == PD_OK && g->awaited && !a->cancelled) g->more = hand_over(g, a->token);
+    a->more = g->more;
     return status;
 }
 
@@ -187,7 +193,8 @@ pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_gener
     PD_TRY(check_n_top(desc->n_top, err));
     if (s->has_pending && is_full(s)) return PD_OK;
     PD_TRY(compute_pending(s, err));
-    generation g = {.sampler = sampler,
+    generation g = {.session = s,
+                    .sampler = sampler,
                     .desc = desc,
                     .model = s->context->model,
                     .first = pd_session_count(s),
