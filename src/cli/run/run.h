@@ -9,6 +9,8 @@ typedef struct run_job {
     const cli_options *o;
     char *text; /* the prompt */
     size_t n_text;
+    char *system; /* instructions put in front of it, or NULL */
+    size_t n_system;
     cli_images images;
     pd_model *model;
     pd_session *session;
@@ -22,7 +24,7 @@ typedef struct run_job {
     bool context_full;           /* generation ended there */
     bool stopped;                /* ... by a token that ends a turn, or a stop string */
     pd_sampler sampler;
-    pd_logit_bias *biases; /* the sampler's */
+    cli_sampling sampling; /* the sampler's settings */
     pd_stop *stop;
     pd_detokenizer detokenizer;
     pd_bytes answer, answer_ids;          /* for --json: text, and uint32_t */
@@ -41,12 +43,6 @@ typedef struct run_figures {
     bool has_logits;
     uint64_t logits_hash; /* of the last ones: by it two builds or devices can be compared */
 } run_figures;
-
-/* sampling.c: the sampler and the stop strings of the options. Errors: ARGUMENT, MEMORY_HOST. */
-pd_status run_init_sampler(run_job *job, pd_error *err);
-pd_status run_create_stop(run_job *job, pd_error *err);
-/* Errors: ARGUMENT when a bias is for a token that the model has not. */
-pd_status run_check_biases(const run_job *job, pd_error *err);
 
 /* timings.c. Resumes a session that was cancelled. */
 run_figures run_get_figures(const run_job *job);

@@ -1,11 +1,11 @@
-/* How `run` draws and where it ends, by the options.  SPDX-License-Identifier: MIT */
+/* How answers are drawn and where they end, by the options.  SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/run/run.h"
+#include "cli/commands.h"
 
 /* ---- bias ----------------------------------------------------------------------------------- */
 
@@ -23,15 +23,14 @@ static bool read_bias(const char **at, pd_logit_bias *out) {
     return good;
 }
 
-static pd_status read_biases(run_job *job, pd_sampler_desc *desc, pd_error *err) {
-    const char *text = cli_text(job->o, OPT_LOGIT_BIAS);
+static pd_status read_biases(const char *text, cli_sampling *out, pd_error *err) {
     if (!text) return PD_OK;
-    job->biases = pd_alloc(strlen(text) + 1, sizeof *job->biases);
-    if (!job->biases) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the biases");
-    desc->logit_bias = job->biases;
+    out->biases = pd_alloc(strlen(text) + 1, sizeof *out->biases);
+    if (!out->biases) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the biases");
+    out->desc.logit_bias = out->biases;
     for (const char *at = text, *end;; at = end + 1) {
         end = at;
-        if (!read_bias(&end, &job->biases[desc->n_logit_bias++]))
+        if (!read_bias(&end, &out->biases[out->desc.n_logit_bias++]))
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "--logit-bias takes an id and a bias as in 15043+1, but \"%.*s\" is "
                             "none",
@@ -40,9 +39,9 @@ static pd_status read_biases(run_job *job, pd_sampler_desc *desc, pd_error *err)
     }
 }
 
-pd_status run_check_biases(const run_job *job, pd_error *err) {
-    const pd_sampler_desc *d = &job->sampler.desc;
-    uint32_t n_vocab = pd_model_get_info(job->model)->n_vocab;
+pd_status cli_sampling_check(const cli_sampling *s, const pd_model *model, pd_error *err) {
+    const pd_sampler_desc *d = &s->desc;
+    uint32_t n_vocab = pd_model_get_info(model)->n_vocab;
     for (size_t i = 0; i < d->n_logit_bias; i++)
         if (d->logit_bias[i].id >= n_vocab)
             return PD_RAISE(err, PD_ERR_ARGUMENT,
@@ -71,22 +70,31 @@ static void take_window(const cli_options *o, pd_sampler_desc *desc) {
     if (last_n == 0) desc->repeat_penalty = desc->presence_penalty = desc->frequency_penalty = 0;
 }
 
-pd_status run_init_sampler(run_job *job, pd_error *err) {
-    const cli_options *o = job->o;
+void cli_sampling_take(const cli_options *o, pd_sampler_desc *desc) {
     int64_t seed = cli_int(o, OPT_SEED);
-    pd_sampler_desc desc = {.seed = seed < 0 ? new_seed() : (uint64_t)seed};
-    if (cli_given(o, OPT_LOG_PROBS) && !cli_given(o, OPT_JSON))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--logprobs needs --json");
-#define TAKE_SETTING(option, field) desc.field = (__typeof__(desc.field))cli_real(o, OPT_##option);
+    desc->seed = seed < 0 ? new_seed() : (uint64_t)seed;
+#define TAKE_SETTING(option, field)                                                                \
+    desc->field = (__typeof__(desc->field))cli_real(o, OPT_##option);
     CLI_SAMPLER_LIST(TAKE_SETTING)
     CLI_PENALTY_LIST(TAKE_SETTING)
 #undef TAKE_SETTING
-    take_window(o, &desc);
-    PD_TRY(read_biases(job, &desc, err));
-    return pd_sampler_init(&job->sampler, &desc, err);
+    take_window(o, desc);
 }
 
-pd_status run_create_stop(run_job *job, pd_error *err) {
-    const cli_value *v = &job->o->values[OPT_STOP];
-    return pd_stop_create(v->texts, v->given, &job->stop, err);
+pd_status cli_sampling_read(const cli_options *o, cli_sampling *out, pd_error *err) {
+    *out = (cli_sampling){0};
+    cli_sampling_take(o, &out->desc);
+    pd_status status = read_biases(cli_text(o, OPT_LOGIT_BIAS), out, err);
+    if (status != PD_OK) cli_sampling_free(out);
+    return status;
+}
+
+void cli_sampling_free(cli_sampling *s) {
+    pd_free(s->biases);
+    *s = (cli_sampling){0};
+}
+
+pd_status cli_stop_create(const cli_options *o, pd_stop **out, pd_error *err) {
+    const cli_value *v = &o->values[OPT_STOP];
+    return pd_stop_create(v->texts, v->given, out, err);
 }
