@@ -24,9 +24,11 @@ pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 add_library(peridot_webp ALIAS PkgConfig::WEBP)
 
 # Without it `peridot chat` reads plain lines.
-pkg_check_modules(EDIT IMPORTED_TARGET libedit)
 add_library(peridot_edit INTERFACE)
-if(EDIT_FOUND)
+if(PERIDOT_LIBEDIT)
+  pkg_check_modules(EDIT IMPORTED_TARGET libedit)
+endif()
+if(PERIDOT_LIBEDIT AND EDIT_FOUND)
   target_link_libraries(peridot_edit INTERFACE PkgConfig::EDIT)
   target_compile_definitions(peridot_edit INTERFACE PERIDOT_HAS_EDIT)
 endif()

@@ -41,7 +41,7 @@ static pd_tuning read_sample(const sample *s) {
     pd_bytes b = {0};
     pd_gguf *g;
     pd_error err;
-    head(&b, 0, (s->name != NULL) + (s->finetune != NULL) + (s->chat_template != NULL));
+    head(&b, 0, (s->name ? 1u : 0) + (s->finetune ? 1u : 0) + (s->chat_template ? 1u : 0));
     text(&b, "general.name", s->name);
     text(&b, "general.finetune", s->finetune);
     text(&b, "tokenizer.chat_template", s->chat_template);

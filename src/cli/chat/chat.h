@@ -71,7 +71,7 @@ const char *chat_setting_name(size_t i);
 double chat_setting_get(const chat_job *job, size_t i);
 pd_status chat_setting_put(chat_job *job, size_t i, double value, pd_error *err);
 
-/* ---- saved.c, saved_read.c ------------------------------------------------------------------ */
+/* ---- saved.c -------------------------------------------------------------------------------- */
 
 /* The whole conversation as a file. Errors: IO, MEMORY_HOST. */
 pd_status chat_save(const chat_job *job, const char *path, pd_error *err);

@@ -128,6 +128,8 @@ static line_event read_message(void *state, const char *prompt, const char *init
     e->prompt = chat_wide_from_utf8(prompt, strlen(prompt));
     e->initial = initial ? chat_wide_from_utf8(initial, strlen(initial)) : NULL;
     if (e->initial) keyboard_push(SEQUENCE_INITIAL);
+    el_wset(e->el, EL_PREP_TERM,
+            1); /* before the prompt: Ctrl-D is a key as soon as that is there */
     show(e, PASTE_ON);
     const wchar_t *line = el_wgets(e->el, &n);
     show(e, PASTE_OFF);

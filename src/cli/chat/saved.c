@@ -1,4 +1,4 @@
-/* /save: the conversation as JSON, complete or not at all. What it holds, saved_read.c reads:
+/* /save and /load: the conversation as a file of JSON, complete or not at all:
  *
  *     {"format": "peridot chat", "version": 1, "model": NAME, "template": "gemma" or "none",
  *      "system": TEXT, or absent,
@@ -7,14 +7,20 @@
  *                 "images": [{"path": P, "sha256": HEX, "bytes": N}]},
  *                {"role": "assistant", "text": AS SHOWN, "ids": AS DRAWN}, ...]}
  *
- * A zero among an answer's bytes becomes U+FFFD, since JSON's strings end at it here.
+ * What is loaded may have become anything: all of it is read before any of it counts. A zero among
+ * an answer's bytes becomes U+FFFD, since JSON's strings end at it here.
  *
  * SPDX-License-Identifier: MIT
  */
+#include <math.h>
 #include <string.h>
 
 #include "cli/chat/chat.h"
 #include "cli/json.h"
+
+enum { FILE_MAX_BYTES = 1 << 28 };
+
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /* NULL: no memory, or a text with more zeros than there is memory for. */
 static cJSON *text_json(const char *text, size_t n) {
@@ -62,14 +68,14 @@ static cJSON *add_turn(cJSON *list, const char *role, const char *text, size_t n
 }
 
 static bool add_turns(cJSON *root, const chat_conversation *c) {
-    cJSON *list = cJSON_AddArrayToObject(root, "turns");
+    cJSON *list = cJSON_AddArrayToObject(root, "turns"), *question = NULL, *reply = NULL;
     bool good = list != NULL;
     for (size_t i = 0; good && i < c->n; i++) {
         const chat_turn *t = &c->turns[i];
-        cJSON *question = add_turn(list, "user", t->typed, t->n_typed);
-        good = question && add_pictures(question, &t->pictures);
-        cJSON *reply = good ? add_turn(list, "assistant", t->answer, t->n_answer) : NULL;
-        good = reply && add_ids(reply, t);
+        good = (question = add_turn(list, "user", t->typed, t->n_typed)) != NULL &&
+               add_pictures(question, &t->pictures) &&
+               (reply = add_turn(list, "assistant", t->answer, t->n_answer)) != NULL &&
+               add_ids(reply, t);
     }
     return good;
 }
@@ -107,5 +113,186 @@ pd_status chat_save(const chat_job *job, const char *path, pd_error *err) {
     if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the JSON text");
     pd_status status = write_file(path, text, err);
     cJSON_free(text);
+    return status;
+}
+
+static pd_status raise_damaged(const char *what, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_FORMAT, "the file holds no conversation that can be read: %s",
+                    what);
+}
+
+/* NULL: absent, or no string of valid UTF-8 */
+static const char *get_text(const cJSON *object, const char *name) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text && cli_check_utf8("", text, strlen(text), NULL) == PD_OK ? text : NULL;
+}
+
+static bool is_text(const cJSON *object, const char *name, const char *expected) {
+    const char *text = get_text(object, name);
+    return text && strcmp(text, expected) == 0;
+}
+
+/* A whole number below `end`. */
+static bool get_whole(const cJSON *item, double end, double *out) {
+    if (!cJSON_IsNumber(item)) return false;
+    *out = item->valuedouble;
+    return *out >= 0 && *out < end && *out == floor(*out);
+}
+
+/* ---- reading turns
+ * ---------------------------------------------------------------------------------- */
+
+static pd_status read_picture(const chat_job *job, const cJSON *item, chat_pictures *out,
+                              pd_error *err) {
+    const char *path = get_text(item, "path"), *sum = get_text(item, "sha256");
+    double n_bytes;
+    if (!path || !sum ||
+        !get_whole(cJSON_GetObjectItemCaseSensitive(item, "bytes"), 0x1p53, &n_bytes))
+        return raise_damaged("a picture has no path, sum or size", err);
+    PD_TRY(chat_pictures_read(out, path, cli_given(job->o, OPT_PAN_AND_SCAN), err));
+    const chat_picture *p = &out->items[out->n - 1];
+    if (strcmp(p->sha256, sum) == 0 && (double)p->n_bytes == n_bytes) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT,
+                    "the picture \"%.200s\" is another one than the conversation was saved with",
+                    path);
+}
+
+static pd_status read_question(const chat_job *job, const cJSON *item, chat_turn *out,
+                               pd_error *err) {
+    const char *text = get_text(item, "text");
+    const cJSON *images = cJSON_GetObjectItemCaseSensitive(item, "images"), *image;
+    chat_pictures pictures = {0};
+    pd_status status = PD_OK;
+    if (!is_text(item, "role", "user") || !text)
+        return raise_damaged("a question was expected, with its text", err);
+    if (images && !cJSON_IsArray(images)) return raise_damaged("the pictures are no list", err);
+    cJSON_ArrayForEach(image, images) {
+        status = read_picture(job, image, &pictures, err);
+        if (status != PD_OK) break;
+    }
+    if (status != PD_OK) {
+        chat_pictures_free(&pictures);
+        return status;
+    }
+    return chat_turn_make(text, strlen(text), &pictures, out, err);
+}
+
+static pd_status read_ids(const chat_job *job, const cJSON *list, uint32_t **out, size_t *n,
+                          pd_error *err) {
+    const cJSON *item;
+    double id, n_vocab = pd_model_get_info(job->model)->n_vocab;
+    *n = 0;
+    *out = NULL;
+    if (!cJSON_IsArray(list)) return raise_damaged("an answer has no tokens", err);
+    *out = pd_alloc((size_t)cJSON_GetArraySize(list) + 1, sizeof **out);
+    if (!*out) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an answer");
+    cJSON_ArrayForEach(item, list) {
+        if (!get_whole(item, 0x1p32, &id)) return raise_damaged("a token is no number", err);
+        bool usable =
+            id < n_vocab && id < PD_TOKEN_IMAGE && !pd_model_is_stop(job->model, (uint32_t)id);
+        if (!usable) return raise_damaged("a token is none of this model", err);
+        (*out)[(*n)++] = (uint32_t)id;
+    }
+    return PD_OK;
+}
+
+/* Tokens that another vocabulary wrote do not spell the text; what of it they do not is made anew.
+ */
+static pd_status read_answer(const chat_job *job, const cJSON *item, chat_turn *t, pd_error *err) {
+    const char *text = get_text(item, "text");
+    uint32_t *ids = NULL, *spelled = NULL;
+    size_t n, n_spelled;
+    if (!is_text(item, "role", "assistant") || !text)
+        return raise_damaged("an answer was expected, with its text", err);
+    pd_status status;
+    PD_TRY_GOTO(read_ids(job, cJSON_GetObjectItemCaseSensitive(item, "ids"), &ids, &n, err));
+    PD_TRY_GOTO(chat_spell(job->model, ids, n, text, strlen(text), &spelled, &n_spelled, err));
+    status = chat_turn_set_answer(t, text, strlen(text), spelled, n_spelled, err);
+done:
+    pd_free(ids);
+    pd_free(spelled);
+    return status;
+}
+
+static pd_status read_turns(const chat_job *job, const cJSON *list, chat_conversation *out,
+                            pd_error *err) {
+    if (!cJSON_IsArray(list)) return raise_damaged("there is no list of turns", err);
+    for (const cJSON *item = list->child; item; item = item->next) {
+        chat_turn turn = {0};
+        PD_TRY(read_question(job, item, &turn, err));
+        PD_TRY(chat_push(out, &turn, err));
+        item = item->next;
+        if (!item) return raise_damaged("the last question has no answer", err);
+        PD_TRY(read_answer(job, item, chat_last(out), err));
+    }
+    return PD_OK;
+}
+
+/* ---- reading the rest
+ * ------------------------------------------------------------------------------- */
+
+static pd_status read_conversation(const chat_job *job, const cJSON *root, chat_conversation *out,
+                                   pd_error *err) {
+    const char *system = get_text(root, "system");
+    out->raw = job->conversation.raw;
+    if (!is_text(root, "format", "peridot chat"))
+        return raise_damaged("it is of another kind", err);
+    double version;
+    if (!get_whole(cJSON_GetObjectItemCaseSensitive(root, "version"), 2, &version) || version != 1)
+        return raise_damaged("it is of an unknown version", err);
+    if (!is_text(root, "template", out->raw ? "none" : "gemma"))
+        return PD_RAISE(
+            err, PD_ERR_ARGUMENT,
+            "the conversation was not saved with --chat-template %s, as this one is held",
+            out->raw ? "none" : "gemma");
+    if (cJSON_GetObjectItemCaseSensitive(root, "system") && !system)
+        return raise_damaged("the system prompt is no text", err);
+    PD_TRY(chat_set_system(out, system, system ? strlen(system) : 0, err));
+    return read_turns(job, cJSON_GetObjectItemCaseSensitive(root, "turns"), out, err);
+}
+
+/* Into a copy of the job, whose settings count only if all are good. */
+static pd_status read_settings(chat_job *copy, const cJSON *root, pd_error *err) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "settings");
+    double n_drawn;
+    if (!cJSON_IsObject(list)) return raise_damaged("there are no settings", err);
+    for (size_t i = 0; chat_setting_name(i); i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(list, chat_setting_name(i));
+        if (!cJSON_IsNumber(item)) return raise_damaged("a setting is missing", err);
+        pd_error unused;
+        if (chat_setting_put(copy, i, item->valuedouble, &unused) != PD_OK)
+            return raise_damaged("a setting is out of its range", err);
+    }
+    if (!get_whole(cJSON_GetObjectItemCaseSensitive(root, "n_drawn"), 0x1p53, &n_drawn))
+        return raise_damaged("the number of draws is none", err);
+    copy->sampler.n_drawn = (uint64_t)n_drawn;
+    return PD_OK;
+}
+
+static pd_status read_all(chat_job *job, const cJSON *root, pd_error *err) {
+    chat_conversation c = {0};
+    chat_job copy = *job;
+    pd_status status = read_conversation(job, root, &c, err);
+    if (status == PD_OK) status = read_settings(&copy, root, err);
+    if (status != PD_OK) {
+        chat_free(&c);
+        return status;
+    }
+    chat_free(&job->conversation);
+    job->conversation = c;
+    job->options = copy.options;
+    job->sampler = copy.sampler;
+    return PD_OK;
+}
+
+pd_status chat_load(chat_job *job, const char *path, pd_error *err) {
+    char *text = NULL;
+    size_t n = 0;
+    PD_TRY(pd_file_read_regular(path, FILE_MAX_BYTES, &text, &n, err));
+    cJSON *root = text && strlen(text) == n ? cJSON_ParseWithOpts(text, NULL, true) : NULL;
+    pd_status status = cJSON_IsObject(root) ? read_all(job, root, err)
+                                            : raise_damaged("it is no JSON object", err);
+    cJSON_Delete(root);
+    pd_free(text);
     return status;
 }
