@@ -45,6 +45,8 @@ pd_status cli_check_ids(const cli_ids *ids, uint32_t n_vocab, pd_error *err);
 /* All that the options name for writing. Errors: ARGUMENT when it is a file that the command reads,
  * by whatever name, or is written twice. */
 pd_status cli_check_outputs(const cli_options *o, pd_error *err);
+/* The same of a file that the options do not name. */
+pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 

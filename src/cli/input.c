@@ -28,7 +28,8 @@ pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *
     }
     if (!file && isatty(STDIN_FILENO)) {
         pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "there is no text to work on");
-        return pd_error_hint(err, status, "give it with -p TEXT or -f FILE, or pipe it in");
+        return pd_error_hint(err, status, "give it with -p TEXT or -f FILE, or pipe it in%s",
+                             o->command == CLI_RUN ? "; peridot chat holds a conversation" : "");
     }
     return pd_file_read_all(file ? file : "-", TEXT_MAX_BYTES, data, n, err);
 }

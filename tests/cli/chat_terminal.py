@@ -11,6 +11,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import stat
 import sys
@@ -259,7 +260,8 @@ def test_seeds():
 
 def test_pictures():
     folder = os.environ["PERIDOT_TEST_DATA"]
-    picture = os.path.join(folder, "images/small.png")
+    picture = os.path.join(FOLDER, "small.png")
+    shutil.copy(os.path.join(folder, "images/small.png"), picture)
     broken = os.path.join(FOLDER, "broken.png")
     with open(broken, "wb") as f:
         f.write(b"\x89PNG\r\n\x1a\nno picture")
@@ -270,12 +272,12 @@ def test_pictures():
     says(chat, f"/image {picture}", "1 picture goes with")
     says(chat, f"/image '{picture}'", "2 pictures go with")
     says(chat, "<image> what", "places for 1 pictures, but 2 are attached")
-    says(chat, f"/image {picture}", "1 picture goes with")
-    prompt, reused, answer = figures(chat.line("what is <image> this"))
+    prompt, reused, answer = figures(chat.line("what are <image> and <image> this"))
     check(prompt > 8 and reused == 0, "a picture in a question")
     _, reused, _ = figures(chat.line("and more"))
     check(reused == prompt + answer - 1, f"behind a picture {reused} of {prompt + answer - 1} are reused")
     saved = os.path.join(FOLDER, "pictures.json")
+    says(chat, f"/save {picture}", "peridot: .*small.png")
     says(chat, f"/save {saved}", "is in")
     says(chat, f"/load {saved}", "2 questions with answers")
     with open(saved) as f:
@@ -302,6 +304,7 @@ def test_save_and_load():
     prompt, _, answer = figures(chat.line("a second one, with \"quotes\" and äöü"))
     says(chat, f"/save {saved}", "the conversation is in")
     says(chat, "/save /nonexistent/x.json", "peridot: cannot write")
+    says(chat, f"/save {MODEL}", "peridot: .*model.gguf")
     if os.access("/dev/full", os.W_OK):
         says(chat, "/save /dev/full", "No space left")
     says(chat, "/save ~/home.json", "home.json")
@@ -620,6 +623,7 @@ def test_raw():
     prompt, _, answer = figures(chat.line("Once upon a time"))
     longer, reused, _ = figures(chat.line(" there was"))
     check(reused == prompt + answer - 1 and longer > prompt + answer, "texts that go on")
+    says(chat, "/system Be brief.", "without a chat template there is no system prompt")
     chat.quit()
 
 

@@ -42,6 +42,10 @@ static uint64_t wanted_room(const chat_job *job, uint32_t n_ctx) {
     return n_predict >= 0 && (uint64_t)n_predict < most ? (uint64_t)n_predict : most;
 }
 
+static uint64_t count(const chat_job *job, const chat_prompt *p) {
+    return pd_prompt_count(job->model, &(pd_prompt){.ids = p->ids, .n_ids = p->n_ids});
+}
+
 /* The prompt without the first n_gone turns; *n: its positions. */
 static pd_status make_shorter(const chat_job *job, size_t n_gone, chat_prompt *p, uint64_t *n,
                               pd_error *err) {
@@ -49,7 +53,7 @@ static pd_status make_shorter(const chat_job *job, size_t n_gone, chat_prompt *p
     rest.turns += n_gone;
     rest.n -= n_gone;
     PD_TRY(chat_prompt_make(job->model, &rest, p, err));
-    *n = pd_prompt_count(job->model, &(pd_prompt){.ids = p->ids, .n_ids = p->n_ids});
+    *n = count(job, p);
     return PD_OK;
 }
 
@@ -93,14 +97,24 @@ static const char *plural(uint64_t n) {
     return n == 1 ? "" : "s";
 }
 
-static void shift(chat_job *job, size_t n_gone) {
-    const chat_figures *f = &job->figures;
-    chat_drop_first(&job->conversation, n_gone);
-    if (n_gone)
-        chat_note(job,
-                  "the context was full: the oldest %zu turn%s went, and %" PRIu64
-                  " tokens were computed again",
-                  2 * n_gone, plural(2 * n_gone), f->n_prompt - f->n_reused);
+/* The first n_gone turns go. What stays of those before the last question was computed once. */
+static pd_status shift(chat_job *job, size_t n_gone, pd_error *err) {
+    chat_conversation *c = &job->conversation;
+    uint64_t n_known = 0, n_reused = job->figures.n_reused;
+    if (n_gone == 0) return PD_OK;
+    chat_drop_first(c, n_gone);
+    if (c->n > 1) {
+        chat_conversation known = *c;
+        chat_prompt p;
+        known.n--;
+        PD_TRY(chat_prompt_make(job->model, &known, &p, err));
+        n_known = count(job, &p) + known.turns[known.n - 1].n_ids;
+        chat_prompt_free(&p);
+    }
+    chat_note("the context was full: the oldest %zu turns went, and %" PRIu64
+              " tokens were computed again",
+              2 * n_gone, n_known > n_reused ? n_known - n_reused : 0);
+    return PD_OK;
 }
 
 static double per_second(uint64_t n, uint64_t ns) {
@@ -135,7 +149,7 @@ static pd_status generate(chat_job *job, uint64_t *n_drawn, pd_error *err) {
     PD_TRY(chat_generate(job, n_max, n_drawn, err));
     const chat_turn *t = chat_last(&job->conversation);
     if (limited && *n_drawn == n_max && t->n_ids == n_max)
-        chat_note(job, "the context of %" PRIu32 " tokens is full; the answer may be cut", n_ctx);
+        chat_note("the context of %" PRIu32 " tokens is full; the answer may be cut", n_ctx);
     return PD_OK;
 }
 
@@ -147,10 +161,8 @@ static pd_status answer_last(chat_job *job, uint64_t *n_drawn, pd_error *err) {
     PD_TRY(make_prompt(job, &prompt, &n_gone, err));
     cli_interrupt_watch(job->session);
     pd_status status = sync(job, &prompt, err);
-    if (status == PD_OK) {
-        shift(job, n_gone);
-        status = generate(job, n_drawn, err);
-    }
+    if (status == PD_OK) status = shift(job, n_gone, err);
+    if (status == PD_OK) status = generate(job, n_drawn, err);
     cli_interrupt_watch(NULL);
     pd_session_resume(job->session);
     chat_prompt_free(&prompt);

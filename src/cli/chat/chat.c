@@ -21,9 +21,8 @@ enum { MESSAGE_MAX_BYTES = 1 << 30 };
 
 /* ---- what is shown -------------------------------------------------------------------------- */
 
-void chat_note(const chat_job *job, const char *format, ...) {
+void chat_note(const char *format, ...) {
     va_list list;
-    if (cli_given(job->o, OPT_QUIET)) return;
     va_start(list, format);
     vfprintf(stderr, format, list);
     va_end(list);
@@ -76,8 +75,7 @@ static pd_status choose_template(chat_job *job, const char *system, size_t n_sys
     chat_conversation *c = &job->conversation;
     c->raw = wish ? strcmp(wish, "none") == 0 : !tuned;
     if (c->raw && !wish)
-        chat_note(job,
-                  "the model is a pre-trained one, which goes on with texts and answers nobody "
+        chat_note("the model is a pre-trained one, which goes on with texts and answers nobody "
                   "(--chat-template gemma takes it for another)");
     PD_TRY(chat_set_system(c, system, n_system, err));
     if (!c->raw || !c->system) return PD_OK;
@@ -112,20 +110,23 @@ done:
 
 /* ---- one turn ------------------------------------------------------------------------------- */
 
-/* The message takes the attached pictures with it; an edited one those of what it replaces. */
+/* What an edited message replaces; NULL: nothing. */
+static chat_turn *edited_turn(chat_job *job) {
+    if (!job->editing) return NULL;
+    return job->draft.typed ? &job->draft : chat_last(&job->conversation);
+}
+
+/* The message takes the attached pictures with it, an edited one without any those that it had. */
 static pd_status send(chat_job *job, const char *text, size_t n, pd_error *err) {
-    chat_turn question, old = {0};
-    if (job->editing && job->draft.typed) {
-        old = job->draft;
-        job->draft = (chat_turn){0};
-    } else if (job->editing && job->conversation.n > 0) {
-        chat_take_last(&job->conversation, &old);
-    }
+    chat_turn question, *old = edited_turn(job), last;
     job->editing = false;
-    chat_pictures *pictures = job->attached.n || !old.pictures.n ? &job->attached : &old.pictures;
-    pd_status status = chat_turn_make(text, n, pictures, &question, err);
-    chat_turn_free(&old);
-    return status == PD_OK ? chat_ask(job, &question, err) : status;
+    chat_pictures *pictures = job->attached.n || !old ? &job->attached : &old->pictures;
+    PD_TRY(chat_turn_make(text, n, pictures, &question, err));
+    if (old && old != &job->draft) {
+        chat_take_last(&job->conversation, &last);
+        chat_turn_free(&last);
+    }
+    return chat_ask(job, &question, err); /* which ends the draft */
 }
 
 static bool is_blank(const char *text) {
@@ -138,7 +139,19 @@ static bool is_over(const chat_job *job) {
 }
 
 /* A failure is told, and over. */
-static void take_message(chat_job *job, pd_bytes *text, const char **initial) {
+static void tell(chat_job *job, pd_status status, pd_error *err) {
+    bool stopped = status == PD_ERR_CANCELLED && !is_over(job);
+    err->status = status;
+    if (cli_interrupt_signal() == SIGINT) cli_interrupt_clear();
+    if (stopped)
+        chat_note("stopped before the answer began; /edit and /regen have the question");
+    else if (status != PD_OK && !is_over(job))
+        cli_report_error(err);
+    job->failure = *err;
+}
+
+/* *initial: what the next line begins with */
+static void take_message(chat_job *job, const pd_bytes *text, const char **initial) {
     pd_error err = {0};
     pd_status status = PD_OK;
     if (chat_is_command(text->data)) {
@@ -147,26 +160,17 @@ static void take_message(chat_job *job, pd_bytes *text, const char **initial) {
     } else if (!is_blank(text->data)) {
         status = send(job, text->data, text->n, &err);
     }
-    err.status = status;
-    bool cancelled = status == PD_ERR_CANCELLED && !is_over(job);
-    if (cli_interrupt_signal() == SIGINT) cli_interrupt_clear();
-    if (cancelled)
-        chat_note(job, "stopped before the answer began; /edit and /regen have the question");
-    else if (status != PD_OK && !is_over(job))
-        cli_report_error(&err);
-    job->failure = err;
+    tell(job, status, &err);
 }
 
 /* ---- conversations -------------------------------------------------------------------------- */
 
 static void hold(chat_job *job) {
     pd_bytes text = {0};
+    pd_error err = {0};
     const char *first = cli_text(job->o, OPT_CHAT_PROMPT), *initial = NULL;
     bool asked = false; /* whether the last thing was a Ctrl-C in an empty line */
-    if (first) {
-        pd_bytes_write(&text, first, strlen(first));
-        if (!text.failed) take_message(job, &text, &initial);
-    }
+    if (first) tell(job, send(job, first, strlen(first), &err), &err);
     while (!is_over(job)) {
         line_event event = line_editor_read(job->editor, chat_label(job, CHAT_USER), initial,
                                             job->multiline, &text);
@@ -174,9 +178,9 @@ static void hold(chat_job *job) {
         if (event == LINE_END || (event == LINE_INTERRUPTED && asked)) break;
         asked = event == LINE_INTERRUPTED;
         if (event != LINE_TEXT) job->editing = false;
-        if (asked) chat_note(job, "Ctrl-C again leaves, as Ctrl-D does");
+        if (asked) chat_note("Ctrl-C again leaves, as Ctrl-D does");
         if (event == LINE_TEXT && text.failed)
-            chat_note(job, "not enough memory for the message");
+            chat_note("not enough memory for the message");
         else if (event == LINE_TEXT)
             take_message(job, &text, &initial);
     }
@@ -205,8 +209,9 @@ static pd_status chat_on_terminal(chat_job *job, pd_error *err) {
     if (!job->editor) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an editor");
     job->multiline = cli_given(job->o, OPT_MULTILINE);
     cli_interrupt_install_interactive();
-    chat_note(job, "%s; /help lists the commands, Ctrl-D leaves",
-              pd_model_get_info(job->model)->name);
+    if (!cli_given(job->o, OPT_QUIET))
+        chat_note("%s; /help lists the commands, Ctrl-D leaves",
+                  pd_model_get_info(job->model)->name);
     hold(job);
     line_editor_close(job->editor);
     return end_status(job, err);

@@ -39,8 +39,8 @@ typedef struct chat_job {
 
 /* ---- chat.c --------------------------------------------------------------------------------- */
 
-/* A line on standard error, not with -q. */
-void chat_note(const chat_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line on standard error. */
+void chat_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 typedef enum chat_role { CHAT_USER, CHAT_MODEL } chat_role;
 /* "you> ", coloured if so; static. */
 const char *chat_label(const chat_job *job, chat_role role);
@@ -73,7 +73,8 @@ pd_status chat_setting_put(chat_job *job, size_t i, double value, pd_error *err)
 
 /* ---- saved.c -------------------------------------------------------------------------------- */
 
-/* The whole conversation as a file. Errors: IO, MEMORY_HOST. */
+/* The whole conversation as a file. Errors: ARGUMENT (it is read: the model, a picture), IO,
+ * MEMORY_HOST. */
 pd_status chat_save(const chat_job *job, const char *path, pd_error *err);
 /* Takes the place of the conversation, or leaves it as it is. Errors: IO, FORMAT (damaged),
  * ARGUMENT (of another template; a picture that is another one now), MEMORY_HOST. */

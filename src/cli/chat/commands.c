@@ -14,9 +14,11 @@ typedef struct call {
 /* ---- the conversation ----------------------------------------------------------------------- */
 
 static pd_status run_system(call *c, pd_error *err) {
+    if (c->job->conversation.raw)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "without a chat template there is no system prompt");
     PD_TRY(chat_set_system(&c->job->conversation, c->argument, strlen(c->argument), err));
-    chat_note(c->job, c->job->conversation.system ? "the system prompt is set"
-                                                  : "there is no system prompt");
+    chat_note(c->job->conversation.system ? "the system prompt is set"
+                                          : "there is no system prompt");
     return PD_OK;
 }
 
@@ -25,7 +27,7 @@ static pd_status run_reset(call *c, pd_error *err) {
     chat_clear(&c->job->conversation);
     chat_turn_free(&c->job->draft);
     chat_pictures_free(&c->job->attached);
-    chat_note(c->job, "the conversation begins anew%s",
+    chat_note("the conversation begins anew%s",
               c->job->conversation.system ? "; the system prompt stays" : "");
     return PD_OK;
 }
@@ -48,8 +50,7 @@ static pd_status run_undo(call *c, pd_error *err) {
     if (!chat_last(&c->job->conversation)) return raise_nothing(err);
     chat_take_last(&c->job->conversation, &last);
     chat_turn_free(&last);
-    chat_note(c->job, "the last question and its answer are gone; %zu left",
-              c->job->conversation.n);
+    chat_note("the last question and its answer are gone; %zu left", c->job->conversation.n);
     return PD_OK;
 }
 
@@ -84,7 +85,7 @@ static pd_status run_image(call *c, pd_error *err) {
         chat_pictures_read(&job->attached, path, cli_given(job->o, OPT_PAN_AND_SCAN), err);
     pd_free(path);
     if (status == PD_OK)
-        chat_note(job, "%zu picture%s go%s with the next message", job->attached.n,
+        chat_note("%zu picture%s go%s with the next message", job->attached.n,
                   job->attached.n == 1 ? "" : "s", job->attached.n == 1 ? "es" : "");
     return status;
 }
@@ -93,7 +94,7 @@ static pd_status run_save(call *c, pd_error *err) {
     char *path;
     PD_TRY(take_path(c, &path, err));
     pd_status status = chat_save(c->job, path, err);
-    if (status == PD_OK) chat_note(c->job, "the conversation is in \"%s\"", path);
+    if (status == PD_OK) chat_note("the conversation is in \"%s\"", path);
     pd_free(path);
     return status;
 }
@@ -108,7 +109,7 @@ static pd_status run_load(call *c, pd_error *err) {
     chat_turn_free(&job->draft);
     chat_pictures_free(&job->attached);
     size_t n = job->conversation.n;
-    chat_note(job, "the conversation has %zu question%s with answers", n, n == 1 ? "" : "s");
+    chat_note("the conversation has %zu question%s with answers", n, n == 1 ? "" : "s");
     return PD_OK;
 }
 
@@ -145,8 +146,8 @@ static pd_status run_stats(call *c, pd_error *err) {
 static pd_status run_multiline(call *c, pd_error *err) {
     (void)err;
     c->job->multiline = !c->job->multiline;
-    chat_note(c->job, c->job->multiline ? "Enter makes a new line; an empty line or Ctrl-D sends"
-                                        : "Enter sends; Alt-Enter makes a new line");
+    chat_note(c->job->multiline ? "Enter makes a new line; an empty line or Ctrl-D sends"
+                                : "Enter sends; Alt-Enter makes a new line");
     return PD_OK;
 }
 

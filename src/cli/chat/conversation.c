@@ -34,19 +34,22 @@ static pd_status place_pictures(chat_turn *t, pd_error *err) {
 
 pd_status chat_turn_make(const char *typed, size_t n_typed, chat_pictures *pictures, chat_turn *out,
                          pd_error *err) {
-    *out = (chat_turn){.n_typed = n_typed, .n_text = n_typed};
-    if (pictures) {
-        out->pictures = *pictures;
-        *pictures = (chat_pictures){0};
-    }
+    static chat_pictures none;
+    if (!pictures) pictures = &none;
+    *out = (chat_turn){.n_typed = n_typed, .n_text = n_typed, .pictures = *pictures};
     out->typed = copy_text(typed, n_typed);
     out->text = copy_text(typed, n_typed);
     out->places = pd_alloc(out->pictures.n + 1, sizeof *out->places);
     pd_status status = out->typed && out->text && out->places ? PD_OK : raise_memory(err);
     if (status == PD_OK) status = cli_check_utf8("the message", typed, n_typed, err);
     if (status == PD_OK) status = place_pictures(out, err);
-    if (status != PD_OK) chat_turn_free(out);
-    return status;
+    if (status != PD_OK) {
+        out->pictures = (chat_pictures){0};
+        chat_turn_free(out);
+        return status;
+    }
+    *pictures = (chat_pictures){0};
+    return PD_OK;
 }
 
 pd_status chat_turn_set_answer(chat_turn *t, const char *text, size_t n_text, const uint32_t *ids,

@@ -41,7 +41,7 @@ typedef struct chat_conversation {
     size_t n, cap;
 } chat_conversation; /* all zero: empty */
 
-/* Takes the pictures over, also on failure. Errors: ARGUMENT (not UTF-8, other places in the text
+/* Takes the pictures over, but on failure. Errors: ARGUMENT (not UTF-8, other places in the text
  * than pictures), MEMORY_HOST. */
 pd_status chat_turn_make(const char *typed, size_t n_typed, chat_pictures *pictures, chat_turn *out,
                          pd_error *err);

@@ -7,8 +7,7 @@
  *                 "images": [{"path": P, "sha256": HEX, "bytes": N}]},
  *                {"role": "assistant", "text": AS SHOWN, "ids": AS DRAWN}, ...]}
  *
- * What is loaded may have become anything: all of it is read before any of it counts. A zero among
- * an answer's bytes becomes U+FFFD, since JSON's strings end at it here.
+ * What is loaded may have become anything: all of it is read before any of it counts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,17 +20,6 @@
 enum { FILE_MAX_BYTES = 1 << 28 };
 
 /* ---- writing -------------------------------------------------------------------------------- */
-
-/* NULL: no memory, or a text with more zeros than there is memory for. */
-static cJSON *text_json(const char *text, size_t n) {
-    pd_bytes whole = {0};
-    pd_bytes_write(&whole, "", 0);
-    for (size_t i = 0; i < n; i++)
-        pd_bytes_write(&whole, text[i] ? text + i : "\xef\xbf\xbd", text[i] ? 1 : 3);
-    cJSON *j = whole.failed ? NULL : cJSON_CreateString(whole.n ? whole.data : "");
-    pd_bytes_free(&whole);
-    return j;
-}
 
 /* Each adder is false when memory ran out. */
 static bool add(cJSON *object, const char *name, cJSON *item) {
@@ -63,7 +51,7 @@ static bool add_ids(cJSON *turn, const chat_turn *t) {
 static cJSON *add_turn(cJSON *list, const char *role, const char *text, size_t n) {
     cJSON *j = cJSON_CreateObject();
     bool good = j && cJSON_AddItemToArray(list, j) && add(j, "role", cJSON_CreateString(role)) &&
-                add(j, "text", text_json(text, n));
+                add(j, "text", cli_text_json(text, n));
     return good ? j : NULL;
 }
 
@@ -94,7 +82,7 @@ static bool add_all(cJSON *root, const chat_job *job) {
            add(root, "version", cJSON_CreateNumber(1)) &&
            add(root, "model", cJSON_CreateString(pd_model_get_info(job->model)->name)) &&
            add(root, "template", cJSON_CreateString(c->raw ? "none" : "gemma")) &&
-           (!c->system || add(root, "system", text_json(c->system, c->n_system))) &&
+           (!c->system || add(root, "system", cli_text_json(c->system, c->n_system))) &&
            add_settings(root, job) && add_turns(root, c);
 }
 
@@ -106,7 +94,18 @@ static pd_status write_file(const char *path, const char *text, pd_error *err) {
     return pd_file_writer_commit(&w, err);
 }
 
+/* Nothing that is read is written over. */
+static pd_status check_path(const chat_job *job, const char *path, pd_error *err) {
+    const chat_conversation *c = &job->conversation;
+    PD_TRY(cli_check_output(job->o, path, err));
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->turns[i].pictures.n; k++)
+            PD_TRY(pd_file_check_output(path, c->turns[i].pictures.items[k].path, err));
+    return PD_OK;
+}
+
 pd_status chat_save(const chat_job *job, const char *path, pd_error *err) {
+    PD_TRY(check_path(job, path, err));
     cJSON *root = cJSON_CreateObject();
     char *text = add_all(root, job) ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
@@ -247,6 +246,7 @@ static pd_status read_conversation(const chat_job *job, const cJSON *root, chat_
             out->raw ? "none" : "gemma");
     if (cJSON_GetObjectItemCaseSensitive(root, "system") && !system)
         return raise_damaged("the system prompt is no text", err);
+    if (system && out->raw) return raise_damaged("a plain text has no system prompt", err);
     PD_TRY(chat_set_system(out, system, system ? strlen(system) : 0, err));
     return read_turns(job, cJSON_GetObjectItemCaseSensitive(root, "turns"), out, err);
 }
