@@ -78,14 +78,19 @@ static pd_status make_prompt(chat_job *job, chat_prompt *p, size_t *n_gone, pd_e
 
 /* ---- computing ------------------------------------------------------------------------------ */
 
+bool chat_prompt_progress(void *ctx, uint32_t n_done, uint32_t n_total) {
+    chat_job *job = ctx;
+    bool soon_done = job->progress.shown_ns == 0 && n_total - n_done < BAR_TOKENS;
+    if (soon_done) cli_progress_end(&job->progress);
+    return cli_progress_update_tokens(&job->progress, n_done, n_total);
+}
+
 static pd_status sync(chat_job *job, const chat_prompt *p, pd_error *err) {
     chat_figures *f = &job->figures;
     uint64_t start_ns = pd_clock_ns();
     uint32_t before = pd_session_get_stats(job->session)->n_reused;
     pd_prompt prompt = {p->ids, p->n_ids, p->images, p->n_images};
     cli_progress_begin(&job->progress, "prompt");
-    if (f->n_prompt < BAR_TOKENS + (uint64_t)pd_session_count(job->session))
-        cli_progress_end(&job->progress);
     pd_status status = pd_session_sync_prompt(job->session, &prompt, err);
     cli_progress_end(&job->progress);
     f->prompt_ns = pd_clock_ns() - start_ns;

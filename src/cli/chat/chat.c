@@ -89,8 +89,8 @@ static pd_status create_session(chat_job *job, pd_error *err) {
     pd_session_desc desc = {.n_ctx = n_ctx,
                             .n_chunk = cli_u32(job->o, OPT_BATCH),
                             .precision = cli_precision(job->o, PD_PRECISION_F16),
-                            .progress = cli_progress_update_tokens,
-                            .progress_ctx = &job->progress};
+                            .progress = chat_prompt_progress,
+                            .progress_ctx = job};
     return pd_session_create(job->model, &desc, &job->session, err);
 }
 

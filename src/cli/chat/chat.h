@@ -51,6 +51,8 @@ const char *chat_label(const chat_job *job, chat_role role);
  * conversation. Without any token drawn the question becomes the draft. Errors: those of the
  * engine; CANCELLED alone is none when at least a token came. */
 pd_status chat_ask(chat_job *job, chat_turn *question, pd_error *err);
+/* The session's pd_prompt_progress_fn; ctx is the job. */
+bool chat_prompt_progress(void *ctx, uint32_t n_done, uint32_t n_total);
 /* Answers the last question anew; without any token drawn its answer stays. */
 pd_status chat_ask_again(chat_job *job, pd_error *err);
 

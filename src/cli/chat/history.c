@@ -1,7 +1,6 @@
 /* See history.h.  SPDX-License-Identifier: MIT */
 #include "cli/chat/history.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,9 +59,12 @@ static void rewrite(const char *path, const char *text) {
     pd_file_writer w;
     pd_error unused;
     if (pd_file_writer_open(path, &w, &unused) != PD_OK) return;
-    fchmod(fileno(w.stream), OWN_MODE);
-    pd_file_writer_write(&w, text, strlen(text));
-    pd_file_writer_commit(&w, &unused);
+    if (fchmod(fileno(w.stream), OWN_MODE) == 0) {
+        pd_file_writer_write(&w, text, strlen(text));
+        pd_file_writer_commit(&w, &unused);
+    } else {
+        pd_file_writer_abort(&w);
+    }
 }
 
 void chat_history_read(const char *path, chat_history_fn fn, void *ctx) {
@@ -92,7 +94,8 @@ void chat_history_append(const char *path, const char *text) {
     bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !line.failed &&
                 line.n <= CHAT_HISTORY_MAX_LINE &&
                 (uint64_t)st.st_size + line.n <= 2 * CHAT_HISTORY_MAX_BYTES;
-    if (fits && fchmod(fd, OWN_MODE) == 0 && write(fd, line.data, line.n) < 0) errno = 0;
+    ssize_t n = fits && fchmod(fd, OWN_MODE) == 0 ? write(fd, line.data, line.n) : 0;
+    (void)n; /* a full disk costs the history and nothing else */
     pd_bytes_free(&line);
     close(fd);
 }

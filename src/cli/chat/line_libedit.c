@@ -45,6 +45,14 @@ static wchar_t decode_rest(char lead) {
     return chat_wide_char(bytes, n);
 }
 
+/* In a window of another size: the row with the cursor anew. Rows above it stay as the terminal has
+ * wrapped them, nobody knows how. */
+static void redraw(const editor *e) {
+    fputs("\r\033[J", e->out);
+    el_resize(e->el);
+    el_wset(e->el, EL_REFRESH);
+}
+
 static int read_key(EditLine *el, wchar_t *out) {
     editor *e = editor_of(el);
     char c;
@@ -52,10 +60,7 @@ static int read_key(EditLine *el, wchar_t *out) {
         switch (keyboard_read(&c)) {
         case KEYBOARD_BYTE: *out = c & 0x80 ? decode_rest(c) : (wchar_t)c; return 1;
         case KEYBOARD_INTERRUPT: *out = L'\003'; return 1;
-        case KEYBOARD_RESIZED:
-            el_resize(el);
-            el_wset(el, EL_REFRESH);
-            break;
+        case KEYBOARD_RESIZED: redraw(e); break;
         case KEYBOARD_END: e->event = LINE_END; return 0;
         }
     }
