@@ -222,7 +222,7 @@ static void test_list(void **state) {
     (void)state;
     chat_conversation c = {0};
     chat_turn last;
-    char text[16];
+    char text[32];
     assert_null(chat_last(&c));
     for (int i = 0; i < 40; i++) {
         snprintf(text, sizeof text, "question %d", i);
