@@ -253,6 +253,9 @@ typedef struct pd_model_info {
     char head_type[16];              /* of the output head as it is computed with: "Q8_0" */
     char head_file_type[16];         /* ... as the file stores it: "F16" */
     uint64_t head_bytes, head_file_bytes;
+    bool has_chat_template;    /* the file brings one; Gemma's is used either way */
+    bool is_instruction_tuned; /* by that, general.finetune ("it", "pt"), or "-it" in a name. False:
+                                  pre-trained, it goes on with texts and answers nobody */
 } pd_model_info;
 
 /* Time spent opening a model; all in nanoseconds. */

@@ -23,6 +23,16 @@ add_library(peridot_png ALIAS PkgConfig::PNG)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 add_library(peridot_webp ALIAS PkgConfig::WEBP)
 
+# Without it `peridot chat` reads plain lines.
+add_library(peridot_edit INTERFACE)
+if(PERIDOT_LIBEDIT)
+  pkg_check_modules(EDIT IMPORTED_TARGET libedit)
+endif()
+if(PERIDOT_LIBEDIT AND EDIT_FOUND)
+  target_link_libraries(peridot_edit INTERFACE PkgConfig::EDIT)
+  target_compile_definitions(peridot_edit INTERFACE PERIDOT_HAS_EDIT)
+endif()
+
 # stb_image is a header whose implementation src/image/stb.c compiles.
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
 add_library(peridot_stb INTERFACE)

@@ -111,10 +111,10 @@ pd_status pd_file_read_regular(const char *path, uint64_t max_bytes, char **data
 }
 
 /* Makes every directory above the last '/' of path. */
-static bool make_parents(char *path) {
+static bool make_parents(char *path, mode_t mode) {
     for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
         *at = '\0';
-        bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+        bool made = mkdir(path, mode) == 0 || errno == EEXIST;
         *at = '/';
         if (!made) return false;
     }
@@ -130,6 +130,14 @@ static bool parent_writable(char *path) {
     return writable;
 }
 
+/* `path` made usable, or freed and NULL. */
+static char *prepare_path(pd_bytes path, mode_t mode) {
+    if (path.data && !path.failed && make_parents(path.data, mode) && parent_writable(path.data))
+        return path.data;
+    pd_bytes_free(&path);
+    return NULL;
+}
+
 char *pd_cache_path(const char *name) {
     const char *own = getenv("PERIDOT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
@@ -140,8 +148,15 @@ char *pd_cache_path(const char *name) {
         pd_bytes_printf(&path, "%s/peridot/%s", xdg, name);
     else if (home && home[0])
         pd_bytes_printf(&path, "%s/.cache/peridot/%s", home, name);
-    if (path.data && !path.failed && make_parents(path.data) && parent_writable(path.data))
-        return path.data;
-    pd_bytes_free(&path);
-    return NULL;
+    return prepare_path(path, 0777);
+}
+
+char *pd_state_path(const char *name) {
+    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    pd_bytes path = {0};
+    if (xdg && xdg[0] == '/')
+        pd_bytes_printf(&path, "%s/peridot/%s", xdg, name);
+    else if (home && home[0])
+        pd_bytes_printf(&path, "%s/.local/state/peridot/%s", home, name);
+    return prepare_path(path, 0700); /* what a user typed is nobody else's */
 }

@@ -81,5 +81,8 @@ pd_status pd_file_read_regular(const char *path, uint64_t max_bytes, char **data
 /* "<cache>/peridot/<name>" in a fresh string (pd_free), the directory made; NULL when there is no
  * usable place. <cache>: $PERIDOT_CACHE_DIR itself, else $XDG_CACHE_HOME, else ~/.cache. */
 char *pd_cache_path(const char *name);
+/* The same of what a program remembers for its user. <state>: $XDG_STATE_HOME, else
+ * ~/.local/state. */
+char *pd_state_path(const char *name);
 
 #endif

@@ -31,6 +31,8 @@ CLI_COMMAND_LIST(CLI_COMMAND_PROTOTYPE)
 
 /* -p, else -f, else standard input (refused when that is a terminal). *data: pd_free. */
 pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *err);
+/* --system-prompt, or what its file holds; NULL: neither is given. *data: pd_free. */
+pd_status cli_read_system(const cli_options *o, char **data, size_t *n, pd_error *err);
 /* Errors: ARGUMENT naming the first byte that is not UTF-8; `what` begins the sentence. */
 pd_status cli_check_utf8(const char *what, const char *text, size_t n, pd_error *err);
 
@@ -54,6 +56,8 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err);
 /* Writes the file that an option names as pd_file_write does; without it fn has no writer: NULL. */
 pd_status cli_write_output(const cli_options *o, cli_option_id id, pd_file_write_fn fn, void *ctx,
                            pd_error *err);
+/* The same of a file that the options do not name. */
+pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err);
 
 /* ---- open.c: models and sessions by the options -------------------------------------------- */
 
@@ -88,14 +92,36 @@ pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_ses
 pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const pd_model *model,
                               pd_error *err);
 
+/* ---- sampling.c: how answers are drawn and where they end ------------------------------------ */
+
+typedef struct cli_sampling {
+    pd_sampler_desc desc;
+    pd_logit_bias *biases; /* desc's */
+} cli_sampling;
+
+/* Errors: ARGUMENT (a bias that is none), MEMORY_HOST. On failure nothing is left to free. */
+pd_status cli_sampling_read(const cli_options *o, cli_sampling *out, pd_error *err);
+void cli_sampling_free(cli_sampling *s);
+/* The options' settings into *desc, but for the biases; without a seed a new one. */
+void cli_sampling_take(const cli_options *o, pd_sampler_desc *desc);
+/* Errors: ARGUMENT when a bias is for a token that the model has not. */
+pd_status cli_sampling_check(const cli_sampling *s, const pd_model *model, pd_error *err);
+/* --stop. Errors: those of pd_stop_create. */
+pd_status cli_stop_create(const cli_options *o, pd_stop **out, pd_error *err);
+
 /* ---- interrupt.c: Ctrl-C -------------------------------------------------------------------- */
 
 /* The first SIGINT or SIGTERM sets a flag and cancels the session; a second one ends the process.
  * cli_open_model installs it; before that the first one ends the process. */
 void cli_interrupt_install(void);
+/* For commands that go on behind it: SIGHUP counts as well, output that nobody reads is an error
+ * like any other and no signal, and only the third signal in a row ends the process. */
+void cli_interrupt_install_interactive(void);
 bool cli_interrupted(void);
 pd_status cli_check_interrupt(pd_error *err); /* Errors: CANCELLED once interrupted. */
-const atomic_int *cli_interrupt_flag(void);   /* not 0 once interrupted */
+int cli_interrupt_signal(void); /* the last one's number; 0: none since cli_interrupt_clear */
+void cli_interrupt_clear(void);
+const atomic_int *cli_interrupt_flag(void);                       /* not 0 once interrupted */
 void cli_interrupt_watch(pd_session *session, pd_session *other); /* NULL: none */
 void cli_interrupt_watch_model(pd_model *model); /* for images without a session; NULL: none */
 

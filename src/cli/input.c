@@ -28,9 +28,31 @@ pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *
     }
     if (!file && isatty(STDIN_FILENO)) {
         pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "there is no text to work on");
-        return pd_error_hint(err, status, "give it with -p TEXT or -f FILE, or pipe it in");
+        return pd_error_hint(err, status, "give it with -p TEXT or -f FILE, or pipe it in%s",
+                             o->command == CLI_RUN ? "; peridot chat holds a conversation" : "");
     }
     return pd_file_read_all(file ? file : "-", TEXT_MAX_BYTES, data, n, err);
+}
+
+pd_status cli_read_system(const cli_options *o, char **data, size_t *n, pd_error *err) {
+    const char *text = cli_text(o, OPT_SYSTEM), *file = cli_text(o, OPT_SYSTEM_FILE);
+    *data = NULL;
+    *n = 0;
+    if (text && file)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "--system-prompt and --system-prompt-file cannot be used together");
+    if (file) {
+        PD_TRY(pd_file_read_all(file, TEXT_MAX_BYTES, data, n, err));
+    } else if (text) {
+        *n = strlen(text);
+        *data = pd_strdup(text);
+        if (!*data) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt");
+    }
+    pd_status status = cli_check_utf8("the system prompt", *data, *n, err);
+    if (status == PD_OK) return PD_OK;
+    pd_free(*data);
+    *data = NULL;
+    return status;
 }
 
 pd_status cli_check_utf8(const char *what, const char *text, size_t n, pd_error *err) {

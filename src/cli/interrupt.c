@@ -11,11 +11,13 @@
 
 static _Atomic(pd_session *) watched, watched_too;
 static _Atomic(pd_model *) watched_model;
-static atomic_int interrupted;
+static atomic_int interrupted; /* the number of the last signal, or 0 */
+static atomic_int n_signals, n_signals_max = 1;
 
 static void on_signal(int signal_number) {
-    (void)signal_number;
-    if (atomic_exchange(&interrupted, 1)) _exit(pd_status_exit_code(PD_ERR_CANCELLED));
+    atomic_store(&interrupted, signal_number);
+    if (atomic_fetch_add(&n_signals, 1) >= atomic_load(&n_signals_max))
+        _exit(pd_status_exit_code(PD_ERR_CANCELLED));
     pd_session *session = atomic_load(&watched), *other = atomic_load(&watched_too);
     if (session) pd_session_cancel(session);
     if (other) pd_session_cancel(other);
@@ -30,6 +32,16 @@ void cli_interrupt_install(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
+void cli_interrupt_install_interactive(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
+    sigemptyset(&action.sa_mask);
+    atomic_store(&n_signals_max, 2);
+    cli_interrupt_install();
+    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* nohup's stays */
+        sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 bool cli_interrupted(void) {
     return atomic_load(&interrupted) != 0;
 }
@@ -37,6 +49,15 @@ bool cli_interrupted(void) {
 pd_status cli_check_interrupt(pd_error *err) {
     if (!cli_interrupted()) return PD_OK;
     return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
+}
+
+int cli_interrupt_signal(void) {
+    return atomic_load(&interrupted);
+}
+
+void cli_interrupt_clear(void) {
+    atomic_store(&n_signals, 0);
+    atomic_store(&interrupted, 0);
 }
 
 const atomic_int *cli_interrupt_flag(void) {

@@ -43,6 +43,16 @@ pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err) {
     return PD_OK;
 }
 
+cJSON *cli_text_json(const char *text, size_t n) {
+    pd_bytes whole = {0};
+    pd_bytes_write(&whole, "", 0);
+    for (size_t i = 0; i < n; i++)
+        pd_bytes_write(&whole, text[i] ? text + i : "\xef\xbf\xbd", text[i] ? 1 : 3);
+    cJSON *j = whole.failed ? NULL : cJSON_CreateString(whole.data);
+    pd_bytes_free(&whole);
+    return j;
+}
+
 cJSON *cli_token_json(const pd_model *model, uint32_t id) {
     char text[2 * PD_DETOKENIZE_MAX_BYTES + 1];
     pd_detokenizer d;

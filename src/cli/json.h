@@ -37,6 +37,10 @@ cJSON *cli_add_object(cJSON *list);
 /* The same as one line of a file. */
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);
 
+/* A text as a string; a zero among its bytes would end that, and becomes U+FFFD. NULL: no memory.
+ */
+cJSON *cli_text_json(const char *text, size_t n);
+
 /* A token's text as a string, control tokens as they are written; what is part of a character shows
  * as U+FFFD. */
 cJSON *cli_token_json(const pd_model *model, uint32_t id);

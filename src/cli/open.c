@@ -3,16 +3,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "cli/images.h"
+#include "model/mmproj_find.h"
 
 pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
     bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
+    bool goes_back = o->command == CLI_CHAT; /* the others never do */
     pd_precision usual = logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16;
     return (pd_session_desc){.n_ctx = n_ctx,
                              .n_chunk = cli_u32(o, OPT_BATCH),
                              .precision = cli_precision(o, OPT_PRECISION, usual),
-                             .all_logits = logits || o->command == CLI_SCORE};
+                             .all_logits = logits || o->command == CLI_SCORE,
+                             .checkpoint_positions = goes_back ? 0 : PD_NO_CHECKPOINTS};
 }
 
 /* The session that the command will make, as far as the options tell. */
@@ -76,21 +80,41 @@ static pd_status open_with_progress(const char *path, pd_model_desc *desc, pd_mo
     return status == PD_ERR_IO ? hint_checkpoint(path, err) : status;
 }
 
+/* The image encoder's file, where one is needed; NULL: none. A conversation may come to need the
+ * one that lies beside the model, and does without if there is none. *path: pd_free. */
+static pd_status choose_mmproj(const cli_options *o, cli_open_what what, char **path,
+                               pd_error *err) {
+    pd_error unused;
+    bool named = o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given;
+    bool without = o->command == CLI_CHAT && cli_given(o, OPT_NO_MMPROJ);
+    *path = NULL;
+    if (without && o->values[OPT_IMAGE].given)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--image and --no-mmproj cannot be used together");
+    if (without || what == CLI_OPEN_VOCAB) return PD_OK;
+    if (what == CLI_OPEN_VISION || named) return cli_find_mmproj(o, path, err);
+    if (o->command == CLI_CHAT && pd_mmproj_find(cli_text(o, OPT_MODEL), path, &unused) != PD_OK)
+        *path = NULL;
+    return PD_OK;
+}
+
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {
     *out = NULL;
     const char *path = cli_text(o, OPT_MODEL);
     if (!path) return raise_no_model(err);
-    char *mmproj = NULL;
-    bool sees =
-        what == CLI_OPEN_VISION ||
-        (what != CLI_OPEN_VOCAB && (o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given));
-    if (sees) PD_TRY(cli_find_mmproj(o, &mmproj, err));
+    char *mmproj;
+    PD_TRY(choose_mmproj(o, what, &mmproj, err));
     pd_model_desc desc = model_desc(o, cli_text(o, OPT_DEVICE));
     desc.vocab_only = what == CLI_OPEN_VOCAB;
     desc.vision_only = what == CLI_OPEN_VISION;
     desc.estimate_only = what == CLI_OPEN_ESTIMATE;
     desc.mmproj = mmproj;
     pd_status status = open_with_progress(path, &desc, out, err);
+    bool guessed = mmproj && o->command == CLI_CHAT && !cli_text(o, OPT_MMPROJ);
+    if (status == PD_ERR_MODEL && guessed && !o->values[OPT_IMAGE].given) {
+        pd_log(PD_LOG_WARN, "cli", "\"%s\" is left out: %s", mmproj, err->message);
+        desc.mmproj = NULL;
+        status = open_with_progress(path, &desc, out, err);
+    }
     pd_free(mmproj);
     return status;
 }

@@ -16,7 +16,7 @@
 static pd_status check_found_mmproj(const cli_options *o, const char *output, pd_error *err) {
     pd_error unused = {0};
     char *path = NULL;
-    bool sees = cli_given(o, OPT_IMAGE) || o->command == CLI_EMBED_IMAGE;
+    bool sees = cli_given(o, OPT_IMAGE) || o->command == CLI_EMBED_IMAGE || o->command == CLI_CHAT;
     if (!sees || !cli_text(o, OPT_MODEL) || cli_find_mmproj(o, &path, &unused) != PD_OK)
         return PD_OK;
     pd_status status = pd_gguf_check_output(output, path, err);
@@ -57,7 +57,7 @@ static pd_status check_cache(const cli_options *o, const char *output, pd_error 
     return pd_error_again(err, &c.err);
 }
 
-static pd_status check_output(const cli_options *o, const char *output, pd_error *err) {
+pd_status cli_check_output(const cli_options *o, const char *output, pd_error *err) {
     for (uint32_t i = 0; i < OPT_COUNT; i++) {
         const cli_value *v = &o->values[i];
         cli_kind kind = cli_option_get((cli_option_id)i)->kind;
@@ -88,7 +88,7 @@ pd_status cli_check_outputs(const cli_options *o, pd_error *err) {
     const char *outputs[MAX_OUTPUTS];
     uint32_t n = list_outputs(o, outputs);
     for (uint32_t i = 0; i < n; i++) {
-        PD_TRY(check_output(o, outputs[i], err));
+        PD_TRY(cli_check_output(o, outputs[i], err));
         for (uint32_t k = 0; k < i; k++) PD_TRY(pd_file_check_outputs(outputs[i], outputs[k], err));
     }
     return PD_OK;

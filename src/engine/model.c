@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "model/tuning.h"
 
 static void fill_info(pd_model *m) {
     const pd_config *c = &m->config;
+    pd_tuning tuning = pd_tuning_read(m->file);
     m->info = (pd_model_info){.n_vocab = c->n_vocab,
                               .n_ctx_train = c->n_ctx_train,
                               .n_layers = c->n_layers,
@@ -24,7 +26,9 @@ static void fill_info(pd_model *m) {
                               .n_kv_heads = c->n_kv_heads,
                               .head_dim = c->head_dim,
                               .window = c->window,
-                              .file_bytes = pd_gguf_file_bytes(m->file)};
+                              .file_bytes = pd_gguf_file_bytes(m->file),
+                              .has_chat_template = tuning.has_chat_template,
+                              .is_instruction_tuned = tuning.is_instruction_tuned};
     snprintf(m->info.name, sizeof m->info.name, "%s", c->name);
     snprintf(m->info.size_label, sizeof m->info.size_label, "%s", c->size_label);
     if (!m->weights) return;

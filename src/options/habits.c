@@ -30,22 +30,29 @@ static const struct {
     {"--verbose-prompt", NULL, NO_VALUE},
     {"--no-display-prompt", NULL, NO_VALUE},
     {"--simple-io", NULL, NO_VALUE},
-    {"--single-turn", "-st", NO_VALUE},
+    {"--single-turn", "-st", NO_VALUE},   /* of run */
+    {"--conversation", "-cnv", NO_VALUE}, /* of chat, as is the next one */
+    {"--interactive", "-i", NO_VALUE},
     {"--jinja", NULL, NO_VALUE}, /* Gemma's template, as always */
 };
 
 static const struct {
-    const char *name, *alias, *instead;
+    const char *name, *alias;
+    const char *instead, *in_chat; /* NULL: it is passed over */
 } refused[] = {
-    {"--conversation", "-cnv", "run answers one prompt"},
-    {"--interactive", "-i", "run answers one prompt"},
-    {"--no-conversation", "-no-cnv", "--raw takes the text without the chat template"},
+    {"--conversation", "-cnv", "run answers one prompt; peridot chat holds a conversation", NULL},
+    {"--interactive", "-i", "run answers one prompt; peridot chat holds a conversation", NULL},
+    {"--no-conversation", "-no-cnv", "--raw takes the text without the chat template",
+     "peridot run answers one prompt"},
+    {"--single-turn", "-st", NULL, "peridot run answers one prompt"},
 };
 
 static const struct {
     const char *theirs, *ours;
-} spellings[] = {
-    {"--n-predict", "--predict"}, {"--no-perf", "--quiet"}, {"--reverse-prompt", "--stop"}};
+} spellings[] = {{"--n-predict", "--predict"},
+                 {"--no-perf", "--quiet"},
+                 {"--reverse-prompt", "--stop"},
+                 {"--system", "--system-prompt"}};
 
 static bool is_switch(const char *word) {
     static const char *const words[] = {"on", "off", "auto", "0", "1"};
@@ -59,20 +66,22 @@ static bool is_either(const char *flag, size_t n, const char *name, const char *
            (alias && strlen(alias) == n && strncmp(flag, alias, n) == 0);
 }
 
-static pd_status check_refused(const char *flag, size_t n, pd_error *err) {
+static pd_status check_refused(cli_command command, const char *flag, size_t n, pd_error *err) {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (!is_either(flag, n, refused[i].name, refused[i].alias)) continue;
+        const char *instead = command == CLI_CHAT ? refused[i].in_chat : refused[i].instead;
+        if (!instead || !is_either(flag, n, refused[i].name, refused[i].alias)) continue;
         pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "unknown flag %.*s", (int)n, flag);
-        return pd_error_hint(err, status, "%s", refused[i].instead);
+        return pd_error_hint(err, status, "%s", instead);
     }
     return PD_OK;
 }
 
-pd_status cli_habit_pass(const char *flag, const char *next, int *n_words, pd_error *err) {
+pd_status cli_habit_pass(cli_command command, const char *flag, const char *next, int *n_words,
+                         pd_error *err) {
     const char *equals = strchr(flag, '=');
     size_t n = equals ? (size_t)(equals - flag) : strlen(flag);
     *n_words = 0;
-    PD_TRY(check_refused(flag, n, err));
+    PD_TRY(check_refused(command, flag, n, err));
     for (size_t i = 0; i < sizeof passed_over / sizeof *passed_over; i++) {
         if (!is_either(flag, n, passed_over[i].name, passed_over[i].alias)) continue;
         value_kind kind = passed_over[i].value;
@@ -190,8 +199,8 @@ static pd_status take_prompt(cli_options *o, const char *text, pd_error *err) {
 }
 
 pd_status cli_habit_arguments(cli_options *o, pd_error *err) {
-    bool takes_model =
-        o->command == CLI_RUN || o->command == CLI_BENCH || o->command == CLI_ESTIMATE;
+    bool takes_model = o->command == CLI_RUN || o->command == CLI_CHAT || o->command == CLI_BENCH ||
+                       o->command == CLI_ESTIMATE;
     if (!takes_model || o->n_args == 0) return PD_OK;
     const cli_value *model = &o->values[OPT_MODEL];
     bool named = cli_given(o, OPT_HF_REPO) || (model->given && !model->from_env),

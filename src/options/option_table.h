@@ -10,6 +10,7 @@
  * function's prototype and main's table are made of it. */
 #define CLI_COMMAND_LIST(X)                                                                        \
     X(RUN, "run", cli_run, 2, "-m MODEL.gguf -p TEXT", "answer one prompt")                        \
+    X(CHAT, "chat", cli_chat, 1, "-m MODEL.gguf", "hold a conversation")                           \
     X(BENCH, "bench", cli_bench, 1, "-m MODEL.gguf", "measure prompt and generation speed")        \
     X(DEVICES, "devices", cli_devices, 0, "", "list the devices that --device can name")           \
     X(INSPECT, "inspect", cli_inspect, 2, "MODEL.gguf [OTHER.gguf]",                               \
@@ -38,9 +39,10 @@
 
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
-#define FOR_COMPUTE    (FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
+#define FOR_ANSWER     (FOR(RUN) | FOR(CHAT))
+#define FOR_COMPUTE    (FOR_ANSWER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
 #define FOR_DEVICE     (FOR_COMPUTE | FOR(ESTIMATE))
-#define FOR_IMAGES     (FOR(RUN) | FOR(LOGITS) | FOR(EMBED_IMAGE))
+#define FOR_IMAGES     (FOR_ANSWER | FOR(LOGITS) | FOR(EMBED_IMAGE))
 #define FOR_MODEL      (FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
 #define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE) | FOR(SCORE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
@@ -54,6 +56,9 @@
       "fetch")                                                                                     \
     X(PROMPT, STRING, "--prompt", "-p", NULL, 0, 0, NULL, "TEXT", FOR_TEXT,                        \
       "the text; without -p and -f it is read from standard input")                                \
+    X(CHAT_PROMPT, STRING, "--prompt", "-p", NULL, 0, 0, NULL, "TEXT", FOR(CHAT),                  \
+      "the first message; with standard input from a file or pipe the only one (default: all of "  \
+      "that is)")                                                                                  \
     X(FILE, FILE, "--file", "-f", NULL, 0, 0, NULL, "FILE", FOR_TEXT,                              \
       "take the text from a file, byte for byte (-: standard input)")                              \
     X(IMAGE, FILES, "--image", NULL, NULL, 0, 0, NULL, "FILE", FOR_IMAGES,                         \
@@ -63,7 +68,7 @@
       FOR_IMAGES | FOR(ESTIMATE),                                                                  \
       "the model's image encoder, a GGUF file (default: the one beside the model; estimate: "      \
       "none)")                                                                                     \
-    X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                \
+    X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR_ANSWER,              \
       "show long pictures in up to four windows as well")                                          \
     X(PIXELS, FILE, "--pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),                  \
       "ready pixels instead of a picture: float32 [3, size, size] in [-1, 1]")                     \
@@ -71,11 +76,22 @@
       "write what the picture became, in the form that --pixels takes")                            \
     X(IMAGE_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(EMBED_IMAGE),            \
       "the time of each kind of operation, on standard error")                                     \
-    X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT", FOR(RUN),               \
+    X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT", FOR_ANSWER,             \
       "instructions put in front of the prompt")                                                   \
+    X(SYSTEM_FILE, FILE, "--system-prompt-file", "-sysf", NULL, 0, 0, NULL, "FILE", FOR_ANSWER,    \
+      "take these from a file")                                                                    \
+    X(CHAT_TEMPLATE, CHOICE, "--chat-template", NULL, NULL, 0, 0, NULL, "gemma|none", FOR(CHAT),   \
+      "gemma: turns in Gemma's chat template; none: one text, which messages and answers go on "   \
+      "with (default: by the file; none for pre-trained models)")                                  \
+    X(CONTEXT_SHIFT, FLAG, "--context-shift", NULL, NULL, 0, 0, NULL, NULL, FOR(CHAT),             \
+      "when the context is full, forget the oldest questions with their answers")                  \
+    X(MULTILINE, FLAG, "--multiline-input", "-mli", NULL, 0, 0, NULL, NULL, FOR(CHAT),             \
+      "Enter makes a new line, an empty line or Ctrl-D sends the message")                         \
+    X(COLOR, CHOICE, "--color", NULL, NULL, 0, 0, "auto", "auto|always|never", FOR(CHAT),          \
+      "colour of the roles; auto: on a terminal, unless NO_COLOR is set")                          \
     X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
       "no chat template: <bos> and the text as it is")                                             \
-    X(PREDICT, INT, "--predict", "-n", "PERIDOT_PREDICT", -1, 0x7fffffff, "-1", "N", FOR(RUN),     \
+    X(PREDICT, INT, "--predict", "-n", "PERIDOT_PREDICT", -1, 0x7fffffff, "-1", "N", FOR_ANSWER,   \
       "tokens to generate at most; -1: until the end or a full context")                           \
     X(IGNORE_EOS, FLAG, "--ignore-eos", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                    \
       "go on behind <eos> and <end_of_turn>")                                                      \
@@ -83,7 +99,9 @@
       "print the generated token ids instead of text")                                             \
     X(TIMINGS, FLAG, "--timings", NULL, "PERIDOT_TIMINGS", 0, 0, NULL, NULL, FOR(RUN),             \
       "all timings behind the answer, as with -v (default: a line of them on a terminal)")         \
-    X(QUIET, FLAG, "--quiet", "-q", "PERIDOT_QUIET", 0, 0, NULL, NULL, FOR(RUN),                   \
+    X(CHAT_TIMINGS, FLAG, "--timings", NULL, "PERIDOT_TIMINGS", 0, 0, NULL, NULL, FOR(CHAT),       \
+      "a line of figures behind each answer")                                                      \
+    X(QUIET, FLAG, "--quiet", "-q", "PERIDOT_QUIET", 0, 0, NULL, NULL, FOR_ANSWER,                 \
       "no timings and no progress")                                                                \
     X(NO_BOS, FLAG, "--no-bos", NULL, NULL, 0, 0, NULL, NULL, FOR(TOKENIZE),                       \
       "do not begin with <bos>")                                                                   \
@@ -94,34 +112,36 @@
     X(TOKENS, STRING, "--tokens", NULL, NULL, 0, 0, NULL, "IDS",                                   \
       FOR(LOGITS) | FOR(DETOKENIZE) | FOR(SCORE),                                                  \
       "token ids with commas or spaces between; @FILE reads them from a file")                     \
-    X(TEMP, REAL, "--temp", NULL, "PERIDOT_TEMP", 0, 1000, "1.0", "T", FOR(RUN),                   \
+    X(TEMP, REAL, "--temp", NULL, "PERIDOT_TEMP", 0, 1000, "1.0", "T", FOR_ANSWER,                 \
       "temperature; 0: always the most probable token")                                            \
-    X(TOP_K, INT, "--top-k", NULL, "PERIDOT_TOP_K", 0, 0x7fffffff, "64", "K", FOR(RUN),            \
+    X(TOP_K, INT, "--top-k", NULL, "PERIDOT_TOP_K", 0, 0x7fffffff, "64", "K", FOR_ANSWER,          \
       "draw among the K most probable tokens; 0: all")                                             \
-    X(TOP_P, REAL, "--top-p", NULL, "PERIDOT_TOP_P", 0, 1, "0.95", "P", FOR(RUN),                  \
+    X(TOP_P, REAL, "--top-p", NULL, "PERIDOT_TOP_P", 0, 1, "0.95", "P", FOR_ANSWER,                \
       "draw among the fewest tokens that reach this probability; 1: all")                          \
-    X(MIN_P, REAL, "--min-p", NULL, "PERIDOT_MIN_P", 0, 1, "0", "P", FOR(RUN),                     \
+    X(MIN_P, REAL, "--min-p", NULL, "PERIDOT_MIN_P", 0, 1, "0", "P", FOR_ANSWER,                   \
       "drop tokens below this share of the best one's probability; 0: none")                       \
-    X(REPEAT_PENALTY, REAL, "--repeat-penalty", NULL, NULL, 0, 1000, "1", "R", FOR(RUN),           \
+    X(REPEAT_PENALTY, REAL, "--repeat-penalty", NULL, NULL, 0, 1000, "1", "R", FOR_ANSWER,         \
       "divide the logits of recent tokens by this, multiply negative ones; 1: off")                \
-    X(PRESENCE_PENALTY, REAL, "--presence-penalty", NULL, NULL, -2, 2, "0", "P", FOR(RUN),         \
+    X(PRESENCE_PENALTY, REAL, "--presence-penalty", NULL, NULL, -2, 2, "0", "P", FOR_ANSWER,       \
       "subtract this from the logits of recent tokens")                                            \
-    X(FREQUENCY_PENALTY, REAL, "--frequency-penalty", NULL, NULL, -2, 2, "0", "P", FOR(RUN),       \
+    X(FREQUENCY_PENALTY, REAL, "--frequency-penalty", NULL, NULL, -2, 2, "0", "P", FOR_ANSWER,     \
       "subtract this for each time that a recent token occurs")                                    \
-    X(REPEAT_LAST_N, INT, "--repeat-last-n", NULL, NULL, -1, 0x7fffffff, "64", "N", FOR(RUN),      \
+    X(REPEAT_LAST_N, INT, "--repeat-last-n", NULL, NULL, -1, 0x7fffffff, "64", "N", FOR_ANSWER,    \
       "tokens that are recent, the prompt's included; -1: all, 0: none")                           \
-    X(LOGIT_BIAS, LIST, "--logit-bias", "-l", NULL, 0, 0, NULL, "ID+BIAS", FOR(RUN),               \
+    X(LOGIT_BIAS, LIST, "--logit-bias", "-l", NULL, 0, 0, NULL, "ID+BIAS", FOR_ANSWER,             \
       "add to the logit of a token: 15043+1, 15043-0.5; 15043-inf: never; may be repeated")        \
-    X(STOP, TEXTS, "--stop", "-r", NULL, 0, 0, NULL, "TEXT", FOR(RUN),                             \
+    X(STOP, TEXTS, "--stop", "-r", NULL, 0, 0, NULL, "TEXT", FOR_ANSWER,                           \
       "end the answer before this text; may be repeated")                                          \
     X(LOG_PROBS, INT, "--logprobs", NULL, NULL, 0, 256, NULL, "N", FOR(RUN),                       \
       "each token's log-probability and those of the N most probable ones; with --json")           \
-    X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR(RUN),      \
+    X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR_ANSWER,    \
       "of the random draws; -1: a new one each time")                                              \
     X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
       "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
+    X(CHAT_CTX, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(CHAT),    \
+      "positions of the context; 0: the model's own (default: 8192, or what the model has)")       \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
-      FOR(RUN) | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")       \
+      FOR_ANSWER | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")     \
     X(ESTIMATE_CTX, LIST, "--ctx-size", "-c", NULL, 0, 0, NULL, "N,..", FOR(ESTIMATE),             \
       "contexts to estimate, comma lists and ranges as a-b*factor; 0: the model's own (default: "  \
       "8192 positions, or what the model has)")                                                    \
@@ -141,7 +161,7 @@
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
       FOR_DEVICE, "how close to the exact result (default: f16; logits and embed-image: exact)")   \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
-      FOR(RUN) | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE),             \
+      FOR_ANSWER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE),           \
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
@@ -209,8 +229,8 @@
       "the preset's image encoder instead of its text model")                                      \
     X(CONVERT_MMPROJ, OUTPUT, "--mmproj", NULL, NULL, 0, 0, NULL, "FILE", FOR(CONVERT),            \
       "where the image encoder goes (default: mmproj-NAME beside the model)")                      \
-    X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL, FOR(CONVERT) | FOR(FETCH),     \
-      "leave the image encoder out")                                                               \
+    X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL,                                \
+      FOR(CONVERT) | FOR(FETCH) | FOR(CHAT), "leave the image encoder out")                        \
     X(MMPROJ_TYPE, CHOICE, "--mmproj-type", NULL, NULL, 0, 0, "f16", "f16|bf16|f32|q8_0",          \
       FOR(CONVERT), "stored type of the image encoder's matrices")                                 \
     X(LORA, FILE, "--lora", NULL, NULL, 0, 0, NULL, "DIR", FOR(CONVERT),                           \

@@ -23,9 +23,8 @@
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-/* `source` is the flag or the variable, as the user spelled it. */
-static pd_status parse_number(const cli_option *opt, const char *source, const char *text,
-                              cli_value *v, pd_error *err) {
+pd_status cli_option_number(const cli_option *opt, const char *source, const char *text,
+                            cli_value *v, pd_error *err) {
     bool whole = opt->kind == KIND_INT;
     char *end = NULL;
     errno = 0;
@@ -92,7 +91,7 @@ static pd_status set_value(cli_options *o, cli_option_id id, const char *source,
         break;
     case KIND_INT:
     case KIND_REAL:
-        PD_TRY(parse_number(opt, source, text, v, err));
+        PD_TRY(cli_option_number(opt, source, text, v, err));
         v->text = text;
         break;
     }
@@ -192,7 +191,8 @@ static pd_status take_argument(cli_options *o, const char *text, pd_error *err) 
 static pd_status pass_over(cli_options *o, int argc, char **argv, int *i, size_t n, pd_error *err) {
     int n_words = 0;
     if (1u << o->command & FOR_COMPUTE)
-        PD_TRY(cli_habit_pass(argv[*i], *i + 1 < argc ? argv[*i + 1] : NULL, &n_words, err));
+        PD_TRY(cli_habit_pass(o->command, argv[*i], *i + 1 < argc ? argv[*i + 1] : NULL, &n_words,
+                              err));
     if (n_words == 0) return raise_unknown(o->command, argv[*i], n, err);
     if (o->n_passed < CLI_MAX_PASSED) o->passed_over[o->n_passed++] = argv[*i];
     *i += n_words - 1;

@@ -88,6 +88,11 @@ pd_status cli_options_parse(cli_command command, int argc, char **argv, cli_opti
                             pd_error *err);
 void cli_options_free(cli_options *o);
 
+/* A number as the option takes it, into v; `source` begins the sentence of an error: the flag or
+ * variable as the user spelled it. Errors: ARGUMENT (none, or out of range). */
+pd_status cli_option_number(const cli_option *opt, const char *source, const char *text,
+                            cli_value *v, pd_error *err);
+
 const cli_option *cli_option_get(cli_option_id id);
 const cli_command_info *cli_command_get(cli_command command);
 const char *cli_command_name(cli_command command);

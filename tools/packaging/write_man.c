@@ -96,6 +96,10 @@ static void print_variables(void) {
     print_term("PERIDOT_CACHE_DIR");
     printf("the folder of fetched models, compiled shaders and what was measured of devices "
            "(default: peridot in \\fBXDG_CACHE_HOME\\fR, or in ~/.cache)\n");
+    print_term("XDG_STATE_HOME");
+    printf("its folder peridot has the history of \\fBchat\\fR (default: ~/.local/state)\n");
+    print_term("NO_COLOR");
+    printf("no colours in \\fBchat\\fR\n");
     print_term("HF_TOKEN, HF_HOME, HF_ENDPOINT");
     printf("the key to models that need one, the folder with a file token that holds it, and "
            "another hub: as for Hugging Face's own tools\n");
@@ -150,7 +154,8 @@ static void print_program(const char *date) {
     print_variables();
     print_exit_statuses();
     printf(".SH EXAMPLES\n.nf\nperidot fetch USER/REPO:Q4_0\n"
-           "peridot run \\-m model.gguf \\-p \"Why is the sky blue?\"\n.fi\n");
+           "peridot run \\-m model.gguf \\-p \"Why is the sky blue?\"\n"
+           "peridot chat \\-m model.gguf\n.fi\n");
 }
 
 static void print_command(const char *date, cli_command command) {

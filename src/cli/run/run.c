@@ -28,10 +28,9 @@ static pd_status read_prompt(run_job *job, pd_error *err) {
     if (job->n_text == 0 && !cli_given(o, OPT_RAW))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt is empty");
     PD_TRY(cli_check_utf8("the prompt", job->text, job->n_text, err));
-    const char *system = cli_text(o, OPT_SYSTEM);
-    if (system && cli_given(o, OPT_RAW))
+    PD_TRY(cli_read_system(o, &job->system, &job->n_system, err));
+    if (job->system && cli_given(o, OPT_RAW))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--raw knows no --system-prompt");
-    if (system) PD_TRY(cli_check_utf8("the system prompt", system, strlen(system), err));
     if (cli_given(o, OPT_PARSE_SPECIAL) && !cli_given(o, OPT_RAW))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--parse-special needs --raw");
     return cli_images_place(&job->images, job->text, &job->n_text, err);
@@ -45,18 +44,16 @@ static pd_status encode_once(const run_job *job, uint32_t *ids, size_t n_max, si
                                  .n_images = job->images.n_places};
         return pd_tokenize(job->model, job->text, job->n_text, &desc, ids, n_max, n, err);
     }
-    const char *system = cli_text(job->o, OPT_SYSTEM);
     pd_chat_turn turns[2] = {
-        {.role = "system", .text = system, .n_bytes = system ? strlen(system) : 0},
+        {.role = "system", .text = job->system, .n_bytes = job->n_system},
         {"user", job->text, job->n_text, job->images.places, job->images.n_places}};
-    return pd_chat_encode(job->model, system ? turns : turns + 1, system ? 2 : 1, ids, n_max, n,
-                          err);
+    return pd_chat_encode(job->model, job->system ? turns : turns + 1, job->system ? 2 : 1, ids,
+                          n_max, n, err);
 }
 
 static pd_status encode_prompt(run_job *job, pd_error *err) {
     enum { TEMPLATE_IDS = 64 };
-    const char *system = cli_text(job->o, OPT_SYSTEM);
-    size_t n_max = pd_tokenize_bound(job->n_text + (system ? strlen(system) : 0)) + TEMPLATE_IDS +
+    size_t n_max = pd_tokenize_bound(job->n_text + job->n_system) + TEMPLATE_IDS +
                    job->images.list.n * PD_IMAGE_MAX_IDS;
     job->ids = pd_alloc(n_max, sizeof *job->ids);
     if (!job->ids)
@@ -103,15 +100,10 @@ static pd_status take_context(run_job *job, uint32_t n_ctx, pd_error *err) {
 }
 
 static pd_status init_sampler(run_job *job, pd_error *err) {
-    const cli_options *o = job->o;
-    pd_sampler_desc desc = cli_sampler(o);
-    if (cli_given(o, OPT_LOG_PROBS) && !cli_given(o, OPT_JSON))
+    if (cli_given(job->o, OPT_LOG_PROBS) && !cli_given(job->o, OPT_JSON))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--logprobs needs --json");
-    const char *biases = cli_text(o, OPT_LOGIT_BIAS);
-    if (biases)
-        PD_TRY(pd_biases_parse("--logit-bias", biases, &job->biases, &desc.n_logit_bias, err));
-    desc.logit_bias = job->biases;
-    return pd_sampler_init(&job->sampler, &desc, err);
+    PD_TRY(cli_sampling_read(job->o, &job->sampling, err));
+    return pd_sampler_init(&job->sampler, &job->sampling.desc, err);
 }
 
 /* ---- generation ----------------------------------------------------------------------------- */
@@ -221,14 +213,12 @@ static pd_status generate_and_report(void *ctx, pd_session *session, pd_error *e
 
 pd_status cli_run(const cli_options *o, pd_error *err) {
     run_job job = {.o = o};
-    const cli_value *stops = &o->values[OPT_STOP];
     pd_status status;
     PD_TRY_GOTO(read_prompt(&job, err));
     PD_TRY_GOTO(init_sampler(&job, err));
-    PD_TRY_GOTO(pd_stop_create(stops->texts, stops->given, &job.stop, err));
+    PD_TRY_GOTO(cli_stop_create(o, &job.stop, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    PD_TRY_GOTO(pd_biases_check("--logit-bias", job.biases, job.sampler.desc.n_logit_bias,
-                                pd_model_get_info(job.model)->n_vocab, err));
+    PD_TRY_GOTO(cli_sampling_check(&job.sampling, job.model, err));
     PD_TRY_GOTO(encode_prompt(&job, err));
     uint32_t n_ctx = choose_context(&job);
     PD_TRY_GOTO(take_context(&job, n_ctx, err));
@@ -244,7 +234,8 @@ done:
     pd_bytes_free(&job.answer_ids);
     cJSON_Delete(job.log_probs);
     pd_stop_destroy(job.stop);
-    pd_free(job.biases);
+    cli_sampling_free(&job.sampling);
+    pd_free(job.system);
     pd_free(job.ids);
     pd_free(job.text);
     return status;

@@ -10,6 +10,8 @@ typedef struct run_job {
     const cli_options *o;
     char *text; /* the prompt */
     size_t n_text;
+    char *system; /* instructions put in front of it, or NULL */
+    size_t n_system;
     cli_images images;
     pd_model *model;
     pd_session *session;
@@ -23,7 +25,7 @@ typedef struct run_job {
     bool context_full;       /* generation ended there */
     bool stopped;            /* ... by a token that ends a turn, or a stop string */
     pd_sampler sampler;
-    pd_logit_bias *biases; /* the sampler's */
+    cli_sampling sampling; /* the sampler's settings */
     pd_stop *stop;
     pd_detokenizer detokenizer;
     pd_bytes answer, answer_ids; /* for --json: text, and uint32_t */

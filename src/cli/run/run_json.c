@@ -7,19 +7,6 @@
 
 #include "cli/run/run.h"
 
-/* A zero among the bytes would end the string; it becomes what other characters that are none
- * become. */
-static cJSON *answer_json(const pd_bytes *answer) {
-    pd_bytes text = {0};
-    pd_bytes_write(&text, "", 0);
-    for (size_t i = 0; i < answer->n; i++)
-        pd_bytes_write(&text, answer->data[i] ? answer->data + i : "\xef\xbf\xbd",
-                       answer->data[i] ? 1 : 3);
-    cJSON *j = text.failed || answer->failed ? NULL : cJSON_CreateString(text.n ? text.data : "");
-    pd_bytes_free(&text);
-    return j;
-}
-
 /* ---- log-probabilities ---------------------------------------------------------------------- */
 
 static void add_log_prob(cJSON *j, const pd_model *model, pd_log_prob p) {
@@ -85,7 +72,8 @@ static void add_timings(cJSON *root, const run_job *job, const pd_run_figures *f
 pd_status run_print_json(run_job *job, pd_status ended, pd_error *err) {
     pd_run_figures f = pd_run_figures_of(&job->times, job->model, job->session);
     char hash[17];
-    cJSON *root = cJSON_CreateObject(), *text = answer_json(&job->answer);
+    cJSON *root = cJSON_CreateObject(),
+          *text = job->answer.failed ? NULL : cli_text_json(job->answer.data, job->answer.n);
     if (!text || job->answer_ids.failed) {
         cJSON_Delete(text);
         cJSON_Delete(root);
