@@ -1,9 +1,14 @@
 /* Peridot: Gemma 3 inference on any Vulkan device, and on the CPU. The public interface.
  *
- * Two objects matter. A `pd_model` is an opened GGUF file bound to one device; it never changes,
- * and its text functions may be called from any thread. A `pd_session` is one mutable sequence of
- * tokens over a model: its KV pages live on the device. A device does one thing at a time: at most
- * one thread at a time may be in a call on any of a model's sessions (pd_session_cancel excepted).
+ * Two objects matter. A `pd_model` is an opened GGUF file bound to one device; it never changes. A
+ * `pd_session` is one mutable sequence of tokens over a model: its KV pages live on the device.
+ *
+ * Threads. Any thread may use a model, and each session at one time one thread. A device does one
+ * thing at a time: sessions of several threads take turns inside of the library, a step of a prompt
+ * or some tokens long, in the order in which they came. Functions of the caller's that are called
+ * meanwhile may be called within a turn: they must not wait for another thread's call on the model,
+ * and their own calls that compute are refused. pd_session_cancel may come from anywhere.
+ *
  * The usual life of a program:
  *
  *     pd_model_open(path, &(pd_model_desc){.device = "vulkan"}, &model, &err);
@@ -26,8 +31,9 @@
  * size, so before 1.0 a change of their layout raises the minor version, after it the major one,
  * and with it the shared library's SONAME.
  *
- * Beside it peridot_measure.h, for programs that measure devices, models and where time goes, and
- * peridot_files.h, for those that convert, quantise and check model files.
+ * Beside it peridot_text.h, its part about text; peridot_measure.h, for programs that measure
+ * devices, models and where time goes, and peridot_files.h, for those that convert, quantise and
+ * check model files.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -274,7 +280,8 @@ typedef struct pd_load_stats {
  * encoder for another model), NO_DEVICE, MEMORY_DEVICE (says how much is missing), MEMORY_HOST,
  * CANCELLED. */
 pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out, pd_error *err);
-void pd_model_close(pd_model *model); /* after its sessions; NULL is allowed */
+void pd_model_close(pd_model *model); /* its sessions end with ERR_ARGUMENT from then on, and have
+                                       * to be destroyed all the same; NULL is allowed */
 
 const pd_model_info *pd_model_get_info(const pd_model *model);
 const pd_load_stats *pd_model_get_load_stats(const pd_model *model);
@@ -360,100 +367,6 @@ void pd_model_cancel(pd_model *model);
 /* The pixels that the encoder sees of an image: stretched and normalised, as above. */
 pd_status pd_model_image_pixels(const pd_model *model, const pd_image *image, float *chw,
                                 pd_error *err);
-
-/* ---------------------------------------------------------------------------------------------
- * Text and tokens
- * ------------------------------------------------------------------------------------------- */
-
-enum {
-    PD_TOKEN_PAD = 0,
-    PD_TOKEN_EOS = 1,
-    PD_TOKEN_BOS = 2,
-    PD_TOKEN_UNK = 3,
-    PD_TOKEN_START_OF_TURN = 105,
-    PD_TOKEN_END_OF_TURN = 106,
-    PD_TOKEN_START_OF_IMAGE = 255999, /* in a shortened vocabulary: the token of that text */
-    PD_TOKEN_END_OF_IMAGE = 256000,
-    PD_TOKEN_IMAGE = 262144 /* in a prompt: all rows of the next image */
-};
-
-/* An image at a place in a text. It becomes what the reference processor makes of it:
- *
- *     \n\n <start_of_image> PD_TOKEN_IMAGE <end_of_image> \n\n
- *
- * whose newlines merge with those around them; or, when windows of it are shown too (pan and scan),
- * "Here is the original image " with the image, then " and here are some crops to help you see
- * better " with the windows, spaces between them. */
-typedef struct pd_image_place {
-    size_t at;        /* byte offset in the text; ascending in a list */
-    uint32_t n_crops; /* windows: images of their own, behind this one in the prompt's list; at
-                         most PD_MAX_CROPS */
-} pd_image_place;
-
-typedef struct pd_tokenize_desc {
-    bool no_bos; /* default: <bos> comes first, and <eos> last, as far as the file wants them */
-    bool parse_special; /* default: text never becomes a control token, whatever it spells */
-    const pd_image_place *images; /* [n_images] */
-    size_t n_images;
-} pd_tokenize_desc;
-
-/* An upper bound of the ids that n_bytes of text can become, <bos> and <eos> included; images add
- * to it. */
-size_t pd_tokenize_bound(size_t n_bytes);
-enum { PD_IMAGE_MAX_IDS = 64 }; /* an image with its markers and sentence, or one window */
-
-/* Text to ids, as the original tokenizer does it. Any bytes are accepted: what is not valid UTF-8
- * becomes byte tokens. Errors: ARGUMENT when n_max is smaller than the result; *n_ids is then the
- * size needed. Thread-safe. */
-pd_status pd_tokenize(const pd_model *model, const char *text, size_t n_bytes,
-                      const pd_tokenize_desc *desc, uint32_t *ids, size_t n_max, size_t *n_ids,
-                      pd_error *err);
-
-/* Streaming decoder: turns ids into text one at a time and never emits part of a character. */
-typedef struct pd_detokenizer {
-    uint8_t held[4]; /* bytes of a character that is not complete yet */
-    uint8_t n_held;
-    bool show_special; /* write control tokens as their text instead of hiding them */
-} pd_detokenizer;
-
-enum { PD_DETOKENIZE_MAX_BYTES = 256 }; /* no single call writes more */
-
-void pd_detokenizer_init(pd_detokenizer *d);
-/* Writes the text that `id` completes to out (at least PD_DETOKENIZE_MAX_BYTES) and returns its
- * byte count, which may be 0. Unknown ids write nothing. */
-size_t pd_detokenize(const pd_model *model, pd_detokenizer *d, uint32_t id, char *out);
-/* What is still held at the end becomes U+FFFD, one per byte. */
-size_t pd_detokenizer_flush(pd_detokenizer *d, char *out);
-
-/* Ends a text before the first string that is complete in it (of several there, the longest), in
- * whichever pieces the text comes. What could be the beginning of a string is held back. */
-typedef struct pd_stop pd_stop;
-enum { PD_STOP_MAX_BYTES = 1024 }; /* of a string */
-/* Errors: ARGUMENT (a string that is empty, too long or not UTF-8), MEMORY_HOST. */
-pd_status pd_stop_create(const char *const *strings, size_t n, pd_stop **out, pd_error *err);
-void pd_stop_destroy(pd_stop *stop); /* NULL is allowed */
-/* Writes what can be shown to out (room for n_bytes + PD_STOP_MAX_BYTES). True: a string is
- * complete, and no more is written before the next text. */
-bool pd_stop_feed(pd_stop *stop, const char *text, size_t n_bytes, char *out, size_t *n_out);
-/* At the end of a text: writes what is held, returns its byte count. The next text may follow. */
-size_t pd_stop_flush(pd_stop *stop, char *out);
-bool pd_token_is_stop(uint32_t id); /* <eos> or <end_of_turn> */
-/* Those, and what the model's file names as the ends of texts and turns. */
-bool pd_model_is_stop(const pd_model *model, uint32_t id);
-
-typedef struct pd_chat_turn {
-    const char *role; /* "system" (first only), "user", "assistant" or "model" */
-    const char *text;
-    size_t n_bytes;
-    const pd_image_place *images; /* [n_images]; not in a system turn */
-    size_t n_images;
-} pd_chat_turn;
-
-/* Gemma's chat template, straight to ids: <bos>, the turns, and the opening of the model's answer.
- * The turns' text can never become a turn marker. Errors: ARGUMENT when a role is none of the four,
- * when they do not alternate, or n_max is too small (*n_ids is then the size needed). */
-pd_status pd_chat_encode(const pd_model *model, const pd_chat_turn *turns, size_t n_turns,
-                         uint32_t *ids, size_t n_max, size_t *n_ids, pd_error *err);
 
 /* ---------------------------------------------------------------------------------------------
  * Sampling
@@ -646,5 +559,7 @@ const pd_session_stats *pd_session_get_stats(pd_session *session);
 #ifdef __cplusplus
 }
 #endif
+
+#include "peridot_text.h"
 
 #endif

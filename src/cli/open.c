@@ -10,13 +10,14 @@
 
 pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
     bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
-    bool goes_back = o->command == CLI_CHAT; /* the others never do */
+    bool goes_back = o->command == CLI_CHAT; /* and grows; the others' memory is known beforehand */
     pd_precision usual = logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16;
     return (pd_session_desc){.n_ctx = n_ctx,
                              .n_chunk = cli_u32(o, OPT_BATCH),
                              .precision = cli_precision(o, OPT_PRECISION, usual),
                              .all_logits = logits || o->command == CLI_SCORE,
-                             .checkpoint_positions = goes_back ? 0 : PD_NO_CHECKPOINTS};
+                             .checkpoint_positions = goes_back ? 0 : PD_NO_CHECKPOINTS,
+                             .all_pages = !goes_back};
 }
 
 /* The session that the command will make, as far as the options tell. */

@@ -254,6 +254,16 @@ static void null_sessions(void **state) {
     assert_int_equal(pd_prompt_count(model, NULL), 0);
     assert_int_equal(pd_prompt_count(model, &(pd_prompt){.n_ids = 4}), 0);
     REFUSED(pd_session_argmax(session, &id, &err)); /* nothing was computed */
+    pd_session *fork;
+    uint32_t kept;
+    REFUSED(pd_session_fork(NULL, &fork, &err));
+    REFUSED(pd_session_fork(session, NULL, &err));
+    REFUSED(pd_session_rewind(NULL, 0, &kept, &err));
+    REFUSED(pd_session_rewind(session, 0, NULL, &err));
+    REFUSED(pd_session_save(NULL, "/nonexistent", &err));
+    REFUSED(pd_session_save(session, NULL, &err));
+    REFUSED(pd_session_load(NULL, "/nonexistent", &err));
+    REFUSED(pd_session_load(session, NULL, &err));
     assert_int_equal(pd_session_sync(session, ids, 4, &err), PD_OK);
     REFUSED(pd_session_argmax(NULL, &id, &err));
     REFUSED(pd_session_argmax(session, NULL, &err));
