@@ -11,31 +11,12 @@
  * BOUND is the one of golden/test_walk.c.
  *
  * Besides: outputs that another sequence's step has written over, rows that are dropped again
- * (speculation), steps that fail, pages that are shared, and random walks over all that.
- * PERIDOT_TEST_DEVICES overrides the list of devices, PERIDOT_TEST_LONG walks further.
+ * (speculation), steps that fail, and pages that are shared. Random walks: test_context_walk.c.
+ * PERIDOT_TEST_DEVICES overrides the list of devices.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "engine/context.h"
-#include "engine/session.h"
-#include "fault/support_backend.h"
-#include "sample/sampler.h"
-#include "support_golden.h"
-#include "support_validation.h"
-
-enum { N_VOCAB = 600, N_SEQS = 3, CONTEXT = 192, CHUNK = 160, N_TEXTS = 4, MAX_TOKENS = 128 };
-
-static const double BOUND = 1e-5;
+#include "support_context.h"
 
 /* What one sequence is: so many tokens at first, and so many drawn. */
 typedef struct text {
@@ -55,73 +36,9 @@ static const text plans[N_TEXTS] = {
 
 static text alone[N_TEXTS], together[N_TEXTS];
 
-static uint32_t token_at(uint32_t t, uint32_t i) {
-    return i == 0 ? PD_TOKEN_BOS : 3 + (i * 131 + t * 57 + i * i * 7) % (N_VOCAB - 3);
-}
-
 static void start(text *out, uint32_t t) {
     *out = plans[t];
     for (; out->n < out->n_prompt; out->n++) out->ids[out->n] = token_at(t, out->n);
-}
-
-/* ---- contexts ------------------------------------------------------------------------------- */
-
-static pd_model *open_model(const char *device) {
-    pd_error err;
-    pd_model *m;
-    must(pd_model_open(GOLDEN("small-q4_0.gguf"),
-                       &(pd_model_desc){.device = device, .n_threads = 2}, &m, &err),
-         &err);
-    return m;
-}
-
-static pd_context *open_context(pd_model *m, uint32_t n_seqs, bool all_logits) {
-    pd_error err;
-    pd_context *c;
-    pd_session_desc desc = {.n_ctx = CONTEXT,
-                            .n_chunk = CHUNK,
-                            .precision = PD_PRECISION_EXACT,
-                            .all_logits = all_logits};
-    must(pd_context_create(m, &desc, n_seqs, &c, &err), &err);
-    return c;
-}
-
-static void join(pd_context *c, pd_sequence *seq) {
-    pd_error err;
-    must(pd_context_join(c, seq, &err), &err);
-}
-
-static void run(pd_context *c, pd_batch_item *items, uint32_t n) {
-    pd_error err;
-    must(pd_context_run(c, items, n, NULL, &err), &err);
-}
-
-/* n more tokens of text t, by itself. */
-static void extend(pd_context *c, pd_sequence *seq, uint32_t t, uint32_t n) {
-    uint32_t ids[MAX_TOKENS];
-    for (uint32_t i = 0; i < n; i++) ids[i] = token_at(t, seq->tokens.n + i);
-    pd_batch_item item = {.seq = seq, .ids = ids, .n = n, .outs = PD_OUTS_LAST};
-    run(c, &item, 1);
-    pd_context_keep(c, &item, 1);
-}
-
-static void read_logits(pd_context *c, pd_sequence *seq, float *logits) {
-    pd_error err;
-    must(pd_context_read_logits(c, seq, NULL, logits, &err), &err);
-}
-
-static double difference(const float *a, const float *b) {
-    double error = 0, norm = 0;
-    for (uint32_t i = 0; i < N_VOCAB; i++) {
-        double d = (double)a[i] - (double)b[i];
-        error += d * d;
-        norm += (double)b[i] * (double)b[i];
-    }
-    return sqrt(error / norm);
-}
-
-static void expect_equal(const float *a, const float *b) {
-    assert_memory_equal(a, b, 4ul * N_VOCAB);
 }
 
 /* ---- drawing together ----------------------------------------------------------------------- */
@@ -222,16 +139,6 @@ static void compare_texts(const char *device) {
     }
     print_message("%-16s %u of %u rows have equal bits, the others are off by %.1e at most\n",
                   device, n_same, n_all, worst);
-}
-
-static pd_kv_pages pages_in_use(const pd_context *c) {
-    pd_kv_pages all = pd_kv_page_counts(c->kv), left = pd_kv_free_pages(c->kv);
-    return (pd_kv_pages){all.n_global - left.n_global, all.n_local - left.n_local};
-}
-
-static void expect_all_free(const pd_context *c) {
-    assert_int_equal(pages_in_use(c).n_global, 0);
-    assert_int_equal(pages_in_use(c).n_local, 0);
 }
 
 static void several_sequences(void *ctx, const char *device) {
@@ -456,139 +363,6 @@ static void all_outputs_of_several(void *ctx, const char *device) {
     pd_model_close(m);
 }
 
-/* ---- a walk --------------------------------------------------------------------------------- */
-
-/* Sequences join, leave, grow together, keep less than was computed, are cut, share pages, and some
- * calls of the backend fail: whatever has outputs has those of its tokens. */
-typedef struct walk {
-    pd_context *c, *one; /* `one` computes a sequence anew */
-    uint64_t random;
-    bool exact;
-    char text[64];
-    struct walker {
-        pd_sequence seq;
-        uint32_t ids[CONTEXT + CHUNK], n;
-        bool is_there;
-    } all[N_SEQS];
-} walk;
-
-static uint32_t any(walk *w, uint32_t n) { /* below n; splitmix64 */
-    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) >> 32) % n;
-}
-
-static void expect_outputs(walk *w, struct walker *p) {
-    float found[N_VOCAB], wanted[N_VOCAB];
-    pd_sequence fresh;
-    assert_int_equal(p->seq.tokens.n, p->n);
-    assert_int_equal(pd_kv_length(w->c->kv, p->seq.kv_id), p->n);
-    assert_memory_equal(p->seq.tokens.ids, p->ids, 4ul * p->n);
-    if (!pd_context_has_output(w->c, &p->seq)) return;
-    read_logits(w->c, &p->seq, found);
-    join(w->one, &fresh);
-    for (uint32_t n; fresh.tokens.n < p->n;) {
-        n = p->n - fresh.tokens.n < CHUNK ? p->n - fresh.tokens.n : CHUNK;
-        pd_batch_item item = {
-            .seq = &fresh, .ids = p->ids + fresh.tokens.n, .n = n, .outs = PD_OUTS_LAST};
-        run(w->one, &item, 1);
-        pd_context_keep(w->one, &item, 1);
-    }
-    read_logits(w->one, &fresh, wanted);
-    pd_context_leave(w->one, &fresh);
-    bool same = memcmp(found, wanted, sizeof wanted) == 0;
-    if (!(difference(found, wanted) <= BOUND) || (w->exact && !same))
-        fail_msg("%s: off by %.1e", w->text, difference(found, wanted));
-    assert_true(found[p->seq.out.result.best] >= found[3]);
-}
-
-static void change_members(walk *w) {
-    struct walker *p = &w->all[any(w, N_SEQS)], *other = &w->all[any(w, N_SEQS)];
-    if (!p->is_there) {
-        join(w->c, &p->seq);
-        p->is_there = true;
-        p->n = 0;
-        if (!other->is_there || other == p) return;
-        memcpy(p->ids, other->ids, sizeof p->ids);
-        p->n = pd_context_share(w->c, &other->seq, any(w, other->n + 1), &p->seq);
-    } else if (any(w, 3) == 0) {
-        pd_context_leave(w->c, &p->seq);
-        p->is_there = false;
-    } else {
-        uint32_t n = any(w, 2) ? any(w, p->n + 1) : p->n - any(w, p->n / 4 + 1);
-        uint32_t kept = pd_context_truncate(w->c, &p->seq, n);
-        assert_true(kept <= n);
-        p->n = kept;
-    }
-}
-
-static void step_together(walk *w) {
-    pd_error err;
-    pd_batch_item items[N_SEQS];
-    struct walker *players[N_SEQS];
-    uint32_t n = 0;
-    bool decodes = any(w, 3) > 0;
-    for (uint32_t i = 0; i < N_SEQS; i++) {
-        struct walker *p = &w->all[i];
-        if (!p->is_there || any(w, 4) == 0 || p->n == CONTEXT) continue;
-        uint32_t rows = decodes ? 1 : 1 + any(w, CHUNK / N_SEQS);
-        if (rows > CONTEXT - p->n) rows = CONTEXT - p->n;
-        for (uint32_t k = 0; k < rows; k++) p->ids[p->n + k] = 3 + any(w, N_VOCAB - 3);
-        items[n] = (pd_batch_item){.seq = &p->seq, .ids = p->ids + p->n, .n = rows};
-        items[n].outs = any(w, 5) ? PD_OUTS_LAST : PD_OUTS_NONE;
-        players[n++] = p;
-    }
-    if (n == 0) return;
-    n_backend_calls = 0;
-    failing_call = any(w, 6) == 0 ? 1 + any(w, 2) : 0;
-    pd_status status = pd_context_run(w->c, items, n, NULL, &err);
-    assert_true(status == PD_OK ||
-                (status == PD_ERR_DEVICE && failing_call && n_backend_calls >= failing_call));
-    failing_call = 0;
-    if (status != PD_OK || any(w, 10) == 0) return; /* computed, and not wanted */
-    for (uint32_t i = 0; i < n; i++) {
-        if (any(w, 6) == 0) items[i].n_kept = any(w, items[i].n + 1);
-        players[i]->n += items[i].n_kept;
-    }
-    pd_context_keep(w->c, items, n);
-}
-
-static void run_walk(walk *w, uint32_t n_steps) {
-    for (uint32_t i = 0; i < n_steps; i++) {
-        if (any(w, 5) == 0)
-            change_members(w);
-        else
-            step_together(w);
-        snprintf(w->text + strlen(w->text), 16, " step %u", i);
-        for (uint32_t k = 0; k < N_SEQS; k++)
-            if (w->all[k].is_there && w->all[k].n > 0 && any(w, 2)) expect_outputs(w, &w->all[k]);
-        *strstr(w->text, " step") = 0;
-    }
-}
-
-static void walk_device(void *ctx, const char *device) {
-    (void)ctx;
-    bool is_long = getenv("PERIDOT_TEST_LONG") != NULL, is_fast = strcmp(device, "cpu") == 0;
-    uint32_t n_walks = is_long || is_fast ? 8 : 2;
-    static walk w;
-    pd_model *m = open_model(device);
-    wrap_backend(m->backend);
-    for (uint32_t seed = 0; seed < n_walks; seed++) {
-        w = (walk){.random = seed, .exact = strcmp(device, "cpu-ref") == 0};
-        snprintf(w.text, sizeof w.text - 16, "%s, seed %u", device, seed);
-        w.c = open_context(m, N_SEQS, seed % 2 != 0);
-        w.one = open_context(m, 1, false);
-        run_walk(&w, is_long ? 400 : is_fast ? 100 : 60);
-        for (uint32_t i = 0; i < N_SEQS; i++) pd_context_leave(w.c, &w.all[i].seq);
-        expect_all_free(w.c);
-        pd_context_destroy(w.c);
-        pd_context_destroy(w.one);
-    }
-    unwrap_backend(m->backend);
-    pd_model_close(m);
-}
-
 /* ---- running them --------------------------------------------------------------------------- */
 
 static void test_several_sequences(void **state) {
@@ -621,20 +395,11 @@ static void test_all_outputs_of_several(void **state) {
     on_every_device(all_outputs_of_several, NULL);
 }
 
-static void test_walks(void **state) {
-    (void)state;
-    on_every_device(walk_device, NULL);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several_sequences),
-        cmocka_unit_test(test_outputs_of_several),
-        cmocka_unit_test(test_dropped_rows),
-        cmocka_unit_test(test_failures_change_nothing),
-        cmocka_unit_test(test_shared_pages_stay),
-        cmocka_unit_test(test_all_outputs_of_several),
-        cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_several_sequences),  cmocka_unit_test(test_outputs_of_several),
+        cmocka_unit_test(test_dropped_rows),       cmocka_unit_test(test_failures_change_nothing),
+        cmocka_unit_test(test_shared_pages_stay),  cmocka_unit_test(test_all_outputs_of_several),
         cmocka_unit_test(check_validation_silent),
     };
     PRINT_LOG();
