@@ -292,6 +292,12 @@ uint32_t pd_context_reachable(const pd_context *c, const pd_sequence *seq, uint3
     return pd_kv_reachable(c->kv, seq->kv_id, whole);
 }
 
+uint32_t pd_context_place_before(const pd_context *c, const pd_sequence *seq, uint32_t n) {
+    if (n >= seq->tokens.n || pd_context_has_kept_output(c, seq, n)) return n;
+    uint32_t mark = pd_kv_mark_before(c->kv, seq->kv_id, n);
+    return mark && n - mark <= c->model->config.window ? mark : n;
+}
+
 uint32_t pd_context_truncate(pd_context *c, pd_sequence *seq, uint32_t n) {
     n = pd_kv_truncate(c->kv, seq->kv_id, pd_context_reachable(c, seq, n));
     if (n == seq->tokens.n) return n;

@@ -122,6 +122,11 @@ void pd_context_mark(pd_context *c, pd_sequence *seq);
  * Those that were kept or used longest ago are forgotten. Does nothing without outputs. Errors: as
  * reading them. */
 pd_status pd_context_keep_output(pd_context *c, pd_sequence *seq, pd_error *err);
+/* Where to go on from when the first n positions are wanted: n at the sequence's end or where
+ * outputs were kept, else the last mark before it. What follows is then computed in the steps in
+ * which it would have been at first, and gets the same bits: kernels round by how rows fall into
+ * tiles. n as well where the last mark is more than a window away. */
+uint32_t pd_context_place_before(const pd_context *c, const pd_sequence *seq, uint32_t n);
 /* Whether outputs of position n - 1 were kept, and n positions can be gone back to. */
 bool pd_context_has_kept_output(const pd_context *c, const pd_sequence *seq, uint32_t n);
 

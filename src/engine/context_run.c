@@ -206,7 +206,7 @@ static void mark_places(pd_context *c, const pd_batch_item *item) {
         pd_kv_mark(c->kv, seq->kv_id, image->first);
         pd_kv_mark(c->kv, seq->kv_id, image->end);
     }
-    if (end - pd_kv_last_mark(c->kv, seq->kv_id) >= c->model->config.window)
+    if (end - pd_kv_mark_before(c->kv, seq->kv_id, end) >= c->model->config.window)
         pd_kv_mark(c->kv, seq->kv_id, end);
 }
 

@@ -93,7 +93,8 @@ void pd_kv_drop_reserved(pd_kv *kv, uint32_t seq); /* pages beyond what is commi
 /* A mark at position n, if all that it needs is still there (always so for the positions of the
  * last step and its end). Marks are a convenience: where host memory lacks there is none. */
 void pd_kv_mark(pd_kv *kv, uint32_t seq, uint32_t n);
-uint32_t pd_kv_last_mark(const pd_kv *kv, uint32_t seq); /* its position; 0: there is none */
+/* The position of the last mark up to n; 0: there is none. */
+uint32_t pd_kv_mark_before(const pd_kv *kv, uint32_t seq, uint32_t n);
 /* Fills in at most n_max positions of marks, ascending; returns how many there are. */
 uint32_t pd_kv_list_marks(const pd_kv *kv, uint32_t seq, uint32_t *positions, uint32_t n_max);
 

@@ -22,9 +22,9 @@ uint32_t pd_kv_marks_with(const pd_kv_seq *s, uint32_t local_page) {
     return n;
 }
 
-uint32_t pd_kv_last_mark(const pd_kv *kv, uint32_t seq) {
-    const pd_kv_seq *s = &kv->seqs[seq];
-    return s->n_marks ? s->marks[s->n_marks - 1].n : 0;
+uint32_t pd_kv_mark_before(const pd_kv *kv, uint32_t seq, uint32_t n) {
+    const pd_kv_mark_pages *mark = pd_kv_find_mark(&kv->seqs[seq], n);
+    return mark ? mark->n : 0;
 }
 
 uint32_t pd_kv_list_marks(const pd_kv *kv, uint32_t seq, uint32_t *positions, uint32_t n_max) {

@@ -121,10 +121,11 @@ static pd_status keep_place(pd_session *s, pd_error *err) {
 
 static pd_status run_step(pd_session *s, const pd_score *score, pd_error *err) {
     const pd_tokens *t = &s->wanted;
-    uint32_t first = s->seq.tokens.n;
+    uint32_t first = s->seq.tokens.n, n = pd_tokens_chunk(t, first, s->context->desc.n_chunk);
+    if (s->context->desc.checkpoint_positions) n = pd_tokens_to_border(t, first, n);
     pd_batch_item item = {.seq = &s->seq,
                           .ids = t->ids + first,
-                          .n = pd_tokens_chunk(t, first, s->context->desc.n_chunk),
+                          .n = n,
                           .images = t->images,
                           .n_images = t->n_images,
                           .outs = PD_OUTS_LAST,
@@ -163,6 +164,7 @@ static void keep_common(pd_session *s) {
     bool has_output = n == s->seq.tokens.n ? pd_context_has_output(c, &s->seq)
                                            : pd_context_has_kept_output(c, &s->seq, n);
     if (n == s->wanted.n && !has_output) n = pd_tokens_before_image(&s->wanted, n - 1);
+    n = pd_context_place_before(c, &s->seq, n);
     s->stats.n_reused += pd_context_truncate(c, &s->seq, n);
 }
 

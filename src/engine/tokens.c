@@ -128,3 +128,12 @@ uint32_t pd_tokens_chunk(const pd_tokens *t, uint32_t first, uint32_t n_chunk) {
     uint32_t end = pd_tokens_before_image(t, first + n);
     return end > first ? end - first : n;
 }
+
+uint32_t pd_tokens_to_border(const pd_tokens *t, uint32_t first, uint32_t n) {
+    for (uint32_t i = 0; i < t->n_images; i++) {
+        const pd_placed_image *image = &t->images[i];
+        if (image->first > first && image->first < first + n) return image->first - first;
+        if (image->end > first && image->end < first + n) return image->end - first;
+    }
+    return n;
+}

@@ -48,4 +48,7 @@ uint32_t pd_tokens_before_image(const pd_tokens *t, uint32_t pos);
  * divided. */
 uint32_t pd_tokens_chunk(const pd_tokens *t, uint32_t first, uint32_t n_chunk);
 
+/* Of n positions from `first` on, those up to the first beginning or end of an image. */
+uint32_t pd_tokens_to_border(const pd_tokens *t, uint32_t first, uint32_t n);
+
 #endif

@@ -267,7 +267,7 @@ static void test_marks_are_gone_back_to(void **state) {
     pd_kv_mark(kv, 0, 104);
     pd_kv_mark(kv, 0, 90);   /* within the last step */
     pd_kv_mark(kv, 0, 1000); /* beyond the end: none */
-    assert_int_equal(pd_kv_last_mark(kv, 0), 104);
+    assert_int_equal(pd_kv_mark_before(kv, 0, UINT32_MAX), 104);
     for (int i = 0; i < 5; i++) grow(kv, 0, 64);
     pd_kv_mark(kv, 0, 104 + 320);
     pd_kv_mark(kv, 0, 30); /* its window is gone: none */
@@ -281,8 +281,8 @@ static void test_marks_are_gone_back_to(void **state) {
     check_visible(kv, 1, 64);
     grow(kv, 0, 10);
     assert_int_equal(pd_kv_truncate(kv, 0, 103), 90);
-    assert_int_equal(pd_kv_last_mark(kv, 0), 90);    /* those beyond are gone */
-    assert_int_equal(pd_kv_truncate(kv, 0, 89), 89); /* whose window is there again */
+    assert_int_equal(pd_kv_mark_before(kv, 0, UINT32_MAX), 90); /* those beyond are gone */
+    assert_int_equal(pd_kv_truncate(kv, 0, 89), 89);            /* whose window is there again */
     pd_kv_truncate(kv, 0, 0);
     assert_all_free(kv);
     pd_kv_destroy(kv);
@@ -306,7 +306,7 @@ static void test_marks_give_way(void **state) {
         grow(kv, 0, 64);
     }
     assert_int_equal(pd_kv_reachable(kv, 0, 130), 0);
-    assert_true(pd_kv_last_mark(kv, 0) > 256);
+    assert_true(pd_kv_mark_before(kv, 0, UINT32_MAX) > 256);
     pd_kv_leave(kv, 0);
     assert_all_free(kv);
     pd_kv_destroy(kv);
