@@ -450,9 +450,12 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
                             pd_error *err);
 void pd_session_destroy(pd_session *session); /* NULL is allowed */
 
-/* Makes the sequence equal to ids[0..n_ids): keeps the longest prefix already computed, drops what
- * follows it, computes the rest. Local layers keep no more than their window: a prefix that ends
- * further back than that is computed again from the start. n_ids must be at least 1. The last
+/* Makes the sequence equal to ids[0..n_ids): keeps what is computed of it already, drops what
+ * follows, computes the rest. Where the two differ before the sequence's end it goes on from the
+ * last checkpoint before that, within a window as long as there are checkpoints, so that the bits
+ * are those of a session that never went another way (docs/sessions.md). Without any, local layers
+ * keep no more than their window: a beginning that ends further back is computed again from the
+ * start, any other one stays to its last token. n_ids must be at least 1. The last
  * position is always at hand afterwards for the calls below. Errors: ARGUMENT (an id outside the
  * vocabulary), CONTEXT, CANCELLED (the tokens computed so far stay), DEVICE, DEVICE_LOST, NUMERIC
  * (names the operation). */

@@ -145,6 +145,8 @@ static void decode_after_prefill(pd_model *m, const golden *g, const char *devic
     pd_session_destroy(s);
 }
 
+enum { WINDOW = 24 }; /* the longest one of the golden models */
+
 /* Going back: another ending, then the first one again, must give the same logits. */
 static void rewind_and_return(pd_model *m, const golden *g) {
     pd_error err;
@@ -161,7 +163,9 @@ static void rewind_and_return(pd_model *m, const golden *g) {
     must(pd_session_logits(s, &logits, &err), &err);
     compare_rows(&c, g->n_tokens - 1, 1, logits);
     assert_true(sqrt(c.error / c.norm) <= 1e-3);
-    assert_true(pd_session_get_stats(s)->n_reused >= g->n_tokens - 3);
+    /* from the checkpoint before the other ending: there is one within a window */
+    uint32_t n_reused = pd_session_get_stats(s)->n_reused;
+    assert_true(n_reused + WINDOW >= g->n_tokens - 3 && n_reused <= g->n_tokens - 3);
     pd_session_destroy(s);
 }
 
