@@ -123,7 +123,7 @@ build_tests() {
 if build_tests dev; then
   run_tests dev dev
   PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-    run_tests validation dev -R '^(ops|golden\.(logits|batch|generate|head|vision|images))'
+    run_tests validation dev -R '^(ops|golden\.(logits|batch|generate|head|vision|images|kv_store|checkpoints|threads))'
   PERIDOT_VALIDATION=core,sync run_tests validation-unit dev -R '^unit\.vulkan'
 fi
 
