@@ -9,8 +9,8 @@
 struct pd_turns {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint64_t next,
-        served; /* the ticket of who comes next, and of who has the turn or may have it */
+    uint64_t next;   /* ticket of who comes next */
+    uint64_t served; /* ... of who has the turn, or may have it */
     bool taken;
     pthread_t owner; /* where taken */
 };

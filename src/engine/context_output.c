@@ -97,7 +97,7 @@ bool pd_context_has_kept_output(const pd_context *c, const pd_sequence *seq, uin
 
 pd_status pd_context_keep_output(pd_context *c, pd_sequence *seq, pd_error *err) {
     uint32_t n = seq->tokens.n;
-    if (n == 0 || seq->out.kept || !pd_output_is_at_hand(&seq->out)) return PD_OK;
+    if (n == 0 || seq->out.kept || !pd_context_has_output(c, seq)) return PD_OK;
     pd_kept_output *k = find_place(seq);
     if (!k->logits) k->logits = pd_alloc(c->model->config.n_vocab, sizeof *k->logits);
     if (!k->logits) return PD_OK; /* a convenience */
@@ -111,7 +111,8 @@ pd_status pd_context_keep_output(pd_context *c, pd_sequence *seq, pd_error *err)
 pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd_sequence *seq,
                                   pd_error *err) {
     pd_sequence *owner = stage->owner;
-    if (!owner || owner == seq || owner->out.stage != stage || owner->out.kept) return PD_OK;
+    if (!owner || owner == seq || owner->out.stage != stage) return PD_OK;
+    if (owner->out.kept || !pd_output_is_at_hand(&owner->out)) return PD_OK;
     bool is_decode = stage == &c->stages[PD_STAGE_DECODE]; /* which repeating would run again */
     if (is_decode && can_repeat(c, owner, owner->tokens.n - 1)) return PD_OK;
     return pd_context_keep_output(c, owner, err);

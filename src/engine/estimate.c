@@ -135,7 +135,10 @@ pd_status pd_model_estimate(pd_model *m, const pd_session_desc *session, uint32_
     PD_NEED(err, m);
     PD_NEED(err, out);
     PD_TRY(check_arguments(m, n_seqs, err));
-    return estimate(m, session ? session : &defaults, n_seqs ? n_seqs : 1, out, err);
+    PD_TRY(pd_model_begin_turn(m, err));
+    pd_status status = estimate(m, session ? session : &defaults, n_seqs ? n_seqs : 1, out, err);
+    pd_model_end_turn(m);
+    return status;
 }
 
 /* ---- the largest context -------------------------------------------------------------------- */
@@ -181,10 +184,12 @@ pd_status pd_model_estimate_most(pd_model *m, const pd_session_desc *session, ui
     PD_TRY(check_arguments(m, n_seqs, err));
     uint32_t n_pages, most_pages = m->config.n_ctx_train / PD_PAGE_POSITIONS;
     *n_ctx = 0;
-    PD_TRY(find_most(m, session ? session : &defaults, n_seqs ? n_seqs : 1, most_pages, &n_pages,
-                     out, err));
-    *n_ctx = n_pages * PD_PAGE_POSITIONS;
-    return PD_OK;
+    PD_TRY(pd_model_begin_turn(m, err));
+    pd_status status = find_most(m, session ? session : &defaults, n_seqs ? n_seqs : 1, most_pages,
+                                 &n_pages, out, err);
+    pd_model_end_turn(m);
+    if (status == PD_OK) *n_ctx = n_pages * PD_PAGE_POSITIONS;
+    return status;
 }
 
 /* Beside what the model and its other contexts hold. */

@@ -95,8 +95,6 @@ void pd_kv_drop_reserved(pd_kv *kv, uint32_t seq); /* pages beyond what is commi
 void pd_kv_mark(pd_kv *kv, uint32_t seq, uint32_t n);
 /* The position of the last mark up to n; 0: there is none. */
 uint32_t pd_kv_mark_before(const pd_kv *kv, uint32_t seq, uint32_t n);
-/* Fills in at most n_max positions of marks, ascending; returns how many there are. */
-uint32_t pd_kv_list_marks(const pd_kv *kv, uint32_t seq, uint32_t *positions, uint32_t n_max);
 
 /* What truncate would return. */
 uint32_t pd_kv_reachable(const pd_kv *kv, uint32_t seq, uint32_t n);
@@ -130,6 +128,8 @@ typedef struct pd_kv_state {
 
 /* Errors: MEMORY_HOST. out is to be freed in any case. */
 pd_status pd_kv_get_state(const pd_kv *kv, uint32_t seq, pd_kv_state *out, pd_error *err);
+/* Slots of a page, by its number, that positions have filled. */
+uint32_t pd_kv_state_filled(const pd_kv_state *s, bool global, uint32_t number);
 void pd_kv_state_free(pd_kv_state *s);
 /* Makes an empty sequence of it, in pages that are free; fills in their ids, which are to be
  * written then. Errors: FORMAT (no state of such a sequence), MEMORY_DEVICE (not so many pages are

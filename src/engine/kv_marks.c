@@ -27,12 +27,6 @@ uint32_t pd_kv_mark_before(const pd_kv *kv, uint32_t seq, uint32_t n) {
     return mark ? mark->n : 0;
 }
 
-uint32_t pd_kv_list_marks(const pd_kv *kv, uint32_t seq, uint32_t *positions, uint32_t n_max) {
-    const pd_kv_seq *s = &kv->seqs[seq];
-    for (uint32_t i = 0; i < s->n_marks && i < n_max; i++) positions[i] = s->marks[i].n;
-    return s->n_marks;
-}
-
 /* ---- making --------------------------------------------------------------------------------- */
 
 static void drop_mark(pd_kv *kv, pd_kv_seq *s, uint32_t index) {

@@ -60,6 +60,23 @@ pd_status pd_kv_get_state(const pd_kv *kv, uint32_t seq, pd_kv_state *out, pd_er
     return PD_OK;
 }
 
+static uint32_t filled(uint32_t n, uint32_t index) { /* in table entry `index`, by n positions */
+    uint32_t first = index * PD_PAGE_POSITIONS;
+    return n <= first ? 0 : n - first < PD_PAGE_POSITIONS ? n - first : PD_PAGE_POSITIONS;
+}
+
+/* Of a local page by whichever list needs most of it. */
+uint32_t pd_kv_state_filled(const pd_kv_state *s, bool global, uint32_t number) {
+    uint32_t most = 0;
+    if (global) return filled(s->length, number);
+    for (uint32_t at = 0; at < s->n_words; at += LIST_WORDS + s->words[at + 2])
+        for (uint32_t i = 0; i < s->words[at + 2]; i++) {
+            uint32_t n = filled(s->words[at], s->words[at + 1] + i);
+            if (s->words[at + LIST_WORDS + i] == number && n > most) most = n;
+        }
+    return most;
+}
+
 /* ---- to a sequence -------------------------------------------------------------------------- */
 
 /* The list at word `at`, which ends at *end: whether it may stand in a sequence with these limits.
@@ -132,8 +149,8 @@ pd_status pd_kv_set_state(pd_kv *kv, uint32_t seq, pd_kv_state *s, pd_error *err
     q->n_reserved_pages = s->n_global;
     q->length = s->length;
     for (uint32_t at = 0; at < s->n_words;) at = set_list(kv, q, s, at, scratch);
-    for (uint32_t i = 0; i < s->n_local;
-         i++) { /* theirs alone now; one that nobody wants is free */
+    /* the pages are the lists' alone now, and one that is in none of them is free */
+    for (uint32_t i = 0; i < s->n_local; i++) {
         uint32_t id = s->local_ids[i];
         pd_kv_pool_drop(&kv->local, &id);
     }

@@ -1,9 +1,9 @@
 /* One sequence: tokens in, logits out.
  *
- * sync keeps the longest prefix that is computed already and runs the rest through a context, in
- * steps of up to n_chunk rows. The last row of each has logits, so that a NaN is noticed in the
- * step that made it. Where a prompt ends, and where the answer to it ended, are places to come back
- * to: an answer that is to be made again computes nothing, another question the question.
+ * sync keeps the beginning that is computed already and runs the rest through a context, in steps
+ * of up to n_chunk rows. The last row of each has logits, so that a NaN is noticed in the step that
+ * made it. Where a prompt ends, and where the answer to it ended, are places to come back to: an
+ * answer that is to be made again computes nothing, another question the question.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,22 +30,33 @@ static void destroy_parts(pd_session *s) {
     pd_free(s);
 }
 
-static pd_status create(pd_model *model, const pd_session_desc *desc, pd_session **out,
-                        pd_error *err) {
+/* In a context that is held for it, and let go after a failure. */
+static pd_status create_in(pd_context *context, pd_session **out, pd_error *err) {
     pd_session *s = pd_alloc(1, sizeof *s);
-    if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
-    s->model = model;
-    s->progress = desc->progress;
-    s->progress_ctx = desc->progress_ctx;
-    pd_status status = pd_context_acquire(model, desc, &s->context, err);
-    if (status == PD_OK) status = create_parts(s, err);
+    if (!s) {
+        pd_context_release(context);
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
+    }
+    s->model = context->model;
+    s->context = context;
+    pd_status status = create_parts(s, err);
     if (status == PD_OK) {
-        pd_model_hold(model);
+        pd_model_hold(s->model);
         *out = s;
     } else {
         destroy_parts(s);
     }
     return status;
+}
+
+static pd_status create(pd_model *model, const pd_session_desc *desc, pd_session **out,
+                        pd_error *err) {
+    pd_context *context;
+    PD_TRY(pd_context_acquire(model, desc, &context, err));
+    PD_TRY(create_in(context, out, err));
+    (*out)->progress = desc->progress;
+    (*out)->progress_ctx = desc->progress_ctx;
+    return PD_OK;
 }
 
 pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
@@ -59,25 +70,6 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
     pd_status status = create(model, desc ? desc : &defaults, out, err);
     pd_model_end_turn(model);
     return status;
-}
-
-pd_status pd_session_create_alike(pd_session *like, pd_session **out, pd_error *err) {
-    *out = NULL;
-    pd_session *s = pd_alloc(1, sizeof *s);
-    if (!s) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a session");
-    s->model = like->model;
-    s->context = like->context;
-    s->progress = like->progress;
-    s->progress_ctx = like->progress_ctx;
-    pd_context_hold(s->context);
-    pd_status status = create_parts(s, err);
-    if (status != PD_OK) {
-        destroy_parts(s);
-        return status;
-    }
-    pd_model_hold(s->model);
-    *out = s;
-    return PD_OK;
 }
 
 void pd_session_destroy(pd_session *s) {
@@ -245,8 +237,11 @@ static void take_output(pd_session *s, const float *logits, const pd_sample_resu
 static pd_status branch_off(pd_session *s, pd_session **out, pd_error *err) {
     bool has_output = pd_context_has_output(s->context, &s->seq);
     if (has_output) PD_TRY(pd_session_fetch_logits(s, err));
-    PD_TRY(pd_session_create_alike(s, out, err));
+    pd_context_hold(s->context);
+    PD_TRY(create_in(s->context, out, err));
     pd_session *b = *out;
+    b->progress = s->progress;
+    b->progress_ctx = s->progress_ctx;
     pd_context_share(s->context, &s->seq, s->seq.tokens.n, &b->seq);
     pd_sample_result result = s->seq.out.result;
     if (has_output && !s->seq.out.kept) take_output(s, s->logits, &result);

@@ -41,7 +41,4 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, pd_score
  * pd_context_read_logits, ARGUMENT (there are none). */
 pd_status pd_session_fetch_logits(pd_session *s, pd_error *err);
 
-/* A session of the context of `like`, with an empty sequence; in a turn. Errors: MEMORY_HOST. */
-pd_status pd_session_create_alike(pd_session *like, pd_session **out, pd_error *err);
-
 #endif

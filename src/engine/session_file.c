@@ -55,13 +55,14 @@ static uint64_t page_bytes(const pd_session *s, bool global) {
 /* ---- writing -------------------------------------------------------------------------------- */
 
 typedef struct out_file {
-    pd_file_writer w;
+    pd_session *s;
+    pd_file_writer *w;
     pd_hasher *hasher;
 } out_file;
 
 static void put(out_file *f, const void *data, size_t n) {
     if (n == 0) return;
-    pd_file_writer_write(&f->w, data, n);
+    pd_file_writer_write(f->w, data, n);
     pd_hasher_add(f->hasher, data, n);
 }
 
@@ -97,23 +98,6 @@ static void put_tokens(out_file *f, const pd_session *s) {
     }
 }
 
-/* Slots of page `index` that n positions have filled. */
-static uint32_t filled(uint32_t n, uint32_t index) {
-    uint32_t first = index * PD_PAGE_POSITIONS;
-    return n <= first ? 0 : n - first < PD_PAGE_POSITIONS ? n - first : PD_PAGE_POSITIONS;
-}
-
-/* Of a local page, by whichever list needs most of it. */
-static uint32_t filled_of_local(const pd_kv_state *k, uint32_t number) {
-    uint32_t most = 0;
-    for (uint32_t at = 0; at < k->n_words; at += 3 + k->words[at + 2])
-        for (uint32_t i = 0; i < k->words[at + 2]; i++) {
-            uint32_t n = filled(k->words[at], k->words[at + 1] + i);
-            if (k->words[at + 3 + i] == number && n > most) most = n;
-        }
-    return most;
-}
-
 /* Slots that nobody has written may hold anything that was in the device's memory. */
 static void clear_behind(const pd_session *s, uint8_t *page, uint64_t bytes, uint32_t n_filled) {
     const pd_kv_shape *k = page_shape(s);
@@ -132,9 +116,9 @@ static pd_status put_kind(out_file *f, pd_session *s, const pd_kv_state *k, bool
     uint8_t *page = pd_alloc(bytes, 1);
     if (!page) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a KV page");
     pd_status status = PD_OK;
-    for (uint32_t i = 0; i < n && status == PD_OK && !f->w.failed; i++) {
+    for (uint32_t i = 0; i < n && status == PD_OK && !f->w->failed; i++) {
         status = b->v->kv_read(b, s->context->store, global, ids[i], page, err);
-        clear_behind(s, page, bytes, global ? filled(k->length, i) : filled_of_local(k, i));
+        clear_behind(s, page, bytes, pd_kv_state_filled(k, global, i));
         if (status == PD_OK) put(f, page, bytes);
     }
     pd_free(page);
@@ -156,35 +140,31 @@ static pd_status put_pages(out_file *f, pd_session *s, pd_error *err) {
     return status;
 }
 
-static pd_status save(pd_session *s, out_file *f, pd_error *err) {
-    if (pd_context_has_output(s->context, &s->seq))
-        PD_TRY(pd_context_keep_output(s->context, &s->seq, err));
+static pd_status save_in_turn(out_file *f, pd_error *err) {
+    pd_session *s = f->s;
+    PD_TRY(pd_context_keep_output(s->context, &s->seq, err));
     put_tokens(f, s);
     PD_TRY(put_pages(f, s, err));
     uint64_t sum = pd_hasher_result(f->hasher);
-    pd_file_writer_write(&f->w, &sum, sizeof sum);
+    pd_file_writer_write(f->w, &sum, sizeof sum);
     return PD_OK;
+}
+
+static pd_status save(void *ctx, pd_file_writer *w, pd_error *err) {
+    out_file *f = ctx;
+    f->w = w;
+    PD_TRY(pd_session_begin_turn(f->s, err));
+    pd_status status = save_in_turn(f, err);
+    pd_session_end_turn(f->s);
+    return status;
 }
 
 pd_status pd_session_save(pd_session *s, const char *path, pd_error *err) {
     PD_NEED(err, s);
     PD_NEED(err, path);
-    out_file f = {.hasher = pd_hasher_create()};
+    out_file f = {.s = s, .hasher = pd_hasher_create()};
     if (!f.hasher) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to save a session");
-    pd_status status = pd_file_writer_open(path, &f.w, err);
-    bool is_open = status == PD_OK, is_turn = false;
-    if (is_open) {
-        status = pd_session_begin_turn(s, err);
-        is_turn = status == PD_OK;
-    }
-    if (is_turn) {
-        status = save(s, &f, err);
-        pd_session_end_turn(s);
-    }
-    if (is_turn && status == PD_OK)
-        status = pd_file_writer_commit(&f.w, err);
-    else if (is_open)
-        pd_file_writer_abort(&f.w);
+    pd_status status = pd_file_write(path, save, &f, err);
     pd_hasher_destroy(f.hasher);
     return status;
 }

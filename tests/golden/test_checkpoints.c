@@ -38,6 +38,15 @@ static uint32_t question_token(uint32_t question, uint32_t i) {
     return i < 3 ? 5 + i : 3 + (question * 131 + i * 37 + question * i) % 500;
 }
 
+static pd_model *open_model(const char *name, const char *device) {
+    pd_model *m;
+    pd_error err;
+    must(pd_model_open(test_data(name), &(pd_model_desc){.device = device, .n_threads = 2}, &m,
+                       &err),
+         &err);
+    return m;
+}
+
 static pd_session *open_session(pd_model *m) {
     pd_session *s;
     pd_error err;
@@ -60,18 +69,23 @@ static uint32_t n_computed(pd_session *s) {
     return stats->n_prompt + stats->n_decode;
 }
 
+static uint64_t last_hash(pd_session *s) {
+    pd_error err;
+    const float *logits;
+    must(pd_session_logits(s, &logits, &err), &err);
+    return pd_session_get_stats(s)->logits_hash;
+}
+
 /* The question behind what was said; then the answer. */
 static void ask(talk *t, uint32_t question) {
     pd_error err;
-    const float *logits;
     pd_sampler sampler = {.desc = {.temp = 1, .top_k = 40, .seed = question}};
     pd_generate_desc desc = {.n_max = ANSWER, .ignore_stop = true, .fn = take, .fn_ctx = t};
     for (uint32_t i = 0; i < QUESTION; i++) t->ids[t->n++] = question_token(question, i);
     uint32_t before = n_computed(t->s);
     must(pd_session_sync(t->s, t->ids, t->n, &err), &err);
     t->n_computed = n_computed(t->s) - before;
-    must(pd_session_logits(t->s, &logits, &err), &err);
-    t->hashes[t->n_turns] = pd_session_get_stats(t->s)->logits_hash;
+    t->hashes[t->n_turns] = last_hash(t->s);
     must(pd_session_generate(t->s, &sampler, &desc, &err), &err);
     t->questions[t->n_turns] = question;
     t->ends[t->n_turns++] = t->n;
@@ -107,11 +121,7 @@ static void expect_as_new(pd_model *m, const talk *t, const char *device, const 
 static void go_back(void *ctx, const char *device) {
     (void)ctx;
     static talk t;
-    pd_error err;
-    pd_model *m;
-    must(pd_model_open(GOLDEN("small-q4_0.gguf"),
-                       &(pd_model_desc){.device = device, .n_threads = 2}, &m, &err),
-         &err);
+    pd_model *m = open_model("golden/small-q4_0.gguf", device);
     begin(&t, open_session(m));
     for (uint32_t i = 0; i < 6; i++) ask(&t, i);
     assert_int_equal(t.n_computed,
@@ -154,10 +164,7 @@ static void branch(void *ctx, const char *device) {
     (void)ctx;
     static talk a, b;
     pd_error err;
-    pd_model *m;
-    must(pd_model_open(GOLDEN("small-q4_0.gguf"),
-                       &(pd_model_desc){.device = device, .n_threads = 2}, &m, &err),
-         &err);
+    pd_model *m = open_model("golden/small-q4_0.gguf", device);
     begin(&a, open_session(m));
     for (uint32_t i = 0; i < 4; i++) ask(&a, i);
     b = a;
@@ -193,10 +200,7 @@ static void from_file(void *ctx, const char *device) {
     static talk a, b;
     const char *path = ctx;
     pd_error err;
-    pd_model *m;
-    must(pd_model_open(GOLDEN("small-q4_0.gguf"),
-                       &(pd_model_desc){.device = device, .n_threads = 2}, &m, &err),
-         &err);
+    pd_model *m = open_model("golden/small-q4_0.gguf", device);
     begin(&a, open_session(m));
     for (uint32_t i = 0; i < 5; i++) ask(&a, i);
     must(pd_session_save(a.s, path, &err), &err);
@@ -204,6 +208,7 @@ static void from_file(void *ctx, const char *device) {
     b.s = open_session(m);
     must(pd_session_load(b.s, path, &err), &err);
     assert_int_equal(pd_session_count(b.s), pd_session_count(a.s));
+    assert_true(last_hash(b.s) == last_hash(a.s));
     pd_session_destroy(a.s);
     ask(&b, 5);
     assert_int_equal(b.n_computed, QUESTION + 1);
@@ -235,15 +240,13 @@ static void write_file(const char *path, const char *data, size_t n) {
 
 static void expect_refused(talk *t, const char *path, pd_status status) {
     pd_error err;
-    const float *logits;
-    uint64_t hash = pd_session_get_stats(t->s)->logits_hash;
+    uint64_t hash = last_hash(t->s);
     uint32_t n = pd_session_count(t->s);
     pd_status found = pd_session_load(t->s, path, &err);
     if (found != status)
         fail_msg("%s instead of %s", pd_status_name(found), pd_status_name(status));
     assert_int_equal(pd_session_count(t->s), n);
-    must(pd_session_logits(t->s, &logits, &err), &err);
-    assert_int_equal(pd_session_get_stats(t->s)->logits_hash, hash);
+    assert_true(last_hash(t->s) == hash);
 }
 
 static void test_bad_files(void **state) {
@@ -252,17 +255,14 @@ static void test_bad_files(void **state) {
     pd_error err;
     pd_model *m, *other;
     pd_session *s;
-    const float *logits;
     size_t n;
     char path[512], bad[512];
     snprintf(path, sizeof path, "%s", in_folder("session"));
     snprintf(bad, sizeof bad, "%s", in_folder("bad"));
-    must(pd_model_open(GOLDEN("small-q4_0.gguf"), &(pd_model_desc){.device = "cpu"}, &m, &err),
-         &err);
+    m = open_model("golden/small-q4_0.gguf", "cpu");
     begin(&t, open_session(m));
     for (uint32_t i = 0; i < 2; i++) ask(&t, i);
     must(pd_session_save(t.s, path, &err), &err);
-    must(pd_session_logits(t.s, &logits, &err), &err);
     char *data = read_file(path, &n);
     for (size_t at = 0; at < n; at += 1 + at / 7) { /* every byte of the head, then fewer */
         data[at] ^= (char)(1u << at % 8);
@@ -286,9 +286,7 @@ static void test_bad_files(void **state) {
     must(pd_session_create(m, &tight, &s, &err), &err);
     assert_int_equal(pd_session_load(s, path, &err), PD_ERR_CONTEXT);
     pd_session_destroy(s);
-    must(pd_model_open(GOLDEN("small-q8_0-scaled.gguf"), &(pd_model_desc){.device = "cpu"}, &other,
-                       &err),
-         &err);
+    other = open_model("golden/small-q8_0-scaled.gguf", "cpu");
     s = open_session(other);
     assert_int_equal(pd_session_load(s, path, &err), PD_ERR_MODEL);
     pd_session_destroy(s);
