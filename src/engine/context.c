@@ -1,7 +1,8 @@
 /* Contexts and what they are made of: limits, KV pages, programs, sequences. Steps: context_run.c.
  *
- * `prefill` is compiled for chunks of up to n_chunk rows, `decode` for a single row, and for
- * several sequences `batch` for a row of each. Logits of all positions (all_logits) would fill the
+ * `prefill` is compiled for chunks of up to n_chunk rows, `few` and `some` for the short turns of a
+ * conversation, `decode` for a single row, and for several sequences `batch` for a row of each.
+ * Logits of all positions (all_logits) would fill the
  * memory long before n_chunk rows of 262144: prefill then ends with the rows that the head
  * multiplies, and `lm_head` makes logits of some of them at a time (lm_head_step.c).
  *
@@ -57,9 +58,22 @@ static pd_status set_limits(pd_context *c, const pd_session_desc *desc, pd_error
 
 /* ---- stages --------------------------------------------------------------------------------- */
 
+/* Prefill's, in plans whose kernels and tiles suit fewer rows; 0: of another stage. */
+static uint32_t most_rows(const pd_context *c, pd_stage_kind kind) {
+    switch (kind) {
+    case PD_STAGE_FEW: return PD_FEW_ROWS;
+    case PD_STAGE_SOME: return PD_SOME_ROWS;
+    case PD_STAGE_PREFILL: return c->desc.n_chunk;
+    default: return 0;
+    }
+}
+
 static bool has_stage(const pd_context *c, pd_stage_kind kind) {
+    uint32_t most = most_rows(c, kind);
     switch (kind) {
     case PD_STAGE_BATCH: return c->n_seqs > 1;
+    case PD_STAGE_FEW:
+    case PD_STAGE_SOME: return !c->desc.all_logits && most > c->n_seqs && most < c->desc.n_chunk;
     case PD_STAGE_PREFILL: return c->desc.n_chunk > 1 || c->desc.all_logits;
     case PD_STAGE_LM_HEAD: return c->desc.all_logits;
     default: return true;
@@ -74,11 +88,13 @@ static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out
     switch (kind) {
     case PD_STAGE_LM_HEAD:
         return pd_plan_lm_head(&m->config, m->weights, c->max_outs, c->desc.precision, out, err);
+    case PD_STAGE_FEW:
+    case PD_STAGE_SOME:
     case PD_STAGE_PREFILL:
-        d.name = "prefill";
-        d.max_rows = c->desc.n_chunk;
+        d.name = kind == PD_STAGE_PREFILL ? "prefill" : kind == PD_STAGE_FEW ? "few" : "some";
+        d.max_rows = most_rows(c, kind);
         if (c->desc.all_logits) d.max_outs = 0;
-        d.takes_embeddings = m->vision != NULL;
+        d.takes_embeddings = kind == PD_STAGE_PREFILL && m->vision != NULL;
         break;
     case PD_STAGE_BATCH: d.name = "batch"; break;
     default: d.keeps_hidden = m->lm_head.requantised; break;

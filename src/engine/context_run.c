@@ -28,6 +28,15 @@ static bool has_images(const pd_batch_item *item) {
     return false;
 }
 
+/* The smallest of the stages for rows without outputs of their own that the context has. Images
+ * come through prefill. */
+static pd_stage_kind choose_prefill(const pd_context *c, uint64_t n_rows, bool plain) {
+    bool has_few = c->stages[PD_STAGE_FEW].program, has_some = c->stages[PD_STAGE_SOME].program;
+    if (plain && has_few && n_rows <= PD_FEW_ROWS) return PD_STAGE_FEW;
+    if (plain && has_some && n_rows <= PD_SOME_ROWS) return PD_STAGE_SOME;
+    return PD_STAGE_PREFILL;
+}
+
 /* The stage that the items' rows fit. */
 static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_t n,
                               pd_stage_kind *kind, pd_error *err) {
@@ -46,7 +55,7 @@ static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_
     else if (fits && plain && n_rows == n_outs && n_rows <= c->n_seqs)
         *kind = PD_STAGE_BATCH;
     else if (fits)
-        *kind = PD_STAGE_PREFILL;
+        *kind = choose_prefill(c, n_rows, plain);
     else
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "a step of %llu rows and %llu outputs was asked for, but there is room for "

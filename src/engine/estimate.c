@@ -98,7 +98,8 @@ static void fill(const pd_context *c, pd_estimate *e) {
     e->n_seqs = c->n_seqs;
     uint64_t held[PD_STAGE_COUNT];
     for (int i = 0; i < PD_STAGE_COUNT; i++) held[i] = c->stages[i].held_bytes;
-    e->prefill_bytes = held[PD_STAGE_PREFILL] + held[PD_STAGE_LM_HEAD];
+    e->prefill_bytes =
+        held[PD_STAGE_PREFILL] + held[PD_STAGE_LM_HEAD] + held[PD_STAGE_FEW] + held[PD_STAGE_SOME];
     e->decode_bytes = held[PD_STAGE_DECODE] + held[PD_STAGE_BATCH];
     e->step_bytes = s.step_bytes;
     e->total_bytes = s.weight_bytes + s.kv_bytes + s.scratch_bytes;

@@ -66,7 +66,7 @@ static void run_case(const epilogue_case *k) {
     pd_op_matmul mm = make_weights(k, &width);
     uint32_t stride = k->out_stride ? k->out_stride : padded(width);
     pd_rows_of rows_of = k->of_outputs ? PD_ROWS_OUTPUTS : PD_ROWS_TOKENS;
-    uint32_t max_rows = k->n_rows < 3 ? k->n_rows : k->n_rows < 9 ? 9 : k->n_rows + 1;
+    uint32_t max_rows = k->n_rows < 3 ? k->n_rows : k->n_rows < 17 ? 17 : k->n_rows + 1;
     pd_plan plan;
     pd_plan_init(&plan, &(pd_plan_desc){.name = "epilogue",
                                         .precision = PD_PRECISION_EXACT,
@@ -106,7 +106,7 @@ static void run_case(const epilogue_case *k) {
 /* ---- the tests ------------------------------------------------------------------------------ */
 
 /* A kernel is built for each type, epilogue and largest number of rows, and on a rasteriser that
- * takes seconds: types and epilogues come in few pairs, and 3 to 9 rows share a plan of 9. */
+ * takes seconds: types and epilogues come in few pairs, and 3 to 16 rows share a plan of 17. */
 typedef struct type_and_epilogue {
     pd_type type;
     pd_epilogue epilogue;
@@ -235,7 +235,7 @@ static void run_chain(const chain_case *k) {
     pd_plan plan;
     pd_plan_init(&plan, &(pd_plan_desc){.name = "chain",
                                         .precision = PD_PRECISION_F16,
-                                        .max_rows = n < 9 ? 9 : n,
+                                        .max_rows = n < 17 ? 17 : n,
                                         .max_outs = 1,
                                         .max_seqs = 1,
                                         .max_positions = 64});

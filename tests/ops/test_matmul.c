@@ -9,7 +9,7 @@
  */
 #include "ops/harness.h"
 
-static const uint32_t token_counts[] = {1, 2, 3, 5, 8, 9, 65, 130};
+static const uint32_t token_counts[] = {1, 2, 3, 6, 14, 15, 65, 130};
 static const uint32_t output_counts[] = {1, 3, 33, 600, 1000};
 static const uint32_t k_of_32[] = {32, 96, 160, 1152}, k_of_256[] = {256, 512, 768, 1280};
 
@@ -116,7 +116,7 @@ static void test_every_type(void **state) {
 /* Longer than any block that a kernel keeps in a cache. */
 static void test_long_rows(void **state) {
     static const pd_type types[] = {PD_TYPE_Q4_0, PD_TYPE_Q6_K, PD_TYPE_BF16, PD_TYPE_Q8_0};
-    static const uint32_t tokens[] = {1, 3, 9, 70};
+    static const uint32_t tokens[] = {1, 3, 15, 70};
     (void)state;
     for (uint32_t i = 0; i < 4; i++) {
         run_case(&(matmul_case){.family = "matmul long rows",

@@ -6,8 +6,8 @@
  * and infinities, as recycled pages hold what they held before.
  *
  * A product reads each attention's result, as in a model: at reduced precisions devices keep it in
- * halves or in integers then. Steps of at most 8 rows take other kernels, which divide the
- * positions among workgroups: there the same scenarios come a few rows at a time.
+ * halves or in integers then. Programs of up to 64 rows divide the positions among workgroups, and
+ * up to 8 rows also take tiles of a single row: there the same scenarios come some rows at a time.
  *
  * Tolerances. f32 pages: harness.h. f16 pages: both sides round the same numbers, but one that is
  * computed within u = 2^-24 of a rounding border may fall to different sides: about one in 2^12,
@@ -36,7 +36,7 @@ typedef struct mode {
     bool f32;   /* pages */
     bool plain; /* as image encoders have it: neither norms nor rotation, one layer, and an output
                    with zeros behind its heads up to a multiple of 32 */
-    bool few_rows; /* at a time */
+    uint32_t few_rows; /* at a time; 0: as many as the scenario has */
     double max_nmse, max_worst;
 } mode;
 
@@ -52,7 +52,7 @@ typedef struct setting {
     uint32_t n_outs;
 } setting;
 
-enum { FEW_ROWS = 8, MAX_RUNS = 512, PRODUCT_WIDTH = 44 };
+enum { MAX_RUNS = 512, PRODUCT_WIDTH = 44 };
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
@@ -167,7 +167,7 @@ static ops_run run_of_poison(const setting *g, uint32_t page, uint32_t first, ui
 
 static uint32_t make_runs(const setting *g, ops_run *runs) {
     const scenario *s = g->s;
-    uint32_t n = 0, at_once = g->m->few_rows ? FEW_ROWS : PD_PAGE_POSITIONS;
+    uint32_t n = 0, at_once = g->m->few_rows ? g->m->few_rows : PD_PAGE_POSITIONS;
     for (uint32_t page = 0; page < g->n_global; page++)
         for (uint32_t first = 0; first < PD_PAGE_POSITIONS; first += at_once)
             runs[n++] = run_of_poison(g, page, first, at_once);
@@ -184,7 +184,7 @@ static uint32_t make_runs(const setting *g, ops_run *runs) {
 
 static void measure(setting *g) {
     const scenario *s = g->s;
-    g->max_rows = PD_PAGE_POSITIONS;
+    g->max_rows = PD_PAGE_POSITIONS + 1;
     for (uint32_t i = 0; i < MAX_STEPS; i++) {
         uint32_t rows = 0;
         for (uint32_t k = 0; k < MAX_SEGMENTS && s->steps[i][k].n; k++) {
@@ -195,7 +195,7 @@ static void measure(setting *g) {
         }
         if (rows > g->max_rows) g->max_rows = rows;
     }
-    if (g->m->few_rows) g->max_rows = FEW_ROWS;
+    if (g->m->few_rows) g->max_rows = g->m->few_rows;
     g->n_pages = pd_div_up(g->max_positions, PD_PAGE_POSITIONS);
     uint32_t first_seen = s->first_pos ? first_visible(g, s->first_pos) : 0;
     g->first_page = first_seen / PD_PAGE_POSITIONS;
@@ -338,44 +338,48 @@ static void run_image_scenarios(const mode *m) {
 
 static void test_f32_pages(void **state) {
     (void)state;
-    run_scenarios(&(mode){"attention, f32 pages", PD_PRECISION_EXACT, true, false, false,
-                          OPS_NMSE_SUM, OPS_WORST_SUM});
+    run_scenarios(&(mode){"attention, f32 pages", PD_PRECISION_EXACT, true, false, 0, OPS_NMSE_SUM,
+                          OPS_WORST_SUM});
 }
 
 static void test_f16_pages(void **state) {
     (void)state;
-    run_scenarios(&(mode){"attention, f16 pages", PD_PRECISION_EXACT, false, false, false,
+    run_scenarios(&(mode){"attention, f16 pages", PD_PRECISION_EXACT, false, false, 0,
                           NMSE_F16_PAGES, WORST_F16_PAGES});
 }
 
 static void test_halves(void **state) {
     (void)state;
-    run_scenarios(&(mode){"attention at f16", PD_PRECISION_F16, false, false, false, NMSE_HALVES,
-                          WORST_HALVES});
+    run_scenarios(
+        &(mode){"attention at f16", PD_PRECISION_F16, false, false, 0, NMSE_HALVES, WORST_HALVES});
 }
 
 static void test_integers(void **state) {
     (void)state;
-    run_scenarios(&(mode){"attention at q8", PD_PRECISION_Q8, true, false, false, NMSE_INTEGERS,
-                          WORST_INTEGERS});
+    run_scenarios(
+        &(mode){"attention at q8", PD_PRECISION_Q8, true, false, 0, NMSE_INTEGERS, WORST_INTEGERS});
 }
 
+/* Tiles of one row, and of several. */
 static void test_few_rows(void **state) {
     (void)state;
-    run_scenarios(&(mode){"few rows, f32 pages", PD_PRECISION_EXACT, true, false, true,
-                          OPS_NMSE_SUM, OPS_WORST_SUM});
-    mode halves = {"few rows at f16", PD_PRECISION_F16, false, false, true,
-                   NMSE_HALVES,       WORST_HALVES};
+    mode m = {"few rows, f32 pages", PD_PRECISION_EXACT, true, false, 8,
+              OPS_NMSE_SUM,          OPS_WORST_SUM};
+    run_scenarios(&m);
+    m.few_rows = 16;
+    run_scenarios(&m);
+    m.few_rows = PD_PAGE_POSITIONS;
+    run_some_scenarios(&m, 0, 2);
+    mode halves = {"few rows at f16", PD_PRECISION_F16, false, false, 8, NMSE_HALVES, WORST_HALVES};
     run_some_scenarios(&halves, 0, 2);
-    mode integers = {"few rows at q8", PD_PRECISION_Q8, true, false, true,
+    mode integers = {"few rows at q8", PD_PRECISION_Q8, true, false, 16,
                      NMSE_INTEGERS,    WORST_INTEGERS};
     run_some_scenarios(&integers, 1, 2);
 }
 
 static void test_image_f32_pages(void **state) {
     (void)state;
-    mode m = {"patches, f32 pages", PD_PRECISION_EXACT, true, true, false,
-              OPS_NMSE_SUM,         OPS_WORST_SUM};
+    mode m = {"patches, f32 pages", PD_PRECISION_EXACT, true, true, 0, OPS_NMSE_SUM, OPS_WORST_SUM};
     run_image_scenarios(&m);
     if (!ops_vulkan_alone()) run_scenario(&large_image, &m);
     ops_conclude();
@@ -383,10 +387,10 @@ static void test_image_f32_pages(void **state) {
 
 static void test_image_f16_pages(void **state) {
     (void)state;
-    run_image_scenarios(&(mode){"patches, f16 pages", PD_PRECISION_EXACT, false, true, false,
+    run_image_scenarios(&(mode){"patches, f16 pages", PD_PRECISION_EXACT, false, true, 0,
                                 NMSE_F16_PAGES, WORST_F16_PAGES});
     run_image_scenarios(
-        &(mode){"patches at f16", PD_PRECISION_F16, false, true, false, NMSE_HALVES, WORST_HALVES});
+        &(mode){"patches at f16", PD_PRECISION_F16, false, true, 0, NMSE_HALVES, WORST_HALVES});
 }
 
 int main(void) {

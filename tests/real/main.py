@@ -35,7 +35,7 @@ N_GREEDY = 200
 # What may differ. With the weights in f32, llama.cpp rounds no activations, but keeps K and V in f16: logits'
 # relative L2 stays below this, and tokens change places only where they are nearer than that.
 F32_DISTANCE = 2e-2
-PERPLEXITY_RATIO = 0.005
+PERPLEXITY_RATIO = 0.0005  # with the weights in f32; measured: 1.00000
 KL_LIMIT = {"exact": 1e-5, "f16": 1e-3, "q8": 2e-2}
 
 
@@ -189,16 +189,23 @@ def perplexity(sums, side):
 
 
 def part_perplexity(bench):
-    """Both engines over the same windows: with the weights in f32, where llama.cpp rounds no activations either,
-    and with the file itself, where it rounds them to 8 bits, which may be what sets the two apart."""
+    """Both engines over the same windows. With the weights in f32 llama.cpp rounds no activations either, and both
+    must agree. With the file itself it rounds them to 8 bits: how far that takes it from its own result in f32 is
+    shown, and is all that may set the two apart."""
     for name in ("en.txt", "fr.txt"):
         rows = window_rows(bench.ids(bench.text(name).read_text(encoding="utf-8")))
+        found = {}
         for what, peer_model in (("weights in f32", bench.f32()), ("the file", bench.model)):
             sums = score_rows(bench, rows, peer_model, "f16")
             ours, theirs = perplexity(sums, 1), perplexity(sums, 2)
+            found[what] = ours, theirs
             print(f"  {name}, {sum(s[0] for s in sums)} tokens, llama.cpp, {what}: Peridot {ours:.4f}, "
                   f"llama.cpp {theirs:.4f}, ratio {ours / theirs:.5f}", flush=True)
-            bench.expect(f"{name}, {what}: within 0.5 %", abs(ours / theirs - 1) <= PERPLEXITY_RATIO)
+        ours, exact = found["weights in f32"]
+        rounded = found["the file"][1]
+        print(f"  {name}: llama.cpp's rounding of activations alone: {rounded / exact - 1:+.4%}")
+        bench.expect(f"{name}: within {PERPLEXITY_RATIO:.2%} of llama.cpp in f32",
+                     abs(ours / exact - 1) <= PERPLEXITY_RATIO)
 
 
 # ---- divergence ------------------------------------------------------------------------------------------------

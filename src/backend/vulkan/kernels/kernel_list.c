@@ -40,14 +40,15 @@ static void add_matrix(desc_list *l, const pd_vk_caps *c, const pd_vk_tuning *t,
 }
 
 static void add_attention(desc_list *l, const pd_vk_caps *c, pd_vk_attention_shape s) {
+    static const uint32_t max_rows[] = {1, PD_VK_MATVEC_MAX_ROWS, 512};
     for (uint32_t f = 0; f < N_FORMATS; f++) {
         if (!pd_vk_has_format(c, formats[f])) continue;
         s.kv_f32 = formats[f] == PD_ACT_F32;
         s.y_format = formats[f];
-        s.max_rows = 1;
-        add_once(l, pd_vk_choose_attention(c, &s).desc);
-        s.max_rows = 512;
-        add_once(l, pd_vk_choose_attention(c, &s).desc);
+        for (uint32_t i = 0; i < sizeof max_rows / sizeof *max_rows; i++) {
+            s.max_rows = max_rows[i];
+            add_once(l, pd_vk_choose_attention(c, &s).desc);
+        }
         add_once(l, pd_vk_choose_merge(s.head_dim, formats[f]));
     }
     for (uint32_t f32 = 0; f32 < 2; f32++)

@@ -213,7 +213,7 @@ static pd_vk_product choose_software(const pd_vk_product_shape *s) {
 pd_vk_product pd_vk_choose_product(const pd_vk_caps *c, const pd_vk_tuning *t,
                                    const pd_vk_product_shape *s) {
     if (c->software_tiles) return choose_software(s);
-    if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) return choose_matvec(c, t, s);
+    if (s->max_rows <= PD_VK_MATVEC_MAX_ROWS) return choose_matvec(c, t, s);
     bool matrix_units = c->coopmat && t->matrix_units;
     if (matrix_units && s->x_format == PD_ACT_F16 && s->y_format != PD_ACT_I16)
         return pd_vk_choose_coopmat(c, s);
@@ -225,7 +225,7 @@ uint32_t pd_vk_choose_input(const pd_vk_caps *c, const pd_vk_tuning *t, pd_preci
                             uint32_t max_rows) {
     if (precision == PD_PRECISION_EXACT) return PD_ACT_F32;
     if (precision == PD_PRECISION_Q8 && c->is_software && c->int_dot) return PD_ACT_I16;
-    return max_rows <= PD_VK_MATVEC_MAX_COLS ? t->decode_format : t->prefill_format;
+    return max_rows <= PD_VK_MATVEC_MAX_ROWS ? t->decode_format : t->prefill_format;
 }
 
 /* ---- attention ------------------------------------------------------------------------------ */
@@ -244,18 +244,23 @@ uint32_t pd_vk_tile_rows(const pd_vk_caps *c, uint32_t group, uint32_t head_dim,
     return max_rows <= PD_VK_MATVEC_MAX_COLS ? 1 : max_u32(1, most / heads);
 }
 
-/* Decoding has one row: the positions are split to fill the device, down to one page each (two on a
- * rasteriser, which has no more than some cores to fill). With many rows the queries are shared out
- * among the workgroup's halves instead. */
+/* Few tiles of rows leave a device idle: the positions are split as well, down to one page each
+ * (two on a rasteriser, which has no more than some cores to fill). */
+static uint32_t count_splits(const pd_vk_caps *c, const pd_vk_attention_shape *s,
+                             uint32_t tile_rows) {
+    enum { MAX_ROWS = 64 };
+    if (s->max_rows > MAX_ROWS) return 1;
+    uint32_t n_tiles = s->max_rows <= PD_VK_MATVEC_MAX_COLS ? 1 : div_up(s->max_rows, tile_rows);
+    uint32_t n_pages = div_up(s->max_visible, PD_PAGE_POSITIONS) + 1;
+    return max_u32(1, min_u32(c->is_software ? n_pages / 2 : n_pages, MAX_SPLITS / n_tiles));
+}
+
+/* With many rows the queries are shared out among the workgroup's halves. */
 pd_vk_attention pd_vk_choose_attention(const pd_vk_caps *c, const pd_vk_attention_shape *s) {
     pd_vk_attention a = {.heads = min_u32(s->group, tile_queries(c, s->head_dim)),
-                         .tile_rows = pd_vk_tile_rows(c, s->group, s->head_dim, s->max_rows),
-                         .n_splits = 1};
+                         .tile_rows = pd_vk_tile_rows(c, s->group, s->head_dim, s->max_rows)};
+    a.n_splits = count_splits(c, s, a.tile_rows);
     a.n_head_groups = div_up(s->group, a.heads);
-    if (s->max_rows <= PD_VK_MATVEC_MAX_COLS) {
-        uint32_t n_pages = div_up(s->max_visible, PD_PAGE_POSITIONS) + 1;
-        a.n_splits = max_u32(1, min_u32(c->is_software ? n_pages / 2 : n_pages, MAX_SPLITS));
-    }
     a.merges = a.n_splits > 1 && c->last_arrival;
     uint32_t n_queries = a.tile_rows * a.heads, wg = n_queries > 16 ? 256 : 128;
     uint32_t most_parts = wg / (s->head_dim / 4); /* each has all dimensions of V */

@@ -7,7 +7,9 @@
 #include "backend/vulkan/kernels/pipeline.h"
 #include "file/quant.h"
 
-enum { PD_VK_MATVEC_MAX_COLS = 8 };
+/* Columns of a matvec; and rows up to which products go through it, some columns at a time: memory
+ * is the limit there, and tiles of weight rows would be too few to fill a GPU. */
+enum { PD_VK_MATVEC_MAX_COLS = 8, PD_VK_MATVEC_MAX_ROWS = 16 };
 
 /* A kernel for matrix products and how its workgroups cut the result. */
 typedef struct pd_vk_product {
