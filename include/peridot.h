@@ -492,15 +492,27 @@ pd_status pd_session_rewind(pd_session *session, uint32_t n, uint32_t *kept, pd_
 pd_status pd_session_fork(pd_session *session, pd_session **out, pd_error *err);
 
 /* The sequence as a file: tokens, images by their hashes, K and V, checkpoints and the logits kept
- * with them. The file appears whole or not at all, under its name. Errors: IO, MEMORY_HOST,
- * DEVICE. */
-pd_status pd_session_save(pd_session *session, const char *path, pd_error *err);
+ * with them; in front of it the caller's own note of n_note bytes (NULL, 0: none). The file appears
+ * whole or not at all, under its name. Errors: IO, MEMORY_HOST, DEVICE. */
+pd_status pd_session_save(pd_session *session, const char *path, const void *note, size_t n_note,
+                          pd_error *err);
 /* Takes the sequence's place; whatever fails leaves it empty, or as it was while the file is being
  * checked. A file of another kind of device is read: what follows is then what that device would
  * make of it but for rounding. Errors: IO, FORMAT (damaged, truncated, no session file), MODEL (of
  * another model), ARGUMENT (of another precision), CONTEXT (more positions than this session has),
  * MEMORY_DEVICE, MEMORY_HOST, DEVICE. */
 pd_status pd_session_load(pd_session *session, const char *path, pd_error *err);
+
+/* What a session file says to anybody, with or without its model. */
+#define PD_SESSION_FILE_MAGIC "PDSESS" /* every one begins so, whatever its version */
+typedef struct pd_session_file {
+    pd_device_kind device; /* computed it: compare with pd_model_get_device's */
+    char *note;            /* [n_note], and a zero behind them */
+    size_t n_note;
+} pd_session_file;
+/* Reads all of the file, and checks it. Errors: IO, FORMAT, MEMORY_HOST; *out is empty then. */
+pd_status pd_session_file_read(const char *path, pd_session_file *out, pd_error *err);
+void pd_session_file_free(pd_session_file *file); /* NULL is allowed */
 
 /* The most probable next token; one integer comes back from the device. */
 pd_status pd_session_argmax(pd_session *session, uint32_t *id, pd_error *err);

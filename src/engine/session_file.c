@@ -1,6 +1,6 @@
 /* Sessions as files.
  *
- *     8 bytes  "PDSESS01"
+ *     ...      session_head.h: what it is, the kind of device, the caller's note
  *     u64      what the model is known by, its image encoder and requantised head included
  *     u64      ... the shape of its pages
  *     u32      positions n, images, outputs, whether a token is pending, and that token
@@ -24,8 +24,8 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "engine/session.h"
+#include "engine/session_head.h"
 
-static const char MAGIC[8] = "PDSESS01";
 enum { HEAD_WORDS = 5 };
 
 /* ---- what a file must agree with ------------------------------------------------------------ */
@@ -56,6 +56,8 @@ static uint64_t page_bytes(const pd_session *s, bool global) {
 
 typedef struct out_file {
     pd_session *s;
+    const void *note;
+    size_t n_note;
     pd_file_writer *w;
     pd_hasher *hasher;
 } out_file;
@@ -74,11 +76,17 @@ static void put_u64(out_file *f, uint64_t v) {
     put(f, &v, sizeof v);
 }
 
+static void put_head(out_file *f) {
+    put(f, PD_SESSION_MAGIC, PD_SESSION_MAGIC_BYTES);
+    put_u32(f, (uint32_t)pd_model_get_device(f->s->model)->kind);
+    put_u64(f, f->n_note);
+    put(f, f->note, f->n_note);
+}
+
 static void put_tokens(out_file *f, const pd_session *s) {
     const pd_tokens *t = &s->seq.tokens;
     uint32_t n_outputs = 0;
     for (uint32_t i = 0; i < PD_KEPT_OUTPUTS; i++) n_outputs += s->seq.kept[i].n > 0;
-    put(f, MAGIC, sizeof MAGIC);
     put_u64(f, identify_model(s->model));
     put_u64(f, identify_pages(s));
     uint32_t head[HEAD_WORDS] = {t->n, t->n_images, n_outputs, s->has_pending, s->pending};
@@ -143,6 +151,7 @@ static pd_status put_pages(out_file *f, pd_session *s, pd_error *err) {
 static pd_status save_in_turn(out_file *f, pd_error *err) {
     pd_session *s = f->s;
     PD_TRY(pd_context_keep_output(s->context, &s->seq, err));
+    put_head(f);
     put_tokens(f, s);
     PD_TRY(put_pages(f, s, err));
     uint64_t sum = pd_hasher_result(f->hasher);
@@ -159,10 +168,12 @@ static pd_status save(void *ctx, pd_file_writer *w, pd_error *err) {
     return status;
 }
 
-pd_status pd_session_save(pd_session *s, const char *path, pd_error *err) {
+pd_status pd_session_save(pd_session *s, const char *path, const void *note, size_t n_note,
+                          pd_error *err) {
     PD_NEED(err, s);
     PD_NEED(err, path);
-    out_file f = {.s = s, .hasher = pd_hasher_create()};
+    if (n_note > 0) PD_NEED(err, note);
+    out_file f = {.s = s, .note = note, .n_note = n_note, .hasher = pd_hasher_create()};
     if (!f.hasher) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to save a session");
     pd_status status = pd_file_write(path, save, &f, err);
     pd_hasher_destroy(f.hasher);
@@ -181,27 +192,13 @@ typedef struct in_file {
 } in_file;
 
 static pd_status raise_damaged(const in_file *f, const char *what, pd_error *err) {
-    return PD_RAISE(err, PD_ERR_FORMAT, "the session file \"%s\" is damaged: %s", f->path, what);
+    return pd_session_raise_damaged(f->path, what, err);
 }
 
 static bool read_u32s(pd_reader *r, uint32_t *out, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         if (!pd_read_u32(r, &out[i])) return false;
     return true;
-}
-
-static pd_status check_sum(in_file *f, pd_error *err) {
-    pd_reader end = f->r;
-    const uint8_t *magic;
-    uint64_t sum = 0;
-    if (!pd_read_bytes(&f->r, sizeof MAGIC, &magic) || memcmp(magic, MAGIC, sizeof MAGIC) != 0)
-        return PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" is no session file", f->path);
-    if (f->r.size < sizeof MAGIC + sizeof sum) return raise_damaged(f, "it ends too soon", err);
-    end.pos = f->r.size -= sizeof sum;
-    end.size = end.pos + sizeof sum;
-    if (!pd_read_u64(&end, &sum) || sum != pd_hash(f->r.data, f->r.size))
-        return raise_damaged(f, "its checksum does not match its content", err);
-    return PD_OK;
 }
 
 static pd_status check_model(in_file *f, const pd_session *s, pd_error *err) {
@@ -329,7 +326,8 @@ static void set_outputs(const in_file *f, pd_session *s) {
 }
 
 static pd_status load(in_file *f, pd_session *s, pd_error *err) {
-    PD_TRY(check_sum(f, err));
+    pd_session_head head;
+    PD_TRY(pd_session_head_read(f->path, &f->r, &head, err));
     PD_TRY(check_model(f, s, err));
     if (!find_parts(f, s)) return raise_damaged(f, "its parts do not fill it", err);
     PD_TRY(copy_state(f, err));

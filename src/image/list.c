@@ -46,6 +46,15 @@ pd_status pd_image_list_read(pd_image_list *list, const char *path, bool windows
     return windows ? add_crops(list, n_windows, err) : PD_OK;
 }
 
+pd_status pd_image_list_decode(pd_image_list *list, const void *bytes, size_t n, bool windows,
+                               uint32_t *n_windows, pd_error *err) {
+    pd_image *image = add_image(list);
+    *n_windows = 0;
+    if (!image) return raise_memory(err);
+    PD_TRY(pd_image_decode(bytes, n, NULL, image, err));
+    return windows ? add_crops(list, n_windows, err) : PD_OK;
+}
+
 void pd_image_list_free(pd_image_list *list) {
     for (size_t i = 0; i < list->n; i++) pd_image_free(&list->images[i]);
     pd_free(list->images);

@@ -13,6 +13,9 @@ typedef struct pd_image_list {
  * those of pd_image_read. */
 pd_status pd_image_list_read(pd_image_list *list, const char *path, bool windows,
                              uint32_t *n_windows, pd_error *err);
+/* The same from a file's bytes. Errors: those of pd_image_decode. */
+pd_status pd_image_list_decode(pd_image_list *list, const void *bytes, size_t n, bool windows,
+                               uint32_t *n_windows, pd_error *err);
 void pd_image_list_free(pd_image_list *list);
 
 #endif

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "engine/session.h"
 #include "support_folder.h"
 #include "support_golden.h"
@@ -196,6 +197,20 @@ static void test_branches(void **state) {
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+static const char note[] = "odd\0bytes"; /* what follows it stands at no multiple of anything */
+
+static void expect_note(pd_model *m, const char *path, size_t n) {
+    pd_session_file file;
+    pd_error err;
+    must(pd_session_file_read(path, &file, &err), &err);
+    assert_int_equal(file.device, pd_model_get_device(m)->kind);
+    assert_int_equal(file.n_note, n);
+    assert_memory_equal(file.note, note, n);
+    assert_int_equal(file.note[n], 0);
+    pd_session_file_free(&file);
+    assert_null(file.note);
+}
+
 static void from_file(void *ctx, const char *device) {
     static talk a, b;
     const char *path = ctx;
@@ -203,7 +218,10 @@ static void from_file(void *ctx, const char *device) {
     pd_model *m = open_model("golden/small-q4_0.gguf", device);
     begin(&a, open_session(m));
     for (uint32_t i = 0; i < 5; i++) ask(&a, i);
-    must(pd_session_save(a.s, path, &err), &err);
+    must(pd_session_save(a.s, path, NULL, 0, &err), &err);
+    expect_note(m, path, 0);
+    must(pd_session_save(a.s, path, note, sizeof note, &err), &err);
+    expect_note(m, path, sizeof note);
     b = a;
     b.s = open_session(m);
     must(pd_session_load(b.s, path, &err), &err);
@@ -229,6 +247,26 @@ static void test_files(void **state) {
     on_every_device(from_file, path);
 }
 
+/* Before anything was asked. */
+static void test_empty_session(void **state) {
+    (void)state;
+    static talk t;
+    pd_error err;
+    const char *path = in_folder("session");
+    pd_model *m = open_model("golden/small-q4_0.gguf", "cpu");
+    begin(&t, open_session(m));
+    must(pd_session_save(t.s, path, note, 1, &err), &err);
+    expect_note(m, path, 1);
+    ask(&t, 1);
+    must(pd_session_load(t.s, path, &err), &err);
+    assert_int_equal(pd_session_count(t.s), 0);
+    forget(&t, 0);
+    ask(&t, 2);
+    expect_as_new(m, &t, "cpu", "behind an empty file");
+    pd_session_destroy(t.s);
+    pd_model_close(m);
+}
+
 /* ---- bad files ------------------------------------------------------------------------------ */
 
 static void write_file(const char *path, const char *data, size_t n) {
@@ -247,6 +285,19 @@ static void expect_refused(talk *t, const char *path, pd_status status) {
         fail_msg("%s instead of %s", pd_status_name(found), pd_status_name(status));
     assert_int_equal(pd_session_count(t->s), n);
     assert_true(last_hash(t->s) == hash);
+    pd_session_file file = {.n_note = 1};
+    assert_int_equal(pd_session_file_read(path, &file, &err), status);
+    assert_true(file.note == NULL && file.n_note == 0);
+}
+
+/* A note that is longer than its file, in one whose sum is right. */
+static void expect_note_refused(talk *t, const char *path, char *data, size_t n) {
+    uint64_t n_note = n, sum;
+    memcpy(data + 12, &n_note, sizeof n_note);
+    sum = pd_hash(data, n - sizeof sum);
+    memcpy(data + n - sizeof sum, &sum, sizeof sum);
+    write_file(path, data, n);
+    expect_refused(t, path, PD_ERR_FORMAT);
 }
 
 static void test_bad_files(void **state) {
@@ -262,7 +313,7 @@ static void test_bad_files(void **state) {
     m = open_model("golden/small-q4_0.gguf", "cpu");
     begin(&t, open_session(m));
     for (uint32_t i = 0; i < 2; i++) ask(&t, i);
-    must(pd_session_save(t.s, path, &err), &err);
+    must(pd_session_save(t.s, path, note, sizeof note, &err), &err);
     char *data = read_file(path, &n);
     for (size_t at = 0; at < n; at += 1 + at / 7) { /* every byte of the head, then fewer */
         data[at] ^= (char)(1u << at % 8);
@@ -275,9 +326,10 @@ static void test_bad_files(void **state) {
         }
     }
     expect_refused(&t, "/nonexistent", PD_ERR_IO);
-    assert_int_equal(pd_session_save(t.s, "/nonexistent/x", &err), PD_ERR_IO);
-    assert_int_equal(pd_session_save(t.s, "/dev/full", &err), PD_ERR_IO);
+    assert_int_equal(pd_session_save(t.s, "/nonexistent/x", NULL, 0, &err), PD_ERR_IO);
+    assert_int_equal(pd_session_save(t.s, "/dev/full", NULL, 0, &err), PD_ERR_IO);
     expect_refused(&t, GOLDEN("small-q4_0.gguf"), PD_ERR_FORMAT);
+    expect_note_refused(&t, bad, data, n);
 
     must(pd_session_create(m, &(pd_session_desc){.n_ctx = CONTEXT}, &s, &err), &err);
     assert_int_equal(pd_session_load(s, path, &err), PD_ERR_ARGUMENT); /* f16 pages */
@@ -299,11 +351,9 @@ static void test_bad_files(void **state) {
 int main(void) {
     PRINT_LOG();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_go_back),
-        cmocka_unit_test(test_branches),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(check_validation_silent),
+        cmocka_unit_test(test_go_back),   cmocka_unit_test(test_branches),
+        cmocka_unit_test(test_files),     cmocka_unit_test(test_empty_session),
+        cmocka_unit_test(test_bad_files), cmocka_unit_test(check_validation_silent),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/chat/chat.h"
@@ -171,7 +172,6 @@ static pd_status answer_last(chat_job *job, uint64_t *n_drawn, pd_error *err) {
     cli_interrupt_watch(NULL, NULL);
     pd_session_resume(job->session);
     chat_prompt_free(&prompt);
-    job->is_lost |= status == PD_ERR_DEVICE_LOST;
     if (*n_drawn > 0) print_figures(job);
     bool kept = status == PD_ERR_CANCELLED && *n_drawn > 0 && job->interactive;
     return kept ? PD_OK : status;
@@ -190,4 +190,42 @@ pd_status chat_ask(chat_job *job, chat_turn *question, pd_error *err) {
 pd_status chat_ask_again(chat_job *job, pd_error *err) {
     uint64_t n_drawn;
     return answer_last(job, &n_drawn, err);
+}
+
+/* ---- cutting -------------------------------------------------------------------------------- */
+
+/* The conversation, its last answer, and what ends that: the tokens that any next question comes
+ * behind; without the last ones where the context has no room for them. */
+static pd_status make_whole(const chat_job *job, chat_prompt *p, pd_error *err) {
+    uint64_t n, n_ctx = pd_session_n_ctx(job->session);
+    const chat_turn *last = &job->conversation.turns[job->conversation.n - 1];
+    PD_TRY(make_shorter(job, 0, p, &n, err));
+    uint32_t *longer = pd_alloc(p->n_ids + last->n_ids + 1, sizeof *longer);
+    if (!longer) {
+        chat_prompt_free(p);
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the conversation");
+    }
+    memcpy(longer, p->ids, p->n_ids * sizeof *longer);
+    if (last->n_ids) memcpy(longer + p->n_ids, last->ids, last->n_ids * sizeof *longer);
+    longer[p->n_ids + last->n_ids] = PD_TOKEN_END_OF_TURN;
+    uint64_t room = n < n_ctx ? n_ctx - n : 0;
+    p->n_ids += room < last->n_ids + 1 ? (size_t)room : last->n_ids + 1;
+    pd_free(p->ids);
+    p->ids = longer;
+    return PD_OK;
+}
+
+/* A sync that is stopped before its first step cuts and no more. */
+pd_status chat_cut_session(chat_job *job, pd_error *err) {
+    chat_prompt p;
+    uint32_t kept;
+    if (job->conversation.n == 0) return pd_session_rewind(job->session, 0, &kept, err);
+    PD_TRY(make_whole(job, &p, err));
+    pd_session_cancel(job->session);
+    pd_status status = pd_session_sync_prompt(
+        job->session, &(pd_prompt){p.ids, p.n_ids, p.images, p.n_images}, err);
+    pd_session_resume(job->session);
+    chat_prompt_free(&p);
+    if (status == PD_OK || status == PD_ERR_CANCELLED) return PD_OK;
+    return pd_session_rewind(job->session, 0, &kept, err); /* none that this context could hold */
 }

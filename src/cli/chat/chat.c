@@ -138,6 +138,7 @@ static bool is_over(const chat_job *job) {
 
 /* A failure is told, and over. */
 static void tell(chat_job *job, pd_status status, pd_error *err) {
+    job->is_lost |= status == PD_ERR_DEVICE_LOST;
     bool stopped = status == PD_ERR_CANCELLED && !is_over(job);
     err->status = status;
     if (cli_interrupt_signal() == SIGINT) cli_interrupt_clear();

@@ -55,6 +55,9 @@ pd_status chat_ask(chat_job *job, chat_turn *question, pd_error *err);
 bool chat_prompt_progress(void *ctx, uint32_t n_done, uint32_t n_total);
 /* Answers the last question anew; without any token drawn its answer stays. */
 pd_status chat_ask_again(chat_job *job, pd_error *err);
+/* What the session has of the conversation and its answers stays, all else goes; nothing is
+ * computed. */
+pd_status chat_cut_session(chat_job *job, pd_error *err);
 
 /* ---- answer.c ------------------------------------------------------------------------------- */
 
@@ -75,11 +78,21 @@ pd_status chat_setting_put(chat_job *job, size_t i, double value, pd_error *err)
 
 /* ---- saved.c -------------------------------------------------------------------------------- */
 
-/* The whole conversation as a file. Errors: ARGUMENT (it is read: the model, a picture), IO,
- * MEMORY_HOST. */
-pd_status chat_save(const chat_job *job, const char *path, pd_error *err);
-/* Takes the place of the conversation, or leaves it as it is. Errors: IO, FORMAT (damaged),
- * ARGUMENT (of another template; a picture that is another one now), MEMORY_HOST. */
+/* The whole conversation as a file, but by a name in .json with what the session has computed of
+ * it, to which that is cut. Errors: ARGUMENT (it is read: the model, a picture), IO, MEMORY_HOST,
+ * those of pd_session_save. */
+pd_status chat_save(chat_job *job, const char *path, pd_error *err);
+/* Takes the place of the conversation, or leaves it as it is, and says what came of it. Errors: IO,
+ * FORMAT (damaged), ARGUMENT (of another template; a picture that is another one now), MEMORY_HOST,
+ * DEVICE_LOST. */
 pd_status chat_load(chat_job *job, const char *path, pd_error *err);
+
+/* ---- saved_json.c --------------------------------------------------------------------------- */
+
+/* The conversation with its settings. Errors: MEMORY_HOST. */
+pd_status chat_write_json(const chat_job *job, pd_bytes *out, pd_error *err);
+/* The same back, or nothing of it. pictures: the bytes of all their files, one behind the other;
+ * NULL: read by their paths. Errors: as chat_load. */
+pd_status chat_read_json(chat_job *job, const char *text, pd_reader *pictures, pd_error *err);
 
 #endif

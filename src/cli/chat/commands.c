@@ -100,17 +100,11 @@ static pd_status run_save(call *c, pd_error *err) {
 }
 
 static pd_status run_load(call *c, pd_error *err) {
-    chat_job *job = c->job;
     char *path;
     PD_TRY(take_path(c, &path, err));
-    pd_status status = chat_load(job, path, err);
+    pd_status status = chat_load(c->job, path, err);
     pd_free(path);
-    if (status != PD_OK) return status;
-    chat_turn_free(&job->draft);
-    chat_pictures_free(&job->attached);
-    size_t n = job->conversation.n;
-    chat_note("the conversation has %zu question%s with answers", n, n == 1 ? "" : "s");
-    return PD_OK;
+    return status;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------- */
@@ -179,7 +173,8 @@ static const struct {
     {"reset", NOTHING, "", run_reset, "forget all of them"},
     {"set", SETTING, "[NAME [VALUE]]", run_set, "how answers are drawn: temp, top-k, seed, n, ..."},
     {"stats", NOTHING, "", run_stats, "tokens and speed"},
-    {"save", A_FILE, "FILE", run_save, "the conversation into a file"},
+    {"save", A_FILE, "FILE", run_save,
+     "the conversation into a file; in .json without what was computed"},
     {"load", A_FILE, "FILE", run_load, "... and from it"},
     {"multiline", NOTHING, "", run_multiline,
      "Enter makes a new line, an empty line sends; or not"},
