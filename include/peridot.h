@@ -210,7 +210,8 @@ typedef enum pd_precision {
 typedef bool (*pd_prompt_progress_fn)(void *ctx, uint32_t n_done, uint32_t n_total);
 
 typedef struct pd_session_desc {
-    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192) */
+    uint32_t n_ctx;   /* positions; default: min(the model's context, 8192), or the largest multiple
+                         of 64 below that fits the device's memory (pd_model_fit) */
     uint32_t n_chunk; /* prompt tokens per step; default 512 */
     pd_precision precision;
     bool all_logits; /* for pd_session_score and pd_session_log_probs (peridot_measure.h) */
@@ -227,7 +228,8 @@ typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
     uint32_t n_threads; /* CPU threads, at most 4096; default: one per processor */
-    uint64_t memory_limit_bytes; /* never use more device memory than this; default: the device's */
+    uint64_t memory_limit_bytes; /* never use more device memory than this; default: what a GPU has;
+                                    the CPU has no limit then */
     bool vocab_only;    /* tokenizer and settings alone; no device, no weights, no sessions */
     bool vision_only;   /* the image encoder, tokenizer and settings; no sessions */
     bool estimate_only; /* for pd_model_estimate (peridot_measure.h) alone: a device is opened, but
@@ -239,8 +241,10 @@ typedef struct pd_model_desc {
     /* The image encoder that belongs to the model, an mmproj GGUF; NULL: none, and no images. Its
      * precision is the first session's; its working memory is taken with the first image. */
     const char *mmproj;
-    /* The session that will be made first: a GPU's pipelines for it are built while the weights are
-     * on their way. Others merely take longer. */
+    /* The session that will be made first: if it does not fit the memory beside weights and an
+     * image, opening is refused with numbers before anything is loaded (an n_ctx beyond the model's
+     * counts as the model's). A GPU's pipelines for it are built while the weights are on their
+     * way. */
     pd_session_desc session;
     pd_progress_fn progress;
     void *progress_ctx;
@@ -277,8 +281,8 @@ typedef struct pd_load_stats {
 /* Opens a Gemma 3 GGUF (for split files: the first part) and places its weights on a device, those
  * of its image encoder too. Errors: IO, FORMAT, UNSUPPORTED (another architecture or type, a head
  * whose rows the wanted type cannot hold), MODEL (tensor missing or of the wrong shape, an image
- * encoder for another model), NO_DEVICE, MEMORY_DEVICE (says how much is missing), MEMORY_HOST,
- * CANCELLED. */
+ * encoder for another model), NO_DEVICE, MEMORY_DEVICE (what is needed, what there is, and as the
+ * hint the context that would fit), MEMORY_HOST, CANCELLED. */
 pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **out, pd_error *err);
 void pd_model_close(pd_model *model); /* its sessions end with ERR_ARGUMENT from then on, and have
                                        * to be destroyed all the same; NULL is allowed */

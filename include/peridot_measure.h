@@ -123,14 +123,16 @@ typedef struct pd_estimate {
     uint32_t n_ctx, n_chunk, n_seqs; /* as the context would have them */
     uint64_t weight_bytes;           /* of the text model */
     uint64_t image_weight_bytes;
-    uint64_t kv_global_bytes, kv_local_bytes; /* pages of all layers of a kind */
+    uint64_t kv_global_bytes, kv_local_bytes; /* pages of a kind, checkpoints' included */
     uint64_t prefill_bytes;                   /* activations of prompt steps */
     uint64_t decode_bytes;                    /* ... of steps of one row, and of a row of each */
     uint64_t image_bytes;                     /* ... of the image encoder, with its K and V */
     uint64_t step_bytes;  /* steps' rows and page tables, read-back and copies to and from the host,
-                             those of logits and images included */
+                             those of logits and images included, and with checkpoints those of
+                             pages that are saved, loaded and branched off */
     uint64_t total_bytes; /* the sum of the above */
-    uint64_t peak_bytes;  /* most at once: while loading, staging buffers are there as well */
+    uint64_t peak_bytes;  /* most at once: while loading, staging buffers are there as well, and a
+                             layer's pages twice while they grow (all_pages: they do not) */
     uint64_t limit_bytes; /* what there is: the limit that was set, else what the device has or the
                              driver leaves; 0: not known */
     /* The host's memory. The CPU's weights are the mapping, not a copy of it; a GPU's mapping is
@@ -153,6 +155,19 @@ pd_status pd_model_estimate(pd_model *model, const pd_session_desc *session, uin
  * nothing fits. Errors: as pd_model_estimate. */
 pd_status pd_model_estimate_most(pd_model *model, const pd_session_desc *session, uint32_t n_seqs,
                                  uint32_t *n_ctx, pd_estimate *out, pd_error *err);
+
+/* What a session would get of an open model's device. */
+typedef struct pd_fit {
+    uint32_t n_ctx;        /* the largest up to the wanted one, a multiple of 64 if less; 0: none */
+    uint32_t n_ctx_wanted; /* the session's, or the usual default */
+    uint64_t bytes;        /* held then at most, for an image and logits too; 0: not counted */
+    uint64_t limit_bytes;  /* what may be held; 0: not known, and whatever is wanted counts as
+                              fitting */
+} pd_fit;
+/* Beside what the model and its sessions hold already. session may be NULL for the defaults;
+ * without n_ctx it gets what pd_session_create gives it. Errors: ARGUMENT (a model that computes
+ * nothing), CONTEXT, MEMORY_HOST, DEVICE. */
+pd_status pd_model_fit(pd_model *model, const pd_session_desc *session, pd_fit *out, pd_error *err);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

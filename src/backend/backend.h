@@ -111,8 +111,8 @@ typedef struct pd_backend_vtable {
     void (*count)(const pd_program *p, pd_step_counts *out);
     /* pd_device_speed, but for `best`. Takes memory for the time of the call. */
     pd_status (*measure)(pd_backend *b, pd_device_speed *out, pd_error *err);
-    /* The same device with the weights that are loaded, as a backend that counts only
-     * (pd_backend_desc) and begins with what b holds. For contexts, not for load; to be closed
+    /* The same device as a backend that counts only (pd_backend_desc) and begins with what b holds,
+     * its peak too. It knows b's weights; what is loaded into it, b never sees. To be closed
      * before b. NULL: there is no such thing. */
     pd_status (*recount)(pd_backend *b, pd_backend **out, pd_error *err);
 } pd_backend_vtable;

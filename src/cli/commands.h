@@ -75,12 +75,20 @@ typedef enum cli_open_what {
 
 /* Opens --model with a progress bar, on the device the options name. */
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err);
+/* The same for a session that the options do not tell; NULL: they do. */
+pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_session_desc *first,
+                             pd_model **out, pd_error *err);
 /* A second model beside --model, with the other options as they are. */
 pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
                                pd_model **out, pd_error *err);
 
 /* The session that the options ask for, n_ctx aside; that of logits and score has all_logits. */
 pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx);
+/* Makes n_ctx the largest that the device has memory for, up to what it is or to the default. Where
+ * nothing fits it stays, and creating the session will tell. */
+pd_status cli_fit_session(pd_model *model, pd_session_desc *desc, pd_fit *fit, pd_error *err);
+/* A line on standard error where that is less than was wanted. */
+void cli_print_fit(const cli_options *o, const pd_fit *fit);
 typedef pd_status (*cli_session_fn)(void *ctx, pd_session *session, pd_error *err);
 /* Calls fn with a session of its own, which Ctrl-C cancels. */
 pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,

@@ -1,5 +1,4 @@
 /* Opens a model as the options say.  SPDX-License-Identifier: MIT */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,14 +19,13 @@ pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
                              .all_pages = !goes_back};
 }
 
-/* The session that the command will make, as far as the options tell. */
-static pd_session_desc expected_session(const cli_options *o) {
-    bool scores = o->command == CLI_SCORE;
-    pd_session_desc desc =
-        cli_session(o, scores ? cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2 : 0);
-    const char *n_chunk = cli_text(o, OPT_BENCH_UBATCH);
-    if (n_chunk) desc.n_chunk = (uint32_t)strtoul(n_chunk, NULL, 10); /* of several the first */
-    return desc;
+/* The context that the options ask for, more than any model's for a model's own; 0: none. */
+static uint32_t wanted_ctx(const cli_options *o) {
+    if (o->command == CLI_SCORE) return cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2;
+    cli_option_id id = o->command == CLI_CHAT ? OPT_CHAT_CTX : OPT_CTX_SIZE;
+    if (!cli_given(o, id)) return 0;
+    uint32_t n_ctx = cli_u32(o, id);
+    return n_ctx ? n_ctx : UINT32_MAX;
 }
 
 static pd_status raise_no_model(pd_error *err) {
@@ -55,7 +53,7 @@ static pd_model_desc model_desc(const cli_options *o, const char *device) {
                            .n_threads = cli_u32(o, OPT_THREADS),
                            .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
                            .head = cli_head(o),
-                           .session = expected_session(o)};
+                           .session = cli_session(o, wanted_ctx(o))};
 }
 
 /* A folder with a checkpoint has what convert needs. */
@@ -98,7 +96,8 @@ static pd_status choose_mmproj(const cli_options *o, cli_open_what what, char **
     return PD_OK;
 }
 
-pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {
+pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_session_desc *first,
+                             pd_model **out, pd_error *err) {
     *out = NULL;
     const char *path = cli_text(o, OPT_MODEL);
     if (!path) return raise_no_model(err);
@@ -109,6 +108,7 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
     desc.vision_only = what == CLI_OPEN_VISION;
     desc.estimate_only = what == CLI_OPEN_ESTIMATE;
     desc.mmproj = mmproj;
+    if (first) desc.session = *first;
     pd_status status = open_with_progress(path, &desc, out, err);
     bool guessed = mmproj && o->command == CLI_CHAT && !cli_text(o, OPT_MMPROJ);
     if (status == PD_ERR_MODEL && guessed && !o->values[OPT_IMAGE].given) {
@@ -120,10 +120,28 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
     return status;
 }
 
+pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {
+    return cli_open_model_for(o, what, NULL, out, err);
+}
+
 pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
                                pd_model **out, pd_error *err) {
     pd_model_desc desc = model_desc(o, device);
     return open_with_progress(path, &desc, out, err);
+}
+
+pd_status cli_fit_session(pd_model *model, pd_session_desc *desc, pd_fit *fit, pd_error *err) {
+    PD_TRY(pd_model_fit(model, desc, fit, err));
+    if (fit->n_ctx) desc->n_ctx = fit->n_ctx;
+    return PD_OK;
+}
+
+void cli_print_fit(const cli_options *o, const pd_fit *fit) {
+    char held[32], limit[32];
+    if (fit->n_ctx == 0 || fit->n_ctx == fit->n_ctx_wanted || cli_given(o, OPT_QUIET)) return;
+    fprintf(stderr, "peridot: a context of %u positions instead of %u: %s of %s\n", fit->n_ctx,
+            fit->n_ctx_wanted, pd_size_text(fit->bytes, held),
+            pd_size_text(fit->limit_bytes, limit));
 }
 
 pd_status cli_with_session(pd_model *model, const pd_session_desc *desc, cli_session_fn fn,

@@ -11,6 +11,7 @@
 #include "engine/context.h"
 
 #include "base/clock.h"
+#include "engine/estimate.h"
 
 enum { DEFAULT_CTX = 8192, DEFAULT_CHUNK = 512, ALL_LOGITS_BYTES = 64 << 20 };
 
@@ -36,11 +37,16 @@ static uint32_t choose_chunk(const pd_context *c) {
     return n < most ? n : (uint32_t)most;
 }
 
+uint32_t pd_context_usual(const pd_model *model) {
+    return min_u32(model->config.n_ctx_train, DEFAULT_CTX);
+}
+
 static pd_status set_limits(pd_context *c, const pd_session_desc *desc, pd_error *err) {
     const pd_config *m = &c->model->config;
     c->desc = *desc;
     PD_TRY(pd_check_precision(desc->precision, err));
-    if (!c->desc.n_ctx) c->desc.n_ctx = min_u32(m->n_ctx_train, DEFAULT_CTX);
+    if (!c->desc.n_ctx) c->desc.n_ctx = c->model->default_ctx;
+    if (!c->desc.n_ctx) c->desc.n_ctx = pd_context_usual(c->model);
     if (c->desc.n_ctx > m->n_ctx_train)
         return PD_RAISE(err, PD_ERR_CONTEXT,
                         "a context of %u positions was asked for, but %s was made for %u",
@@ -213,11 +219,15 @@ static pd_status create_parts(pd_context *c, const pd_session_desc *desc, pd_err
     return compile_stages(c, err);
 }
 
+pd_status pd_context_check_model(const pd_model *model, pd_error *err) {
+    if (model->weights && model->backend) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without its text weights");
+}
+
 pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs,
                             pd_context **out, pd_error *err) {
     *out = NULL;
-    if (!model->weights || !model->backend)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened without its text weights");
+    PD_TRY(pd_context_check_model(model, err));
     pd_context *c = pd_alloc(1, sizeof *c);
     if (!c) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a context");
     c->model = model;
@@ -230,7 +240,7 @@ pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32
     uint32_t n_ctx = c->desc.n_ctx;
     pd_context_destroy(c);
     bool hints = status == PD_ERR_MEMORY_DEVICE && err && !model->estimate_only;
-    if (hints) pd_context_hint(model, desc, n_seqs, n_ctx, err);
+    if (hints) pd_fit_hint(model, desc, n_seqs, n_ctx, err);
     return status;
 }
 

@@ -76,6 +76,10 @@ pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32
                             pd_context **out, pd_error *err);
 void pd_context_destroy(pd_context *c); /* NULL is allowed; its sequences have left before */
 
+/* Errors: ARGUMENT (the model was opened without text weights). */
+pd_status pd_context_check_model(const pd_model *model, pd_error *err);
+/* Positions of a context without a wish, memory aside. */
+uint32_t pd_context_usual(const pd_model *model);
 /* desc with the defaults filled in. Errors: ARGUMENT, CONTEXT. */
 pd_status pd_context_limits(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs,
                             pd_session_desc *out, pd_error *err);
@@ -83,11 +87,6 @@ pd_status pd_context_limits(pd_model *model, const pd_session_desc *desc, uint32
  * none when it would be refused. */
 void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, pd_plan *out,
                       uint32_t *n);
-
-/* A context of n_ctx positions found no memory: the hint names the largest one that would.
- * estimate.c */
-void pd_context_hint(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, uint32_t n_ctx,
-                     pd_error *err);
 
 /* The model's context with the same limits, or a new one; sessions share its pages, programs and
  * scratch memory. context_users.c. Errors: as pd_context_create. */

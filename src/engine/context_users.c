@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/context.h"
+#include "engine/estimate.h"
 
 static bool is_alike(const pd_session_desc *a, const pd_session_desc *b) {
     return a->n_ctx == b->n_ctx && a->n_chunk == b->n_chunk && a->precision == b->precision &&
@@ -14,6 +14,7 @@ static bool is_alike(const pd_session_desc *a, const pd_session_desc *b) {
 pd_status pd_context_acquire(pd_model *model, const pd_session_desc *desc, pd_context **out,
                              pd_error *err) {
     pd_session_desc limits;
+    if (!desc->n_ctx && model->weights) PD_TRY(pd_fit_default(model, desc, err));
     PD_TRY(pd_context_limits(model, desc, 1, &limits, err));
     for (*out = model->contexts; *out; *out = (*out)->next)
         if (is_alike(&(*out)->desc, &limits)) {

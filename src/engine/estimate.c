@@ -1,14 +1,14 @@
-/* What a model and a context would hold, found by creating them on a backend that only counts
- * (pd_backend_desc.counts_only): what is counted is what the same functions allocate otherwise, and
- * there is no second set of formulas. The same way tells what context would have fitted when one
- * did not.
+/* See estimate.h. Every context is counted on a backend of its own, which begins with the weights,
+ * so that nothing is left of one for the next.
  *
- * Buffers that a first use makes are made as well: for logits on their way back, for an image's
- * rows on their way in.
+ * Buffers that a first use makes are made as well: for an image and its rows on their way in, for
+ * logits on their way back, and in contexts that go back for pages on their way to and from files
+ * and other sequences. KV pages are counted as they are at the end: all that the context can come
+ * to need, those of checkpoints among them. A store that grows has a layer twice for a moment.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/context.h"
+#include "engine/estimate.h"
 
 #include "base/memory.h"
 
@@ -17,51 +17,72 @@ pd_status pd_model_check_computes(const pd_model *m, pd_error *err) {
     return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was opened for estimates alone");
 }
 
-/* ---- the model ------------------------------------------------------------------------------ */
-
-static uint64_t activation_bytes(const pd_backend_stats *s) {
-    return s->scratch_bytes - s->step_bytes;
+bool pd_estimate_fits(const pd_estimate *e) {
+    return !e->limit_bytes || e->peak_bytes <= e->limit_bytes;
 }
 
-/* An image of zeros through an encoder that computes nothing: its program and copies are made. */
-static pd_status encode_nothing(pd_model *m, pd_error *err) {
-    const pd_vision_info *v = &m->vision_info;
-    float *chw = pd_alloc(3ull * v->image_size * v->image_size, sizeof *chw);
-    float *rows = pd_alloc((size_t)v->n_tokens * v->n_embd_out, sizeof *rows);
-    pd_status status = PD_ERR_MEMORY_HOST;
-    if (chw && rows)
-        status = pd_vision_encode(m->vision, chw, NULL, rows, err);
-    else
-        PD_RAISE(err, status, "no memory for an image's pixels");
-    pd_free(chw);
-    pd_free(rows);
+/* ---- the model ------------------------------------------------------------------------------ */
+
+pd_status pd_counting_begin(const pd_model *from, pd_model *out, pd_error *err) {
+    *out = (pd_model){.file = from->file,
+                      .config = from->config,
+                      .weights = from->weights,
+                      .lm_head = from->lm_head,
+                      .vocab = from->vocab,
+                      .info = from->info,
+                      .vision_info = from->vision_info,
+                      .loaded = from->loaded,
+                      .estimate_only = true};
+    PD_TRY(from->backend->v->recount(from->backend, &out->backend, err));
+    if (!from->vision) return PD_OK;
+    pd_status status = pd_vision_twin(from->vision, &out->vision, err);
+    if (status != PD_OK) pd_counting_end(out);
     return status;
 }
 
-pd_status pd_model_estimate_loaded(pd_model *m, const pd_backend_stats *text, pd_error *err) {
+void pd_counting_end(pd_model *counting) {
+    pd_vision_close(counting->vision);
+    counting->backend->v->close(counting->backend);
+}
+
+void pd_estimate_loaded(pd_model *m, const pd_backend_stats *text) {
     pd_estimate *e = &m->loaded;
-    pd_backend_stats all, used;
+    pd_backend_stats all;
     m->backend->v->stats(m->backend, &all);
-    if (m->vision) PD_TRY(encode_nothing(m, err));
-    m->backend->v->stats(m->backend, &used);
     const pd_device_info *d = m->backend->v->info(m->backend);
     *e = (pd_estimate){.weight_bytes = text->weight_bytes,
                        .image_weight_bytes = all.weight_bytes - text->weight_bytes,
-                       .image_bytes = used.kv_bytes + activation_bytes(&used),
                        .peak_bytes = all.peak_bytes,
-                       .limit_bytes = used.limit_bytes,
+                       .limit_bytes = all.limit_bytes,
                        .host_map_bytes = m->info.file_bytes + m->vision_info.file_bytes,
                        .host_head_bytes = m->lm_head.requantised ? m->info.head_bytes : 0,
                        .host_vocab_bytes = pd_vocab_bytes(m->vocab)};
     if (!e->limit_bytes) e->limit_bytes = d->memory_free_bytes;
     if (!e->limit_bytes) e->limit_bytes = d->memory_bytes;
+}
+
+/* ---- what first uses make ------------------------------------------------------------------- */
+
+static uint64_t held_bytes(const pd_backend_stats *s) {
+    return s->weight_bytes + s->kv_bytes + s->scratch_bytes;
+}
+
+/* The encoder's program and K and V; it has taken them already if it was used. */
+static pd_status count_image(pd_model *counting, const pd_vision *used, pd_estimate *e,
+                             pd_error *err) {
+    pd_backend *b = counting->backend;
+    pd_backend_stats before, after;
+    if (!counting->vision || pd_vision_has_program(used)) return PD_OK;
+    b->v->stats(b, &before);
+    PD_TRY(pd_vision_rehearse(counting->vision, b, err));
+    b->v->stats(b, &after);
+    e->image_bytes =
+        held_bytes(&after) - after.step_bytes - (held_bytes(&before) - before.step_bytes);
     return PD_OK;
 }
 
-/* ---- a context ------------------------------------------------------------------------------ */
-
 /* The copies that the first logits and the first image need. */
-static pd_status copy_nothing(const pd_context *c, pd_error *err) {
+static pd_status copy_rows(const pd_context *c, pd_error *err) {
     const pd_config *m = &c->model->config;
     const pd_backend_vtable *v = c->model->backend->v;
     const pd_stage *decode = &c->stages[PD_STAGE_DECODE], *prefill = &c->stages[PD_STAGE_PREFILL];
@@ -77,6 +98,44 @@ static pd_status copy_nothing(const pd_context *c, pd_error *err) {
     return status;
 }
 
+/* Those of a sequence that is saved and loaded, or shares its pages with another one. */
+static pd_status copy_page(const pd_context *c, bool global, pd_error *err) {
+    pd_backend *b = c->model->backend;
+    uint64_t bytes = pd_kv_page_bytes(&c->stages[PD_STAGE_DECODE].plan.desc.kv, global);
+    if (bytes == 0) return PD_OK;
+    void *page = pd_alloc(bytes, 1);
+    if (!page) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to copy a KV page");
+    pd_status status = b->v->kv_read(b, c->store, global, 0, page, err);
+    if (status == PD_OK) status = b->v->kv_write(b, c->store, global, 0, page, err);
+    pd_free(page);
+    return status;
+}
+
+static pd_status grow_to(pd_context *c, pd_kv_pages pages, pd_error *err) {
+    pd_backend *b = c->model->backend;
+    PD_TRY(b->v->kv_grow(b, c->store, c->has_global ? pages.n_global : 0, pages.n_local, err));
+    return pd_kv_extend(c->kv, pages, err);
+}
+
+/* To all pages, the last of either kind by itself: then most is there twice. */
+static pd_status grow_fully(pd_context *c, pd_error *err) {
+    pd_kv_pages most = pd_kv_most_pages(c->kv, c->n_seqs), before = most;
+    if (before.n_global > 1) before.n_global--;
+    if (before.n_local > 1) before.n_local--;
+    PD_TRY(grow_to(c, before, err));
+    return grow_to(c, most, err);
+}
+
+static pd_status use(pd_context *c, pd_error *err) {
+    if (!c->desc.all_pages) PD_TRY(grow_fully(c, err));
+    PD_TRY(copy_rows(c, err));
+    if (c->desc.checkpoint_positions == 0) return PD_OK;
+    PD_TRY(copy_page(c, false, err));
+    return copy_page(c, true, err);
+}
+
+/* ---- a context ------------------------------------------------------------------------------ */
+
 /* All pages have one size, so the two kinds share the bytes by their number. */
 static uint64_t global_share(const pd_context *c, uint64_t kv_bytes) {
     const pd_config *m = &c->model->config;
@@ -88,11 +147,10 @@ static uint64_t global_share(const pd_context *c, uint64_t kv_bytes) {
     return all ? kv_bytes / all * pages[1] + kv_bytes % all * pages[1] / all : 0;
 }
 
-static void fill(const pd_context *c, pd_estimate *e) {
+static void fill(const pd_context *c, uint64_t kv_before, pd_estimate *e) {
     const pd_model *m = c->model;
     pd_backend_stats s;
     m->backend->v->stats(m->backend, &s);
-    *e = m->loaded;
     e->n_ctx = c->desc.n_ctx;
     e->n_chunk = c->desc.n_chunk;
     e->n_seqs = c->n_seqs;
@@ -102,114 +160,31 @@ static void fill(const pd_context *c, pd_estimate *e) {
         held[PD_STAGE_PREFILL] + held[PD_STAGE_LM_HEAD] + held[PD_STAGE_FEW] + held[PD_STAGE_SOME];
     e->decode_bytes = held[PD_STAGE_DECODE] + held[PD_STAGE_BATCH];
     e->step_bytes = s.step_bytes;
-    e->total_bytes = s.weight_bytes + s.kv_bytes + s.scratch_bytes;
-    uint64_t kv = e->total_bytes - e->weight_bytes - e->image_weight_bytes - e->image_bytes -
-                  e->prefill_bytes - e->decode_bytes - e->step_bytes;
-    e->kv_global_bytes = global_share(c, kv);
-    e->kv_local_bytes = kv - e->kv_global_bytes;
-    if (e->total_bytes > e->peak_bytes) e->peak_bytes = e->total_bytes;
+    e->kv_global_bytes = global_share(c, s.kv_bytes - kv_before);
+    e->kv_local_bytes = s.kv_bytes - kv_before - e->kv_global_bytes;
+    e->total_bytes = held_bytes(&s);
+    if (s.peak_bytes > e->peak_bytes) e->peak_bytes = s.peak_bytes;
 }
 
-static pd_status estimate(pd_model *m, const pd_session_desc *desc, uint32_t n_seqs,
-                          pd_estimate *out, pd_error *err) {
+static pd_status count_context(pd_model *counting, const pd_session_desc *desc, uint32_t n_seqs,
+                               pd_estimate *out, pd_error *err) {
     pd_context *c;
-    pd_session_desc full = *desc;
-    full.all_pages = true;
-    PD_TRY(pd_context_create(m, &full, n_seqs, &c, err));
-    pd_status status = copy_nothing(c, err);
-    if (status == PD_OK) fill(c, out);
+    pd_backend_stats before;
+    counting->backend->v->stats(counting->backend, &before);
+    PD_TRY(pd_context_create(counting, desc, n_seqs, &c, err));
+    pd_status status = use(c, err);
+    if (status == PD_OK) fill(c, before.kv_bytes, out);
     pd_context_destroy(c);
     return status;
 }
 
-static pd_status check_arguments(const pd_model *m, uint32_t n_seqs, pd_error *err) {
-    enum { MAX_SEQS = 4096 };
-    if (!m->estimate_only)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the model was not opened for estimates");
-    if (n_seqs <= MAX_SEQS) return PD_OK;
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "%u sequences are more than %d", n_seqs, MAX_SEQS);
-}
-
-pd_status pd_model_estimate(pd_model *m, const pd_session_desc *session, uint32_t n_seqs,
-                            pd_estimate *out, pd_error *err) {
-    static const pd_session_desc defaults = {0};
-    PD_NEED(err, m);
-    PD_NEED(err, out);
-    PD_TRY(check_arguments(m, n_seqs, err));
-    PD_TRY(pd_model_begin_turn(m, err));
-    pd_status status = estimate(m, session ? session : &defaults, n_seqs ? n_seqs : 1, out, err);
-    pd_model_end_turn(m);
+pd_status pd_estimate_context(const pd_model *m, const pd_session_desc *desc, uint32_t n_seqs,
+                              pd_estimate *out, pd_error *err) {
+    pd_model counting;
+    PD_TRY(pd_counting_begin(m, &counting, err));
+    *out = m->loaded;
+    pd_status status = count_image(&counting, m->vision, out, err);
+    if (status == PD_OK) status = count_context(&counting, desc, n_seqs, out, err);
+    pd_counting_end(&counting);
     return status;
-}
-
-/* ---- the largest context -------------------------------------------------------------------- */
-
-/* A context of so many pages; *fits is false as well where a part is too large for one piece. */
-static pd_status try_pages(pd_model *m, const pd_session_desc *session, uint32_t n_seqs,
-                           uint32_t n_pages, pd_estimate *out, bool *fits, pd_error *err) {
-    pd_session_desc desc = *session;
-    desc.n_ctx = n_pages * PD_PAGE_POSITIONS;
-    pd_error reason;
-    pd_status status = estimate(m, &desc, n_seqs, out, &reason);
-    *fits = status == PD_OK && (!out->limit_bytes || out->peak_bytes <= out->limit_bytes);
-    bool too_large = status == PD_ERR_MEMORY_DEVICE || status == PD_ERR_UNSUPPORTED;
-    if (status == PD_OK || (too_large && n_pages > 1)) return PD_OK;
-    if (err) *err = reason;
-    return status;
-}
-
-/* Up to most_pages; *n_pages is 0, and *out the estimate of one page, when nothing fits. */
-static pd_status find_most(pd_model *m, const pd_session_desc *session, uint32_t n_seqs,
-                           uint32_t most_pages, uint32_t *n_pages, pd_estimate *out,
-                           pd_error *err) {
-    pd_estimate tried;
-    bool fits = false;
-    uint32_t low = 0, above = most_pages + 1;
-    PD_TRY(try_pages(m, session, n_seqs, 1, out, &fits, err));
-    if (!fits) above = 1;
-    for (uint32_t n = most_pages; low + 1 < above; n = low + (above - low) / 2) {
-        PD_TRY(try_pages(m, session, n_seqs, n, &tried, &fits, err));
-        if (fits) *out = tried;
-        *(fits ? &low : &above) = n;
-    }
-    *n_pages = low;
-    return PD_OK;
-}
-
-pd_status pd_model_estimate_most(pd_model *m, const pd_session_desc *session, uint32_t n_seqs,
-                                 uint32_t *n_ctx, pd_estimate *out, pd_error *err) {
-    static const pd_session_desc defaults = {0};
-    PD_NEED(err, m);
-    PD_NEED(err, n_ctx);
-    PD_NEED(err, out);
-    PD_TRY(check_arguments(m, n_seqs, err));
-    uint32_t n_pages, most_pages = m->config.n_ctx_train / PD_PAGE_POSITIONS;
-    *n_ctx = 0;
-    PD_TRY(pd_model_begin_turn(m, err));
-    pd_status status = find_most(m, session ? session : &defaults, n_seqs ? n_seqs : 1, most_pages,
-                                 &n_pages, out, err);
-    pd_model_end_turn(m);
-    if (status == PD_OK) *n_ctx = n_pages * PD_PAGE_POSITIONS;
-    return status;
-}
-
-/* Beside what the model and its other contexts hold. */
-void pd_context_hint(pd_model *model, const pd_session_desc *desc, uint32_t n_seqs, uint32_t n_ctx,
-                     pd_error *err) {
-    pd_backend *b = model->backend, *counting;
-    pd_backend_stats stats;
-    pd_estimate e;
-    uint32_t n_pages = 0, most_pages = (n_ctx - 1) / PD_PAGE_POSITIONS;
-    b->v->stats(b, &stats);
-    if (!stats.limit_bytes || !most_pages || !b->v->recount) return;
-    if (b->v->recount(b, &counting, NULL) != PD_OK) return;
-    pd_model m = *model;
-    m.backend = counting;
-    m.estimate_only = true;
-    m.loaded = (pd_estimate){.limit_bytes = stats.limit_bytes};
-    pd_status status = find_most(&m, desc, n_seqs, most_pages, &n_pages, &e, NULL);
-    counting->v->close(counting);
-    if (status == PD_OK && n_pages)
-        pd_error_hint(err, PD_ERR_MEMORY_DEVICE, "a context of %u positions would fit (-c)",
-                      n_pages * PD_PAGE_POSITIONS);
 }

@@ -1,12 +1,12 @@
-/* Opening a model: file -> settings and weights -> vocabulary -> device -> the head in another
- * type.
+/* Opening a model: file -> settings and weights -> vocabulary -> device -> what fits it (fit.c) ->
+ * the head in another type -> weights on the device.
  *
  * Everything about the file is checked before a device is touched. The weights are placed by
  * walking the decode plan, which names each of them once.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "engine/context.h"
+#include "engine/estimate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -111,20 +111,37 @@ static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) 
     return PD_OK;
 }
 
-static pd_status load_weights(pd_model *m, const pd_session_desc *first, load_progress *progress,
-                              pd_error *err) {
+static pd_status place_text(pd_model *m, const pd_session_desc *first, pd_progress_fn progress,
+                            void *ctx, pd_error *err) {
     pd_text_plan_desc one = {
         .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
     pd_plan plan, expected[PD_STAGE_COUNT];
-    uint32_t n_expected;
-    pd_context_plans(m, first, 1, expected, &n_expected);
+    uint32_t n_expected = 0;
+    if (first) pd_context_plans(m, first, 1, expected, &n_expected);
     m->backend->v->expect(m->backend, expected, n_expected);
     pd_status status = pd_plan_text(&m->config, m->weights, &one, &plan, err);
-    if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, report, progress, err);
+    if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, progress, ctx, err);
     pd_plan_free(&plan);
     for (uint32_t i = 0; i < n_expected; i++) pd_plan_free(&expected[i]);
     if (status == PD_OK && !m->estimate_only) forget_file(m);
     return status;
+}
+
+pd_status pd_model_place(pd_model *m, const pd_session_desc *first, pd_progress_fn progress,
+                         void *ctx, pd_error *err) {
+    pd_backend_stats text;
+    if (m->weights) PD_TRY(place_text(m, first, progress, ctx, err));
+    m->backend->v->stats(m->backend, &text);
+    if (m->vision) PD_TRY(pd_vision_load(m->vision, m->backend, NULL, NULL, err));
+    if (m->estimate_only) pd_estimate_loaded(m, &text);
+    return PD_OK;
+}
+
+/* More positions than the model has stand for what it has. */
+static pd_session_desc first_session(const pd_model *m, const pd_model_desc *desc) {
+    pd_session_desc first = desc->session;
+    if (first.n_ctx > m->config.n_ctx_train) first.n_ctx = m->config.n_ctx_train;
+    return first;
 }
 
 static pd_status open_device(pd_model *m, const pd_model_desc *desc, pd_error *err) {
@@ -145,23 +162,23 @@ static pd_status open_parts(pd_model *m, const char *path, const pd_model_desc *
     uint64_t t1 = pd_clock_ns();
     m->load.read_ns = t1 - t0;
     if (desc->vocab_only) return PD_OK;
+    pd_session_desc first = first_session(m, desc);
     PD_TRY(open_device(m, desc, err));
+    if (m->weights && !m->estimate_only) PD_TRY(pd_fit_check(m, &first, err));
     uint64_t t2 = pd_clock_ns();
     load_progress progress = {.fn = desc->progress, .ctx = desc->progress_ctx};
     PD_TRY(fill_head(m, &progress, err));
     uint64_t t3 = pd_clock_ns();
-    if (m->weights) PD_TRY(load_weights(m, &desc->session, &progress, err));
-    pd_backend_stats text, stats;
-    m->backend->v->stats(m->backend, &text);
-    if (m->vision) PD_TRY(pd_vision_load(m->vision, m->backend, NULL, NULL, err));
+    PD_TRY(pd_model_place(m, &first, report, &progress, err));
     uint64_t t4 = pd_clock_ns();
+    pd_backend_stats stats;
     m->backend->v->stats(m->backend, &stats);
     m->load.device_ns = t2 - t1;
     m->load.head_ns = m->lm_head.requantised ? t3 - t2 : 0;
     m->load.upload_ns = t4 - t3;
     m->load.total_ns = t4 - t0;
     m->load.device_bytes = stats.weight_bytes;
-    return m->estimate_only ? pd_model_estimate_loaded(m, &text, err) : PD_OK;
+    return PD_OK;
 }
 
 static pd_status check_desc(const pd_model_desc *desc, pd_error *err) {

@@ -29,7 +29,8 @@ struct pd_model {
     atomic_uint n_holds;         /* the opener, and each session */
     atomic_bool closed;          /* and kept for its sessions alone */
     bool estimate_only;
-    pd_estimate loaded; /* with estimate_only: what is there before the first session */
+    pd_estimate loaded;   /* what is there before the first session; all zero: there is no limit */
+    uint32_t default_ctx; /* positions of contexts without a wish; 0: not known, the usual ones */
 };
 
 /* Positions that an image takes; 0: the model has no image encoder. */
@@ -42,9 +43,10 @@ void pd_model_end_turn(pd_model *m);
 void pd_model_hold(pd_model *m);    /* for a session */
 void pd_model_release(pd_model *m); /* the last one destroys it */
 
-/* estimate.c, for an estimate_only model that has been opened: fills in m->loaded. text: as the
- * backend was before the image encoder's weights. Errors: MEMORY_HOST, MEMORY_DEVICE, DEVICE. */
-pd_status pd_model_estimate_loaded(pd_model *m, const pd_backend_stats *text, pd_error *err);
+/* Places all weights, and with estimate_only counts them into m->loaded. first: the session whose
+ * pipelines are built meanwhile; NULL: none. Errors: as the backend's load. */
+pd_status pd_model_place(pd_model *m, const pd_session_desc *first, pd_progress_fn progress,
+                         void *ctx, pd_error *err);
 /* Errors: ARGUMENT (the model was opened for estimates alone). */
 pd_status pd_model_check_computes(const pd_model *m, pd_error *err);
 

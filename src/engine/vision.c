@@ -19,6 +19,7 @@ typedef struct cached_rows {
 } cached_rows;
 
 struct pd_vision {
+    bool is_twin; /* file, config and weights are another one's */
     pd_gguf *file;
     pd_vision_config config;
     pd_vision_weights weights;
@@ -81,17 +82,22 @@ void pd_vision_close(pd_vision *v) {
     pd_plan_free(&v->plan);
     for (uint32_t i = 0; i < MAX_CACHED; i++) pd_free(v->cache[i].rows);
     free_host_buffers(v);
-    pd_vision_weights_free(&v->weights);
-    if (v->file) pd_gguf_close(v->file);
+    if (!v->is_twin) pd_vision_weights_free(&v->weights);
+    if (v->file && !v->is_twin) pd_gguf_close(v->file);
     pd_free(v);
+}
+
+static pd_status make_plan(pd_vision *v, pd_error *err) {
+    PD_TRY(pd_plan_vision(&v->config, &v->weights, v->precision, &v->plan, err));
+    v->patches = pd_plan_find_buf(&v->plan, "patches");
+    v->image = pd_plan_find_buf(&v->plan, "image");
+    return PD_OK;
 }
 
 pd_status pd_vision_load(pd_vision *v, pd_backend *backend, pd_progress_fn progress, void *ctx,
                          pd_error *err) {
     v->backend = backend;
-    PD_TRY(pd_plan_vision(&v->config, &v->weights, v->precision, &v->plan, err));
-    v->patches = pd_plan_find_buf(&v->plan, "patches");
-    v->image = pd_plan_find_buf(&v->plan, "image");
+    PD_TRY(make_plan(v, err));
     backend->v->expect(backend, &v->plan, 1);
     return backend->v->load(backend, &v->plan, progress, ctx, err);
 }
@@ -198,6 +204,39 @@ pd_status pd_vision_encode(pd_vision *v, const float *chw, const atomic_int *can
     v->stats.encode_ns += pd_clock_ns() - t0;
     v->stats.n_encoded++;
     return check_finite(v, &step, rows, err);
+}
+
+/* ---- counting ------------------------------------------------------------------------------- */
+
+pd_status pd_vision_twin(const pd_vision *v, pd_vision **out, pd_error *err) {
+    *out = pd_alloc(1, sizeof **out);
+    if (!*out) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the image encoder");
+    (*out)->is_twin = true;
+    (*out)->file = v->file;
+    (*out)->config = v->config;
+    (*out)->weights = v->weights;
+    (*out)->precision = v->precision;
+    return PD_OK;
+}
+
+bool pd_vision_has_program(const pd_vision *v) {
+    return v->program;
+}
+
+/* The patches are there already, and zero. */
+pd_status pd_vision_rehearse(pd_vision *v, pd_backend *backend, pd_error *err) {
+    v->backend = backend;
+    PD_TRY(make_plan(v, err));
+    PD_TRY(compile(v, err));
+    uint64_t patch_bytes = 4ull * patch_count(v) * v->plan.bufs[v->patches].width;
+    uint64_t n_values = (uint64_t)v->config.n_tokens * v->config.n_embd_out;
+    float *rows = pd_alloc(n_values, sizeof *rows);
+    if (!rows) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the rows of an image");
+    const pd_backend_vtable *b = backend->v;
+    pd_status status = b->write(v->program, v->patches, 0, patch_bytes, v->host_patches, err);
+    if (status == PD_OK) status = b->read(v->program, v->image, 0, 4 * n_values, rows, err);
+    pd_free(rows);
+    return status;
 }
 
 pd_status pd_vision_profile(pd_vision *v, pd_profile_fn fn, void *ctx, pd_error *err) {

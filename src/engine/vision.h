@@ -37,6 +37,14 @@ uint64_t pd_vision_get_identity(const pd_vision *v); /* pd_gguf_identity */
 pd_status pd_vision_encode(pd_vision *v, const float *chw, const atomic_int *cancel, float *rows,
                            pd_error *err);
 
+/* Another encoder with the same file and weights, for counting what they take of a backend that
+ * only counts: v stays as it is. To be closed before v. Errors: MEMORY_HOST. */
+pd_status pd_vision_twin(const pd_vision *v, pd_vision **out, pd_error *err);
+/* Makes all that the first image makes, on a backend that counts only and knows the weights, and
+ * computes nothing. Errors: MEMORY_DEVICE, MEMORY_HOST, DEVICE. */
+pd_status pd_vision_rehearse(pd_vision *v, pd_backend *backend, pd_error *err);
+bool pd_vision_has_program(const pd_vision *v); /* since the first image */
+
 /* The last image again, operation by operation. Errors: ARGUMENT (there was none), DEVICE. */
 pd_status pd_vision_profile(pd_vision *v, pd_profile_fn fn, void *ctx, pd_error *err);
 

@@ -23,13 +23,12 @@ static uint64_t count_tokens(const pd_bench_test *t) {
     return (uint64_t)t->n_depth + t->n_prompt + t->n_gen;
 }
 
-pd_session_desc pd_bench_session(const pd_bench_test *t, const pd_model *model,
-                                 pd_precision precision) {
-    uint32_t n_train = pd_model_get_info(model)->n_ctx_train;
+pd_session_desc pd_bench_session(const pd_bench_test *t, uint32_t n_train, pd_precision precision) {
     uint64_t n_ctx = pd_round_up(count_tokens(t), 256);
     return (pd_session_desc){.n_ctx = n_ctx < n_train ? (uint32_t)n_ctx : n_train,
                              .n_chunk = t->n_ubatch,
-                             .precision = precision};
+                             .precision = precision,
+                             .all_pages = true};
 }
 
 double pd_bench_sample_speed(const pd_bench_result *r, uint32_t i) {

@@ -25,8 +25,8 @@ typedef struct pd_bench_test {
 /* "pp512", "tg128", "pp512+tg128", "pp512 @ d4096"; out: at least 64 bytes. */
 void pd_bench_name(const pd_bench_test *test, char *out);
 
-/* What the session of a test has to be. */
-pd_session_desc pd_bench_session(const pd_bench_test *test, const pd_model *model,
+/* What the session of a test has to be, on a model of n_train positions. */
+pd_session_desc pd_bench_session(const pd_bench_test *test, uint32_t n_train,
                                  pd_precision precision);
 
 typedef struct pd_bench_result {
@@ -65,6 +65,11 @@ void pd_bench_lists_free(pd_bench_lists *l);     /* their values, with pd_free *
 bool pd_bench_is_empty(const pd_bench_lists *l); /* there is no test */
 /* Errors: CONTEXT when a test is longer than the n_train positions of a model. */
 pd_status pd_bench_check(const pd_bench_lists *l, uint32_t n_train, pd_error *err);
+
+/* The session of a test that needs as much memory as any of them, on a model that has the
+ * positions.
+ */
+pd_session_desc pd_bench_largest(const pd_bench_lists *l, pd_precision precision);
 
 typedef pd_status (*pd_bench_fn)(void *ctx, const pd_bench_test *test, pd_error *err);
 /* Calls fn with each test in llama-bench's order. Errors: fn's. */

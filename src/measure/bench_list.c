@@ -20,6 +20,15 @@ static uint64_t longest(const pd_bench_lists *l) {
     return most;
 }
 
+pd_session_desc pd_bench_largest(const pd_bench_lists *l, pd_precision precision) {
+    uint64_t n_timed = longest(l);
+    uint32_t n_batch = largest(&l->batches), n_ubatch = largest(&l->ubatches);
+    pd_bench_test test = {.n_prompt = n_timed < UINT32_MAX ? (uint32_t)n_timed : UINT32_MAX,
+                          .n_depth = largest(&l->depths),
+                          .n_ubatch = n_ubatch < n_batch ? n_ubatch : n_batch};
+    return pd_bench_session(&test, UINT32_MAX, precision);
+}
+
 bool pd_bench_is_empty(const pd_bench_lists *l) {
     return longest(l) == 0;
 }

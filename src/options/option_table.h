@@ -137,9 +137,11 @@
     X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR_ANSWER,    \
       "of the random draws; -1: a new one each time")                                              \
     X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
-      "positions of the context; 0: the model's own (default: what the prompt and -n need)")       \
+      "positions of the context; 0: the model's own (default: what the prompt and -n need, or "    \
+      "what memory holds)")                                                                        \
     X(CHAT_CTX, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(CHAT),    \
-      "positions of the context; 0: the model's own (default: 8192, or what the model has)")       \
+      "positions of the context; 0: the model's own (default: 8192, or what the model has or "     \
+      "memory holds)")                                                                             \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
       FOR_ANSWER | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")     \
     X(ESTIMATE_CTX, LIST, "--ctx-size", "-c", NULL, 0, 0, NULL, "N,..", FOR(ESTIMATE),             \

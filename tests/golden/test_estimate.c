@@ -1,7 +1,9 @@
 /* Estimates against what is then held: models of several shapes, opened twice on every device, once
  * for estimates and once in earnest, with contexts and chunks of several sizes, with an image
  * encoder and without. Weights, KV pages and scratch memory must be the same to the byte: both come
- * from the same functions. PERIDOT_TEST_DEVICES overrides the list of devices.
+ * from the same functions. A session whose pages grow, and that was saved, ends where its estimate
+ * is. What opening a model makes of estimates: golden.fit. PERIDOT_TEST_DEVICES overrides the list
+ * of devices.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,6 +15,7 @@
 
 #include "engine/context.h"
 #include "peridot_measure.h"
+#include "support_folder.h"
 #include "support_golden.h"
 
 typedef struct sample {
@@ -30,6 +33,7 @@ static const sample samples[] = {
     {.session = {.n_ctx = 192, .n_chunk = 64}, .n_seqs = 5},
     {.session = {.n_ctx = 128, .all_logits = true}},
     {.session = {.precision = PD_PRECISION_EXACT}},
+    {.session = {.checkpoint_positions = PD_NO_CHECKPOINTS}},
     {.sees = true},
     {.sees = true, .session = {.n_ctx = 64}},
 };
@@ -42,7 +46,17 @@ static pd_model_desc desc_of(const sample *s, const char *device) {
                            .session = s->session};
 }
 
-/* What the estimate counts with: a context, an image, logits. */
+/* As saving and loading a sequence does. */
+static void copy_page(pd_model *m, pd_context *c, bool global) {
+    pd_error err;
+    void *page = calloc(pd_kv_page_bytes(&c->stages[PD_STAGE_DECODE].plan.desc.kv, global) + 1, 1);
+    must(m->backend->v->kv_read(m->backend, c->store, global, 0, page, &err), &err);
+    must(m->backend->v->kv_write(m->backend, c->store, global, 0, page, &err), &err);
+    free(page);
+}
+
+/* What the estimate counts with: a context, an image, logits, and pages on their way where there
+ * are checkpoints. */
 static void use(pd_model *m, pd_context *c) {
     pd_error err;
     pd_sequence seq = {0};
@@ -56,6 +70,8 @@ static void use(pd_model *m, pd_context *c) {
         must(pd_context_read_logits(c, &seq, NULL, logits, &err), &err);
     }
     pd_context_leave(c, &seq);
+    for (int global = 0; c->desc.checkpoint_positions && global < 2; global++)
+        copy_page(m, c, global);
     free(logits);
 }
 
@@ -104,11 +120,10 @@ static void compare_sample(const char *device, uint32_t i) {
     must(pd_model_open(path, &desc, &real, &err), &err);
     desc.estimate_only = true;
     must(pd_model_open(path, &desc, &counted, &err), &err);
-    must(pd_model_estimate(counted, &s->session, s->n_seqs, &e, &err), &err);
-
     pd_context *c;
     pd_session_desc full = s->session;
     full.all_pages = true;
+    must(pd_model_estimate(counted, &full, s->n_seqs, &e, &err), &err);
     must(pd_context_create(real, &full, s->n_seqs ? s->n_seqs : 1, &c, &err), &err);
     assert_int_equal(e.n_ctx, c->desc.n_ctx);
     assert_int_equal(e.n_chunk, c->desc.n_chunk);
@@ -128,6 +143,67 @@ static void samples_on(void *ctx, const char *device) {
 static void test_samples(void **state) {
     (void)state;
     on_every_device(samples_on, NULL);
+}
+
+/* ---- pages that grow ------------------------------------------------------------------------ */
+
+/* Texts of some tokens until the context is full, with a checkpoint behind each. */
+static void fill_session(pd_session *s) {
+    enum { MESSAGE = 23 };
+    static uint32_t ids[2048];
+    pd_error err;
+    uint32_t n_ctx = pd_session_n_ctx(s);
+    for (uint32_t i = 0; i < n_ctx; i++) ids[i] = i ? 3 + i * 37 % 500 : PD_TOKEN_BOS;
+    for (uint32_t n = MESSAGE; n < n_ctx; n += MESSAGE)
+        must(pd_session_sync(s, ids, n, &err), &err);
+    must(pd_session_sync(s, ids, n_ctx, &err), &err);
+}
+
+static void save_and_load(pd_session *s) {
+    pd_error err;
+    const char *path = in_folder("session");
+    must(pd_session_save(s, path, &err), &err);
+    must(pd_session_load(s, path, &err), &err);
+    unlink(path);
+}
+
+static void check_close(const char *device, const char *what, uint64_t estimated, uint64_t held) {
+    if (held > estimated || held + held / 50 < estimated)
+        fail_msg("%s: %s were estimated as %llu bytes, but are %llu", device, what,
+                 (unsigned long long)estimated, (unsigned long long)held);
+}
+
+static void growing_on(void *ctx, const char *device) {
+    (void)ctx;
+    pd_error err;
+    pd_model *counted, *real;
+    pd_session *s;
+    pd_estimate e;
+    pd_backend_stats held;
+    const pd_session_desc session = {.n_ctx = 1024, .n_chunk = 64};
+    pd_model_desc desc = {.device = device, .n_threads = 2, .session = session};
+    const char *path = GOLDEN("small-q4_0.gguf");
+    must(pd_model_open(path, &desc, &real, &err), &err);
+    desc.estimate_only = true;
+    must(pd_model_open(path, &desc, &counted, &err), &err);
+    must(pd_model_estimate(counted, &session, 1, &e, &err), &err);
+    must(pd_session_create(real, &session, &s, &err), &err);
+    fill_session(s);
+    save_and_load(s);
+    real->backend->v->stats(real->backend, &held);
+    check_close(device, "KV pages", e.kv_global_bytes + e.kv_local_bytes, held.kv_bytes);
+    check_close(device, "step buffers", e.step_bytes, held.step_bytes);
+    check_close(device, "all", e.total_bytes,
+                held.weight_bytes + held.kv_bytes + held.scratch_bytes);
+    check_close(device, "peak bytes", e.peak_bytes, held.peak_bytes);
+    pd_session_destroy(s);
+    pd_model_close(counted);
+    pd_model_close(real);
+}
+
+static void test_growing(void **state) {
+    (void)state;
+    on_every_device(growing_on, NULL);
 }
 
 /* ---- the largest context -------------------------------------------------------------------- */
@@ -150,7 +226,7 @@ static void most_on(void *ctx, const char *device) {
     assert_int_equal(most.n_ctx, n_ctx);
     m->loaded.peak_bytes = 0; /* staging would be more than such a small model's context */
     must(pd_model_estimate(m, &want, 1, &e, &err), &err);
-    m->loaded.limit_bytes = e.total_bytes;
+    m->loaded.limit_bytes = e.peak_bytes;
     must(pd_model_estimate_most(m, &want, 1, &n_ctx, &most, &err), &err);
     assert_int_equal(n_ctx, 256);
     assert_int_equal(most.total_bytes, e.total_bytes);
@@ -245,7 +321,8 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_samples), cmocka_unit_test(test_most),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_samples),
+                                       cmocka_unit_test(test_growing), cmocka_unit_test(test_most),
                                        cmocka_unit_test(test_hint), cmocka_unit_test(test_refused)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

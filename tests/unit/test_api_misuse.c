@@ -113,6 +113,7 @@ static void null_models(void **state) {
     pd_model *m = NULL;
     pd_device_speed speed;
     pd_estimate estimate;
+    pd_fit fit;
     uint32_t n_ctx;
     static float rows[N_ROWS];
     const char *path = GOLDEN("mm-q4_0.gguf");
@@ -138,6 +139,9 @@ static void null_models(void **state) {
     REFUSED(pd_model_estimate_most(model, NULL, 1, &n_ctx, &estimate, &err));
     REFUSED(pd_model_estimate_most(silent, NULL, 1, NULL, &estimate, &err));
     REFUSED(pd_model_estimate_most(silent, NULL, 1, &n_ctx, NULL, &err));
+    REFUSED(pd_model_fit(NULL, NULL, &fit, &err));
+    REFUSED(pd_model_fit(silent, NULL, &fit, &err));
+    REFUSED(pd_model_fit(model, NULL, NULL, &err));
     REFUSED(pd_model_embed_image(NULL, &image, rows, &err));
     REFUSED(pd_model_embed_image(silent, &image, rows, &err));
     REFUSED(pd_model_embed_image(model, NULL, rows, &err));

@@ -81,18 +81,25 @@ void pd_cpu_describe(bool reference, pd_device_info *out) {
 
 static void cpu_close(pd_backend *b) {
     pd_cpu *cpu = (pd_cpu *)b;
-    if (!cpu->is_recount) {
-        pd_pool_destroy(cpu->pool);
-        pd_free(cpu->loaded);
-    }
+    if (!cpu->is_recount) pd_pool_destroy(cpu->pool);
+    pd_free(cpu->loaded);
     pd_free(cpu);
 }
 
 static pd_status cpu_recount(pd_backend *b, pd_backend **out, pd_error *err) {
+    const pd_cpu *from = (const pd_cpu *)b;
     pd_cpu *cpu = pd_alloc(1, sizeof *cpu);
-    if (!cpu) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
-    *cpu = *(const pd_cpu *)b;
+    const void **loaded = pd_alloc(from->n_loaded + 1, sizeof *loaded);
+    if (!cpu || !loaded) {
+        pd_free(cpu);
+        pd_free(loaded);
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the CPU backend");
+    }
+    *cpu = *from;
+    if (from->n_loaded) memcpy(loaded, from->loaded, from->n_loaded * sizeof *loaded);
+    cpu->loaded = loaded;
     cpu->counts_only = cpu->is_recount = true;
+    cpu->stats.peak_bytes = pd_cpu_held_bytes(cpu);
     *out = &cpu->base;
     return PD_OK;
 }

@@ -24,7 +24,7 @@ typedef struct pd_cpu {
     pd_backend base;
     bool reference;
     bool counts_only; /* pd_backend_desc */
-    bool is_recount;  /* made of another by recount: nothing in it is its own */
+    bool is_recount;  /* made of another by recount, whose threads it has */
     pd_device_info info;
     pd_pool *pool;
     uint32_t n_threads;
@@ -34,6 +34,7 @@ typedef struct pd_cpu {
     uint32_t n_loaded;
 } pd_cpu;
 
+uint64_t pd_cpu_held_bytes(const pd_cpu *cpu);
 /* Would `bytes` more of what be allowed? Else says how much is missing. */
 pd_status pd_cpu_check(const pd_cpu *cpu, const char *what, uint64_t bytes, pd_error *err);
 /* Checks, and counts them in one of stats' three fields. */

@@ -1,11 +1,14 @@
 /* The account of the CPU's memory.  SPDX-License-Identifier: MIT */
 #include "backend/cpu/cpu.h"
 
+uint64_t pd_cpu_held_bytes(const pd_cpu *cpu) {
+    return cpu->stats.weight_bytes + cpu->stats.kv_bytes + cpu->stats.scratch_bytes;
+}
+
 /* What is held with `bytes` more; UINT64_MAX: more than can be counted. */
 static uint64_t total_with(const pd_cpu *cpu, uint64_t bytes) {
-    const pd_backend_stats *s = &cpu->stats;
-    uint64_t held = s->weight_bytes + s->kv_bytes + s->scratch_bytes, total;
-    return pd_add_u64(held, bytes, &total) ? total : UINT64_MAX;
+    uint64_t total;
+    return pd_add_u64(pd_cpu_held_bytes(cpu), bytes, &total) ? total : UINT64_MAX;
 }
 
 pd_status pd_cpu_check(const pd_cpu *cpu, const char *what, uint64_t bytes, pd_error *err) {

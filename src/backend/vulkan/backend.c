@@ -19,9 +19,9 @@ static void vulkan_close(pd_backend *base) {
         if (!b->is_recount) b->device->vk.vkDeviceWaitIdle(b->device->handle);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_in);
         pd_vk_buffer_destroy(&b->memory, &b->transfer_out);
+        pd_vk_weights_destroy(b->weights);
     }
     if (b->device && !b->is_recount) {
-        pd_vk_weights_destroy(b->weights);
         if (b->pipelines) pd_vk_pipelines_destroy(b->pipelines);
         b->device->vk.vkDestroyCommandPool(b->device->handle, b->command_pool, NULL);
         pd_vk_device_close(b->device);
@@ -39,10 +39,16 @@ static pd_status vulkan_recount(pd_backend *base, pd_backend **out, pd_error *er
     if (!b) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the Vulkan backend");
     *b = *(const pd_vk_backend *)base;
     b->memory.counts_only = b->is_recount = true;
+    b->memory.peak_bytes = pd_vk_memory_total(&b->memory);
     b->transfer_in = outline(&b->transfer_in);
     b->transfer_out = outline(&b->transfer_out);
-    *out = &b->base;
-    return PD_OK;
+    pd_status status =
+        pd_vk_weights_copy(((const pd_vk_backend *)base)->weights, b, &b->weights, err);
+    if (status == PD_OK)
+        *out = &b->base;
+    else
+        vulkan_close(&b->base);
+    return status;
 }
 
 static const pd_device_info *vulkan_info(const pd_backend *base) {

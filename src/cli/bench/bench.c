@@ -47,7 +47,8 @@ static pd_status measure(void *ctx, pd_session *session, pd_error *err) {
 static pd_status run_test(void *ctx, const pd_bench_test *test, pd_error *err) {
     bench_context *c = ctx;
     pd_bench_result *result = &c->row.result;
-    pd_session_desc desc = pd_bench_session(test, c->model, c->precision);
+    pd_session_desc desc =
+        pd_bench_session(test, pd_model_get_info(c->model)->n_ctx_train, c->precision);
     c->row = (bench_row){.test = *test, .result.n_samples = cli_u32(c->o, OPT_BENCH_REPEAT)};
     result->samples_ns = pd_alloc(result->n_samples, sizeof *result->samples_ns);
     if (!result->samples_ns)
@@ -103,7 +104,9 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
     pd_model *model = NULL;
     pd_status status;
     PD_TRY_GOTO(read_lists(o, &lists, err));
-    PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &model, err));
+    pd_session_desc largest =
+        pd_bench_largest(&lists, cli_precision(o, OPT_PRECISION, PD_PRECISION_F16));
+    PD_TRY_GOTO(cli_open_model_for(o, CLI_OPEN_ALL, &largest, &model, err));
     PD_TRY_GOTO(pd_bench_check(&lists, pd_model_get_info(model)->n_ctx_train, err));
     bench_context c = {.o = o,
                        .model = model,

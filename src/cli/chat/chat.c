@@ -89,6 +89,9 @@ static pd_status create_session(chat_job *job, pd_error *err) {
     pd_session_desc desc = cli_session(job->o, n_ctx);
     desc.progress = chat_prompt_progress;
     desc.progress_ctx = job;
+    pd_fit fit = {0};
+    if (n_ctx == 0) PD_TRY(cli_fit_session(job->model, &desc, &fit, err));
+    cli_print_fit(job->o, &fit);
     return pd_session_create(job->model, &desc, &job->session, err);
 }
 

@@ -81,17 +81,25 @@ static uint32_t choose_context(const run_job *job) {
     return needed < n_train ? (uint32_t)needed : n_train;
 }
 
-/* How many tokens may come. Errors: CONTEXT when the prompt does not fit. */
-static pd_status take_context(run_job *job, uint32_t n_ctx, pd_error *err) {
-    if (job->times.n_prompt > n_ctx) {
-        pd_status status =
-            PD_RAISE(err, PD_ERR_CONTEXT, "the prompt has %llu tokens, but the context holds %u",
-                     (unsigned long long)job->times.n_prompt, n_ctx);
-        if (n_ctx < pd_model_get_info(job->model)->n_ctx_train)
-            pd_error_hint(err, status, "a larger context is asked for with -c, up to %u",
-                          pd_model_get_info(job->model)->n_ctx_train);
-        return status;
-    }
+static pd_status raise_too_long(const run_job *job, uint32_t n_ctx, const pd_fit *fit,
+                                pd_error *err) {
+    char held[32], limit[32];
+    uint32_t n_train = pd_model_get_info(job->model)->n_ctx_train;
+    pd_status status =
+        PD_RAISE(err, PD_ERR_CONTEXT, "the prompt has %llu tokens, but the context holds %u",
+                 (unsigned long long)job->times.n_prompt, n_ctx);
+    if (n_ctx < fit->n_ctx_wanted)
+        pd_error_hint(err, status, "no larger context fits the memory: this one takes %s of %s",
+                      pd_size_text(fit->bytes, held), pd_size_text(fit->limit_bytes, limit));
+    else if (n_ctx < n_train)
+        pd_error_hint(err, status, "a larger context is asked for with -c, up to %u", n_train);
+    return status;
+}
+
+/* How many tokens may come. fit: all zero if the context was asked for. Errors: CONTEXT when the
+ * prompt does not fit. */
+static pd_status take_context(run_job *job, uint32_t n_ctx, const pd_fit *fit, pd_error *err) {
+    if (job->times.n_prompt > n_ctx) return raise_too_long(job, n_ctx, fit, err);
     uint64_t room = (uint64_t)n_ctx - job->times.n_prompt + 1;
     int64_t n_predict = cli_int(job->o, OPT_PREDICT);
     job->limited_by_context = n_predict < 0 || (uint64_t)n_predict > room;
@@ -220,9 +228,11 @@ pd_status cli_run(const cli_options *o, pd_error *err) {
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
     PD_TRY_GOTO(cli_sampling_check(&job.sampling, job.model, err));
     PD_TRY_GOTO(encode_prompt(&job, err));
-    uint32_t n_ctx = choose_context(&job);
-    PD_TRY_GOTO(take_context(&job, n_ctx, err));
-    pd_session_desc desc = cli_session(o, n_ctx);
+    pd_session_desc desc = cli_session(o, choose_context(&job));
+    pd_fit fit = {0};
+    if (!cli_given(o, OPT_CTX_SIZE)) PD_TRY_GOTO(cli_fit_session(job.model, &desc, &fit, err));
+    PD_TRY_GOTO(take_context(&job, desc.n_ctx, &fit, err));
+    cli_print_fit(o, &fit);
     desc.progress = cli_progress_update_tokens;
     desc.progress_ctx = &job.progress;
     job.precision = desc.precision;

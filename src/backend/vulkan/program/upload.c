@@ -409,6 +409,29 @@ pd_status pd_vk_weights_create(pd_vk_backend *b, pd_vk_weights **out, pd_error *
     return PD_OK;
 }
 
+static bool copy_matrices(const pd_vk_weights *from, pd_vk_weights *to) {
+    if (from->n_matrices == 0) return true;
+    to->matrices = pd_alloc(from->n_matrices, sizeof *to->matrices);
+    if (!to->matrices) return false;
+    to->cap_matrices = from->n_matrices;
+    for (; to->n_matrices < from->n_matrices; to->n_matrices++) {
+        const pd_vk_matrix *m = &from->matrices[to->n_matrices];
+        pd_vk_matrix_slice *slices = m->n_slices ? pd_alloc(m->n_slices, sizeof *slices) : NULL;
+        if (m->n_slices && !slices) return false;
+        if (slices) memcpy(slices, m->slices, m->n_slices * sizeof *slices);
+        to->matrices[to->n_matrices] = *m;
+        to->matrices[to->n_matrices].slices = slices;
+    }
+    return true;
+}
+
+pd_status pd_vk_weights_copy(const pd_vk_weights *from, pd_vk_backend *b, pd_vk_weights **out,
+                             pd_error *err) {
+    PD_TRY(pd_vk_weights_create(b, out, err));
+    if (copy_matrices(from, *out)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the weights' directory");
+}
+
 void pd_vk_weights_destroy(pd_vk_weights *w) {
     if (!w) return;
     for (uint32_t i = 0; i < w->n_matrices; i++) pd_free(w->matrices[i].slices);

@@ -40,6 +40,9 @@ typedef struct pd_vk_matrix {
 } pd_vk_matrix;
 
 pd_status pd_vk_weights_create(pd_vk_backend *b, pd_vk_weights **out, pd_error *err);
+/* For a backend that counts only: the same matrices, whose memory stays the other's. */
+pd_status pd_vk_weights_copy(const pd_vk_weights *from, pd_vk_backend *b, pd_vk_weights **out,
+                             pd_error *err);
 void pd_vk_weights_destroy(pd_vk_weights *w);
 
 /* Uploads everything the plan's operations name that is not there yet. */
