@@ -86,7 +86,7 @@ static pd_status hold(talk *t, pd_error *err) {
         pd_generate_desc desc = {.n_max = N_ANSWER, .ignore_stop = true, .fn = take, .fn_ctx = &a};
         PD_TRY(pd_session_generate(t->session, &greedy, &desc, err));
     }
-    return pd_session_save(t->session, t->path, err);
+    return pd_session_save(t->session, t->path, NULL, 0, err);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */

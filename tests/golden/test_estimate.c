@@ -162,7 +162,7 @@ static void fill_session(pd_session *s) {
 static void save_and_load(pd_session *s) {
     pd_error err;
     const char *path = in_folder("session");
-    must(pd_session_save(s, path, &err), &err);
+    must(pd_session_save(s, path, NULL, 0, &err), &err);
     must(pd_session_load(s, path, &err), &err);
     unlink(path);
 }
