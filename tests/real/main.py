@@ -29,6 +29,7 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 WINDOW, N_WINDOWS = 512, 80  # llama-perplexity's: the second half of each is scored
+N_TYPE_WINDOWS = 16  # of both texts, for each type that the model is quantized to
 LONG_TOKENS = 600
 N_GREEDY = 200
 
@@ -235,7 +236,8 @@ def part_types(bench):
         if not path.exists():
             bench.run("quantize", bench.model, path, kind)
         for name in ("en.txt", "fr.txt"):
-            found = score(bench, name, "-m", path, "--device", "cpu", "--against", bench.model, windows=N_WINDOWS)
+            found = score(bench, name, "-m", path, "--device", "cpu", "--against", bench.model,
+                          windows=N_TYPE_WINDOWS)
             print(f"  {kind} ({path.stat().st_size / 1e6:.0f} MB), {name}: {json.dumps(found)}", flush=True)
 
 
