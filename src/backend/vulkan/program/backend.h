@@ -27,7 +27,7 @@ typedef struct pd_vk_backend {
     pd_vk_tuning tuning;                    /* which kernels programs are to use */
     double flops_per_s;                     /* of large products, as far as known */
     pd_vk_buffer transfer_in, transfer_out; /* for pd_vk_copy_in and _out; grown when needed */
-    bool is_recount; /* made of another by recount, which has device, pipelines and pool */
+    bool is_recount;         /* made of another by recount, which has device, pipelines and pool */
     const pd_plan *expected; /* [n_expected] until they are loaded; see pd_vk_build_expected */
     uint32_t n_expected;
 } pd_vk_backend;
