@@ -447,12 +447,14 @@ typedef struct pd_session_stats {
     pd_step_counts decode_step;
 } pd_session_stats;
 
-/* Allocates everything on the device that the session will ever need, but for a buffer for reading
- * logits back, made with the first of them. Errors: MEMORY_HOST, ARGUMENT, CONTEXT (n_ctx beyond
- * the model's), MEMORY_DEVICE, DEVICE. */
+/* Programs and the KV pages of a first chunk, or with all_pages all of them; sessions of the same
+ * limits share these. Errors: MEMORY_HOST, ARGUMENT, CONTEXT (n_ctx beyond the model's),
+ * MEMORY_DEVICE, DEVICE. */
 pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_session **out,
                             pd_error *err);
-void pd_session_destroy(pd_session *session); /* NULL is allowed */
+/* From a function that a call on the session is calling: that call is stopped, and the session is
+ * gone once it has returned. NULL is allowed. */
+void pd_session_destroy(pd_session *session);
 
 /* Makes the sequence equal to ids[0..n_ids): keeps what is computed of it already, drops what
  * follows, computes the rest. Where the two differ before the sequence's end it goes on from the

@@ -2,9 +2,9 @@
  *
  * `prefill` is compiled for chunks of up to n_chunk rows, `few` and `some` for the short turns of a
  * conversation, `decode` for a single row, and for several sequences `batch` for a row of each.
- * Logits of all positions (all_logits) would fill the
- * memory long before n_chunk rows of 262144: prefill then ends with the rows that the head
- * multiplies, and `lm_head` makes logits of some of them at a time (lm_head_step.c).
+ * Logits of all positions (all_logits) would fill the memory long before n_chunk rows of 262144:
+ * prefill then ends with the rows that the head multiplies, and `lm_head` makes logits of some of
+ * them at a time (lm_head_step.c).
  *
  * SPDX-License-Identifier: MIT
  */

@@ -74,11 +74,24 @@ pd_status pd_session_create(pd_model *model, const pd_session_desc *desc, pd_ses
 
 void pd_session_destroy(pd_session *s) {
     if (!s) return;
+    if (s->n_calls > 0) {
+        s->is_unwanted = true;
+        pd_session_cancel(s);
+        return;
+    }
     pd_model *m = s->model;
     bool is_turn = pd_turns_take(m->turns);
     destroy_parts(s);
     if (is_turn) pd_turns_give(m->turns);
     pd_model_release(m);
+}
+
+void pd_session_enter(pd_session *s) {
+    s->n_calls++;
+}
+
+void pd_session_leave(pd_session *s) {
+    if (--s->n_calls == 0 && s->is_unwanted) pd_session_destroy(s);
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
@@ -160,9 +173,7 @@ static void keep_common(pd_session *s) {
     s->stats.n_reused += pd_context_truncate(c, &s->seq, n);
 }
 
-pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
-    PD_NEED(err, s);
-    PD_NEED(err, prompt);
+static pd_status sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
     PD_TRY(want(s, prompt, err));
     PD_TRY(pd_session_begin_turn(s, err));
     s->has_pending = false;
@@ -171,12 +182,21 @@ pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_erro
     return run_rest(s, NULL, err);
 }
 
+pd_status pd_session_sync_prompt(pd_session *s, const pd_prompt *prompt, pd_error *err) {
+    PD_NEED(err, s);
+    PD_NEED(err, prompt);
+    pd_session_enter(s);
+    pd_status status = sync_prompt(s, prompt, err);
+    pd_session_leave(s);
+    return status;
+}
+
 pd_status pd_session_sync(pd_session *s, const uint32_t *ids, size_t n_ids, pd_error *err) {
     return pd_session_sync_prompt(s, &(pd_prompt){.ids = ids, .n_ids = n_ids}, err);
 }
 
-pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, pd_score *score,
-                                pd_error *err) {
+static pd_status run_scored(pd_session *s, const pd_prompt *prompt, pd_score *score,
+                            pd_error *err) {
     if (!s->context->desc.all_logits)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "scoring needs a session with all_logits");
     PD_TRY(want(s, prompt, err));
@@ -193,6 +213,14 @@ pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, pd_score
     s->stats.n_reused += pd_context_truncate(s->context, &s->seq, n);
     pd_session_end_turn(s);
     return run_rest(s, score, err);
+}
+
+pd_status pd_session_run_scored(pd_session *s, const pd_prompt *prompt, pd_score *score,
+                                pd_error *err) {
+    pd_session_enter(s);
+    pd_status status = run_scored(s, prompt, score, err);
+    pd_session_leave(s);
+    return status;
 }
 
 static pd_status append(pd_session *s, uint32_t id, pd_error *err) {

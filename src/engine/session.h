@@ -13,6 +13,8 @@ struct pd_session {
     bool has_pending; /* `pending` was handed over by generate, and is not in the sequence */
     uint32_t pending;
     atomic_int cancel;
+    uint32_t n_calls; /* under way that call the caller's functions */
+    bool is_unwanted; /* one of these has destroyed it: the last call does */
     pd_prompt_progress_fn progress;
     void *progress_ctx;
     float *logits;          /* [n_vocab] */
@@ -28,6 +30,11 @@ pd_status pd_session_begin_turn(pd_session *s, pd_error *err);
 void pd_session_end_turn(pd_session *s);
 /* In a turn: whether another thread waits for one. */
 bool pd_session_is_awaited(const pd_session *s);
+
+/* Around what calls the caller's functions, outside of turns: a session that these destroy is there
+ * until the call has returned, which is stopped. */
+void pd_session_enter(pd_session *s);
+void pd_session_leave(pd_session *s);
 
 /* Computes one token more. Errors: as pd_context_run. */
 pd_status pd_session_append(pd_session *s, uint32_t id, pd_error *err);

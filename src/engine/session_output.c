@@ -57,7 +57,9 @@ const pd_session_stats *pd_session_get_stats(pd_session *s) {
 pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_error *err) {
     PD_NEED(err, fn);
     PD_TRY(pd_session_begin_turn(s, err));
+    pd_session_enter(s);
     pd_status status = pd_context_profile(s->context, &s->seq, fn, ctx, err);
     pd_session_end_turn(s);
+    pd_session_leave(s);
     return status;
 }

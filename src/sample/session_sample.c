@@ -183,14 +183,8 @@ static pd_status compute_pending(pd_session *s, pd_error *err) {
     return PD_OK;
 }
 
-pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
-                              pd_error *err) {
-    static const pd_generate_desc defaults = {0};
-    PD_NEED(err, s);
-    PD_NEED(err, sampler);
-    if (!desc) desc = &defaults;
-    PD_TRY(pd_sampler_check(&sampler->desc, vocabulary(s), err));
-    PD_TRY(check_n_top(desc->n_top, err));
+static pd_status generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
+                          pd_error *err) {
     if (s->has_pending && is_full(s)) return PD_OK;
     PD_TRY(compute_pending(s, err));
     generation g = {.session = s,
@@ -202,5 +196,19 @@ pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_gener
     pd_status status = run_generation(s, &g, err);
     s->has_pending = g.n > 0 && pd_session_count(s) == g.first + g.n - 1; /* else it is computed */
     s->pending = g.last;
+    return status;
+}
+
+pd_status pd_session_generate(pd_session *s, pd_sampler *sampler, const pd_generate_desc *desc,
+                              pd_error *err) {
+    static const pd_generate_desc defaults = {0};
+    PD_NEED(err, s);
+    PD_NEED(err, sampler);
+    if (!desc) desc = &defaults;
+    PD_TRY(pd_sampler_check(&sampler->desc, vocabulary(s), err));
+    PD_TRY(check_n_top(desc->n_top, err));
+    pd_session_enter(s);
+    pd_status status = generate(s, sampler, desc, err);
+    pd_session_leave(s);
     return status;
 }

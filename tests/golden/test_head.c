@@ -25,6 +25,7 @@
 
 #include "base/memory.h"
 #include "engine/session.h"
+#include "peridot_measure.h"
 #include "support_golden.h"
 #include "support_validation.h"
 
@@ -421,6 +422,18 @@ static void test_rows_that_do_not_fit(void **state) {
     pd_model_close(m);
 }
 
+/* What the smallest context takes with the head of a type. */
+static uint64_t least_peak(pd_head_type head) {
+    pd_error err;
+    pd_model *m;
+    pd_estimate e;
+    pd_model_desc desc = {.device = "cpu", .head = head, .estimate_only = true};
+    must(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), &err);
+    must(pd_model_estimate(m, &(pd_session_desc){.n_ctx = PD_PAGE_POSITIONS}, 1, &e, &err), &err);
+    pd_model_close(m);
+    return e.peak_bytes;
+}
+
 /* A limit that the stored head passes and the new one keeps. */
 static void test_memory_limit(void **state) {
     (void)state;
@@ -434,7 +447,9 @@ static void test_memory_limit(void **state) {
     assert_int_equal(stored - pd_model_get_load_stats(m)->device_bytes, saved);
     assert_int_equal(per_token - pd_model_get_info(m)->weight_bytes_per_token, saved);
     pd_model_close(m);
-    pd_model_desc desc = {.device = "cpu", .memory_limit_bytes = stored - saved};
+    uint64_t limit = least_peak(PD_HEAD_Q8_0);
+    assert_int_equal(least_peak(PD_HEAD_KEEP) - limit, saved);
+    pd_model_desc desc = {.device = "cpu", .memory_limit_bytes = limit};
     assert_int_equal(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err),
                      PD_ERR_MEMORY_DEVICE);
     desc.head = PD_HEAD_Q8_0;
