@@ -19,11 +19,11 @@
 #include "backend/cpu/cpu.h"
 
 enum {
-    FEW_ROWS = 8,       /* up to here rows are decoded again for every four */
-    FEW_COLUMNS = 16,   /* columns whose stored rows are handled together then */
-    TILE_COLUMNS = 48,  /* a multiple of every PANEL_N */
-    MAX_K_BLOCK = 2048, /* 48 * 2048 * 4 bytes = 384 KiB */
-    MIN_SHARE_ROWS = 32 /* fewest rows worth decoding a tile for */
+    FEW_ROWS = PD_CPU_GEMV_MAX, /* decoding stored rows twice costs more than a tile */
+    FEW_COLUMNS = 16,           /* columns whose stored rows are handled together then */
+    TILE_COLUMNS = 48,          /* a multiple of every PANEL_N */
+    MAX_K_BLOCK = 2048,         /* 48 * 2048 * 4 bytes = 384 KiB */
+    MIN_SHARE_ROWS = 32         /* fewest rows worth decoding a tile for */
 };
 
 typedef struct matmul_job {
@@ -68,11 +68,8 @@ static void few_columns(const matmul_job *job, const pd_tensor *w, uint32_t row,
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
     uint64_t row_bytes = stored_row_bytes(w, job->k);
     const float *x = pd_cpu_buf(job->p, job->op->x);
-    for (uint32_t i = 0; i < job->n_rows; i += PD_CPU_GEMV_MAX) {
-        uint32_t m = smaller(PD_CPU_GEMV_MAX, job->n_rows - i);
-        kernels->gemv(w->type, w->data + row * row_bytes, row_bytes, n, job->k, x + i * job->ldx,
-                      job->ldx, m, out + i * ldo, ldo);
-    }
+    kernels->gemv(w->type, w->data + row * row_bytes, row_bytes, n, job->k, x, job->ldx,
+                  job->n_rows, out, ldo);
 }
 
 static void few_geglu(const matmul_job *job, uint32_t begin, uint32_t n) {
