@@ -36,7 +36,7 @@ struct pd_stage {
 typedef enum pd_stage_kind {
     PD_STAGE_DECODE,  /* one row, of any sequence; runs ahead */
     PD_STAGE_BATCH,   /* up to n_seqs rows with logits of each; only where n_seqs is above 1 */
-    PD_STAGE_FEW,     /* as prefill, for up to PD_FEW_ROWS: a short turn, whose images are known */
+    PD_STAGE_FEW,     /* as prefill, for up to PD_FEW_ROWS and without images: a short turn */
     PD_STAGE_SOME,    /* ... PD_SOME_ROWS */
     PD_STAGE_PREFILL, /* up to n_chunk rows, with logits of up to n_seqs; all_logits: with none */
     PD_STAGE_LM_HEAD, /* all_logits: of rows that prefill has left, max_outs at a time */

@@ -28,8 +28,7 @@ static bool has_images(const pd_batch_item *item) {
     return false;
 }
 
-/* The smallest of the stages for rows without outputs of their own that the context has. Images
- * come through prefill. */
+/* The smallest of a prompt's stages that has room for the rows; images come through prefill. */
 static pd_stage_kind choose_prefill(const pd_context *c, uint64_t n_rows, bool plain) {
     bool has_few = c->stages[PD_STAGE_FEW].program, has_some = c->stages[PD_STAGE_SOME].program;
     if (plain && has_few && n_rows <= PD_FEW_ROWS) return PD_STAGE_FEW;

@@ -31,8 +31,8 @@ void pd_session_end_turn(pd_session *s);
 /* In a turn: whether another thread waits for one. */
 bool pd_session_is_awaited(const pd_session *s);
 
-/* Around what calls the caller's functions, outside of turns: a session that these destroy is there
- * until the call has returned, which is stopped. */
+/* Around what calls the caller's functions: a session that these destroy is stopped, and gone with
+ * leave, which comes behind the turn's end and is the last to touch it. */
 void pd_session_enter(pd_session *s);
 void pd_session_leave(pd_session *s);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `chat` on a terminal: what a user types and sees, by chat_terminal.py; with libedit, and with plain
-# lines, which a terminal that can do nothing gets.
+# `chat` on a terminal: what a user types and sees, by chat_terminal.py, and files of conversations, by
+# chat_files.py; with libedit, and with plain lines, which a terminal that can do nothing gets.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is not installed"
@@ -34,8 +34,11 @@ if [ -n "${FAULT_LAYER_DATA-}" ] && "$PERIDOT" devices | grep -q '^vulkan.*llvmp
   export LOST_CALL
 fi
 
+export PYTHONDONTWRITEBYTECODE=1
 for editor in ${CHAT_EDITORS:-plain}; do
-  python3 "$(dirname "$0")/chat_terminal.py" "$PERIDOT" "$work/model/model.gguf" "$work/slow.gguf" "$work" \
-    "$editor" || fail "chat on a terminal with $editor lines"
+  for tests in chat_terminal chat_files; do
+    python3 "$(dirname "$0")/$tests.py" "$PERIDOT" "$work/model/model.gguf" "$work/slow.gguf" "$work" \
+      "$editor" || fail "$tests with $editor lines"
+  done
 done
 finish

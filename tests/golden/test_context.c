@@ -228,6 +228,45 @@ static void dropped_rows(void *ctx, const char *device) {
     pd_model_close(m);
 }
 
+/* ---- few rows ------------------------------------------------------------------------------- */
+
+/* Steps of a prompt go through the smallest plan that they fit, and give what single rows give. */
+static void few_rows(void *ctx, const char *device) {
+    (void)ctx;
+    static const struct {
+        uint32_t n;
+        pd_stage_kind stage;
+    } steps[] = {{PD_FEW_ROWS, PD_STAGE_FEW},
+                 {PD_FEW_ROWS + 1, PD_STAGE_SOME},
+                 {PD_SOME_ROWS, PD_STAGE_SOME},
+                 {PD_SOME_ROWS + 1, PD_STAGE_PREFILL}};
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, 1, false);
+    pd_sequence a, b;
+    float wanted[N_VOCAB], found[N_VOCAB];
+    join(c, &a);
+    join(c, &b);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        extend(c, &a, 0, steps[i].n);
+        assert_ptr_equal(c->ran, &c->stages[steps[i].stage]);
+        read_logits(c, &a, found);
+        for (uint32_t k = 0; k < steps[i].n; k++) extend(c, &b, 0, 1);
+        read_logits(c, &b, wanted);
+        if (!(difference(found, wanted) <= BOUND))
+            fail_msg("%s, %u rows: off by %.1e", device, steps[i].n, difference(found, wanted));
+    }
+    pd_context_leave(c, &a);
+    pd_context_leave(c, &b);
+    expect_all_free(c);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+static void test_few_rows(void **state) {
+    (void)state;
+    on_every_device(few_rows, NULL);
+}
+
 /* ---- failures ------------------------------------------------------------------------------- */
 
 static void failures_change_nothing(void *ctx, const char *device) {
@@ -397,9 +436,13 @@ static void test_all_outputs_of_several(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several_sequences),  cmocka_unit_test(test_outputs_of_several),
-        cmocka_unit_test(test_dropped_rows),       cmocka_unit_test(test_failures_change_nothing),
-        cmocka_unit_test(test_shared_pages_stay),  cmocka_unit_test(test_all_outputs_of_several),
+        cmocka_unit_test(test_several_sequences),
+        cmocka_unit_test(test_outputs_of_several),
+        cmocka_unit_test(test_dropped_rows),
+        cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_failures_change_nothing),
+        cmocka_unit_test(test_shared_pages_stay),
+        cmocka_unit_test(test_all_outputs_of_several),
         cmocka_unit_test(check_validation_silent),
     };
     PRINT_LOG();

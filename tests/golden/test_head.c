@@ -25,7 +25,6 @@
 
 #include "base/memory.h"
 #include "engine/session.h"
-#include "peridot_measure.h"
 #include "support_golden.h"
 #include "support_validation.h"
 
@@ -424,12 +423,12 @@ static void test_rows_that_do_not_fit(void **state) {
 
 /* What the smallest context takes with the head of a type. */
 static uint64_t least_peak(pd_head_type head) {
-    pd_error err;
     pd_model *m;
     pd_estimate e;
+    pd_error err;
     pd_model_desc desc = {.device = "cpu", .head = head, .estimate_only = true};
     must(pd_model_open(GOLDEN("small-f16.gguf"), &desc, &m, &err), &err);
-    must(pd_model_estimate(m, &(pd_session_desc){.n_ctx = PD_PAGE_POSITIONS}, 1, &e, &err), &err);
+    must(pd_model_estimate(m, &(pd_session_desc){.n_ctx = 64}, 1, &e, &err), &err);
     pd_model_close(m);
     return e.peak_bytes;
 }

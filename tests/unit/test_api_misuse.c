@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <cmocka.h>
 #include <math.h>
 
@@ -461,59 +460,6 @@ static void unknown_roles(void **state) {
     assert_int_equal(ROLES("user", "model", "user"), PD_OK);
 }
 
-/* ---- a session that its own call destroys ---------------------------------------------------- */
-
-static pd_session *doomed;
-
-static bool destroy_in_prompt(void *ctx, uint32_t n_done, uint32_t n_total) {
-    (void)n_done, (void)n_total;
-    ++*(uint32_t *)ctx;
-    pd_session_destroy(doomed);
-    return true;
-}
-
-static bool destroy_in_answer(void *ctx, uint32_t id) {
-    (void)id;
-    ++*(uint32_t *)ctx;
-    pd_session_destroy(doomed);
-    return true;
-}
-
-static pd_status destroy_in_score(void *ctx, uint32_t first, uint32_t n, const float *logits,
-                                  pd_error *e) {
-    (void)first, (void)n, (void)logits, (void)e;
-    ++*(uint32_t *)ctx;
-    pd_session_destroy(doomed);
-    return PD_OK;
-}
-
-/* The call ends in order, and the sanitizers find nothing left or touched behind it. */
-static void destroyed_by_their_own_calls(void **state) {
-    (void)state;
-    uint32_t n = 0;
-    pd_session_desc desc = {.n_ctx = 64, .n_chunk = 2, .progress_ctx = &n};
-    desc.progress = destroy_in_prompt;
-    must(pd_session_create(model, &desc, &doomed, &err), &err);
-    assert_int_equal(pd_session_sync(doomed, ids, 4, &err), PD_ERR_CANCELLED);
-    assert_int_equal(n, 1);
-    desc.progress = NULL;
-    for (uint32_t temp = 0; temp < 2; temp++) { /* drawn ahead, or by the host */
-        pd_sampler sampler = {.desc = {.temp = (float)temp}};
-        n = 0;
-        must(pd_session_create(model, &desc, &doomed, &err), &err);
-        must(pd_session_sync(doomed, ids, 4, &err), &err);
-        pd_generate_desc g = {.n_max = 8, .ignore_stop = true, .fn = destroy_in_answer, &n};
-        assert_int_equal(pd_session_generate(doomed, &sampler, &g, &err), PD_ERR_CANCELLED);
-        assert_int_equal(n, 1);
-    }
-    n = 0;
-    desc.all_logits = true;
-    must(pd_session_create(model, &desc, &doomed, &err), &err);
-    pd_prompt text = {.ids = ids, .n_ids = 4};
-    must(pd_session_score(doomed, &text, 0, destroy_in_score, &n, &err), &err); /* one step */
-    assert_int_equal(n, 1);
-}
-
 /* ---- the program ----------------------------------------------------------------------------- */
 
 static int open_all(void **state) {
@@ -541,21 +487,13 @@ static int close_all(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(null_without_model),
-        cmocka_unit_test(null_images),
-        cmocka_unit_test(null_models),
-        cmocka_unit_test(null_texts),
-        cmocka_unit_test(null_stop),
-        cmocka_unit_test(null_and_empty),
-        cmocka_unit_test(null_sessions),
-        cmocka_unit_test(null_log_probs),
-        cmocka_unit_test(null_measures),
-        cmocka_unit_test(enumerations_out_of_range),
-        cmocka_unit_test(too_many_windows),
-        cmocka_unit_test(unchecked_samplers),
-        cmocka_unit_test(destroyed_by_their_own_calls),
-        cmocka_unit_test(unknown_roles),
-        cmocka_unit_test(null_files),
+        cmocka_unit_test(null_without_model), cmocka_unit_test(null_images),
+        cmocka_unit_test(null_models),        cmocka_unit_test(null_texts),
+        cmocka_unit_test(null_stop),          cmocka_unit_test(null_and_empty),
+        cmocka_unit_test(null_sessions),      cmocka_unit_test(null_log_probs),
+        cmocka_unit_test(null_measures),      cmocka_unit_test(enumerations_out_of_range),
+        cmocka_unit_test(too_many_windows),   cmocka_unit_test(unchecked_samplers),
+        cmocka_unit_test(unknown_roles),      cmocka_unit_test(null_files),
         cmocka_unit_test(refused_files),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

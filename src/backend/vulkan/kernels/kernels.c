@@ -248,7 +248,7 @@ uint32_t pd_vk_tile_rows(const pd_vk_caps *c, uint32_t group, uint32_t head_dim,
  * (two on a rasteriser, which has no more than some cores to fill). */
 static uint32_t count_splits(const pd_vk_caps *c, const pd_vk_attention_shape *s,
                              uint32_t tile_rows) {
-    enum { MAX_ROWS = 64 };
+    enum { MAX_ROWS = 64 }; /* beyond, a GPU has tiles enough */
     if (s->max_rows > MAX_ROWS) return 1;
     uint32_t n_tiles = s->max_rows <= PD_VK_MATVEC_MAX_COLS ? 1 : div_up(s->max_rows, tile_rows);
     uint32_t n_pages = div_up(s->max_visible, PD_PAGE_POSITIONS) + 1;
