@@ -2,7 +2,8 @@
 # Builds Peridot and runs its tests on a Debian 12 or 13 machine, installing what they need.
 #
 #   dev          every test, Vulkan on llvmpipe where there is no GPU
-#   validation   the Vulkan tests again under the Khronos validation layer (core and sync checks)
+#   validation   the Vulkan tests again under the Khronos validation layer (core and sync checks), but
+#                for variants that differ in a kernel's arithmetic alone
 #   no-glslang   a build without a shader compiler: golden models on Vulkan
 #   no-vulkan    a build without Vulkan: unit and command line tests, as far as devices matter
 #   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
@@ -13,7 +14,8 @@
 #
 # Usage: tools/test.sh [--long] [--drivers] | --real-model | --reference
 #   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
-#               every PERIDOT_DISABLE switch, and the golden models on Vulkan under the sanitizers
+#               every PERIDOT_DISABLE switch, every variant under the validation layer, and the
+#               golden models on Vulkan under the sanitizers
 #   --drivers   all of tools/drivers.sh, in a Debian sid too, and not what takes seconds alone
 #   --real-model  nothing of these: a real Gemma 3 beside llama.cpp (tests/real), the one that
 #               tools/real_model.sh fetches, which asks for your consent to Gemma's terms, or
@@ -120,10 +122,17 @@ build_tests() {
   return 1
 }
 
+# Variants of a test by Vulkan's switches (tests/CMakeLists.txt): all, and those that take other kernels
+# through the same dispatches, barriers and bindings.
+variants='_(gpu_tiles|small_bindings|small_shared|cut|precompiled|few_products|merged_apart)$'
+same_dispatches='_(small_shared|precompiled|few_products)$'
+[ $long -eq 0 ] || same_dispatches='^$'
+
 if build_tests dev; then
   run_tests dev dev
-  PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
-    run_tests validation dev -R '^(ops|golden\.(logits|batch|generate|head|vision|images|kv_store|checkpoints|threads))'
+  PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe run_tests validation dev \
+    -R '^(ops|golden\.(logits|batch|generate|head|vision|images|kv_store|checkpoints|threads))' \
+    -E "$same_dispatches"
   PERIDOT_VALIDATION=core,sync run_tests validation-unit dev -R '^unit\.vulkan'
 fi
 
@@ -143,7 +152,7 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   export UBSAN_OPTIONS=print_stacktrace=1
   VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
-    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E 'vulkan|radv'
+    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E "vulkan|radv|$variants"
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
   PERIDOT_TEST_DEVICES=vulkan:llvmpipe ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
