@@ -130,7 +130,8 @@ same_dispatches='_(small_shared|precompiled|few_products)$'
 
 if build_tests dev; then
   run_tests dev dev
-  PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_DEVICES=vulkan:llvmpipe run_tests validation dev \
+  PERIDOT_VALIDATION=core,sync,best PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
+    run_tests validation dev \
     -R '^(ops|golden\.(logits|batch|generate|head|vision|images|kv_store|checkpoints|threads))' \
     -E "$same_dispatches"
   PERIDOT_VALIDATION=core,sync run_tests validation-unit dev -R '^unit\.vulkan'
@@ -155,7 +156,8 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
     run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E "vulkan|radv|$variants"
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
-  PERIDOT_TEST_DEVICES=vulkan:llvmpipe ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+  PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
+    ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     run_tests asan-ubsan-faults asan-ubsan -R '^fault\.(vulkan_calls|allocations|kv_store)$'
 fi
 

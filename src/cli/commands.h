@@ -160,6 +160,13 @@ void cli_progress_end(cli_progress *p); /* wipes the bar */
  * caller. Ctrl-C stops it: installs interrupt.c's handler. */
 pd_files_work cli_work_begin(const cli_options *o, const char *label, cli_progress *p);
 
+/* ---- toy.c: the model in the box ------------------------------------------------------------ */
+
+/* Where a command takes a model and none is named: sets --model to the toy, if it is there. */
+void cli_take_toy(cli_options *o);
+/* Says on standard error that it is one, unless --quiet. */
+void cli_tell_toy(const cli_options *o);
+
 /* ---- fetch.c: models from the Hugging Face hub ---------------------------------------------- */
 
 /* Where --hf-repo is given: fetches what is not in the cache yet, and sets --model and, when there

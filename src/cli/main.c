@@ -39,6 +39,7 @@ static pd_status run_command(cli_command command, int argc, char **argv, pd_erro
         cli_help_command(command);
     } else if (status == PD_OK) {
         cli_progress_configure(&o);
+        cli_take_toy(&o);
         status = cli_check_outputs(&o, err);
         if (status == PD_OK) status = cli_log_begin(&o, err);
         command_fn fn = cli_given(&o, OPT_LIST_DEVICES) ? cli_devices : command_fns[command];

@@ -117,6 +117,7 @@ pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_
         status = open_with_progress(path, &desc, out, err);
     }
     pd_free(mmproj);
+    if (status == PD_OK) cli_tell_toy(o);
     return status;
 }
 

@@ -125,8 +125,23 @@ bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const vo
     if (!k->logits) k->logits = pd_alloc(1, bytes);
     if (!k->logits) return false;
     memcpy(k->logits, logits, bytes);
-    *k = (pd_kept_output){n, ++c->n_runs, *result, k->logits, c->n_runs};
+    uint64_t id = ++c->n_runs;
+    *k = (pd_kept_output){n, id, *result, k->logits, id};
     return true;
+}
+
+void pd_context_copy_kept(pd_context *c, const pd_sequence *from, pd_sequence *to) {
+    for (uint64_t after = 0;;) {
+        const pd_kept_output *next = NULL; /* in the order in which they were used */
+        for (uint32_t i = 0; i < PD_KEPT_OUTPUTS; i++) {
+            const pd_kept_output *k = &from->kept[i];
+            if (k->n > 0 && k->used > after && (!next || k->used < next->used)) next = k;
+        }
+        if (!next) break;
+        after = next->used;
+        pd_context_take_output(c, to, next->n, next->logits, &next->result);
+    }
+    to->out = pd_context_kept_output(c, to, to->tokens.n);
 }
 
 void pd_context_forget_outputs(pd_sequence *seq, uint32_t n) {

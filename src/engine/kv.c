@@ -62,6 +62,7 @@ void pd_kv_leave(pd_kv *kv, uint32_t seq) {
     pd_free(s->global_pages);
     pd_free(s->local_pages);
     pd_free(s->marks);
+    pd_free(s->mark_pages);
     *s = (pd_kv_seq){0};
 }
 

@@ -29,12 +29,14 @@ uint32_t pd_kv_mark_before(const pd_kv *kv, uint32_t seq, uint32_t n) {
 
 /* ---- making --------------------------------------------------------------------------------- */
 
+/* Its part of the block goes to the end of the list, for the next one. */
 static void drop_mark(pd_kv *kv, pd_kv_seq *s, uint32_t index) {
     pd_kv_mark_pages *m = &s->marks[index];
-    for (uint32_t i = 0; i < m->n_pages; i++) pd_kv_pool_drop(&kv->local, &m->pages[i]);
-    pd_free(m->pages);
+    uint32_t *pages = m->pages;
+    for (uint32_t i = 0; i < m->n_pages; i++) pd_kv_pool_drop(&kv->local, &pages[i]);
     s->n_marks--;
     memmove(m, m + 1, (s->n_marks - index) * sizeof *m);
+    s->marks[s->n_marks].pages = pages;
 }
 
 static uint32_t least_used(const pd_kv_seq *s) {
@@ -44,29 +46,46 @@ static uint32_t least_used(const pd_kv_seq *s) {
     return at;
 }
 
-/* Room for one mark more, before those beyond n; NULL: no memory. */
+/* n positions in a row lie in at most div_up(n - 1, 64) + 1 pages. */
+uint32_t pd_kv_mark_room(const pd_kv *kv) {
+    return pd_div_up(kv->desc.window - 1, PD_PAGE_POSITIONS) + 1;
+}
+
+static bool make_room(const pd_kv *kv, pd_kv_seq *s) {
+    if (s->marks) return true;
+    uint32_t room = pd_kv_mark_room(kv);
+    pd_kv_mark_pages *marks = pd_alloc(PD_KV_MAX_MARKS, sizeof *marks);
+    s->mark_pages = pd_alloc(PD_KV_MAX_MARKS, room * sizeof *s->mark_pages);
+    if (!marks || !s->mark_pages) {
+        pd_free(marks);
+        pd_free(s->mark_pages);
+        s->mark_pages = NULL;
+        return false;
+    }
+    for (uint32_t i = 0; i < PD_KV_MAX_MARKS; i++) marks[i].pages = s->mark_pages + i * room;
+    s->marks = marks;
+    return true;
+}
+
+/* Room for one mark more, before those beyond n. */
 static pd_kv_mark_pages *insert_mark(pd_kv *kv, pd_kv_seq *s, uint32_t n) {
-    if (!s->marks) s->marks = pd_alloc(PD_KV_MAX_MARKS, sizeof *s->marks);
-    if (!s->marks) return NULL;
     if (s->n_marks == PD_KV_MAX_MARKS) drop_mark(kv, s, least_used(s));
-    uint32_t at = s->n_marks;
+    uint32_t at = s->n_marks, *pages = s->marks[at].pages;
     while (at > 0 && s->marks[at - 1].n > n) at--;
     memmove(&s->marks[at + 1], &s->marks[at], (s->n_marks - at) * sizeof *s->marks);
+    s->marks[at].pages = pages;
     s->n_marks++;
     return &s->marks[at];
 }
 
+/* The pages are held first: making room may drop a mark that they are of. */
 void pd_kv_add_mark(pd_kv *kv, pd_kv_seq *s, uint32_t n, uint32_t first_page, const uint32_t *pages,
                     uint32_t n_pages) {
-    uint32_t *copy = pd_alloc(n_pages, sizeof *copy);
-    pd_kv_mark_pages *mark = copy ? insert_mark(kv, s, n) : NULL;
-    if (!mark) {
-        pd_free(copy);
-        return;
-    }
-    memcpy(copy, pages, n_pages * sizeof *copy);
-    for (uint32_t i = 0; i < n_pages; i++) pd_kv_pool_hold(&kv->local, copy[i]);
-    *mark = (pd_kv_mark_pages){n, first_page, n_pages, copy, ++kv->clock};
+    if (!make_room(kv, s)) return;
+    for (uint32_t i = 0; i < n_pages; i++) pd_kv_pool_hold(&kv->local, pages[i]);
+    pd_kv_mark_pages *mark = insert_mark(kv, s, n);
+    memcpy(mark->pages, pages, n_pages * sizeof *pages);
+    *mark = (pd_kv_mark_pages){n, first_page, n_pages, mark->pages, ++kv->clock};
 }
 
 void pd_kv_mark(pd_kv *kv, uint32_t seq, uint32_t n) {

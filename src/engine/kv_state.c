@@ -101,6 +101,8 @@ static bool check_state(const pd_kv *kv, const pd_kv_state *s) {
         if (!check_list(kv, s, at, &end)) return false;
         if (n_lists == 0 && s->words[at] != s->length) return false;
         if (n_lists > 0 && s->words[at] <= before) return false;
+        if (n_lists > 0 && (kv->desc.window == 0 || s->words[at + 2] > pd_kv_mark_room(kv)))
+            return false;
         if (n_lists > 0) before = s->words[at];
     }
     return n_lists <= PD_KV_MAX_MARKS + 1 && (kv->desc.window != 0 || s->n_local == 0);

@@ -256,24 +256,24 @@ pd_status pd_session_rewind(pd_session *s, uint32_t n, uint32_t *kept, pd_error 
 }
 
 /* Whoever shares the last page cannot compute its last position again: the logits are kept. */
-static void take_output(pd_session *s, const float *logits, const pd_sample_result *result) {
-    uint32_t n = s->seq.tokens.n;
-    if (pd_context_take_output(s->context, &s->seq, n, logits, result))
-        s->seq.out = pd_context_kept_output(s->context, &s->seq, n);
+static pd_status keep_last(pd_session *s, pd_error *err) {
+    if (!pd_context_has_output(s->context, &s->seq) || s->seq.out.kept) return PD_OK;
+    PD_TRY(pd_session_fetch_logits(s, err));
+    pd_sample_result result = s->seq.out.result;
+    if (pd_context_take_output(s->context, &s->seq, s->seq.tokens.n, s->logits, &result))
+        s->seq.out = pd_context_kept_output(s->context, &s->seq, s->seq.tokens.n);
+    return PD_OK;
 }
 
 static pd_status branch_off(pd_session *s, pd_session **out, pd_error *err) {
-    bool has_output = pd_context_has_output(s->context, &s->seq);
-    if (has_output) PD_TRY(pd_session_fetch_logits(s, err));
+    PD_TRY(keep_last(s, err));
     pd_context_hold(s->context);
     PD_TRY(create_in(s->context, out, err));
     pd_session *b = *out;
     b->progress = s->progress;
     b->progress_ctx = s->progress_ctx;
     pd_context_share(s->context, &s->seq, s->seq.tokens.n, &b->seq);
-    pd_sample_result result = s->seq.out.result;
-    if (has_output && !s->seq.out.kept) take_output(s, s->logits, &result);
-    if (has_output) take_output(b, s->logits, &result);
+    pd_context_copy_kept(s->context, &s->seq, &b->seq);
     b->has_pending = s->has_pending;
     b->pending = s->pending;
     return PD_OK;

@@ -78,6 +78,7 @@ typedef struct cli_options {
     const char *args[CLI_MAX_ARGS]; /* without a flag in front, in their order */
     uint32_t n_args;
     bool wants_help;
+    bool uses_toy; /* no model was named, and the program has brought one (cli/toy.c) */
     const char *passed_over[CLI_MAX_PASSED]; /* flags of other programs, for the log */
     uint32_t n_passed;
     pd_arena arena; /* of lists */

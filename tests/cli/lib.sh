@@ -11,6 +11,7 @@ trap 'rm -rf "$work"' EXIT
 for name in $(env | sed -n 's/^\(PERIDOT_[A-Z_]*\)=.*/\1/p'); do
   case $name in PERIDOT_TEST_DATA | PERIDOT_TOKENIZER_*) ;; *) unset "$name" ;; esac
 done
+export PERIDOT_TOY= # no model where none is named
 failures=0
 
 fail() {

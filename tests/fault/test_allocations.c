@@ -21,6 +21,7 @@
 #include "fault/support_drivers.h"
 #include "fault/support_fault.h"
 #include "support_golden.h"
+#include "support_sparse.h"
 
 enum {
     N_CTX = 64,
@@ -157,6 +158,7 @@ static void walk(const char *device, bool all_later) {
     pd_error err;
     bool is_vulkan = strncmp(device, "vulkan", 6) == 0;
     uint32_t stride = is_long() ? 1 : is_vulkan ? 41 : all_later ? 3 : 1, n = 1;
+    if (tests_are_sparse()) stride *= 2;
     uint64_t t0 = pd_clock_ns();
     ever_after = all_later;
     snprintf(where, sizeof where, "%s", device);

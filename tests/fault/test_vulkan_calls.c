@@ -29,6 +29,7 @@
 #include "fault_layer.h"
 #include "peridot_measure.h"
 #include "support_golden.h"
+#include "support_sparse.h"
 
 #define TEXT_MODEL  GOLDEN("small-q4_0.gguf")
 #define IMAGE_MODEL GOLDEN("mm-q4_0.gguf")
@@ -344,6 +345,7 @@ static void walk(const stage *s, bool ever_after) {
     const uint32_t n_results = 3, sparser = 5; /* where everything is opened anew each time */
     uint32_t n_tried = 0, n = 1;
     uint32_t stride = is_long() ? 1 : ever_after ? sparser * s->stride : s->stride;
+    if (tests_are_sparse()) stride *= 3;
     pd_error err;
     uint64_t t0 = pd_clock_ns();
     close_all(&now); /* of a walk that broke off */

@@ -6,7 +6,7 @@ set -eu
 golden=$PERIDOT_TEST_DATA/golden
 out=${1:?usage: corpus.sh OUT}
 rm -rf "$out"
-for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora; do
+for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora session; do
   mkdir -p "$out/$entry"
 done
 work=$(mktemp -d)
@@ -68,3 +68,14 @@ printf 'quantize\na.gguf\nb.gguf\nq4_0\n2\n--pure\n' >"$out/arguments/quantize"
 printf 'run\n-p\nhi\n--temp\n0.7\n--top-k\n64\n-s\n1\n-n\n5\n--raw\n' >"$out/arguments/run"
 echo '{"peft_type": "LORA", "r": 2, "lora_alpha": 6, "use_dora": false, "use_rslora": true,
 "modules_to_save": null, "alpha_pattern": {}, "rank_pattern": {}, "bias": "none"}' >"$out/lora/small"
+
+# Sessions without their checksums and without what the chat has noted in front, whose length is at byte 12.
+printf 'hello there\n/save %s\n/image %s\nwhat is it?\n/save %s\n/quit\n' "$work/text" \
+  "$PERIDOT_TEST_DATA/images/baseline.jpg" "$work/image" >"$work/typed"
+TERM=dumb script -qec "'$PERIDOT' chat -m '$golden/mm-q4_0.gguf' --mmproj '$golden/mm-mmproj.gguf' -n 4 -c 128 \
+  --device cpu-ref --precision f16" /dev/null <"$work/typed" >"$work/log" 2>&1 || cat "$work/log"
+for name in text image; do
+  note=$(od -An -t u8 -j 12 -N 8 "$work/$name")
+  { head -c 12 "$work/$name"; printf '\0\0\0\0\0\0\0\0'; tail -c +$((21 + note)) "$work/$name" | head -c -8; } \
+    >"$out/session/$name"
+done

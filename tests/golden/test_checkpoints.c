@@ -170,6 +170,10 @@ static void branch(void *ctx, const char *device) {
     for (uint32_t i = 0; i < 4; i++) ask(&a, i);
     b = a;
     must(pd_session_fork(a.s, &b.s, &err), &err);
+    forget(&b, 3);
+    ask(&b, 3);
+    assert_int_equal(b.n_computed, 0); /* kept outputs go along */
+    expect_as_new(m, &b, device, "a branch's answer made again");
     ask(&b, 50);
     assert_int_equal(b.n_computed, QUESTION + 1);
     ask(&a, 60);

@@ -110,21 +110,21 @@ def pad(rows, length):
 
 def batch(rng, tokens, length, mix):
     rows = [make_row(rng, tokens, topic, length) for topic, n in mix.items() for _ in range(n)]
-    scenes = [s for row in rows for s in row.scenes]
-    images = np.stack([pictures.render(s, rng) for s in scenes])
-    labels = np.array([pictures.labels(s) for s in scenes])
-    return *pad(rows, length), images, labels, rows
+    return *pad(rows, length), *draw([s for row in rows for s in row.scenes], rng), rows
 
 
-def scene(rng):
-    return pictures.shapes_scene(rng) if rng.random() < 0.65 else pictures.text_scene(rng)
+def draw(scenes, rng):
+    """Images [n, side, side, 3] and labels [n, 33 + 162]."""
+    drawn = [pictures.render_with_boxes(s, rng) for s in scenes]
+    return (np.stack([image for image, _ in drawn]),
+            np.array([pictures.labels(s) + pictures.patch_labels(s, boxes)
+                      for s, (_, boxes) in zip(scenes, drawn)]))
 
 
 def picture_batch(rng, n):
-    """For the tower alone: images [n, side, side, 3] and labels [n, 34]."""
-    scenes = [scene(rng) for _ in range(n)]
-    return (np.stack([pictures.render(s, rng) for s in scenes]),
-            np.array([pictures.labels(s) for s in scenes]))
+    """For the tower alone."""
+    return draw([pictures.shapes_scene(rng) if rng.random() < 0.5 else pictures.text_scene(rng)
+                 for _ in range(n)], rng)
 
 
 # ---- held out -------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def exact_match(w, c, batches, fast=False, firsts=None):
     for ids, doc, image, _, places, images, _, rows in batches:
         ids, doc, image, places, images = map(torch.from_numpy, (ids, doc, image, places, images))
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            given = m.project(w, c, m.tower(w, c, m.patches(images, c)))
+            given = m.project(w, c, m.tower(w, c, m.patches(images, c))[0])
             x = m.text(w, c, m.embed(w, c, ids, given, places), *m.masks(doc, image, c))
             best = m.logits(w, x).argmax(-1)
         right = best[:, :-1] == ids[:, 1:]

@@ -14,27 +14,20 @@ SPDX-License-Identifier: MIT
 import argparse
 import os
 import random
-import subprocess
 import tempfile
 
 import numpy as np
 import torch
-from PIL import Image
 
+import ask
 import data
 import export
 import model as m
-import questions
-import pictures
 import tokenizer as tk
+from ask import MIX, add, tell
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LENGTH, MIX = 160, {"shapes": 7, "read": 3, "two": 2, "text": 4}
-
-
-def add(totals, kind, right):
-    a, b = totals.get(kind, (0, 0))
-    totals[kind] = (a + int(right), b + 1)
+LENGTH = 160
 
 
 def through_torch(args, tokens, c, rng):
@@ -53,36 +46,6 @@ def through_torch(args, tokens, c, rng):
     return totals
 
 
-def tell(totals):
-    for kind, (a, b) in sorted(totals.items()):
-        print(f"{kind:22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
-    a, b = (sum(x[i] for x in totals.values()) for i in (0, 1))
-    print(f"{'all':22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
-
-
-def topics(rng):
-    while True:
-        yield rng.choices(list(MIX), list(MIX.values()))[0]
-
-
-def save_images(scenes, rng, folder):
-    """--image flags for pictures of the scenes."""
-    flags = []
-    for i, scene in enumerate(scenes):
-        path = os.path.join(folder, f"{i}.png")
-        Image.fromarray(pictures.render(scene, rng)).save(path)
-        flags += ["--image", path]
-    return flags
-
-
-def program(args, *flags):
-    done = subprocess.run([args.peridot, *flags, "-m", args.gguf, "--device", args.device],
-                          capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr.decode())
-    return done.stdout.decode()
-
-
 def token_list(row, n):
     out = []
     for i in range(n):
@@ -95,32 +58,19 @@ def token_list(row, n):
 
 def through_logits(args, tokens, c, rng, folder):
     totals = {}
-    for topic in topics(rng):
+    for topic in ask.topics(rng):
         row = data.make_row(rng, tokens, topic, LENGTH)
         n = row.doc.index(1) if 1 in row.doc else len(row.ids)  # the first conversation of the row
         out = os.path.join(folder, "logits")
-        flags = save_images(row.scenes[:max(row.image[:n])], rng, folder)
-        program(args, "logits", "--tokens", token_list(row, n), "-o", out, *flags)
+        flags = ask.save_images(row.scenes[:max(row.image[:n])], rng, folder)
+        ask.program(args.peridot, "logits", "-m", args.gguf, "--device", args.device,
+                    "--tokens", token_list(row, n), "-o", out, *flags)
         best = np.fromfile(out, np.float32).reshape(n, c.n_vocab).argmax(-1)
         for kind, first, end in row.turns:
             if end <= n:
                 add(totals, kind, (best[first - 1:end - 1] == row.ids[first:end]).all())
         if sum(b for _, b in totals.values()) >= args.n:
             return totals
-
-
-def through_run(args, rng, folder):
-    totals = {}
-    for _, topic in zip(range(args.n), topics(rng)):
-        system, turns = questions.conversation(rng, topic)
-        turn = next(turns)
-        flags = ["-sys", system] if system else []
-        said = program(args, "run", "--temp", "0", "--no-perf", "-p", turn.question, *flags,
-                       *save_images(turn.images or [], rng, folder))
-        add(totals, turn.kind, said.strip() == turn.answer)
-        if args.verbose and said.strip() != turn.answer:
-            print(f"{turn.question!r}: {said.strip()!r} instead of {turn.answer!r}")
-    return totals
 
 
 def main():
@@ -143,7 +93,7 @@ def main():
         if not args.gguf:
             totals = through_torch(args, tokens, c, rng)
         elif args.run:
-            totals = through_run(args, rng, folder)
+            totals = ask.through_run(args, rng, folder)
         else:
             totals = through_logits(args, tokens, c, rng, folder)
     tell(totals)

@@ -148,7 +148,8 @@ def patches(images, c):
 
 
 def tower(w, c, x):
-    """patches [N, P, 588] -> soft tokens before the projector's norm [N, S, v_width]."""
+    """patches [N, P, 588] -> soft tokens before the projector's norm [N, S, v_width], and the patches
+    that they are means of [N, P, v_width]."""
     n, g = x.shape[0], c.grid
     e = TOWER + "embeddings."
     x = F.linear(x, w[e + "patch_embedding.weight"].reshape(c.v_width, -1), w[e + "patch_embedding.bias"])
@@ -172,7 +173,7 @@ def tower(w, c, x):
     x = F.layer_norm(x, (c.v_width,), w[TOWER + "post_layernorm.weight"],
                      w[TOWER + "post_layernorm.bias"], c.eps)
     s, k = g // c.pool, c.pool
-    return x.view(n, s, k, s, k, c.v_width).mean((2, 4)).reshape(n, s * s, c.v_width)
+    return x.view(n, s, k, s, k, c.v_width).mean((2, 4)).reshape(n, s * s, c.v_width), x
 
 
 def rms_norm(x, weight, eps):

@@ -6,12 +6,13 @@ Pillow's BILINEAR, which the engine's resize equals byte for byte.
 SPDX-License-Identifier: MIT
 """
 import dataclasses
+import inspect
 import math
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-SIDE, CELL = 126, 42
+SIDE, CELL, GRID = 126, 42, 9
 SHAPES = ["circle", "square", "triangle", "star", "heart", "cross", "ring", "diamond"]
 SIZES = ["small", "large"]
 PLACES = ["at the top left", "at the top", "at the top right",
@@ -150,6 +151,7 @@ def _draw_item(draw, rng, item, scale, background, vary):
         draw.polygon(_turned(_POLYGONS[item.shape], cx, cy, r, angle), fill=colour)
 
 
+HAS_FONT = "size" in inspect.signature(ImageFont.load_default).parameters  # since Pillow 10.1
 _fonts = {}
 
 
@@ -165,7 +167,7 @@ def _between(rng, low, high, vary):
 
 
 def _draw_typed(draw, rng, scene, side, colour, vary):
-    """In Pillow's own font, sometimes bold."""
+    """In Pillow's own font, sometimes bold. Returns the letters' boxes."""
     room, height = side * _between(rng, 0.55, 0.9, vary), side * _between(rng, 0.3, 0.6, vary)
     font = _font(100)
     x0, y0, x1, y1 = font.getbbox(scene.text)
@@ -176,9 +178,12 @@ def _draw_typed(draw, rng, scene, side, colour, vary):
     x = _between(rng, 0.02, 0.98, vary) * max(0, side - (x1 - x0)) - x0
     y = _between(rng, 0.02, 0.98, vary) * max(0, side - (y1 - y0)) - y0
     draw.text((x, y), scene.text, fill=colour, font=font, stroke_width=bold)
+    ends = [x + font.getlength(scene.text[:i]) for i in range(len(scene.text) + 1)]
+    return [(ends[i], y + y0, ends[i + 1], y + y1) for i in range(len(scene.text))]
 
 
 def _draw_strokes(draw, rng, scene, side, colour, vary):
+    """In lines. Returns the letters' boxes."""
     n = len(scene.text)
     room, height = side * _between(rng, 0.5, 0.85, vary), side * _between(rng, 0.25, 0.6, vary)
     w = min(room / (n + (n - 1) * 0.35), height * 0.75)  # of one letter
@@ -195,27 +200,41 @@ def _draw_strokes(draw, rng, scene, side, colour, vary):
             draw.line(points, fill=colour, width=thick, joint="curve")
             for px, py in (points[0], points[-1]):
                 draw.ellipse((px - thick / 2, py - thick / 2, px + thick / 2, py + thick / 2), fill=colour)
+    return [(x + i * w * 1.35, y, x + i * w * 1.35 + w, y + h) for i in range(n)]
 
 
 def render(scene, rng):
     """The picture as RGB bytes [SIDE, SIDE, 3]."""
-    vary = _level[0] * rng.random() ** 0.5
-    side = SIDE if rng.random() < 0.25 else rng.randint(150, 300)
+    return render_with_boxes(scene, rng)[0]
+
+
+def draw(scene, rng, side, vary):
+    """A picture of side x side pixels and its letters' boxes; vary, 0-1: how far from the usual."""
+    boxes = []
     background = _jitter(rng, BACKGROUNDS[scene.background], 8)
     image = Image.new("RGB", (side, side), background)
-    draw = ImageDraw.Draw(image)
+    canvas = ImageDraw.Draw(image)
     for item in scene.items:
-        _draw_item(draw, rng, item, side / SIDE, background, vary)
+        _draw_item(canvas, rng, item, side / SIDE, background, vary)
     if scene.text:
         colour = _jitter(rng, COLOURS[scene.colour], 14)
-        (_draw_typed if rng.random() < 0.6 else _draw_strokes)(draw, rng, scene, side, colour, vary)
+        write = _draw_typed if rng.random() < 0.6 and HAS_FONT else _draw_strokes
+        boxes = write(canvas, rng, scene, side, colour, vary)
+    return image, boxes
+
+
+def render_with_boxes(scene, rng):
+    """The same, and the boxes of its letters as shares of its side: (left, top, right, bottom) each."""
+    vary = _level[0] * rng.random() ** 0.5
+    side = SIDE if rng.random() < 0.25 else rng.randint(150, 300)
+    image, boxes = draw(scene, rng, side, vary)
     if side != SIDE:
         image = image.resize((SIDE, SIDE), Image.BILINEAR)
     out = np.asarray(image)
     if rng.random() < 0.3:  # a little noise
         noise = np.random.default_rng(rng.getrandbits(32)).integers(-5, 6, out.shape)
         out = np.clip(out + noise, 0, 255).astype(np.uint8)
-    return out
+    return out, [[v / side for v in box] for box in boxes]
 
 
 def labels(scene):
@@ -229,3 +248,20 @@ def labels(scene):
     letters = [1 + LETTERS.index(c) for c in scene.text] + [0] * (TEXT_SLOTS - len(scene.text))
     colour = 1 + COLOUR_NAMES.index(scene.colour) if scene.text else 0
     return cells[0] + cells[1] + cells[2] + [BACKGROUND_NAMES.index(scene.background), colour] + letters
+
+
+def patch_labels(scene, boxes):
+    """What is in each patch, in training only: [81 letters, 81 places of theirs in the text]; 0 is none. A
+    patch shows the letter that has most of it, and some at least."""
+    grid = np.arange(GRID)
+    most = np.full((GRID, GRID), 0.12)
+    letter, slot = np.zeros((GRID, GRID), int), np.zeros((GRID, GRID), int)
+    for i, box in enumerate(boxes):
+        left, top, right, bottom = (v * GRID for v in box)
+        across = np.clip(np.minimum(grid + 1, right) - np.maximum(grid, left), 0, 1)
+        down = np.clip(np.minimum(grid + 1, bottom) - np.maximum(grid, top), 0, 1)
+        share = down[:, None] * across[None, :]
+        here = share > most
+        letter[here], slot[here] = 1 + LETTERS.index(scene.text[i]), 1 + i
+        most = np.maximum(most, share)
+    return letter.reshape(-1).tolist() + slot.reshape(-1).tolist()

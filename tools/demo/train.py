@@ -46,22 +46,35 @@ EVAL_EVERY, SAVE_EVERY = 400, 120                       # seconds
 CELL_CLASSES = [1 + len(pictures.SHAPES), 1 + len(pictures.COLOUR_NAMES), 1 + len(pictures.SIZES)]
 WHOLE_CLASSES = ([len(pictures.BACKGROUND_NAMES), 1 + len(pictures.COLOUR_NAMES)] +
                  [1 + len(pictures.LETTERS)] * pictures.TEXT_SLOTS)
+PATCH_CLASSES = [1 + len(pictures.LETTERS), 1 + pictures.TEXT_SLOTS]
 
 
 def label_heads(c, seed=2):
     g = torch.Generator().manual_seed(seed)
     per_cell, whole = c.v_width, c.soft_tokens * c.v_width
     return {"aux.place.weight": torch.zeros(c.soft_tokens, c.v_width),
+            "aux.patch.weight": torch.randn(sum(PATCH_CLASSES), per_cell, generator=g) / per_cell ** 0.5,
             "aux.cell.weight": torch.randn(sum(CELL_CLASSES), per_cell, generator=g) / per_cell ** 0.5,
             "aux.whole.weight": torch.randn(sum(WHOLE_CLASSES), whole, generator=g) / whole ** 0.5}
 
 
-def label_loss(w, pooled, labels):
-    """pooled [N, 9, v_width], labels [N, 33] -> the loss, and the share of pictures without any error."""
+def patch_loss(w, patches, labels):
+    """patches [N, 81, v_width], labels [N, 162]; most patches show no letter."""
+    loss, gold = 0, labels.reshape(labels.shape[0], 2, -1)
+    out = F.linear(patches.float(), w["aux.patch.weight"]).split(PATCH_CLASSES, -1)
+    for i, x in enumerate(out):
+        weight = 0.2 + 2 * (gold[:, i] > 0)
+        loss = loss + (F.cross_entropy(x.transpose(1, 2), gold[:, i], reduction="none") * weight).mean()
+    return loss
+
+
+def label_loss(w, pooled, patches, labels):
+    """pooled [N, 9, v_width], patches [N, 81, v_width], labels [N, 33 + 162] -> the loss, and the share
+    of pictures without any error in the first 33."""
     n = pooled.shape[0]
     cell = F.linear(pooled.float(), w["aux.cell.weight"]).split(CELL_CLASSES, -1)
     whole = F.linear(pooled.float().reshape(n, -1), w["aux.whole.weight"]).split(WHOLE_CLASSES, -1)
-    loss, right = 0, torch.ones(n, dtype=torch.bool)
+    loss, right = 4 * patch_loss(w, patches, labels[:, 33:]), torch.ones(n, dtype=torch.bool)
     place = F.linear(pooled.float(), w["aux.place.weight"])  # where a soft token is
     loss = loss + F.cross_entropy(place.reshape(-1, 9), torch.arange(9).repeat(n))
     for i, x in enumerate(cell):
@@ -229,8 +242,8 @@ class Trainer:
     def tower_step(self):
         images, labels = data.picture_batch(self.rng, N_IMAGES)
         with torch.autocast("cpu", torch.bfloat16):
-            pooled = self.tower(self.w, self.c, m.patches(torch.from_numpy(images), self.c))
-        loss, right = label_loss(self.w, pooled, torch.from_numpy(labels))
+            pooled, patches = self.tower(self.w, self.c, m.patches(torch.from_numpy(images), self.c))
+        loss, right = label_loss(self.w, pooled, patches, torch.from_numpy(labels))
         loss.backward()
         return loss.item(), right.item()
 
@@ -241,12 +254,12 @@ class Trainer:
         weight = torch.from_numpy(data.weights(rows, LENGTH).reshape(-1))[at + 1]
         w = m.quantized(self.w, True) if qat else self.w
         with torch.autocast("cpu", torch.bfloat16):
-            pooled = self.tower(w, self.c, m.patches(images, self.c))
+            pooled, patches = self.tower(w, self.c, m.patches(images, self.c))
             x = m.embed(w, self.c, ids, m.project(w, self.c, pooled), places)
             x = self.text(w, self.c, x, *m.masks(doc, image, self.c))
             out = m.logits(w, x.reshape(-1, self.c.width)[at])
         loss = (F.cross_entropy(out, ids.reshape(-1)[at + 1], reduction="none") * weight).sum() / weight.sum()
-        helped, right = label_loss(w, pooled, torch.from_numpy(labels))
+        helped, right = label_loss(w, pooled, patches, torch.from_numpy(labels))
         (loss + self.args.aux * helped).backward()
         return loss.item(), right.item()
 

@@ -1,0 +1,47 @@
+/* The model in the box: where no other is named, the toy that lies beside the program
+ * (tools/demo/README.md). PERIDOT_TOY names its file instead; empty: there is none.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/commands.h"
+
+static const char file_name[] = "share/peridot/pip-toy-q4_0.gguf";
+
+static bool take_from(cli_options *o, const char *path) {
+    if (!path || access(path, R_OK) != 0) return false;
+    o->values[OPT_MODEL] = (cli_value){.given = 1, .text = path};
+    o->uses_toy = true;
+    return true;
+}
+
+/* As installed, below the prefix that bin/ is in; else beside the program, as built. */
+static void take(cli_options *o) {
+    char folder[4096];
+    const char *named = getenv("PERIDOT_TOY");
+    if (named) {
+        take_from(o, pd_arena_strdup(&o->arena, named));
+        return;
+    }
+    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder);
+    while (n > 0 && folder[n - 1] != '/') n--;
+    if (n <= 0) return;
+    if (!take_from(o, pd_arena_printf(&o->arena, "%.*s../%s", (int)n, folder, file_name)))
+        take_from(o, pd_arena_printf(&o->arena, "%.*s%s", (int)n, folder, file_name));
+}
+
+void cli_take_toy(cli_options *o) {
+    bool takes_model = cli_option_get(OPT_MODEL)->commands >> o->command & 1;
+    bool named = o->values[OPT_MODEL].given || cli_given(o, OPT_HF_REPO) || o->n_args > 0;
+    if (takes_model && !named) take(o);
+}
+
+void cli_tell_toy(const cli_options *o) {
+    if (!o->uses_toy || cli_given(o, OPT_QUIET)) return;
+    fputs("peridot: no model was named: this is Pip, a toy of 3 million parameters; a real one: "
+          "-hf ggml-org/gemma-3-4b-it-GGUF\n",
+          stderr);
+}

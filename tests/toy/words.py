@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Fresh pictures and questions for the model in the box, and how many of its answers are right.
+
+    words.py PERIDOT [-n QUESTIONS] [--seed N]
+
+Through `run`, the first questions of conversations, on the processor; the same of them on cpu-ref and
+through Vulkan on llvmpipe, whose answers must be the same. Through `chat`, conversations in text that
+refer back to what was said. An answer is right when it is so word for word; LEAST is a bound that
+wrong arithmetic falls below, four standard deviations under what the model reaches (docs/toy.md).
+
+SPDX-License-Identifier: MIT
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "demo"))
+import ask  # noqa: E402
+import questions  # noqa: E402
+
+LEAST, LEAST_CHAT = 0.6, 0.85
+failures = []
+
+
+def check(good, words):
+    print(("" if good else "FAILED: ") + words)
+    if not good:
+        failures.append(words)
+
+
+def has_device(peridot, device):
+    done = subprocess.run([peridot, "run", "-p", "Hello", "-n", "1", "--device", device],
+                          capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def through_run(peridot, device, seed, n):
+    """The answers, and the right ones."""
+    rng, said, right = random.Random(seed), [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for system, turn in ask.first_questions(rng, n):
+            said.append(ask.answer([peridot, "--device", device], system, turn, rng, folder))
+            right.append(turn)
+    return said, right
+
+
+def check_run(peridot, seed, n):
+    said, turns = through_run(peridot, "cpu", seed, n)
+    totals = {}
+    for answer, turn in zip(said, turns):
+        ask.add(totals, turn.kind, answer == turn.answer)
+    ask.tell(totals)
+    share = sum(a == t.answer for a, t in zip(said, turns)) / n
+    check(share >= LEAST, f"run on cpu: {100 * share:.1f} % of {n} answers are right, at least "
+                          f"{100 * LEAST:.0f} % are wanted")
+    return said
+
+
+def check_device(peridot, device, seed, said):
+    if not has_device(peridot, device):
+        print(f"{device}: not here")
+        return
+    others, _ = through_run(peridot, device, seed, len(said))
+    same = sum(a == b for a, b in zip(said, others))
+    # precisions round otherwise on each, and what the model is not sure of may go either way
+    check(same >= 0.95 * len(said), f"run on {device}: {same} of {len(said)} answers are the same as on cpu")
+
+
+def talk(rng, n):
+    """Questions of one conversation and their answers."""
+    while True:
+        system, turns = questions.conversation(rng, "text")
+        if not system:
+            return [next(turns) for _ in range(n)]
+
+
+def through_chat(peridot, turns, folder):
+    """Holds the conversation as in a terminal; returns the file that it was saved in."""
+    saved, typed = os.path.join(folder, "talk.json"), os.path.join(folder, "typed")
+    if os.path.exists(saved):
+        os.remove(saved)
+    with open(typed, "w", encoding="utf-8") as f:
+        f.write("".join(t.question + "\n" for t in turns) + f"/save {saved}\n/quit\n")
+    with open(typed, encoding="utf-8") as f:
+        subprocess.run(["script", "-qec", f"'{peridot}' chat --device cpu --temp 0 -c 512", "/dev/null"],
+                       stdin=f, capture_output=True, check=True, env={**os.environ, "TERM": "dumb"})
+    return saved
+
+
+def check_chat(peridot, seed, n):
+    rng, right, asked = random.Random(seed), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(n):
+            turns = talk(rng, 4)
+            with open(through_chat(peridot, turns, folder), encoding="utf-8") as f:
+                said = [t["text"] for t in json.load(f)["turns"] if t["role"] == "assistant"]
+            asked += len(turns)
+            right += sum(a.strip() == t.answer for a, t in zip(said, turns))
+    check(right >= LEAST_CHAT * asked, f"chat on cpu: {right} of {asked} answers are right, at least "
+                                       f"{100 * LEAST_CHAT:.0f} % are wanted")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("peridot")
+    p.add_argument("-n", type=int, default=200, help="questions (200)")
+    p.add_argument("--seed", type=int, default=20261129)
+    args = p.parse_args()
+    os.environ.pop("PERIDOT_TOY", None)
+    if not has_device(args.peridot, "cpu"):
+        print("skipped: the toy is not built")
+        sys.exit(77)
+    said = check_run(args.peridot, args.seed, args.n)
+    check_device(args.peridot, "cpu-ref", args.seed, said[:20])
+    check_device(args.peridot, "vulkan:llvmpipe", args.seed, said[:10])
+    check_chat(args.peridot, args.seed, 10)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

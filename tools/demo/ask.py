@@ -1,0 +1,73 @@
+"""Asks the toy through the program, and counts answers that are right word for word.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import subprocess
+
+from PIL import Image
+
+import pictures
+import questions
+
+MIX = {"shapes": 7, "read": 3, "two": 2, "text": 4}  # questions of each topic
+
+
+def add(totals, kind, right):
+    """totals: kind -> (right, asked)"""
+    a, b = totals.get(kind, (0, 0))
+    totals[kind] = (a + int(right), b + 1)
+
+
+def tell(totals):
+    for kind, (a, b) in sorted(totals.items()):
+        print(f"{kind:22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
+    a, b = (sum(x[i] for x in totals.values()) for i in (0, 1))
+    print(f"{'all':22} {a:5} of {b:5}  {100 * a / b:6.1f} %")
+
+
+def topics(rng):
+    while True:
+        yield rng.choices(list(MIX), list(MIX.values()))[0]
+
+
+def save_images(scenes, rng, folder):
+    """--image flags for pictures of the scenes."""
+    flags = []
+    for i, scene in enumerate(scenes):
+        path = os.path.join(folder, f"{i}.png")
+        Image.fromarray(pictures.render(scene, rng)).save(path)
+        flags += ["--image", path]
+    return flags
+
+
+def program(peridot, *flags):
+    done = subprocess.run([peridot, *flags], capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr.decode())
+    return done.stdout.decode()
+
+
+def first_questions(rng, n):
+    """(system text or "", the first turn) of n conversations."""
+    for _, topic in zip(range(n), topics(rng)):
+        system, turns = questions.conversation(rng, topic)
+        yield system, next(turns)
+
+
+def answer(flags, system, turn, rng, folder):
+    """What `run` says; flags: the program and its --model and --device."""
+    flags = [flags[0], "run", *flags[1:], "--temp", "0", "--no-perf", "--quiet", "-p", turn.question]
+    if system:
+        flags += ["-sys", system]
+    return program(*flags, *save_images(turn.images or [], rng, folder)).strip()
+
+
+def through_run(args, rng, folder):
+    totals, flags = {}, [args.peridot, "-m", args.gguf, "--device", args.device]
+    for system, turn in first_questions(rng, args.n):
+        said = answer(flags, system, turn, rng, folder)
+        add(totals, turn.kind, said == turn.answer)
+        if args.verbose and said != turn.answer:
+            print(f"{turn.question!r}: {said!r} instead of {turn.answer!r}")
+    return totals
