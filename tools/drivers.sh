@@ -106,6 +106,7 @@ run_tests() {
 }
 
 as_gpu=(PERIDOT_DISABLE=software-tiles PERIDOT_TUNE=on PERIDOT_TEST_DEVICES=vulkan:llvmpipe)
+[ $fast -eq 0 ] || as_gpu+=(PERIDOT_TEST_SPARSE=1)
 validated=(PERIDOT_VALIDATION=core,sync,best)
 
 part_matrices() {

@@ -151,11 +151,11 @@ fi
 if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"; then
   export UBSAN_OPTIONS=print_stacktrace=1
-  VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
+  PERIDOT_TEST_SPARSE=1 VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E "vulkan|radv|$variants"
   ASAN_OPTIONS=detect_leaks=0 \
-    run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan'
+    run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan' -E "$variants"
   PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     run_tests asan-ubsan-faults asan-ubsan -R '^fault\.(vulkan_calls|allocations|kv_store)$'

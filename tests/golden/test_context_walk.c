@@ -7,6 +7,7 @@
  */
 #include "fault/support_backend.h"
 #include "support_context.h"
+#include "support_sparse.h"
 
 typedef struct walk {
     pd_context *c, *one; /* `one` computes a sequence anew */
@@ -119,6 +120,7 @@ static void walk_device(void *ctx, const char *device) {
     (void)ctx;
     bool is_long = getenv("PERIDOT_TEST_LONG") != NULL, is_fast = strcmp(device, "cpu") == 0;
     uint32_t n_walks = is_long || is_fast ? 8 : 2;
+    if (tests_are_sparse()) n_walks /= 2;
     static walk w;
     pd_model *m = open_model(device);
     wrap_backend(m->backend);

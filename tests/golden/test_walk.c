@@ -27,6 +27,7 @@
 #include "engine/session.h"
 #include "fault/support_backend.h"
 #include "support_golden.h"
+#include "support_sparse.h"
 #include "support_validation.h"
 
 enum { CONTEXT = 150, CHUNK = 24, MAX_PICTURES = 8, N_PICTURES = 100, MAX_POSITIONS = 256 };
@@ -451,6 +452,7 @@ static void walk_device(void *ctx, const char *device) {
              n_steps = is_long   ? 200
                        : is_fast ? 100
                                  : 60;
+    if (tests_are_sparse()) n_walks = (n_walks + 1) / 2;
     must(pd_model_open(GOLDEN("mm-q4_0.gguf"), &desc, &m, &err), &err);
     wrap_backend(m->backend);
     if (seed)

@@ -328,7 +328,7 @@ static void run_some_scenarios(const mode *m, size_t first, size_t stride) {
 }
 
 static void run_scenarios(const mode *m) {
-    run_some_scenarios(m, 0, tests_are_sparse() ? 2 : 1);
+    run_some_scenarios(m, 0, tests_are_sparse() ? 3 : 1);
 }
 
 static void run_image_scenarios(const mode *m) {

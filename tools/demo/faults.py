@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Plants faults in a copy of the sources, one at a time, and counts what the toy still answers.
+
+    tools/demo/faults.py [-n QUESTIONS] [FAULT...]
+
+Builds in build/faults, for the processor alone. Pictures come twice as wide as high, so that it
+matters how they are brought to a square. Prints a table for docs/toy.md.
+
+SPDX-License-Identifier: MIT
+"""
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+
+from PIL import Image
+
+import ask
+import pictures
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+WORK = os.path.join(ROOT, "build", "faults")
+TREE, BUILD = os.path.join(WORK, "tree"), os.path.join(WORK, "build")
+
+RESIZE = "    PD_TRY(pd_image_resize(image, v->config.image_size, v->config.image_size, &resized, err));\n"
+LETTERBOX = """    uint32_t w = image->width, h = image->height, side = w > h ? w : h;
+    uint8_t *rgb = pd_alloc((size_t)side * side, 3);
+    if (!rgb) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a letterbox");
+    for (uint32_t y = 0; y < h; y++)
+        memcpy(rgb + 3 * ((y + (side - h) / 2) * (size_t)side + (side - w) / 2),
+               image->rgb + 3 * (size_t)y * w, 3 * (size_t)w);
+    pd_image boxed = {side, side, rgb};
+    PD_TRY(pd_image_resize(&boxed, v->config.image_size, v->config.image_size, &resized, err));
+    pd_free(rgb);
+"""
+# name -> (file, what stands there, the fault) ...
+FAULTS = {
+    "none": [],
+    "soft tokens see only what is before them": [
+        ("src/engine/context_run.c", "end = pd_image_at(item->images, item->n_images, pos)->end;",
+         "end = pos + 1;")],
+    "pictures letterboxed instead of stretched": [("src/engine/vision.c", RESIZE, LETTERBOX)],
+    "rope bases of local and global layers swapped": [
+        ("src/model/config.c", "&c->rope_base_global, err", "&c->rope_base_LOCAL, err"),
+        ("src/model/config.c", "&c->rope_base_local, err", "&c->rope_base_global, err"),
+        ("src/model/config.c", "&c->rope_base_LOCAL, err", "&c->rope_base_local, err")],
+    "Q4_0's nibbles swapped": [
+        ("src/file/quant_32.c", "qs[j] = (uint8_t)((q[j] & 15) | (q[j + HALF] & 15) << 4);",
+         "qs[j] = (uint8_t)((q[j + HALF] & 15) | (q[j] & 15) << 4);")],
+    "fc1 and fc2 of the image encoder swapped": [
+        ("src/model/hf_names.c", 'HF_BLOCK "mlp.fc1"', 'HF_BLOCK "mlp.FC2"'),
+        ("src/model/hf_names.c", 'HF_BLOCK "mlp.fc2"', 'HF_BLOCK "mlp.fc1"'),
+        ("src/model/hf_names.c", 'HF_BLOCK "mlp.FC2"', 'HF_BLOCK "mlp.fc2"')],
+    "a window of 127 instead of 128": [
+        ("src/plan/step.h", "return window && pos + 1 > window ? pos + 1 - window : 0;",
+         "return window && pos + 2 > window ? pos + 2 - window : 0;")],
+}
+
+
+def copy_sources():
+    shutil.rmtree(TREE, ignore_errors=True)
+    os.makedirs(TREE)
+    files = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], stdout=subprocess.PIPE, check=True)
+    subprocess.run(["tar", "-x", "-C", TREE], input=files.stdout, check=True)
+
+
+def plant(changes):
+    """Returns the files as they were."""
+    before = {}
+    for name, old, new in changes:
+        path = os.path.join(TREE, name)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        if text.count(old) != 1:
+            raise SystemExit(f"{name} has no single place for the fault: {old}")
+        before.setdefault(path, text)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace(old, new))
+    return before
+
+
+def build():
+    """Empty, or the last words of what failed."""
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        subprocess.run(["cmake", "-G", "Ninja", "-S", TREE, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Release",
+                        "-DPERIDOT_VULKAN=OFF", "-DPERIDOT_TESTS=OFF"], check=True, capture_output=True)
+    done = subprocess.run(["cmake", "--build", BUILD, "--target", "peridot_toy"], capture_output=True,
+                          text=True, check=False)
+    refused = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("peridot: ")]
+    if done.returncode and not refused:
+        raise SystemExit(done.stdout[-2000:])
+    return refused[-1] if refused else ""
+
+
+def save_wide(scenes, rng, folder):
+    flags = []
+    for i, scene in enumerate(scenes):
+        path = os.path.join(folder, f"{i}.png")
+        Image.fromarray(pictures.render(scene, rng)).resize((300, 150), Image.BILINEAR).save(path)
+        flags += ["--image", path]
+    return flags
+
+
+def score(n):
+    """(right, asked) with pictures and without."""
+    rng, totals = random.Random(7), {True: (0, 0), False: (0, 0)}
+    flags = [os.path.join(BUILD, "peridot"), "--device", "cpu"]
+    with tempfile.TemporaryDirectory() as folder:
+        for system, turn in ask.first_questions(rng, n):
+            said = ask.answer(flags, system, turn, rng, folder)
+            ask.add(totals, bool(turn.images), said == turn.answer)
+    return totals[True], totals[False]
+
+
+def share(pair):
+    return f"{100 * pair[0] / max(1, pair[1]):.1f} %"
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("faults", nargs="*", help="some of them")
+    p.add_argument("-n", type=int, default=400, help="questions (400)")
+    args = p.parse_args()
+    ask.save_images = save_wide
+    copy_sources()
+    print("| fault | about pictures | about words |\n|---|--:|--:|")
+    for name in args.faults or FAULTS:
+        before = plant(FAULTS[name])
+        refused = build()
+        if refused:
+            print(f"| {name} | refused: {refused.removeprefix('peridot: ')} | |", flush=True)
+        else:
+            with_pictures, without = score(args.n)
+            print(f"| {name} | {share(with_pictures)} | {share(without)} |", flush=True)
+        for path, text in before.items():
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+
+if __name__ == "__main__":
+    main()
