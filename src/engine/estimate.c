@@ -81,13 +81,15 @@ static pd_status count_image(pd_model *counting, const pd_vision *used, pd_estim
     return PD_OK;
 }
 
-/* The copies that the first logits and the first image need. */
+/* The copies that the first logits and the first image need; a context that is shorter than an image
+ * takes none. */
 static pd_status copy_rows(const pd_context *c, pd_error *err) {
     const pd_config *m = &c->model->config;
     const pd_backend_vtable *v = c->model->backend->v;
     const pd_stage *decode = &c->stages[PD_STAGE_DECODE], *prefill = &c->stages[PD_STAGE_PREFILL];
     uint64_t n_logits = m->n_vocab, n_rows = 0;
-    if (prefill->program && prefill->embeddings != PD_BUF_NONE)
+    if (prefill->program && prefill->embeddings != PD_BUF_NONE &&
+        pd_model_image_rows(c->model) <= c->desc.n_chunk)
         n_rows = (uint64_t)pd_model_image_rows(c->model) * m->n_embd;
     float *values = pd_alloc(n_logits > n_rows ? n_logits : n_rows, sizeof *values);
     if (!values) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for logits");

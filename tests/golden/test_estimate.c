@@ -36,6 +36,7 @@ static const sample samples[] = {
     {.session = {.checkpoint_positions = PD_NO_CHECKPOINTS}},
     {.sees = true},
     {.sees = true, .session = {.n_ctx = 64}},
+    {.sees = true, .session = {.n_ctx = 8}}, /* shorter than an image's 16 rows */
 };
 
 static pd_model_desc desc_of(const sample *s, const char *device) {

@@ -146,7 +146,7 @@ def held_out(tokens, length, n, seed):
 
 def exact_match(w, c, batches, fast=False, firsts=None):
     """kind -> (answered word for word, asked). An answer that is the likeliest token at every position
-    given the ones before it is what greedy sampling writes. `fast`: in bfloat16.
+    given the ones before it is what greedy sampling writes. `fast`: in bfloat16, where that is faster.
     `firsts` gets the same for the first questions of conversations alone."""
     import torch
 
@@ -154,7 +154,7 @@ def exact_match(w, c, batches, fast=False, firsts=None):
     out = {}
     for ids, doc, image, _, places, images, _, rows in batches:
         ids, doc, image, places, images = map(torch.from_numpy, (ids, doc, image, places, images))
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        with torch.no_grad(), m.autocast(fast):
             given = m.project(w, c, m.tower(w, c, m.patches(images, c))[0])
             x = m.text(w, c, m.embed(w, c, ids, given, places), *m.masks(doc, image, c))
             best = m.logits(w, x).argmax(-1)

@@ -137,6 +137,13 @@ def quantized(params, straight_through=False):
     return out
 
 
+def autocast(enabled=True):
+    """bfloat16 where the processor multiplies it; elsewhere it takes nine times as long as float32."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        native = "avx512_bf16" in f.read()
+    return torch.autocast("cpu", torch.bfloat16, enabled=enabled and native)
+
+
 # ---- image encoder --------------------------------------------------------------------------------
 
 def patches(images, c):

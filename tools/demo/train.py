@@ -241,7 +241,7 @@ class Trainer:
 
     def tower_step(self):
         images, labels = data.picture_batch(self.rng, N_IMAGES)
-        with torch.autocast("cpu", torch.bfloat16):
+        with m.autocast():
             pooled, patches = self.tower(self.w, self.c, m.patches(torch.from_numpy(images), self.c))
         loss, right = label_loss(self.w, pooled, patches, torch.from_numpy(labels))
         loss.backward()
@@ -253,7 +253,7 @@ class Trainer:
         at = torch.from_numpy(np.flatnonzero(target.reshape(-1)))
         weight = torch.from_numpy(data.weights(rows, LENGTH).reshape(-1))[at + 1]
         w = m.quantized(self.w, True) if qat else self.w
-        with torch.autocast("cpu", torch.bfloat16):
+        with m.autocast():
             pooled, patches = self.tower(w, self.c, m.patches(images, self.c))
             x = m.embed(w, self.c, ids, m.project(w, self.c, pooled), places)
             x = self.text(w, self.c, x, *m.masks(doc, image, self.c))
