@@ -1,6 +1,6 @@
-/* Sweeps that are made in full elsewhere take a part of their cases: in a variant that shares all but
- * some kernels with the test itself; under the validation layer, which looks at calls and not at
- * numbers; and under the sanitizers, which make everything slow.
+/* Sweeps that are made in full elsewhere take a part of their cases: in a variant that shares all
+ * but some kernels with the test itself; under the validation layer, which looks at calls and not
+ * at numbers; and under the sanitizers, which make everything slow.
  *
  * SPDX-License-Identifier: MIT
  */

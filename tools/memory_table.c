@@ -2,8 +2,8 @@
  *
  *     memory_table MODEL.gguf [DEVICE [MMPROJ.gguf]]
  *
- * A session of each of some contexts, with all its pages; a prompt, logits, a picture where there is
- * an image encoder, and a file, as the estimate counts them. One line of a table for each.
+ * A session of each of some contexts, with all its pages; a prompt, logits, a picture where there
+ * is an image encoder, and a file, as the estimate counts them. One line of a table for each.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -107,10 +107,12 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s MODEL.gguf [DEVICE [MMPROJ.gguf]]\n", program);
         return 2;
     }
-    pd_model_desc desc = {.device = argc > 2 ? argv[2] : "cpu", .mmproj = argc > 3 ? argv[3] : NULL};
-    printf("%s on %s, MiB\n\n| context | weights | KV | working memory | estimated | held | ratio |\n"
-           "|--:|--:|--:|--:|--:|--:|--:|\n",
-           argv[1], desc.device);
+    pd_model_desc desc = {.device = argc > 2 ? argv[2] : "cpu",
+                          .mmproj = argc > 3 ? argv[3] : NULL};
+    printf(
+        "%s on %s, MiB\n\n| context | weights | KV | working memory | estimated | held | ratio |\n"
+        "|--:|--:|--:|--:|--:|--:|--:|\n",
+        argv[1], desc.device);
     for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++)
         try_context(argv[1], &desc, contexts[i]);
     return 0;

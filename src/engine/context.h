@@ -229,7 +229,8 @@ pd_output pd_context_kept_output(pd_context *c, pd_sequence *seq, uint32_t n);
 /* As if logits [n_vocab] had been kept behind n positions; false: no memory. */
 bool pd_context_take_output(pd_context *c, pd_sequence *to, uint32_t n, const void *logits,
                             const pd_sample_result *result);
-/* All that is kept of `from`, for a sequence that shares its pages; its last position's output too. */
+/* All that is kept of `from`, for a sequence that shares its pages; its last position's output too.
+ */
 void pd_context_copy_kept(pd_context *c, const pd_sequence *from, pd_sequence *to);
 /* Of positions beyond n - 1; 0: all. */
 void pd_context_forget_outputs(pd_sequence *seq, uint32_t n);

@@ -81,8 +81,8 @@ static pd_status count_image(pd_model *counting, const pd_vision *used, pd_estim
     return PD_OK;
 }
 
-/* The copies that the first logits and the first image need; a context that is shorter than an image
- * takes none. */
+/* The copies that the first logits and the first image need; a context that is shorter than an
+ * image takes none. */
 static pd_status copy_rows(const pd_context *c, pd_error *err) {
     const pd_config *m = &c->model->config;
     const pd_backend_vtable *v = c->model->backend->v;

@@ -22,8 +22,8 @@ typedef struct pd_kv_seq {
     uint32_t n_reserved_pages; /* entries that reserve has filled */
     uint32_t length;           /* committed positions */
     uint32_t first_local_page; /* lowest table entry whose local page is held */
-    pd_kv_mark_pages *marks;   /* [n_marks] of PD_KV_MAX_MARKS, ascending by n; made with the first */
-    uint32_t *mark_pages;      /* the block, so that marks are made without allocating */
+    pd_kv_mark_pages *marks; /* [n_marks] of PD_KV_MAX_MARKS, ascending by n; made with the first */
+    uint32_t *mark_pages;    /* the block, so that marks are made without allocating */
     uint32_t n_marks;
 } pd_kv_seq;
 
@@ -43,7 +43,7 @@ bool pd_kv_sees_window(const pd_kv *kv, const pd_kv_seq *s, uint32_t n);
 
 const pd_kv_mark_pages *pd_kv_find_mark(const pd_kv_seq *s, uint32_t n); /* the last one <= n */
 uint32_t pd_kv_marks_with(const pd_kv_seq *s, uint32_t local_page);      /* that hold the page */
-uint32_t pd_kv_mark_room(const pd_kv *kv); /* most pages of a mark */
+uint32_t pd_kv_mark_room(const pd_kv *kv);                               /* most pages of a mark */
 /* The mark's pages become those of the sequence's table. */
 void pd_kv_go_to_mark(pd_kv *kv, pd_kv_seq *s, const pd_kv_mark_pages *mark);
 void pd_kv_drop_marks(pd_kv *kv, pd_kv_seq *s, uint32_t n);             /* those beyond n */

@@ -68,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     memcpy(whole + n, &sum, sizeof sum);
     const char *path = fuzz_file(whole, n + sizeof sum, 0);
     free(whole);
-    if (fuzz_clean(pd_session_file_read(path, &file, &err), &err)) fuzz_read(file.note, file.n_note);
+    if (fuzz_clean(pd_session_file_read(path, &file, &err), &err))
+        fuzz_read(file.note, file.n_note);
     pd_session_file_free(&file);
     if (loads(pd_session_load(session(), path, &err), &err)) go_on(session(), data[n - 1]);
     return 0;

@@ -42,7 +42,8 @@ static bool add_text(void *ctx, uint32_t id) {
 static void begin(talk *t, const char *device) {
     pd_error err;
     *t = (talk){0};
-    pd_model_desc desc = {.device = device, .n_threads = 2, .mmproj = TOY("mmproj-pip-toy-f16.gguf")};
+    pd_model_desc desc = {
+        .device = device, .n_threads = 2, .mmproj = TOY("mmproj-pip-toy-f16.gguf")};
     must(pd_model_open(TOY("pip-toy-q4_0.gguf"), &desc, &t->model, &err), &err);
     must(pd_session_create(t->model, &(pd_session_desc){.n_ctx = 512}, &t->session, &err), &err);
 }
@@ -100,7 +101,8 @@ static void talk_on(void *ctx, const char *device) {
     ask(&t, device, "What is my name?", "Your name is Anna.");
     show(&t, SAMPLE("1.png"));
     ask(&t, device, "Describe the picture.",
-        "Three shapes on a white background: a large red circle at the top left, a large blue star at "
+        "Three shapes on a white background: a large red circle at the top left, a large blue star "
+        "at "
         "the right and a small green square at the bottom.");
     ask(&t, device, "What colour is the star?", "The star is blue.");
     ask(&t, device, "And how big is it?", "It is large.");

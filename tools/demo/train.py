@@ -97,7 +97,7 @@ def is_muon(name, p):
 
 def orthogonal(x):
     """Newton-Schulz in five steps: x [K, rows, cols] with its singular values moved to about 1."""
-    x = x.bfloat16()
+    x = x.to(m.FAST)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
     x = x.transpose(1, 2) if tall else x
