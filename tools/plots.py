@@ -5,6 +5,7 @@
 
   speed.svg      Peridot beside llama.cpp, from the records in tests/data/perf
   layers.svg     the folders of src/ and which may include which
+  toy.svg        how the toy learned, from tools/demo/pip-toy/curve.csv
   terminal.svg   a session in a terminal, from docs/terminal.txt: lines that begin with "$ " are what
                  was typed, everything else is what the programs printed
 
@@ -14,6 +15,7 @@ bytes: the test tree.docs makes them anew and compares.
 SPDX-License-Identifier: MIT
 """
 import argparse
+import csv
 import math
 import pathlib
 import re
@@ -192,6 +194,47 @@ def layers():
     return picture(width, bottom + 16, "The layers of the source", parts)
 
 
+# ---- the toy ------------------------------------------------------------------------------------
+
+def toy_curve():
+    """(minutes, phase, share of pictures whose labels are right, share of answers that are)"""
+    with (ROOT / "tools/demo/pip-toy/curve.csv").open(encoding="utf-8", newline="") as f:
+        return [(int(row[1]) / 60, row[2], float(row[4]), float(row[5])) for row in csv.reader(f)]
+
+
+def toy():
+    rows = toy_curve()
+    left, right, top, bottom, last = 60, 640, 70, 270, max(row[0] for row in rows)
+
+    def x_of(minutes):
+        return left + minutes / last * (right - left)
+
+    def y_of(share):
+        return bottom - share * (bottom - top)
+
+    def line(role, points):
+        at = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
+        return f'<polyline class="{role}" points="{at}" fill="none" stroke-width="2"/>'
+
+    parts = [text(20, 28, "How the toy learned", size=16, more=' font-weight="600"'),
+             text(20, 48, "held-out questions answered word for word, and fresh pictures with every label right",
+                  "faint", 12)]
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        y = y_of(share)
+        parts.append(f'<line class="rule" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(text(left - 8, round(y + 4, 1), f"{100 * share:g} %", "faint", 12, "end"))
+    step = 20 if last > 60 else 10
+    for minutes in range(0, int(last) + 1, step):
+        parts.append(text(round(x_of(minutes), 1), bottom + 18, str(minutes), "faint", 12, "middle"))
+    parts.append(text((left + right) / 2, bottom + 38, "minutes of training", "faint", 12, "middle"))
+    parts.append(line("arrow", [(row[0], row[2]) for row in rows]))
+    answers = [(row[0], row[3]) for row in rows if row[1] != "tower"]
+    parts.append(line("span", answers))
+    parts.append(text(right + 10, round(y_of(rows[-1][3]), 1), "answers", size=12))
+    parts.append(text(right + 10, round(y_of(rows[-1][2]) + 14, 1), "labels", "faint", 12))
+    return picture(720, bottom + 54, "How the toy learned", parts)
+
+
 # ---- terminal -----------------------------------------------------------------------------------
 
 TERMINAL_STYLE = """<style>
@@ -228,7 +271,7 @@ def main():
     parser = argparse.ArgumentParser(description="draws the pictures of the documentation")
     parser.add_argument("--into", type=pathlib.Path, default=ROOT / "docs")
     folder = parser.parse_args().into
-    for name, draw in (("speed", speed), ("layers", layers), ("terminal", terminal)):
+    for name, draw in (("speed", speed), ("layers", layers), ("toy", toy), ("terminal", terminal)):
         (folder / f"{name}.svg").write_text(draw(), encoding="utf-8", newline="\n")
 
 
