@@ -41,8 +41,8 @@ part "looking for a GPU"
 
 say "a picture and two questions on $best"
 ask $best "What is in the picture?" samples/1.png
-ask $best "Where is the blue star?" samples/1.png
-ask $best "How many triangles are there?" samples/5.png
+ask $best "What is written there?" samples/3.png
+ask $best "What is in the middle?" samples/5.png
 part "three answers"
 
 if [ $best = cpu ]; then
