@@ -28,7 +28,6 @@
  */
 #include "ops/attention_scenarios.h"
 #include "ops/harness.h"
-#include "support_sparse.h"
 
 /* What all steps of a scenario share. */
 typedef struct mode {
@@ -328,7 +327,7 @@ static void run_some_scenarios(const mode *m, size_t first, size_t stride) {
 }
 
 static void run_scenarios(const mode *m) {
-    run_some_scenarios(m, 0, tests_are_sparse() ? 3 : 1);
+    run_some_scenarios(m, 0, 1);
 }
 
 static void run_image_scenarios(const mode *m) {
