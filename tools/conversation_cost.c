@@ -4,9 +4,9 @@
  *     conversation_cost MODEL.gguf [DEVICE [TURNS [FILE]]]
  *
  * Turns of 130 tokens of question and 70 of answer, drawn greedily; 30 of them, so 6000 positions,
- * unless told otherwise. The conversation is held with checkpoints and without, and written to FILE,
- * which is gone at the end: each line of the table begins with what it holds. A row is "equal" when
- * the logits behind the question have the hash that they had when it was asked first.
+ * unless told otherwise. The conversation is held with checkpoints and without, and written to
+ * FILE, which is gone at the end: each line of the table begins with what it holds. A row is
+ * "equal" when the logits behind the question have the hash that they had when it was asked first.
  *
  * SPDX-License-Identifier: MIT
  */

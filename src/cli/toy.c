@@ -11,21 +11,23 @@
 
 static const char file_name[] = "share/peridot/pip-toy-q4_0.gguf";
 
-static bool take_from(cli_options *o, const char *path) {
-    if (!path || access(path, R_OK) != 0) return false;
+static void set(cli_options *o, const char *path) {
     o->values[OPT_MODEL] = (cli_value){.given = 1, .text = path};
     o->uses_toy = true;
-    return true;
+}
+
+static bool take_from(cli_options *o, const char *path) {
+    bool found = path && access(path, R_OK) == 0;
+    if (found) set(o, path);
+    return found;
 }
 
 /* As installed, below the prefix that bin/ is in; else beside the program, as built. */
 static void take(cli_options *o) {
     char folder[4096];
     const char *named = getenv("PERIDOT_TOY");
-    if (named) {
-        take_from(o, pd_arena_strdup(&o->arena, named));
-        return;
-    }
+    if (named && *named) set(o, named); /* whether there is such a file is said by who opens it */
+    if (named) return;
     ssize_t n = readlink("/proc/self/exe", folder, sizeof folder);
     while (n > 0 && folder[n - 1] != '/') n--;
     if (n <= 0) return;

@@ -33,10 +33,8 @@ def check(good, words):
         failures.append(words)
 
 
-def has_device(peridot, device):
-    done = subprocess.run([peridot, "run", "-p", "Hello", "-n", "1", "--device", device],
-                          capture_output=True, check=False)
-    return done.returncode == 0
+def has_llvmpipe(peridot):
+    return "llvmpipe" in ask.program(peridot, "devices")
 
 
 def through_run(peridot, device, seed, n):
@@ -62,9 +60,6 @@ def check_run(peridot, seed, n):
 
 
 def check_device(peridot, device, seed, said):
-    if not has_device(peridot, device):
-        print(f"{device}: not here")
-        return
     others, _ = through_run(peridot, device, seed, len(said))
     same = sum(a == b for a, b in zip(said, others))
     # precisions round otherwise on each, and what the model is not sure of may go either way
@@ -112,12 +107,13 @@ def main():
     p.add_argument("--seed", type=int, default=20261129)
     args = p.parse_args()
     os.environ.pop("PERIDOT_TOY", None)
-    if not has_device(args.peridot, "cpu"):
+    if not os.path.exists(os.path.join(os.path.dirname(args.peridot), "share/peridot")):
         print("skipped: the toy is not built")
         sys.exit(77)
     said = check_run(args.peridot, args.seed, args.n)
     check_device(args.peridot, "cpu-ref", args.seed, said[:20])
-    check_device(args.peridot, "vulkan:llvmpipe", args.seed, said[:10])
+    if has_llvmpipe(args.peridot):
+        check_device(args.peridot, "vulkan:llvmpipe", args.seed, said[:10])
     check_chat(args.peridot, args.seed, 10)
     sys.exit(1 if failures else 0)
 

@@ -31,12 +31,13 @@ def topics(rng):
         yield rng.choices(list(MIX), list(MIX.values()))[0]
 
 
-def save_images(scenes, rng, folder):
-    """--image flags for pictures of the scenes."""
+def save_images(scenes, rng, folder, size=None):
+    """--image flags for pictures of the scenes, brought to size (width, height) if there is one."""
     flags = []
     for i, scene in enumerate(scenes):
         path = os.path.join(folder, f"{i}.png")
-        Image.fromarray(pictures.render(scene, rng)).save(path)
+        image = Image.fromarray(pictures.render(scene, rng))
+        (image.resize(size, Image.BILINEAR) if size else image).save(path)
         flags += ["--image", path]
     return flags
 
@@ -55,12 +56,12 @@ def first_questions(rng, n):
         yield system, next(turns)
 
 
-def answer(flags, system, turn, rng, folder):
+def answer(flags, system, turn, rng, folder, size=None):
     """What `run` says; flags: the program and its --model and --device."""
     flags = [flags[0], "run", *flags[1:], "--temp", "0", "--no-perf", "--quiet", "-p", turn.question]
     if system:
         flags += ["-sys", system]
-    return program(*flags, *save_images(turn.images or [], rng, folder)).strip()
+    return program(*flags, *save_images(turn.images or [], rng, folder, size)).strip()
 
 
 def through_run(args, rng, folder):

@@ -15,14 +15,12 @@ import shutil
 import subprocess
 import tempfile
 
-from PIL import Image
-
 import ask
-import pictures
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 WORK = os.path.join(ROOT, "build", "faults")
 TREE, BUILD = os.path.join(WORK, "tree"), os.path.join(WORK, "build")
+WIDE = (300, 150)
 
 RESIZE = "    PD_TRY(pd_image_resize(image, v->config.image_size, v->config.image_size, &resized, err));\n"
 LETTERBOX = """    uint32_t w = image->width, h = image->height, side = w > h ? w : h;
@@ -94,22 +92,13 @@ def build():
     return refused[-1] if refused else ""
 
 
-def save_wide(scenes, rng, folder):
-    flags = []
-    for i, scene in enumerate(scenes):
-        path = os.path.join(folder, f"{i}.png")
-        Image.fromarray(pictures.render(scene, rng)).resize((300, 150), Image.BILINEAR).save(path)
-        flags += ["--image", path]
-    return flags
-
-
 def score(n):
     """(right, asked) with pictures and without."""
     rng, totals = random.Random(7), {True: (0, 0), False: (0, 0)}
     flags = [os.path.join(BUILD, "peridot"), "--device", "cpu"]
     with tempfile.TemporaryDirectory() as folder:
         for system, turn in ask.first_questions(rng, n):
-            said = ask.answer(flags, system, turn, rng, folder)
+            said = ask.answer(flags, system, turn, rng, folder, WIDE)
             ask.add(totals, bool(turn.images), said == turn.answer)
     return totals[True], totals[False]
 
@@ -123,7 +112,6 @@ def main():
     p.add_argument("faults", nargs="*", help="some of them")
     p.add_argument("-n", type=int, default=400, help="questions (400)")
     args = p.parse_args()
-    ask.save_images = save_wide
     copy_sources()
     print("| fault | about pictures | about words |\n|---|--:|--:|")
     for name in args.faults or FAULTS:
