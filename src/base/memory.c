@@ -40,6 +40,11 @@ void *pd_alloc_aligned(size_t count, size_t size) {
     return p;
 }
 
+void *pd_alloc_aligned_unset(size_t n) {
+    size_t bytes;
+    return bytes_rounded(n, 1, WIDE_ALIGN, &bytes) ? aligned_alloc(WIDE_ALIGN, bytes) : NULL;
+}
+
 void pd_free(void *p) {
     free(p);
 }

@@ -1,11 +1,13 @@
 /* What the files of the CPU backends share: the backend, its KV pages, a compiled plan.
  *
- *   cpu.c        the device: opening, loading weights
+ *   cpu.c        the device: opening, choosing its instructions
+ *   weights.c, packed.c               loading weights, packing those that integer kernels multiply
  *   memory.c     accounting
  *   kv_store.c, kv_pages.c            KV pages: their memory; to and from what all backends share
  *   program.c    compiling and running plans
  *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
- *   fast.c, matmul.c, attention.c     `cpu`: the same operations over kernels.h and threads
+ *   fast.c, matmul*.c, attention.c    `cpu`: the same operations over kernels.h and integer.h,
+ *                                     and threads
  *   measure.c    how fast the processor copies and multiplies
  *
  * SPDX-License-Identifier: MIT
@@ -17,8 +19,15 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/cpu/integer.h"
 #include "backend/cpu/kernels.h"
 #include "base/thread.h"
+
+typedef struct pd_cpu_weight {
+    const void *data; /* the tensor's, which names it */
+    bool is_packed;
+    uint8_t *packed; /* its groups; NULL when it is not packed, or only counted */
+} pd_cpu_weight;
 
 typedef struct pd_cpu {
     pd_backend base;
@@ -29,9 +38,10 @@ typedef struct pd_cpu {
     pd_pool *pool;
     uint32_t n_threads;
     const pd_cpu_kernels *kernels;
+    const pd_cpu_integer_kernels *integer; /* NULL: everything is multiplied in floats */
     pd_backend_stats stats;
-    const void **loaded; /* data of the weights counted so far, sorted */
-    uint32_t n_loaded;
+    pd_cpu_weight *weights; /* loaded so far, sorted by data */
+    uint32_t n_weights;
 } pd_cpu;
 
 uint64_t pd_cpu_held_bytes(const pd_cpu *cpu);
@@ -40,6 +50,15 @@ pd_status pd_cpu_check(const pd_cpu *cpu, const char *what, uint64_t bytes, pd_e
 /* Checks, and counts them in one of stats' three fields. */
 pd_status pd_cpu_reserve(pd_cpu *cpu, const char *what, uint64_t *field, uint64_t bytes,
                          pd_error *err);
+
+/* ---- weights -------------------------------------------------------------------------------- */
+
+pd_status pd_cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn progress, void *ctx,
+                      pd_error *err);
+void pd_cpu_free_weights(pd_cpu *cpu);
+/* The matmul op's weights are packed, and the precision allows integers. */
+bool pd_cpu_takes_integers(const pd_cpu *cpu, const pd_op *op, pd_precision precision);
+const uint8_t *pd_cpu_packed(const pd_cpu *cpu, const pd_tensor *t); /* its groups, or NULL */
 
 /* ---- KV pages ------------------------------------------------------------------------------- */
 
@@ -114,7 +133,9 @@ struct pd_program {
     uint32_t n_ropes;
     pd_cpu_tile *tiles; /* [max_rows] */
     uint32_t n_tiles;
-    float *partials; /* attention over pieces of the past; see attention.c */
+    float *partials;      /* attention over pieces of the past; see attention.c */
+    pd_cpu_quants quants; /* the activations of the product that is computed, in integers */
+    const uint8_t *(*packed)[PD_MATMUL_MAX_WEIGHTS]; /* [n_ops]; NULL: multiplied in floats */
 };
 
 static inline void *pd_cpu_buf(const pd_program *p, pd_buf_id id) {
@@ -175,6 +196,14 @@ PD_OP_LIST(PD_CPU_PROTOTYPES)
 uint64_t pd_cpu_ref_work_bytes(const pd_program *p);
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p);
 
+/* A matmul is one of floats or of integers; both finish with bias and activation of columns
+ * [first, first + n) of weight i, in m rows of results. */
+void pd_cpu_matmul_float(pd_program *p, const pd_op_matmul *op);
+void pd_cpu_matmul_integer(pd_program *p, const pd_op_matmul *op, const uint8_t *const *packed);
+void pd_cpu_matmul_finish(const pd_cpu *cpu, const pd_op_matmul *op, uint32_t i, uint32_t first,
+                          uint32_t n, uint32_t m, float *out, size_t ldo);
+uint64_t pd_cpu_matmul_float_bytes(const pd_program *p, const pd_op_matmul *op);
+uint64_t pd_cpu_matmul_integer_bytes(const pd_program *p, const pd_op_matmul *op);
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op);
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p);
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p);

@@ -15,7 +15,8 @@ static bool copy_plan(pd_program *p, const pd_plan *plan) {
     p->n_bufs = plan->n_bufs;
     p->ops = pd_alloc(plan->n_ops, sizeof *p->ops);
     p->bufs = pd_alloc(plan->n_bufs, sizeof *p->bufs);
-    if (!p->ops || !p->bufs) return false;
+    p->packed = pd_alloc(plan->n_ops, sizeof *p->packed);
+    if (!p->ops || !p->bufs || !p->packed) return false;
     if (plan->n_ops) memcpy(p->ops, plan->ops, plan->n_ops * sizeof *p->ops);
     if (plan->n_bufs) memcpy(p->bufs, plan->bufs, plan->n_bufs * sizeof *p->bufs);
     return true;
@@ -31,6 +32,33 @@ static void *take(uint8_t **at, uint64_t bytes) {
     return p;
 }
 
+static bool takes_integers(const pd_program *p, const pd_op *op) {
+    return pd_cpu_takes_integers(p->cpu, op, p->desc.precision);
+}
+
+static void find_packed(pd_program *p) {
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        if (!takes_integers(p, &p->ops[i])) continue;
+        const pd_op_matmul *op = &p->ops[i].matmul;
+        for (uint32_t j = 0; j < op->n_weights; j++)
+            p->packed[i][j] = pd_cpu_packed(p->cpu, op->weights[j]);
+    }
+}
+
+/* Of all rows of the largest activations that are multiplied in integers: values, and scales. */
+static void quants_bytes(const pd_program *p, uint64_t *values, uint64_t *scales) {
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        if (!takes_integers(p, &p->ops[i])) continue;
+        const pd_op_matmul *op = &p->ops[i].matmul;
+        bool tokens = p->bufs[op->out].rows_of == PD_ROWS_TOKENS;
+        uint64_t n = (tokens ? p->desc.max_rows : p->desc.max_outs) * op->weights[0]->ne[0];
+        if (n > most) most = n;
+    }
+    *values = pd_round_up(most * sizeof(int16_t), 64);
+    *scales = pd_round_up(most / PD_CPU_BLOCK * sizeof(pd_cpu_block_scale), 64);
+}
+
 /* The arena, the threads' memory and the step's tables come as one block. */
 static pd_status allocate(pd_program *p, uint64_t arena_bytes, pd_error *err) {
     bool fast = !p->cpu->reference;
@@ -38,8 +66,10 @@ static pd_status allocate(pd_program *p, uint64_t arena_bytes, pd_error *err) {
     p->work_bytes = pd_round_up(work + 64, 64);
     uint64_t tiles = fast ? pd_round_up(p->desc.max_rows * sizeof *p->tiles, 64) : 0;
     uint64_t partials = fast ? pd_round_up(pd_cpu_attention_partial_bytes(p), 64) : 0;
+    uint64_t values, scales;
+    quants_bytes(p, &values, &scales);
     uint64_t bytes = pd_round_up(arena_bytes, 64) + p->cpu->n_threads * p->work_bytes + tiles +
-                     partials + 2 * p->n_ropes * rope_bytes(p);
+                     partials + values + scales + 2 * p->n_ropes * rope_bytes(p);
     PD_TRY(pd_cpu_reserve(p->cpu, "scratch memory", &p->cpu->stats.scratch_bytes, bytes, err));
     p->held_bytes = bytes;
     if (p->cpu->counts_only) return PD_OK;
@@ -52,6 +82,8 @@ static pd_status allocate(pd_program *p, uint64_t arena_bytes, pd_error *err) {
     p->work = take(&at, p->cpu->n_threads * p->work_bytes);
     p->tiles = take(&at, tiles);
     p->partials = take(&at, partials);
+    p->quants.values = take(&at, values);
+    p->quants.scales = take(&at, scales);
     for (uint32_t i = 0; i < p->n_ropes; i++) {
         p->ropes[i].cosines = take(&at, rope_bytes(p));
         p->ropes[i].sines = take(&at, rope_bytes(p));
@@ -74,6 +106,7 @@ pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd
     p->n_ropes = cpu->reference ? 0 : plan->n_rotations;
     for (uint32_t i = 0; i < p->n_ropes; i++) p->ropes[i].rotation = plan->rotations[i];
     PD_TRY_GOTO(allocate(p, plan->scratch_bytes, err));
+    find_packed(p);
     *out = p;
 done:
     if (status != PD_OK) pd_cpu_destroy(b, p);
@@ -87,6 +120,7 @@ void pd_cpu_destroy(pd_backend *b, pd_program *p) {
     pd_free_aligned(p->scratch);
     pd_free(p->ops);
     pd_free(p->bufs);
+    pd_free(p->packed);
     pd_free(p);
 }
 

@@ -9,15 +9,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/cpu/target.h"
+
 #define VL      8
 #define PANEL_M 3
 #define PANEL_N 4
 
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
-#else
-#pragma GCC target("avx2,fma,f16c")
-#endif
+TARGET_BEGIN("avx2,fma,f16c")
 
 #include "backend/cpu/simd_types.h"
 
@@ -53,11 +51,7 @@ INLINE float hsum(vf v) {
 
 static const pd_cpu_kernels table = SIMD_TABLE("avx2");
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC reset_options
-#endif
+TARGET_END
 
 const pd_cpu_kernels *pd_cpu_kernels_avx2(void) {
     bool there = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

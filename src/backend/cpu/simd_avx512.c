@@ -7,17 +7,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/cpu/target.h"
+
 #define VL      16
 #define PANEL_M 6
 #define PANEL_N 4
 
-#ifdef __clang__
-#pragma clang attribute push(                                                                      \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))),                   \
-    apply_to = function)
-#else
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
-#endif
+TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 
 #include "backend/cpu/simd_types.h"
 
@@ -62,11 +58,7 @@ INLINE float hsum(vf v) {
 
 static const pd_cpu_kernels table = SIMD_TABLE("avx512");
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC reset_options
-#endif
+TARGET_END
 
 const pd_cpu_kernels *pd_cpu_kernels_avx512(void) {
     bool there = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

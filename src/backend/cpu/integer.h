@@ -1,0 +1,69 @@
+/* Products of packed weights (packed.h) with activations in 16-bit integers: one table of functions
+ * per instruction set. The bodies are written once, in integer_body.h.
+ *
+ * An activation is, with the scale of its block of 32 columns of its row,
+ *
+ *     x = scale * q            scale = max |x| / 32639,  q an integer, rounded to nearest
+ *
+ * (127 * 256 + 127: two signed bytes can hold it), so that a block's part of a product is
+ * d * scale * sum(q_w q) + m * scale * sum(q): integers are multiplied and summed exactly, in 32
+ * bits, and scaled once per block.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_CPU_INTEGER_H
+#define PD_CPU_INTEGER_H
+
+#include <stddef.h>
+
+#include "backend/cpu/packed.h"
+
+enum { PD_CPU_MANY_MAX = 16 };
+
+typedef struct pd_cpu_block_scale {
+    float scale, sum; /* sum: scale * sum(q) */
+} pd_cpu_block_scale;
+
+/* Rows of quantised activations. Of a block's 32 columns, two by two, the order is that in which
+ * units give weights to 16-bit lanes: with u = 0..3, q = 0, 1 and j = 0, 1, pair 4u + 2q + j holds
+ * columns 16q + 4u + j and two after it. */
+typedef struct pd_cpu_quants {
+    int16_t *values;            /* [rows, k] */
+    pd_cpu_block_scale *scales; /* [rows, k / 32] */
+    uint32_t k;
+} pd_cpu_quants;
+
+/* A piece of a group for many activation rows, unpacked once: columns [32 first_block, + 32 n) */
+typedef struct pd_cpu_panel {
+    int16_t *pairs; /* [n_blocks, 16 pairs] units of 16 rows by two columns, in the order above */
+    float *d, *m;   /* [n_blocks, 16], d twice that for K16; m unused where there are no minima */
+    uint32_t first_block, n_blocks;
+} pd_cpu_panel;
+
+typedef struct pd_cpu_integer_kernels {
+    const char *name;
+
+    /* One row of k columns, a multiple of 32. */
+    void (*quantize)(const float *x, uint32_t k, int16_t *values, pd_cpu_block_scale *scales);
+    /* out[i * ldo + r] = row r of the group times activation row i, for all 16 and i < n_rows.
+     * For few rows: the group is unpacked in registers, again for every few of them.
+     * scales: room for 2 * k floats. */
+    void (*few)(pd_type type, const uint8_t *group, const pd_cpu_quants *x, uint32_t n_rows,
+                float *scales, float *out, size_t ldo);
+    /* Fills panel's memory for its blocks. */
+    void (*unpack)(pd_type type, const uint8_t *group, uint32_t k, const pd_cpu_panel *panel);
+    /* The same product as few's from a panel, activation rows [first, first + n_rows); `add` to
+     * what out has. */
+    void (*many)(pd_type type, const pd_cpu_panel *panel, const pd_cpu_quants *x, uint32_t first,
+                 uint32_t n_rows, float *out, size_t ldo, bool add);
+    uint32_t many_rows; /* activation rows that are handled at once, at most PD_CPU_MANY_MAX */
+} pd_cpu_integer_kernels;
+
+/* NULL when not compiled in, or when this processor lacks the instructions. */
+const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avx2(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_base(void); /* always there */
+
+#endif

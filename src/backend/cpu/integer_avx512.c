@@ -1,0 +1,47 @@
+/* The integer kernels for AVX-512 without VNNI.  SPDX-License-Identifier: MIT */
+#include "backend/cpu/integer.h"
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#include "backend/cpu/target.h"
+
+#define VB   64
+#define FEW  8
+#define MANY 12 /* of 32 registers; another twelve are sums in floats */
+
+TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+
+#include "backend/cpu/integer_types.h"
+
+INLINE vi dot16(vi sum, vs a, vs b) {
+    sum += (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+    __asm__("" : "+v"(sum)); /* else sums of several products are formed first, in memory */
+    return sum;
+}
+INLINE vf load_halves(const uint8_t *p) {
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+#include "backend/cpu/integer_body.h"
+
+static const pd_cpu_integer_kernels table = INTEGER_TABLE("avx512");
+
+TARGET_END
+
+const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void) {
+    bool there = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return there ? &table : NULL;
+}
+
+#else
+
+const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void) {
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,249 @@
+/* `cpu`: packed matrices times rows, in integers (packed.h, integer.h). The activations are
+ * quantised first, once for all weights of the operation.
+ *
+ * Few rows (decoding): memory is the limit; threads share the groups, each is unpacked in
+ * registers.
+ *
+ * Many rows (prompts): arithmetic is the limit. A thread unpacks a panel of groups by k_block
+ * columns once, and multiplies it with all rows of its share, a tile of them at a time: the tile
+ * stays in the first-level cache, the panel in the second.
+ *
+ *                     k_block
+ *                   +---------+
+ *                   |  panel  | PANEL_GROUPS * 16 weight rows  -> as many columns of the output
+ *                   +---------+
+ *   activation rows |  tile   |
+ *                   +---------+
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+
+enum {
+    FEW_ROWS = 12, /* unpacking in registers, again for every few rows, costs more than a panel */
+    GROUP = PD_CPU_GROUP_ROWS,
+    PANEL_GROUPS = 4,
+    PANEL_COLUMNS = PANEL_GROUPS * GROUP,
+    MAX_K_BLOCK = 2048,  /* 64 * 2048 * 2 bytes = 256 KiB */
+    MIN_SHARE_ROWS = 48, /* fewest rows worth unpacking a panel for */
+    PANELS_PER_THREAD = 4
+};
+
+typedef struct integer_job {
+    pd_program *p;
+    const pd_op_matmul *op;
+    const uint8_t *const *packed;
+    uint32_t k, n_rows, k_block;
+    uint32_t n_panels;             /* over all weights */
+    uint32_t n_shares, share_rows; /* of the rows, when there are fewer panels than threads need */
+} integer_job;
+
+static bool is_geglu(const integer_job *job) {
+    return job->op->epilogue == PD_EPILOGUE_GEGLU;
+}
+static bool adds(const integer_job *job) {
+    return job->op->epilogue == PD_EPILOGUE_BIAS_ADD;
+}
+static uint32_t smaller(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+static uint32_t rows_of(const integer_job *job, uint32_t i) {
+    return (uint32_t)job->op->weights[i]->ne[1];
+}
+/* Weights whose rows are the output's columns: of GEGLU's two the second goes with the first. */
+static uint32_t n_weights(const integer_job *job) {
+    return is_geglu(job) ? 1 : job->op->n_weights;
+}
+
+static const uint8_t *group_at(const integer_job *job, uint32_t i, uint32_t g) {
+    pd_cpu_packing packing;
+    (void)pd_cpu_packing_of(job->op->weights[i]->type, &packing);
+    return job->packed[i] + g * pd_cpu_group_bytes(&packing, job->k);
+}
+
+/* ---- activations ---------------------------------------------------------------------------- */
+
+static void quantize_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const integer_job *job = ctx;
+    const pd_cpu_quants *q = &job->p->quants;
+    (void)thread;
+    for (uint32_t r = begin; r < end; r++) {
+        job->p->cpu->integer->quantize(pd_cpu_row(job->p, job->op->x, r), job->k,
+                                       q->values + (size_t)r * job->k,
+                                       q->scales + (size_t)r * (job->k / PD_CPU_BLOCK));
+    }
+}
+
+/* ---- few rows ------------------------------------------------------------------------------- */
+
+static void few_group(const integer_job *job, uint32_t i, uint32_t g, float *scales, float *out,
+                      size_t ldo) {
+    job->p->cpu->integer->few(job->op->weights[i]->type, group_at(job, i, g), &job->p->quants,
+                              job->n_rows, scales, out, ldo);
+}
+
+/* Rows of sums [n_rows, GROUP], n columns of each, to the output's columns from `column` on. */
+static void put(const integer_job *job, const float *sums, uint32_t n, uint32_t column) {
+    for (uint32_t r = 0; r < job->n_rows; r++) {
+        float *out = pd_cpu_row(job->p, job->op->out, r) + column;
+        if (adds(job)) {
+            job->p->cpu->kernels->add(sums + r * GROUP, n, out);
+        } else {
+            memcpy(out, sums + r * GROUP, n * sizeof *out);
+        }
+    }
+}
+
+static void few_groups(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const integer_job *job = ctx;
+    float *scales = pd_cpu_work(job->p, thread), sums[FEW_ROWS * GROUP], up[FEW_ROWS * GROUP];
+    uint32_t i = 0, first = 0, column = 0; /* the weight that group `first` begins */
+    for (uint32_t g = begin; g < end; g++) {
+        while (g - first >= pd_div_up(rows_of(job, i), GROUP)) {
+            first += pd_div_up(rows_of(job, i), GROUP);
+            column += rows_of(job, i++);
+        }
+        uint32_t row = (g - first) * GROUP, n = smaller(GROUP, rows_of(job, i) - row);
+        few_group(job, i, g - first, scales, sums, GROUP);
+        if (is_geglu(job)) {
+            few_group(job, 1, g, scales, up, GROUP);
+            job->p->cpu->kernels->geglu(sums, up, job->n_rows * GROUP, sums);
+        }
+        pd_cpu_matmul_finish(job->p->cpu, job->op, i, row, n, job->n_rows, sums, GROUP);
+        put(job, sums, n, column + row);
+    }
+}
+
+/* ---- many rows ------------------------------------------------------------------------------ */
+
+static pd_cpu_panel panel_at(const integer_job *job, uint32_t g, uint32_t thread) {
+    size_t pairs = (size_t)GROUP * job->k_block, scales = pairs / PD_CPU_BLOCK;
+    float *d = pd_cpu_work(job->p, thread);
+    d += PANEL_GROUPS * pairs / 2; /* pairs are half as wide */
+    return (pd_cpu_panel){.pairs = (int16_t *)pd_cpu_work(job->p, thread) + g * pairs,
+                          .d = d + g * 3 * scales,
+                          .m = d + g * 3 * scales + 2 * scales};
+}
+
+/* What the panels of a thread take, in floats. */
+static size_t panel_floats(uint32_t k_block) {
+    size_t pairs = (size_t)GROUP * k_block;
+    return PANEL_GROUPS * (pairs / 2 + 3 * (pairs / PD_CPU_BLOCK));
+}
+
+/* One group's n columns for a tile of rows; the last group of a matrix may have fewer than 16. */
+static void many_group(const integer_job *job, pd_type type, const pd_cpu_panel *panel, uint32_t n,
+                       uint32_t row, uint32_t m, float *out, size_t ldo, bool add) {
+    const pd_cpu_integer_kernels *integer = job->p->cpu->integer;
+    float sums[PD_CPU_MANY_MAX * GROUP];
+    if (n == GROUP) {
+        integer->many(type, panel, &job->p->quants, row, m, out, ldo, add);
+        return;
+    }
+    integer->many(type, panel, &job->p->quants, row, m, sums, GROUP, false);
+    for (uint32_t r = 0; r < m; r++) {
+        for (uint32_t c = 0; c < n; c++)
+            out[r * ldo + c] = sums[r * GROUP + c] + (add ? out[r * ldo + c] : 0);
+    }
+}
+
+/* out[r * ldo + c] for rows [row, row + n) of weight i, and activation rows [r0, r0 + m). */
+static void panel_columns(const integer_job *job, uint32_t i, uint32_t row, uint32_t n, uint32_t r0,
+                          uint32_t m, uint32_t thread, float *out, size_t ldo) {
+    const pd_cpu_integer_kernels *integer = job->p->cpu->integer;
+    pd_type type = job->op->weights[i]->type;
+    pd_cpu_panel panels[PANEL_GROUPS];
+    for (uint32_t c = 0; c < job->k; c += job->k_block) {
+        for (uint32_t g = 0; g * GROUP < n; g++) {
+            panels[g] = panel_at(job, g, thread);
+            panels[g].first_block = c / PD_CPU_BLOCK;
+            panels[g].n_blocks = smaller(job->k_block, job->k - c) / PD_CPU_BLOCK;
+            integer->unpack(type, group_at(job, i, row / GROUP + g), job->k, &panels[g]);
+        }
+        for (uint32_t r = 0; r < m; r += integer->many_rows) {
+            for (uint32_t g = 0; g * GROUP < n; g++) {
+                many_group(job, type, &panels[g], smaller(GROUP, n - g * GROUP), r0 + r,
+                           smaller(integer->many_rows, m - r), out + r * ldo + g * GROUP, ldo,
+                           c > 0 || adds(job));
+            }
+        }
+    }
+}
+
+static void panel_geglu(const integer_job *job, uint32_t row, uint32_t n, uint32_t r0, uint32_t m,
+                        uint32_t thread) {
+    float *gate = (float *)pd_cpu_work(job->p, thread) + panel_floats(job->k_block);
+    float *up = gate + (size_t)PANEL_COLUMNS * m;
+    panel_columns(job, 0, row, n, r0, m, thread, gate, PANEL_COLUMNS);
+    panel_columns(job, 1, row, n, r0, m, thread, up, PANEL_COLUMNS);
+    for (uint32_t r = 0; r < m; r++) {
+        job->p->cpu->kernels->geglu(gate + (size_t)r * PANEL_COLUMNS,
+                                    up + (size_t)r * PANEL_COLUMNS, n,
+                                    pd_cpu_row(job->p, job->op->out, r0 + r) + row);
+    }
+}
+
+static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const integer_job *job = ctx;
+    const pd_program *p = job->p;
+    for (uint32_t item = begin; item < end; item++) {
+        uint32_t t = item / job->n_shares, r0 = item % job->n_shares * job->share_rows;
+        if (r0 >= job->n_rows) continue;
+        uint32_t m = smaller(job->share_rows, job->n_rows - r0), i = 0, column = 0;
+        for (; t >= pd_div_up(rows_of(job, i), PANEL_COLUMNS); i++) {
+            t -= pd_div_up(rows_of(job, i), PANEL_COLUMNS);
+            column += rows_of(job, i);
+        }
+        uint32_t row = t * PANEL_COLUMNS, n = smaller(PANEL_COLUMNS, rows_of(job, i) - row);
+        if (is_geglu(job)) {
+            panel_geglu(job, row, n, r0, m, thread);
+        } else {
+            float *out = pd_cpu_row(p, job->op->out, r0) + column + row;
+            size_t ldo = p->bufs[job->op->out].width;
+            panel_columns(job, i, row, n, r0, m, thread, out, ldo);
+            pd_cpu_matmul_finish(p->cpu, job->op, i, row, n, m, out, ldo);
+        }
+    }
+}
+
+/* Equal blocks of k of at most MAX_K_BLOCK columns, whole blocks of 256. */
+static uint32_t choose_k_block(uint32_t k) {
+    uint32_t n_blocks = pd_div_up(k, MAX_K_BLOCK);
+    return n_blocks <= 1 ? k : (uint32_t)pd_round_up(pd_div_up(k, n_blocks), 256);
+}
+
+static void share_out(integer_job *job) {
+    for (uint32_t i = 0; i < n_weights(job); i++)
+        job->n_panels += pd_div_up(rows_of(job, i), PANEL_COLUMNS);
+    uint32_t wanted = pd_div_up(PANELS_PER_THREAD * job->p->cpu->n_threads, job->n_panels);
+    job->n_shares = smaller(wanted, pd_div_up(job->n_rows, MIN_SHARE_ROWS));
+    job->share_rows = pd_div_up(job->n_rows, job->n_shares);
+}
+
+void pd_cpu_matmul_integer(pd_program *p, const pd_op_matmul *op, const uint8_t *const *packed) {
+    integer_job job = {.p = p,
+                       .op = op,
+                       .packed = packed,
+                       .k = (uint32_t)op->weights[0]->ne[0],
+                       .n_rows = pd_cpu_rows(p, op->out)};
+    p->quants.k = job.k;
+    pd_pool_run(p->cpu->pool, job.n_rows, 1, quantize_rows, &job);
+    if (job.n_rows <= FEW_ROWS) {
+        uint32_t n_groups = 0;
+        for (uint32_t i = 0; i < n_weights(&job); i++)
+            n_groups += pd_div_up(rows_of(&job, i), GROUP);
+        pd_pool_run(p->cpu->pool, n_groups, 1, few_groups, &job);
+        return;
+    }
+    job.k_block = choose_k_block(job.k);
+    share_out(&job);
+    pd_pool_run(p->cpu->pool, job.n_panels * job.n_shares, 1, panel_range, &job);
+}
+
+uint64_t pd_cpu_matmul_integer_bytes(const pd_program *p, const pd_op_matmul *op) {
+    uint32_t k = (uint32_t)op->weights[0]->ne[0];
+    uint64_t floats = panel_floats(choose_k_block(k));
+    if (op->epilogue == PD_EPILOGUE_GEGLU)
+        floats += 2ull * PANEL_COLUMNS * (p->desc.max_rows + p->desc.max_outs);
+    return 4 * (floats > 2 * k ? floats : 2 * k);
+}
