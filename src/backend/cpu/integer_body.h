@@ -27,12 +27,12 @@ enum {
 };
 
 /* Where a tile's weights come from. */
-typedef enum weight_source { NIBBLES, BYTES, PAIRS } weight_source;
+typedef enum weight_source { NIBBLES, FIVES, SIXES, BYTES, PAIRS } weight_source;
 
 /* What a tile's weights have, constants wherever they are used. */
 typedef struct weight_traits {
     weight_source source;
-    bool split;   /* a scale for each half of a block (K16) */
+    bool split;   /* a scale for each half of a block (K16, which is SIXES or PAIRS) */
     bool minimum; /* m counts */
 } weight_traits;
 
@@ -55,12 +55,24 @@ INLINE vs byte_of(const uint8_t *unit, int i) {
     vs v = LOAD_AS(vs, unit);
     return i ? v >> 8 : (vs)((vw)v << 8) >> 8;
 }
+/* Bits i of 1 or 2 each from those of unit u on, above four others. */
+INLINE vs fifth_of(const uint8_t *unit, int u, int i) {
+    vw v = LOAD_AS(vw, unit) >> (4 * u);
+    return (vs)(v << (4 - i) & 0x10);
+}
+INLINE vs sixth_of(const uint8_t *units, int u, int i) {
+    vw v = LOAD_AS(vw, units + u / 2 * 64) >> (u % 2 * 8);
+    return (vs)((i < 2 ? v << (4 - 2 * i) : v >> (2 * i - 4)) & 0x30);
+}
 
 /* Pair 4u + 2q + j of the block at w, one part of the rows. */
 INLINE vs weight_pair(weight_source source, const uint8_t *w, int u, int q, int j, int part) {
+    const int i = 2 * j + q;
     w += part * VB;
     switch (source) {
-    case NIBBLES: return nibble_of(w + u * 64, 2 * j + q);
+    case NIBBLES: return nibble_of(w + u * 64, i);
+    case FIVES: return nibble_of(w + u * 64, i) | fifth_of(w + 4 * 64, u, i);
+    case SIXES: return (nibble_of(w + u * 64, i) | sixth_of(w + 4 * 64, u, i)) - 32;
     case BYTES: return byte_of(w + (2 * u + q) * 64, j);
     case PAIRS: break;
     }
@@ -68,7 +80,8 @@ INLINE vs weight_pair(weight_source source, const uint8_t *w, int u, int q, int 
 }
 
 INLINE size_t source_block_bytes(weight_source source) {
-    return source == NIBBLES ? 4 * 64 : source == BYTES ? 8 * 64 : BLOCK_PAIRS * 64;
+    static const size_t units[] = {4, 5, 6, 8, BLOCK_PAIRS};
+    return units[source] * 64;
 }
 
 /* ---- a tile: 16 weight rows by M activation rows -------------------------------------------- */
@@ -242,14 +255,11 @@ static void integer_few(pd_type type, const uint8_t *group, const pd_cpu_quants 
     expand_scales(&p, p.offset, group, 0, n_blocks, d, m);
     const tile_job job = {
         group + pd_cpu_quants_at(&p, x->k), d, m, 0, n_blocks, x, out, ldo, false};
-    if (p.nibbles) {
-        tiles((weight_traits){NIBBLES, false, true}, FEW, &job, 0, n_rows);
-    } else if (p.scales == PD_CPU_SCALES_K16) {
-        tiles((weight_traits){BYTES, true, false}, FEW, &job, 0, n_rows);
-    } else if (p.scales == PD_CPU_SCALES_D) {
-        tiles((weight_traits){BYTES, false, false}, FEW, &job, 0, n_rows);
-    } else {
-        tiles((weight_traits){BYTES, false, true}, FEW, &job, 0, n_rows);
+    switch (p.bits) {
+    case 4: tiles((weight_traits){NIBBLES, false, true}, FEW, &job, 0, n_rows); break;
+    case 5: tiles((weight_traits){FIVES, false, true}, FEW, &job, 0, n_rows); break;
+    case 6: tiles((weight_traits){SIXES, true, false}, FEW, &job, 0, n_rows); break;
+    case 8: tiles((weight_traits){BYTES, false, false}, FEW, &job, 0, n_rows); break;
     }
 }
 
@@ -273,10 +283,11 @@ static void integer_unpack(pd_type type, const uint8_t *group, uint32_t k,
     expand_scales(&p, 0, group, panel->first_block, panel->n_blocks, panel->d, panel->m);
     const uint8_t *w =
         group + pd_cpu_quants_at(&p, k) + (size_t)panel->first_block * pd_cpu_block_bytes(&p);
-    if (p.nibbles) {
-        unpack_pairs(NIBBLES, w, panel->n_blocks, (int16_t)p.offset, panel->pairs);
-    } else {
-        unpack_pairs(BYTES, w, panel->n_blocks, 0, panel->pairs);
+    switch (p.bits) {
+    case 4: unpack_pairs(NIBBLES, w, panel->n_blocks, (int16_t)p.offset, panel->pairs); break;
+    case 5: unpack_pairs(FIVES, w, panel->n_blocks, (int16_t)p.offset, panel->pairs); break;
+    case 6: unpack_pairs(SIXES, w, panel->n_blocks, 0, panel->pairs); break;
+    case 8: unpack_pairs(BYTES, w, panel->n_blocks, 0, panel->pairs); break;
     }
 }
 

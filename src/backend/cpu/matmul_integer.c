@@ -24,7 +24,7 @@ enum {
     GROUP = PD_CPU_GROUP_ROWS,
     PANEL_GROUPS = 4,
     PANEL_COLUMNS = PANEL_GROUPS * GROUP,
-    MAX_K_BLOCK = 2048,  /* 64 * 2048 * 2 bytes = 256 KiB */
+    MAX_K_BLOCK = 1280,  /* 64 * 1280 * 2 bytes = 160 KiB */
     MIN_SHARE_ROWS = 48, /* fewest rows worth unpacking a panel for */
     PANELS_PER_THREAD = 4
 };

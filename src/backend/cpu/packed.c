@@ -14,19 +14,19 @@ enum {
     MAX_WORDS = 8 /* of one row in a block */
 };
 
-/* What a row has in one block: 4 words of nibbles or 8 of bytes in order of the units. */
+/* What a row has in one block, a word of each unit. */
 typedef uint32_t block_words[MAX_WORDS];
 
 bool pd_cpu_packing_of(pd_type type, pd_cpu_packing *out) {
     switch (type) {
-    case PD_TYPE_Q4_0: *out = (pd_cpu_packing){true, PD_CPU_SCALES_D, 8}; return true;
-    case PD_TYPE_Q4_1: *out = (pd_cpu_packing){true, PD_CPU_SCALES_DM, 0}; return true;
-    case PD_TYPE_Q4_K: *out = (pd_cpu_packing){true, PD_CPU_SCALES_K, 0}; return true;
-    case PD_TYPE_Q5_0:
-    case PD_TYPE_Q8_0: *out = (pd_cpu_packing){false, PD_CPU_SCALES_D, 0}; return true;
-    case PD_TYPE_Q5_1: *out = (pd_cpu_packing){false, PD_CPU_SCALES_DM, 0}; return true;
-    case PD_TYPE_Q5_K: *out = (pd_cpu_packing){false, PD_CPU_SCALES_K, 0}; return true;
-    case PD_TYPE_Q6_K: *out = (pd_cpu_packing){false, PD_CPU_SCALES_K16, 0}; return true;
+    case PD_TYPE_Q4_0: *out = (pd_cpu_packing){4, PD_CPU_SCALES_D, 8}; return true;
+    case PD_TYPE_Q4_1: *out = (pd_cpu_packing){4, PD_CPU_SCALES_DM, 0}; return true;
+    case PD_TYPE_Q4_K: *out = (pd_cpu_packing){4, PD_CPU_SCALES_K, 0}; return true;
+    case PD_TYPE_Q5_0: *out = (pd_cpu_packing){5, PD_CPU_SCALES_D, 16}; return true;
+    case PD_TYPE_Q5_1: *out = (pd_cpu_packing){5, PD_CPU_SCALES_DM, 0}; return true;
+    case PD_TYPE_Q5_K: *out = (pd_cpu_packing){5, PD_CPU_SCALES_K, 0}; return true;
+    case PD_TYPE_Q6_K: *out = (pd_cpu_packing){6, PD_CPU_SCALES_K16, 0}; return true;
+    case PD_TYPE_Q8_0: *out = (pd_cpu_packing){8, PD_CPU_SCALES_D, 0}; return true;
     case PD_TYPE_F32:
     case PD_TYPE_F16:
     case PD_TYPE_BF16: break;
@@ -60,16 +60,6 @@ static uint32_t word_at(const uint8_t *p) {
     return w;
 }
 
-/* Bits 0..3 to bit 0 of the four bytes. */
-static uint32_t spread_bits(uint32_t bits) {
-    return (bits & 15) * 0x00204081 & 0x01010101;
-}
-
-/* Each byte, below 128, minus 16 or 32, without a borrow from its neighbour. */
-static uint32_t minus(uint32_t word, uint32_t n) {
-    return ((word | 0x80808080) - n * 0x01010101) ^ 0x80808080;
-}
-
 static uint32_t low_nibbles(uint32_t w) {
     return w & 0x0f0f0f0f;
 }
@@ -79,45 +69,60 @@ static uint32_t high_nibbles(uint32_t w) {
 
 /* ---- quants --------------------------------------------------------------------------------- */
 
-/* Word i of the block's columns, four each, goes to unit unit_of(i) of bytes. */
-static uint32_t unit_of(uint32_t i) {
-    return i % 4 * 2 + i / 4;
+/* Nibbles of 32 columns that lie in two words of bytes, columns c and 16 + c: to one. */
+static uint32_t join_nibbles(uint32_t low, uint32_t high) {
+    return low | high << 4;
 }
 
-static void words_q5(const uint8_t *qs, const uint8_t *high, uint32_t offset, block_words out) {
-    uint32_t bits = word_at(high);
+/* The bits above the nibbles: n_bits (1 or 2) of each of the 32 columns. */
+static void pack_high(const uint8_t *high, uint32_t n_bits, uint32_t *out) {
+    out[0] = out[n_bits - 1] = 0;
+    for (uint32_t c = 0; c < PD_CPU_BLOCK; c++) {
+        uint32_t q = c / 16, u = c % 16 / 4, l = c % 4 / 2, j = c % 2;
+        uint32_t at = (4 * u + 2 * j + q) * n_bits;
+        out[at / 16] |= (uint32_t)high[c] << (16 * l + at % 16);
+    }
+}
+
+static void words_q5(const uint8_t *qs, const uint8_t *fifth, block_words out) {
+    uint32_t bits = word_at(fifth);
+    uint8_t high[PD_CPU_BLOCK];
+    memcpy(out, qs, 16);
+    for (uint32_t c = 0; c < PD_CPU_BLOCK; c++) high[c] = bits >> c & 1;
+    pack_high(high, 1, out + 4);
+}
+
+/* The nibbles of 32 columns that are the low or the high ones of 32 bytes. */
+static void words_k(const uint8_t *qs, bool upper, block_words out) {
     for (uint32_t u = 0; u < 4; u++) {
-        uint32_t w = word_at(qs + 4 * u);
-        out[2 * u] = minus(low_nibbles(w) | spread_bits(bits >> 4 * u) << 4, offset);
-        out[2 * u + 1] = minus(high_nibbles(w) | spread_bits(bits >> (16 + 4 * u)) << 4, offset);
+        uint32_t a = word_at(qs + 4 * u), b = word_at(qs + 16 + 4 * u);
+        out[u] = upper ? join_nibbles(high_nibbles(a), high_nibbles(b))
+                       : join_nibbles(low_nibbles(a), low_nibbles(b));
     }
 }
 
 /* Block g of the eight in a block of 256: two share their bytes, one has the low nibbles. */
 static void words_q4_k(const uint8_t *block, uint32_t g, block_words out) {
-    const uint8_t *qs = block + 16 + g / 2 * 32;
-    for (uint32_t u = 0; u < 4; u++) {
-        uint32_t a = word_at(qs + 4 * u), b = word_at(qs + 16 + 4 * u);
-        out[u] =
-            g % 2 ? high_nibbles(a) | high_nibbles(b) << 4 : low_nibbles(a) | low_nibbles(b) << 4;
-    }
+    words_k(block + 16 + g / 2 * 32, g % 2, out);
 }
 
 static void words_q5_k(const uint8_t *block, uint32_t g, block_words out) {
-    for (uint32_t i = 0; i < 8; i++) {
-        uint32_t w = word_at(block + 48 + g / 2 * 32 + 4 * i);
-        uint32_t high = word_at(block + 16 + 4 * i) >> g & 0x01010101;
-        out[unit_of(i)] = (g % 2 ? high_nibbles(w) : low_nibbles(w)) | high << 4;
-    }
+    uint8_t high[PD_CPU_BLOCK];
+    words_k(block + 48 + g / 2 * 32, g % 2, out);
+    for (uint32_t c = 0; c < PD_CPU_BLOCK; c++) high[c] = block[16 + c] >> g & 1;
+    pack_high(high, 1, out + 4);
 }
 
 static void words_q6_k(const uint8_t *block, uint32_t g, block_words out) {
-    const uint8_t *low = block + g / 4 * 64 + g % 2 * 32, *high = block + 128 + g / 4 * 32;
-    for (uint32_t i = 0; i < 8; i++) {
-        uint32_t w = word_at(low + 4 * i);
-        uint32_t bits = word_at(high + 4 * i) >> g % 4 * 2 & 0x03030303;
-        out[unit_of(i)] = minus((g % 4 / 2 ? high_nibbles(w) : low_nibbles(w)) | bits << 4, 32);
-    }
+    uint8_t high[PD_CPU_BLOCK];
+    words_k(block + g / 4 * 64 + g % 2 * 32, g % 4 / 2, out);
+    for (uint32_t c = 0; c < PD_CPU_BLOCK; c++)
+        high[c] = block[128 + g / 4 * 32 + c] >> g % 4 * 2 & 3;
+    pack_high(high, 2, out + 4);
+}
+
+static void words_q8_0(const uint8_t *quants, block_words out) {
+    for (uint32_t i = 0; i < 8; i++) out[i % 4 * 2 + i / 4] = word_at(quants + 4 * i);
 }
 
 /* Columns [32 b, 32 b + 32) of a stored row. */
@@ -125,11 +130,9 @@ static void block_quants(pd_type type, const uint8_t *row, uint32_t b, block_wor
     switch (type) {
     case PD_TYPE_Q4_0: memcpy(out, row + b * 18 + 2, 16); break;
     case PD_TYPE_Q4_1: memcpy(out, row + b * 20 + 4, 16); break;
-    case PD_TYPE_Q5_0: words_q5(row + b * 22 + 6, row + b * 22 + 2, 16, out); break;
-    case PD_TYPE_Q5_1: words_q5(row + b * 24 + 8, row + b * 24 + 4, 0, out); break;
-    case PD_TYPE_Q8_0:
-        for (uint32_t i = 0; i < 8; i++) out[unit_of(i)] = word_at(row + b * 34 + 2 + 4 * i);
-        break;
+    case PD_TYPE_Q5_0: words_q5(row + b * 22 + 6, row + b * 22 + 2, out); break;
+    case PD_TYPE_Q5_1: words_q5(row + b * 24 + 8, row + b * 24 + 4, out); break;
+    case PD_TYPE_Q8_0: words_q8_0(row + b * 34 + 2, out); break;
     case PD_TYPE_Q4_K: words_q4_k(row + b / 8 * 144, b % 8, out); break;
     case PD_TYPE_Q5_K: words_q5_k(row + b / 8 * 176, b % 8, out); break;
     case PD_TYPE_Q6_K: words_q6_k(row + b / 8 * 210, b % 8, out); break;
@@ -188,17 +191,17 @@ void pd_cpu_pack_group(pd_type type, const uint8_t *rows, uint64_t row_bytes, ui
                        uint32_t k, uint8_t *group) {
     pd_cpu_packing packing;
     if (!pd_cpu_packing_of(type, &packing)) return;
-    uint32_t n_words = packing.nibbles ? 4 : 8;
     uint8_t *quants = group + pd_cpu_quants_at(&packing, k);
     if (n_rows < PD_CPU_GROUP_ROWS) memset(group, 0, pd_cpu_group_bytes(&packing, k));
     for (uint32_t r = 0; r < n_rows; r++) {
         const uint8_t *row = rows + r * row_bytes;
         pack_scales(type, packing.scales, row, k, r, group);
         for (uint32_t b = 0; b < k / PD_CPU_BLOCK; b++) {
-            block_words words;
+            block_words words = {0};
             block_quants(type, row, b, words);
             uint8_t *to = quants + (uint64_t)b * pd_cpu_block_bytes(&packing) + 4 * r;
-            for (uint32_t u = 0; u < n_words; u++) memcpy(to + u * PD_CPU_UNIT_BYTES, &words[u], 4);
+            for (uint32_t u = 0; u < packing.bits; u++)
+                memcpy(to + u * PD_CPU_UNIT_BYTES, &words[u], 4);
         }
     }
 }

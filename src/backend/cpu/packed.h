@@ -5,15 +5,19 @@
  *
  * Quants lie in units of 64 bytes: four bytes of each of the 16 rows, row after row, so that one
  * 32-bit lane of a vector is one row and holds what comes next of it. With the columns of a block
- * counted from 0, unit u of
+ * counted from 0, a block is, by the bits of a quant,
  *
- *   nibbles   has columns 4u .. 4u + 3 in the low four bits and 16 + 4u .. in the high ones,
- *             unsigned; 4 units a block (Q4_0's own order, so that packing it only moves words)
- *   bytes     has columns 4(u / 2) + 16(u % 2) .. + 3, signed; 8 units a block
+ *   4, 5, 6   four units of nibbles: unit u has columns 4u .. 4u + 3 in the low halves of its bytes
+ *             and 16 + 4u .. in the high ones (Q4_0's own order, so that packing it moves words)
+ *   5, 6      and behind them one or two units of the bits above, one or two of a quant. Column
+ *             16q + 4u + 2l + j has its in 16-bit lane l of the row, from bit (4u + 2j + q) * (1 or
+ *             2) on, counted through the units in pieces of 16
+ *   8         eight units: unit i has columns 4(i / 2) + 16(i % 2) .. + 3, signed
  *
- * Five and six bits are stored as bytes. A value is d * q + m, with d and m from the scales:
+ * Quants of 4 and 5 bits are stored from 0 on, those of 6 bits from 0 for -32. A value is d * q +
+ * m, with d and m from the scales:
  *
- *   D      Q4_0, Q5_0, Q8_0   [blocks] { half d[16] }                      m = -8 d or 0
+ *   D      Q4_0, Q5_0, Q8_0   [blocks] { half d[16] }                      m = -offset * d
  *   DM     Q4_1, Q5_1         [blocks] { half d[16], m[16] }
  *   K      Q4_K, Q5_K         [K / 256] { half d[16], m[16]; [8] { u8 sd[16], sm[16] } }
  *                             d = d * sd, m = -m * sm
@@ -41,9 +45,9 @@ typedef enum pd_cpu_scales {
 } pd_cpu_scales;
 
 typedef struct pd_cpu_packing {
-    bool nibbles; /* else bytes */
+    uint32_t bits; /* of a stored quant: 4, 5, 6 or 8 */
     pd_cpu_scales scales;
-    int32_t offset; /* what nibbles are more than the quants they stand for */
+    int32_t offset; /* what a quant of 4 or 5 bits is more than what it stands for */
 } pd_cpu_packing;
 
 /* False: F32, F16 and BF16 are not packed. */
@@ -53,7 +57,7 @@ bool pd_cpu_packing_of(pd_type type, pd_cpu_packing *out);
 uint64_t pd_cpu_group_bytes(const pd_cpu_packing *p, uint32_t k);
 uint64_t pd_cpu_quants_at(const pd_cpu_packing *p, uint32_t k);
 static inline uint32_t pd_cpu_block_bytes(const pd_cpu_packing *p) {
-    return (p->nibbles ? 4 : 8) * PD_CPU_UNIT_BYTES;
+    return p->bits * PD_CPU_UNIT_BYTES;
 }
 
 /* Packs stored rows [0, n_rows), n_rows <= 16, to one group. */
