@@ -23,15 +23,17 @@ extern "C" {
 typedef enum pd_peak {
     PD_PEAK_F32,  /* 32-bit fused multiply-add */
     PD_PEAK_F16,  /* the same with pairs of 16-bit floats */
-    PD_PEAK_INT8, /* 4x8-bit integer dot product, accumulated */
+    PD_PEAK_INT8,  /* 4x8-bit integer dot product, accumulated */
+    PD_PEAK_INT16, /* 2x16-bit integer dot product, accumulated */
     PD_PEAK_COUNT
 } pd_peak;
 const char *pd_peak_name(pd_peak peak); /* "f32 FMA", ... */
 
 typedef struct pd_device_speed {
     double copy_gb_s; /* bytes read and bytes written, between buffers larger than most caches */
+    double read_gb_s; /* bytes read, from such a buffer; 0: not measured (GPUs) */
     double gflop_s[PD_PEAK_COUNT]; /* additions and multiplications; 0: the device cannot */
-    pd_peak best;                  /* the largest of them: the matrix peak */
+    pd_peak best;                  /* the largest of them */
     double dispatch_us;            /* an empty dispatch and the barrier behind it (the CPU: an empty
                                       loop over all threads) */
 } pd_device_speed;
@@ -80,6 +82,7 @@ typedef struct pd_profile_op {
     uint64_t bytes;   /* that it cannot help reading or writing: each weight once, K and V of every
                          visible position once, activations as 4-byte values */
     double flops;     /* multiplications and additions of its matrix products and attention */
+    pd_peak peak;     /* what they are done with; PD_PEAK_COUNT: not told, the device's best */
 } pd_profile_op;
 /* Return false to stop. */
 typedef bool (*pd_profile_fn)(void *ctx, const pd_profile_op *op);

@@ -37,6 +37,7 @@ typedef struct pd_trace_view {
     uint32_t n_rows, width;
     const void *data; /* valid during the call */
     uint64_t ns;      /* what the operation took, by the device's clock where it has one */
+    pd_peak peak;     /* pd_profile_op */
 } pd_trace_view;
 /* Return false to stop early. */
 typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);

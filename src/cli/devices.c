@@ -11,6 +11,7 @@ static void print_measurement(const pd_device_measurement *m) {
     if (m->failure[0]) printf("           not measured: %s\n", m->failure);
     if (!m->done) return;
     printf("           measured   copy %.1f GB/s", m->speed.copy_gb_s);
+    if (m->speed.read_gb_s > 0) printf(", read %.1f GB/s", m->speed.read_gb_s);
     for (int i = 0; i < PD_PEAK_COUNT; i++)
         if (m->speed.gflop_s[i] > 0)
             printf(", %s %.1f GFLOP/s", pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
@@ -59,6 +60,7 @@ static void add_measurement(cJSON *j, const pd_device_measurement *m) {
     if (m->failure[0]) cJSON_AddStringToObject(j, "not_measured", m->failure);
     if (!m->done) return;
     cJSON_AddNumberToObject(j, "copy_gb_s", m->speed.copy_gb_s);
+    if (m->speed.read_gb_s > 0) cJSON_AddNumberToObject(j, "read_gb_s", m->speed.read_gb_s);
     cJSON *peaks = cJSON_AddObjectToObject(j, "gflop_s");
     for (int i = 0; i < PD_PEAK_COUNT; i++)
         if (m->speed.gflop_s[i] > 0)

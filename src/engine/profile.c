@@ -78,6 +78,7 @@ static bool show_op(void *ctx, const pd_trace_view *v) {
                          .kind = kind_name(v->op),
                          .layer = v->op->layer,
                          .n_rows = v->n_rows,
+                         .peak = v->peak,
                          .ns = v->ns};
     add_activations(p, v->op, &out);
     add_weights(p, v->op, &out);

@@ -22,6 +22,7 @@ void pd_profile_add(pd_kind_profile *p, const pd_profile_op *op) {
     k->ns += op->ns;
     k->bytes += op->bytes;
     k->flops += op->flops;
+    k->flops_of[op->peak] += op->flops;
 }
 
 pd_profile_kind pd_profile_sum(const pd_kind_profile *p) {
@@ -30,16 +31,29 @@ pd_profile_kind pd_profile_sum(const pd_kind_profile *p) {
         sum.n_ops += p->kinds[i].n_ops;
         sum.bytes += p->kinds[i].bytes;
         sum.flops += p->kinds[i].flops;
+        for (int f = 0; f <= PD_PEAK_COUNT; f++) sum.flops_of[f] += p->kinds[i].flops_of[f];
     }
     return sum;
 }
 
-double pd_profile_copy_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
-    double at_best_ns = speed->copy_gb_s > 0 ? (double)k->bytes / speed->copy_gb_s : 0;
+static double memory_percent(double gb_s, const pd_profile_kind *k) {
+    double at_best_ns = gb_s > 0 ? (double)k->bytes / gb_s : 0;
     return k->ns ? 100 * at_best_ns / (double)k->ns : 0;
 }
 
+double pd_profile_copy_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
+    return memory_percent(speed->copy_gb_s, k);
+}
+
+double pd_profile_read_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
+    return memory_percent(speed->read_gb_s, k);
+}
+
 double pd_profile_peak_percent(const pd_device_speed *speed, const pd_profile_kind *k) {
-    double peak = speed->gflop_s[speed->best];
-    return k->ns && peak > 0 ? 100 * k->flops / peak / (double)k->ns : 0;
+    double at_best_ns = 0;
+    for (int i = 0; i <= PD_PEAK_COUNT; i++) {
+        double peak = speed->gflop_s[i < PD_PEAK_COUNT ? i : (int)speed->best];
+        if (peak > 0) at_best_ns += k->flops_of[i] / peak;
+    }
+    return k->ns ? 100 * at_best_ns / (double)k->ns : 0;
 }

@@ -12,6 +12,7 @@ typedef struct pd_profile_kind {
     uint32_t n_ops;
     uint64_t ns, bytes;
     double flops;
+    double flops_of[PD_PEAK_COUNT + 1]; /* by pd_profile_op.peak; their sum is flops */
 } pd_profile_kind;
 
 typedef struct pd_kind_profile {
@@ -27,6 +28,8 @@ pd_profile_kind pd_profile_sum(const pd_kind_profile *p);
 
 /* Of the device's copy bandwidth and of its matrix peak, in per cent. */
 double pd_profile_copy_percent(const pd_device_speed *speed, const pd_profile_kind *k);
+/* Of what the device reads; 0: not measured. */
+double pd_profile_read_percent(const pd_device_speed *speed, const pd_profile_kind *k);
 double pd_profile_peak_percent(const pd_device_speed *speed, const pd_profile_kind *k);
 
 #endif

@@ -39,8 +39,12 @@ static void check_device(const char *device, const bool has[PD_PEAK_COUNT]) {
 
 static void the_processor(void **state) {
     (void)state;
-    const bool has[PD_PEAK_COUNT] = {[PD_PEAK_F32] = true};
+    bool has[PD_PEAK_COUNT] = {[PD_PEAK_F32] = true, [PD_PEAK_INT16] = true};
     check_device("cpu", has);
+    setenv("PERIDOT_CPU_DISABLE", "integer", 1);
+    has[PD_PEAK_INT16] = false;
+    check_device("cpu", has);
+    unsetenv("PERIDOT_CPU_DISABLE");
 }
 
 static void unknown_devices_are_refused(void **state) {

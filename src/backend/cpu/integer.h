@@ -56,6 +56,9 @@ typedef struct pd_cpu_integer_kernels {
      * what out has. */
     void (*many)(pd_type type, const pd_cpu_panel *panel, const pd_cpu_quants *x, uint32_t first,
                  uint32_t n_rows, float *out, size_t ldo, bool add);
+    /* n rounds of burn_flops additions and multiplications in registers, as fast as they go. */
+    int32_t (*burn)(uint32_t n);
+    uint32_t burn_flops;
     uint32_t many_rows; /* activation rows that are handled at once, at most PD_CPU_MANY_MAX */
 } pd_cpu_integer_kernels;
 

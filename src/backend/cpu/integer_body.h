@@ -318,25 +318,59 @@ static void integer_many(pd_type type, const pd_cpu_panel *panel, const pd_cpu_q
     }
 }
 
-/* The column of a block that value i of it holds (integer.h). */
-INLINE int column_of(int i) {
-    int pair = i / 2;
-    return pair / 2 % 2 * 16 + pair / 4 * 4 + pair % 2 + i % 2 * 2;
+enum { BLOCK_VECTORS = PD_CPU_BLOCK / LANES };
+
+INLINE vf pick(vi mask, vf a, vf b) {
+    return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+}
+
+/* Largest |x| of a block; NaN is passed over. *poison: 0, but NaN when a value is not finite. */
+INLINE float block_max(const vf x[BLOCK_VECTORS], float *poison) {
+    vf most = {0}, zero = {0};
+    UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
+        vf size = (vf)((vi)x[v] & 0x7fffffff);
+        most = pick(size > most, size, most);
+        zero += x[v] * 0.0f;
+    }
+    float max = 0;
+    *poison = 0;
+    UNROLL for (int i = 0; i < LANES; i++) {
+        max = most[i] > max ? most[i] : max;
+        *poison += zero[i];
+    }
+    return max;
+}
+
+/* 32 quants in 32 bits each to the order of integer.h: of four columns the first and the third,
+ * the second and the fourth. */
+INLINE void store_quants(const int32_t q[PD_CPU_BLOCK], int16_t *out) {
+    UNROLL for (int g = 0; g < PD_CPU_BLOCK / 4; g++) {
+        const int32_t *c = q + 4 * g;
+        int16_t four[4] = {(int16_t)c[0], (int16_t)c[2], (int16_t)c[1], (int16_t)c[3]};
+        memcpy(out + 4 * (g % 4 * 2 + g / 4), four, sizeof four);
+    }
 }
 
 /* What is not finite makes the scale NaN, so that products show it. A block of values too small for
  * the inverse of their scale counts as zeros. */
-static void quantize_block(const float *x, int16_t *values, pd_cpu_block_scale *scale) {
+INLINE void quantize_block(const float *from, int16_t *values, pd_cpu_block_scale *scale) {
     const float most = 32639.0f, least = 1e-33f;
-    float max = 0, poison = 0, q[PD_CPU_BLOCK];
-    int32_t sum = 0;
-    for (int i = 0; i < PD_CPU_BLOCK; i++) max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
-    for (int i = 0; i < PD_CPU_BLOCK; i++) poison += x[i] * 0.0f;
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    vf x[BLOCK_VECTORS];
+    vi q[BLOCK_VECTORS], sums = {0};
+    float poison;
+    memcpy(x, from, sizeof x);
+    float max = block_max(x, &poison);
     bool usable = max > least && !isnan(poison);
     float inverse = usable ? most / max : 0;
-    for (int i = 0; i < PD_CPU_BLOCK; i++) q[i] = usable ? rintf(x[i] * inverse) : 0;
-    for (int i = 0; i < PD_CPU_BLOCK; i++) sum += (int32_t)q[i];
-    for (int i = 0; i < PD_CPU_BLOCK; i++) values[i] = (int16_t)q[column_of(i)];
+    UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
+        q[v] = usable ? (vi)(x[v] * inverse + magic) - 0x4b400000 : (vi){0}; /* magic's bits */
+        sums += q[v];
+    }
+    int32_t sum = 0, all[PD_CPU_BLOCK];
+    UNROLL for (int i = 0; i < LANES; i++) sum += sums[i];
+    memcpy(all, q, sizeof all);
+    store_quants(all, values);
     scale->scale = usable ? max / most : poison;
     scale->sum = scale->scale * (float)sum;
 }
@@ -348,10 +382,24 @@ static void integer_quantize(const float *x, uint32_t k, int16_t *values,
     }
 }
 
+/* Chains that each feed on themselves, more than hide the latency of a product and a sum. */
+enum { BURN_CHAINS = 10 };
+
+static int32_t integer_burn(uint32_t n) {
+    vi a[BURN_CHAINS], sum = {0};
+    const vs w = (vs)((vi){0} + 0x00010003);
+    for (int i = 0; i < BURN_CHAINS; i++) a[i] = (vi){0} + i;
+    for (uint32_t k = 0; k < n; k++)
+        UNROLL for (int i = 0; i < BURN_CHAINS; i++) a[i] = dot16(a[i], (vs)a[i], w);
+    for (int i = 0; i < BURN_CHAINS; i++) sum += a[i];
+    return sum[0];
+}
+
 #define INTEGER_TABLE(isa)                                                                         \
     {                                                                                              \
         .name = isa, .quantize = integer_quantize, .few = integer_few, .unpack = integer_unpack,   \
-        .many = integer_many, .many_rows = MANY                                                    \
+        .many = integer_many, .many_rows = MANY, .burn = integer_burn,                             \
+        .burn_flops = VB * BURN_CHAINS                                                             \
     }
 
 #endif

@@ -26,6 +26,6 @@ void pd_cpu_fast_matmul(pd_program *p, const pd_op *op) {
 
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op) {
     bool integer = pd_cpu_takes_integers(p->cpu, op, p->desc.precision);
-    return integer ? pd_cpu_matmul_integer_bytes(p, &op->matmul)
+    return integer ? pd_cpu_matmul_integer_bytes(&op->matmul)
                    : pd_cpu_matmul_float_bytes(p, &op->matmul);
 }

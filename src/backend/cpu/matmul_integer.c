@@ -24,8 +24,9 @@ enum {
     GROUP = PD_CPU_GROUP_ROWS,
     PANEL_GROUPS = 4,
     PANEL_COLUMNS = PANEL_GROUPS * GROUP,
-    MAX_K_BLOCK = 1280,  /* 64 * 1280 * 2 bytes = 160 KiB */
-    MIN_SHARE_ROWS = 48, /* fewest rows worth unpacking a panel for */
+    MAX_K_BLOCK = 1280,   /* 64 * 1280 * 2 bytes = 160 KiB */
+    MIN_SHARE_ROWS = 48,  /* fewest rows worth unpacking a panel for */
+    MAX_SHARE_ROWS = 120, /* their results stay in the second-level cache; whole tiles */
     PANELS_PER_THREAD = 4
 };
 
@@ -217,7 +218,8 @@ static void share_out(integer_job *job) {
         job->n_panels += pd_div_up(rows_of(job, i), PANEL_COLUMNS);
     uint32_t wanted = pd_div_up(PANELS_PER_THREAD * job->p->cpu->n_threads, job->n_panels);
     job->n_shares = smaller(wanted, pd_div_up(job->n_rows, MIN_SHARE_ROWS));
-    job->share_rows = pd_div_up(job->n_rows, job->n_shares);
+    job->share_rows = smaller(pd_div_up(job->n_rows, job->n_shares), MAX_SHARE_ROWS);
+    job->n_shares = pd_div_up(job->n_rows, job->share_rows);
 }
 
 void pd_cpu_matmul_integer(pd_program *p, const pd_op_matmul *op, const uint8_t *const *packed) {
@@ -240,10 +242,9 @@ void pd_cpu_matmul_integer(pd_program *p, const pd_op_matmul *op, const uint8_t 
     pd_pool_run(p->cpu->pool, job.n_panels * job.n_shares, 1, panel_range, &job);
 }
 
-uint64_t pd_cpu_matmul_integer_bytes(const pd_program *p, const pd_op_matmul *op) {
+uint64_t pd_cpu_matmul_integer_bytes(const pd_op_matmul *op) {
     uint32_t k = (uint32_t)op->weights[0]->ne[0];
     uint64_t floats = panel_floats(choose_k_block(k));
-    if (op->epilogue == PD_EPILOGUE_GEGLU)
-        floats += 2ull * PANEL_COLUMNS * (p->desc.max_rows + p->desc.max_outs);
+    if (op->epilogue == PD_EPILOGUE_GEGLU) floats += 2ull * PANEL_COLUMNS * MAX_SHARE_ROWS;
     return 4 * (floats > 2 * k ? floats : 2 * k);
 }

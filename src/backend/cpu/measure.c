@@ -1,5 +1,5 @@
-/* How fast the processor copies and multiplies with all of the backend's threads, best of several
- * repetitions; and what a loop over the threads costs that has nothing to do.
+/* How fast the processor reads, copies and multiplies with all of the backend's threads, best of
+ * several repetitions; and what a loop over the threads costs that has nothing to do.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +9,7 @@
 enum {
     COPY_BYTES = 64 << 20, /* of each buffer: more than most caches */
     PIECE_BYTES = 1 << 20,
+    AHEAD_BYTES = 4096, /* the processor's own prefetcher stops at each page */
     BURN_ROUNDS = 100000,
     LOOPS = 64, /* of a repetition of the empty loop */
     REPETITIONS = 8
@@ -19,6 +20,7 @@ typedef struct meter {
     const uint8_t *from;
     uint8_t *to;
     float *sums; /* [n_threads] so that nothing is optimised away */
+    const pd_cpu_integer_kernels *integer;
 } meter;
 
 static void copy_pieces(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
@@ -26,6 +28,27 @@ static void copy_pieces(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     const meter *m = ctx;
     uint64_t at = (uint64_t)begin * PIECE_BYTES;
     memcpy(m->to + at, m->from + at, (uint64_t)(end - begin) * PIECE_BYTES);
+}
+
+/* As sums of words, a cache line ahead of what is asked for. */
+static void read_pieces(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const meter *m = ctx;
+    typedef uint64_t words __attribute__((vector_size(64)));
+    words sum = {0};
+    const uint8_t *at = m->from + (uint64_t)begin * PIECE_BYTES;
+    for (uint64_t i = 0; i < (uint64_t)(end - begin) * PIECE_BYTES; i += sizeof sum) {
+        words w;
+        __builtin_prefetch(at + i + AHEAD_BYTES);
+        memcpy(&w, at + i, sizeof w);
+        sum += w;
+    }
+    m->sums[thread] +=
+        (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
+}
+
+static void burn_integers(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const meter *m = ctx;
+    for (uint32_t i = begin; i < end; i++) m->sums[thread] += (float)m->integer->burn(BURN_ROUNDS);
 }
 
 static void burn(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
@@ -53,6 +76,13 @@ static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
     uint32_t n_burns = 4 * cpu->n_threads;
     uint64_t ns = best_ns(cpu, m, COPY_BYTES / PIECE_BYTES, 1, copy_pieces);
     out->copy_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
+    ns = best_ns(cpu, m, 2 * COPY_BYTES / PIECE_BYTES, 1, read_pieces);
+    out->read_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
+    if (cpu->integer) {
+        ns = best_ns(cpu, m, n_burns, 1, burn_integers);
+        out->gflop_s[PD_PEAK_INT16] =
+            (double)n_burns * (double)BURN_ROUNDS * cpu->integer->burn_flops / (double)ns;
+    }
     ns = best_ns(cpu, m, n_burns, 1, burn);
     out->gflop_s[PD_PEAK_F32] =
         (double)n_burns * (double)BURN_ROUNDS * cpu->kernels->burn_flops / (double)ns;
@@ -65,7 +95,7 @@ pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err) {
     *out = (pd_device_speed){0};
     uint8_t *memory = pd_alloc_aligned(2, COPY_BYTES);
     float *sums = pd_alloc(cpu->n_threads, sizeof *sums);
-    meter m = {cpu->kernels, memory, memory ? memory + COPY_BYTES : NULL, sums};
+    meter m = {cpu->kernels, memory, memory ? memory + COPY_BYTES : NULL, sums, cpu->integer};
     pd_status status = PD_OK;
     if (memory && sums) {
         memset(memory, 1, 2ull * COPY_BYTES); /* pages that exist */

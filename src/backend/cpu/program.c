@@ -170,7 +170,8 @@ static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, p
                           .n_rows = pd_cpu_rows(p, buf),
                           .width = p->bufs[buf].width,
                           .data = pd_cpu_buf(p, buf),
-                          .ns = ns};
+                          .ns = ns,
+                          .peak = p->packed[op_index][0] ? PD_PEAK_INT16 : PD_PEAK_F32};
     return fn(ctx, &view);
 }
 

@@ -83,11 +83,13 @@ static void add_kind_fields(cJSON *j, const bench_context *c, const pd_profile_k
                     {"op_bytes", (double)k->bytes}, {"op_flops", k->flops},
                     {"op_gb_s", (double)k->bytes / ns}, {"op_gflop_s", k->flops / ns},
                     {"op_copy_percent", pd_profile_copy_percent(&c->speed, k)},
+                    {"op_read_percent", pd_profile_read_percent(&c->speed, k)},
                     {"op_peak_percent", pd_profile_peak_percent(&c->speed, k)});
 }
 
 static void add_speed_fields(cJSON *j, const pd_device_speed *s) {
-    CLI_ADD_NUMBERS(j, {"device_copy_gb_s", s->copy_gb_s}, {"device_gflop_s", s->gflop_s[s->best]});
+    CLI_ADD_NUMBERS(j, {"device_copy_gb_s", s->copy_gb_s}, {"device_read_gb_s", s->read_gb_s},
+                    {"device_gflop_s", s->gflop_s[s->best]});
     cJSON_AddStringToObject(j, "device_peak", pd_peak_name(s->best));
     cJSON_AddNumberToObject(j, "device_dispatch_us", s->dispatch_us);
 }

@@ -42,7 +42,7 @@ static pd_status trace_ops(pd_program *p, const pd_step *step, pd_vk_stopwatch *
         pd_op_access a = pd_op_get_access(&p->ops[i]);
         for (int k = 0; k < 2 && go_on; k++) {
             if (a.writes[k] == PD_BUF_NONE) continue;
-            pd_trace_view view = {0};
+            pd_trace_view view = {.peak = PD_PEAK_COUNT};
             view.op_index = i;
             view.op = &p->ops[i];
             view.buf = a.writes[k];
