@@ -9,6 +9,8 @@
  */
 #include "ops/harness.h"
 
+enum { A_LATER_LAYER = 9 }; /* the first ones may be more exact than the precision asks */
+
 static const uint32_t token_counts[] = {1, 2, 3, 6, 14, 15, 65, 130};
 static const uint32_t output_counts[] = {1, 3, 33, 600, 1000};
 static const uint32_t k_of_32[] = {32, 96, 160, 1152}, k_of_256[] = {256, 512, 768, 1280};
@@ -18,10 +20,10 @@ typedef struct matmul_case {
     uint32_t k, n_tokens, n_weights;
     pd_type types[PD_MATMUL_MAX_WEIGHTS];
     uint32_t n[PD_MATMUL_MAX_WEIGHTS];
-    bool geglu, of_outputs, cpu_only;
+    bool geglu, of_outputs, cpu_only, not_cpu;
     pd_precision precision; /* 0, f16: see reduced_case */
-    bool reduced;
-    double max_nmse; /* 0: OPS_NMSE_SUM */
+    int reduced;            /* the largest integer among the inputs; 0: they are any numbers */
+    double max_nmse;        /* 0: OPS_NMSE_SUM */
 } matmul_case;
 
 /* Values that the reduced formats hold exactly: integers up to `most`, one of them in every block
@@ -35,10 +37,8 @@ static float *representable(size_t n, int most) {
     return x;
 }
 
-/* 16-bit integers in two bytes end at 32639; halves hold integers of 8 bits. */
 static float *case_inputs(const matmul_case *k, size_t n) {
-    if (!k->reduced) return ops_normals(n, 1.0f);
-    return representable(n, k->precision == PD_PRECISION_Q8 ? 32639 : 127);
+    return k->reduced ? representable(n, k->reduced) : ops_normals(n, 1.0f);
 }
 
 static void run_case(const matmul_case *k) {
@@ -68,7 +68,7 @@ static void run_case(const matmul_case *k) {
                                         .max_positions = 256});
     mm.x = pd_plan_add_buf(&plan, "x", rows_of, k->k, PD_BUF_INPUT);
     mm.out = pd_plan_add_buf(&plan, "out", rows_of, width, PD_BUF_OUTPUT);
-    pd_plan_add_op(&plan, -1, "matmul", &(pd_op){.kind = PD_OP_MATMUL, .matmul = mm});
+    pd_plan_add_op(&plan, A_LATER_LAYER, "matmul", &(pd_op){.kind = PD_OP_MATMUL, .matmul = mm});
 
     uint64_t n = (uint64_t)k->k * k->n_tokens;
     uint32_t *out_rows = ops_alloc(k->n_tokens, sizeof *out_rows);
@@ -86,6 +86,7 @@ static void run_case(const matmul_case *k) {
     c.runs = &run;
     c.n_runs = 1;
     c.cpu_only = k->cpu_only;
+    c.not_cpu = k->not_cpu;
     ops_compare(&c);
 }
 
@@ -201,8 +202,11 @@ static void test_geglu(void **state) {
 /* Products of rows that are kept in halves or in integers, with inputs that these hold exactly:
  * what is left is the arithmetic. Integers make no error; packed halves sum 32 products with
  * roundings of 2^-11 each and round the weights once, so nmse is at most about 33 * 2^-22. Devices
- * that do not reduce compute in f32. */
-static void reduced_case(pd_precision precision, double max_nmse) {
+ * that do not reduce compute in f32.
+ *
+ * 16-bit integers in two bytes end at 32639 = 257 * 127; halves hold integers of 8 bits. At q8 the
+ * processor has bytes, and GPUs 16 bits; at f16 the processor has 16 bits. */
+static void reduced_case(const matmul_case *like) {
     static const uint32_t tokens[] = {1, 6, 65};
     uint32_t n_types;
     const pd_type_info *types = pd_type_list(&n_types);
@@ -211,23 +215,39 @@ static void reduced_case(pd_precision precision, double max_nmse) {
         bool geglu =
             (i + i / 3) % 3 == 2; /* of some outputs: one near 0 has a large relative error */
         uint32_t n = geglu ? output_counts[2 + i % 3] : output_counts[(i + i / 3) % 5];
-        run_case(&(matmul_case){.family = precision == PD_PRECISION_Q8 ? "matmul q8" : "matmul f16",
-                                .k = a_k(t, i),
-                                .n_tokens = tokens[i % 3],
-                                .n_weights = geglu ? 2 : 1,
-                                .types = {t->type, t->type},
-                                .n = {n, n},
-                                .geglu = geglu,
-                                .precision = precision,
-                                .reduced = true,
-                                .max_nmse = max_nmse});
+        matmul_case k = *like;
+        k.k = a_k(t, i);
+        k.n_tokens = tokens[i % 3];
+        k.n_weights = geglu ? 2 : 1;
+        for (uint32_t w = 0; w < k.n_weights; w++) {
+            k.types[w] = t->type;
+            k.n[w] = n;
+        }
+        k.geglu = geglu;
+        run_case(&k);
     }
 }
 
 static void test_reduced(void **state) {
     (void)state;
-    reduced_case(PD_PRECISION_Q8, OPS_NMSE_SUM);
-    reduced_case(PD_PRECISION_F16, 33.0 / (1 << 22));
+    reduced_case(&(matmul_case){.family = "matmul q8, bytes",
+                                .precision = PD_PRECISION_Q8,
+                                .reduced = 127,
+                                .max_nmse = OPS_NMSE_SUM});
+    reduced_case(&(matmul_case){.family = "matmul q8, 16 bits",
+                                .precision = PD_PRECISION_Q8,
+                                .reduced = 32639,
+                                .max_nmse = OPS_NMSE_SUM,
+                                .not_cpu = true});
+    reduced_case(&(matmul_case){.family = "matmul f16, 16 bits",
+                                .precision = PD_PRECISION_F16,
+                                .reduced = 32639,
+                                .max_nmse = OPS_NMSE_SUM,
+                                .cpu_only = true});
+    reduced_case(&(matmul_case){.family = "matmul f16, halves",
+                                .precision = PD_PRECISION_F16,
+                                .reduced = 127,
+                                .max_nmse = 33.0 / (1 << 22)});
     ops_conclude();
 }
 

@@ -37,12 +37,22 @@ static void check_device(const char *device, const bool has[PD_PEAK_COUNT]) {
     check_figures(&s, has);
 }
 
+/* AVX2 and what is wider; elsewhere bytes are multiplied as 16 bits. */
+static bool has_bytes(void) {
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2");
+#else
+    return false;
+#endif
+}
+
 static void the_processor(void **state) {
     (void)state;
     bool has[PD_PEAK_COUNT] = {[PD_PEAK_F32] = true, [PD_PEAK_INT16] = true};
+    has[PD_PEAK_INT8] = has_bytes();
     check_device("cpu", has);
     setenv("PERIDOT_CPU_DISABLE", "integer", 1);
-    has[PD_PEAK_INT16] = false;
+    has[PD_PEAK_INT16] = has[PD_PEAK_INT8] = false;
     check_device("cpu", has);
     unsetenv("PERIDOT_CPU_DISABLE");
 }

@@ -81,6 +81,19 @@ static void read_cpu_name(char *name, size_t n) {
     fclose(f);
 }
 
+/* Without instructions for bytes 16 bits are as good. */
+static const pd_cpu_integer_kernels *choose_integer_q8(void) {
+    if (is_disabled("integer")) return NULL;
+    const pd_cpu_integer_kernels *k = NULL;
+    bool vnni = !is_disabled("vnni"), avx512 = !is_disabled("avx512");
+    if (vnni && avx512) k = pd_cpu_integer_avx512vnni_q8();
+    if (!k && !is_disabled("avx2")) {
+        if (vnni) k = pd_cpu_integer_avxvnni_q8();
+        if (!k) k = pd_cpu_integer_avx2_q8();
+    }
+    return k ? k : choose_integer();
+}
+
 static const char *kernels_name(void) {
     const pd_cpu_integer_kernels *integer = choose_integer();
     return integer ? integer->name : choose_kernels()->name;
@@ -174,6 +187,7 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     cpu->counts_only = desc->counts_only;
     cpu->kernels = choose_kernels();
     cpu->integer = reference ? NULL : choose_integer();
+    cpu->integer_q8 = reference ? NULL : choose_integer_q8();
     cpu->stats.limit_bytes = desc->memory_limit_bytes;
     pd_cpu_describe(reference, &cpu->info);
     pd_status status = pd_pool_create(desc->n_threads, &cpu->pool, err);

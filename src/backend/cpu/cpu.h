@@ -38,7 +38,8 @@ typedef struct pd_cpu {
     pd_pool *pool;
     uint32_t n_threads;
     const pd_cpu_kernels *kernels;
-    const pd_cpu_integer_kernels *integer; /* NULL: everything is multiplied in floats */
+    /* For activations in 16 and in 8 bits; both NULL: everything is multiplied in floats. */
+    const pd_cpu_integer_kernels *integer, *integer_q8;
     pd_backend_stats stats;
     pd_cpu_weight *weights; /* loaded so far, sorted by data */
     uint32_t n_weights;
@@ -199,7 +200,9 @@ uint64_t pd_cpu_fast_work_bytes(const pd_program *p);
 /* A matmul is one of floats or of integers; both finish with bias and activation of columns
  * [first, first + n) of weight i, in m rows of results. */
 void pd_cpu_matmul_float(pd_program *p, const pd_op_matmul *op);
-void pd_cpu_matmul_integer(pd_program *p, const pd_op_matmul *op, const uint8_t *const *packed);
+void pd_cpu_matmul_integer(pd_program *p, const pd_op *op, const uint8_t *const *packed);
+/* What multiplies the packed weights of an op. */
+const pd_cpu_integer_kernels *pd_cpu_choose_integer(const pd_program *p, const pd_op *op);
 void pd_cpu_matmul_finish(const pd_cpu *cpu, const pd_op_matmul *op, uint32_t i, uint32_t first,
                           uint32_t n, uint32_t m, float *out, size_t ldo);
 uint64_t pd_cpu_matmul_float_bytes(const pd_program *p, const pd_op_matmul *op);

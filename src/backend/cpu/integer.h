@@ -3,11 +3,14 @@
  *
  * An activation is, with the scale of its block of 32 columns of its row,
  *
- *     x = scale * q            scale = max |x| / 32639,  q an integer, rounded to nearest
+ *     x = scale * q            scale = max |x| / most,  q an integer, rounded to nearest
  *
- * (127 * 256 + 127: two signed bytes can hold it), so that a block's part of a product is
- * d * scale * sum(q_w q) + m * scale * sum(q): integers are multiplied and summed exactly, in 32
- * bits, and scaled once per block.
+ * so that a block's part of a product is d * scale * sum(q_w q) + m * scale * sum(q): integers are
+ * multiplied and summed exactly, in 32 bits, and scaled once per block. `most` and how q is kept:
+ *
+ *   pairs    32639 = 127 * 256 + 127, in 16 bits; two columns are multiplied at once
+ *   quads    127, in 8 bits; four columns at once
+ *   double   32639, as 256 * high + low, two signed bytes: the same instructions, twice
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,22 +24,24 @@
 enum { PD_CPU_MANY_MAX = 16 };
 
 typedef struct pd_cpu_block_scale {
-    float scale, sum; /* sum: scale * sum(q) */
+    float scale, sums[2]; /* scale * sum(q) of columns 0 .. 15 and 16 .. 31 */
 } pd_cpu_block_scale;
 
-/* Rows of quantised activations. Of a block's 32 columns, two by two, the order is that in which
- * units give weights to 16-bit lanes: with u = 0..3, q = 0, 1 and j = 0, 1, pair 4u + 2q + j holds
- * columns 16q + 4u + j and two after it. */
+/* Rows of quantised activations. Of a block's 32 columns the order is that in which units give
+ * weights to lanes, with u = 0..3, q = 0, 1 and j = 0, 1:
+ *
+ *   pairs    pair 4u + 2q + j: columns 16q + 4u + j and two after it
+ *   quads    quad 2u + q: columns 16q + 4u .. + 3; double: all high bytes, then all low ones */
 typedef struct pd_cpu_quants {
-    int16_t *values;            /* [rows, k] */
+    uint8_t *values;            /* [rows, k * value_bytes] */
     pd_cpu_block_scale *scales; /* [rows, k / 32] */
     uint32_t k;
 } pd_cpu_quants;
 
 /* A piece of a group for many activation rows, unpacked once: columns [32 first_block, + 32 n) */
 typedef struct pd_cpu_panel {
-    int16_t *pairs; /* [n_blocks, 16 pairs] units of 16 rows by two columns, in the order above */
-    float *d, *m;   /* [n_blocks, 16], d twice that for K16; m unused where there are no minima */
+    uint8_t *units; /* [n_blocks, panel_block_bytes]: 16 rows by two or four columns each */
+    float *d, *m;   /* [n_blocks, 16], twice that for K16; m unused where there are no minima */
     uint32_t first_block, n_blocks;
 } pd_cpu_panel;
 
@@ -44,7 +49,7 @@ typedef struct pd_cpu_integer_kernels {
     const char *name;
 
     /* One row of k columns, a multiple of 32. */
-    void (*quantize)(const float *x, uint32_t k, int16_t *values, pd_cpu_block_scale *scales);
+    void (*quantize)(const float *x, uint32_t k, uint8_t *values, pd_cpu_block_scale *scales);
     /* out[i * ldo + r] = row r of the group times activation row i, for all 16 and i < n_rows.
      * For few rows: the group is unpacked in registers, again for every few of them.
      * scales: room for 2 * k floats. */
@@ -59,14 +64,23 @@ typedef struct pd_cpu_integer_kernels {
     /* n rounds of burn_flops additions and multiplications in registers, as fast as they go. */
     int32_t (*burn)(uint32_t n);
     uint32_t burn_flops;
+    uint32_t most_bits;         /* of quants that it multiplies: 6 or 8 */
+    uint32_t value_bytes;       /* of an activation */
+    uint32_t panel_block_bytes; /* of 16 rows by 32 columns in a panel */
     uint32_t many_rows; /* activation rows that are handled at once, at most PD_CPU_MANY_MAX */
 } pd_cpu_integer_kernels;
 
-/* NULL when not compiled in, or when this processor lacks the instructions. */
+enum { PD_CPU_PANEL_BLOCK_MAX = 16 * PD_CPU_UNIT_BYTES }; /* most panel_block_bytes */
+
+/* NULL when not compiled in, or when this processor lacks the instructions. Activations in 16 bits,
+ * for the precision f16; and in 8, for q8. */
 const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx2(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_base(void); /* always there */
+const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni_q8(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni_q8(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avx2_q8(void);
 
 #endif

@@ -9,15 +9,18 @@
 
 #include "backend/cpu/target.h"
 
-#define VB   32
-#define FEW  4
-#define MANY 6 /* twelve sums of sixteen registers */
+#define VB           32
+#define FEW          4
+#define MANY         6 /* twelve sums of sixteen registers */
+#define PLANES       0
+#define SIGNED_QUADS 0
+#define MOST_BITS    8
 
 TARGET_BEGIN("avx2,fma,f16c")
 
 #include "backend/cpu/integer_types.h"
 
-INLINE vi dot16(vi sum, vs a, vs b) {
+INLINE vi dot(vi sum, vs a, vs b) {
     sum += (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
     __asm__("" : "+x"(sum)); /* else sums of several products are formed first, in memory */
     return sum;

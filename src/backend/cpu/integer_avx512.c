@@ -9,15 +9,18 @@
 
 #include "backend/cpu/target.h"
 
-#define VB   64
-#define FEW  8
-#define MANY 12 /* of 32 registers; another twelve are sums in floats */
+#define VB           64
+#define FEW          8
+#define MANY         12 /* of 32 registers; another twelve are sums in floats */
+#define PLANES       0
+#define SIGNED_QUADS 0
+#define MOST_BITS    8
 
 TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 
 #include "backend/cpu/integer_types.h"
 
-INLINE vi dot16(vi sum, vs a, vs b) {
+INLINE vi dot(vi sum, vs a, vs b) {
     sum += (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
     __asm__("" : "+v"(sum)); /* else sums of several products are formed first, in memory */
     return sum;

@@ -1,5 +1,6 @@
 /* The integer kernels for AVX-VNNI: AVX2 whose products are added as they are made.
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ */
 #include "backend/cpu/integer.h"
 
 #ifdef __x86_64__
@@ -11,15 +12,18 @@
 
 #include "backend/cpu/target.h"
 
-#define VB   32
-#define FEW  4
-#define MANY 6 /* twelve sums of sixteen registers */
+#define VB           32
+#define FEW          4
+#define MANY         6 /* twelve sums of sixteen registers */
+#define PLANES       0
+#define SIGNED_QUADS 0
+#define MOST_BITS    8
 
 TARGET_BEGIN("avx2,fma,f16c,avxvnni")
 
 #include "backend/cpu/integer_types.h"
 
-INLINE vi dot16(vi sum, vs a, vs b) {
+INLINE vi dot(vi sum, vs a, vs b) {
     return (vi)_mm256_dpwssd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
 }
 INLINE vf load_halves(const uint8_t *p) {

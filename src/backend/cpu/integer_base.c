@@ -10,18 +10,21 @@
 #include <emmintrin.h>
 #endif
 
-#define VB   16
-#define FEW  1
-#define MANY 2 /* eight sums of sixteen registers */
+#define VB           16
+#define FEW          1
+#define MANY         2 /* eight sums of sixteen registers */
+#define PLANES       0
+#define SIGNED_QUADS 0
+#define MOST_BITS    8
 
 #include "backend/cpu/integer_types.h"
 
 #ifdef __SSE2__
-INLINE vi dot16(vi sum, vs a, vs b) {
+INLINE vi dot(vi sum, vs a, vs b) {
     return sum + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
 }
 #else
-INLINE vi dot16(vi sum, vs a, vs b) {
+INLINE vi dot(vi sum, vs a, vs b) {
     for (int i = 0; i < 4; i++) sum[i] += a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
     return sum;
 }

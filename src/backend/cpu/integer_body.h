@@ -1,15 +1,19 @@
-/* Bodies of the integer kernels, included once per instruction set by a file that has defined
+/* Bodies of the integer kernels, included once per table by a file that has defined
  *
- *     VB           bytes of a vector: 32 or 64
+ *     VB           bytes of a vector: 16, 32 or 64
  *     FEW, MANY    activation rows at once, of a packed group and of a panel
+ *     PLANES       0: activations in pairs; 1: in quads; 2: double (integer.h)
  *     vi, vs, vw, vf   vectors of 32-bit and 16-bit integers, 16-bit words, floats
- *     dot16        vi plus the sums of products of neighbouring 16-bit integers in two vs
+ *     dot          vi plus, in each 32-bit lane, the sum of products of two pairs of 16-bit
+ *                  integers, or of two quads of bytes, as vs: weights, activations
+ *     MOST_BITS    of a quant that dot takes without overflow: 6 or 8
+ *     SIGNED_QUADS 0: dot takes the weights' bytes as unsigned; 1: as signed
  *     load_halves  VB / 4 halves widened to vf
  *
- * A group's 16 rows are the 32-bit lanes of PARTS vectors. An activation's pair of columns is
- * broadcast to all lanes, so that one dot16 adds two columns' products for VB / 4 rows, and a row's
- * sum never leaves its lane: there is nothing to add up across lanes, and results are stored 16 at
- * a time.
+ * A group's 16 rows are the 32-bit lanes of PARTS vectors. An activation's pair or quad of columns
+ * is broadcast to all lanes, so that one dot adds their products for VB / 4 rows, and a row's sum
+ * never leaves its lane: there is nothing to add up across lanes, and results are stored 16 at a
+ * time.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,17 +26,23 @@
 enum {
     PARTS = 64 / VB,
     LANES = VB / 4,
-    BLOCK_PAIRS = 16,
+    COLUMNS = PLANES ? 4 : 2, /* that one dot multiplies */
+    STEPS = 4 / COLUMNS,      /* for four neighbouring columns */
+    ACTIVATION_PLANES = PLANES == 2 ? 2 : 1,
+    PANEL_UNITS = PD_CPU_BLOCK / COLUMNS, /* of a block */
+    ACTIVATION_BYTES = PLANES == 1 ? 1 : 2,
+    BLOCK_BYTES = PD_CPU_BLOCK * ACTIVATION_BYTES, /* of a row's activations */
+    HAS_SIGNS = PLANES == 0 || SIGNED_QUADS,       /* of weights */
     PREFETCH_BYTES = 4096 /* the processor's own prefetcher stops at each page of 4 KiB */
 };
 
 /* Where a tile's weights come from. */
-typedef enum weight_source { NIBBLES, FIVES, SIXES, BYTES, PAIRS } weight_source;
+typedef enum weight_source { NIBBLES, FIVES, SIXES, BYTES, PANEL } weight_source;
 
 /* What a tile's weights have, constants wherever they are used. */
 typedef struct weight_traits {
     weight_source source;
-    bool split;   /* a scale for each half of a block (K16, which is SIXES or PAIRS) */
+    bool split;   /* a scale for each half of a block (K16, which is SIXES or PANEL) */
     bool minimum; /* m counts */
 } weight_traits;
 
@@ -43,7 +53,9 @@ typedef struct weight_traits {
         loaded_;                                                                                   \
     })
 
-/* ---- weights in 16-bit lanes ---------------------------------------------------------------- */
+/* ---- weights in pairs: 16-bit lanes --------------------------------------------------------- */
+
+#if PLANES == 0
 
 /* Four bits of each lane. */
 INLINE vs nibble_of(const uint8_t *unit, int i) {
@@ -66,21 +78,79 @@ INLINE vs sixth_of(const uint8_t *units, int u, int i) {
 }
 
 /* Pair 4u + 2q + j of the block at w, one part of the rows. */
-INLINE vs weight_pair(weight_source source, const uint8_t *w, int u, int q, int j, int part) {
+INLINE vs packed_weights(weight_source source, const uint8_t *w, int u, int q, int j) {
     const int i = 2 * j + q;
-    w += part * VB;
     switch (source) {
     case NIBBLES: return nibble_of(w + u * 64, i);
     case FIVES: return nibble_of(w + u * 64, i) | fifth_of(w + 4 * 64, u, i);
     case SIXES: return (nibble_of(w + u * 64, i) | sixth_of(w + 4 * 64, u, i)) - 32;
     case BYTES: return byte_of(w + (2 * u + q) * 64, j);
-    case PAIRS: break;
+    case PANEL: break;
     }
-    return LOAD_AS(vs, w + (4 * u + 2 * q + j) * 64);
+    return (vs){0};
+}
+
+INLINE vs minus_offset(vs w, int offset) {
+    return w - (int16_t)offset;
+}
+
+/* ---- weights in quads: bytes ---------------------------------------------------------------- */
+
+#else
+
+typedef uint8_t vb __attribute__((vector_size(VB)));
+
+INLINE vb nibble_of(const uint8_t *unit, int q) {
+    vb v = LOAD_AS(vb, unit);
+    return q ? v >> 4 : v & 15;
+}
+/* The bits above nibbles, which lie as pairs want them: of columns j and two after it in one
+ * 16-bit lane. */
+INLINE vb fifth_of(const uint8_t *unit, int u, int q) {
+    vw v = LOAD_AS(vw, unit) >> (4 * u + q);
+    return (vb)((v << 4 & 0x0010) | (v << 10 & 0x1000));
+}
+INLINE vb sixth_of(const uint8_t *units, int u, int q) {
+    vw v = LOAD_AS(vw, units + u / 2 * 64) >> (u % 2 * 8 + 2 * q);
+    return (vb)((v << 4 & 0x0030) | (v << 8 & 0x3000));
+}
+
+/* Quad 2u + q of the block at w, one part of the rows; j is 0. */
+INLINE vs packed_weights(weight_source source, const uint8_t *w, int u, int q, int j) {
+    (void)j;
+    vb v;
+    switch (source) {
+    case NIBBLES: return (vs)nibble_of(w + u * 64, q);
+    case FIVES: return (vs)(nibble_of(w + u * 64, q) | fifth_of(w + 4 * 64, u, q));
+    case SIXES:
+        v = nibble_of(w + u * 64, q) | sixth_of(w + 4 * 64, u, q);
+        return (vs)(HAS_SIGNS ? v - 32 : v);
+    case BYTES: v = LOAD_AS(vb, w + (2 * u + q) * 64); return (vs)(HAS_SIGNS ? v : v ^ 0x80);
+    case PANEL: break;
+    }
+    return (vs){0};
+}
+
+INLINE vs minus_offset(vs w, int offset) {
+    return (vs)((vb)w - (uint8_t)offset);
+}
+
+#endif
+
+/* What the weights that packed_weights gives are more than those they stand for. */
+INLINE int offset_of(const pd_cpu_packing *p) {
+    if (HAS_SIGNS) return p->offset;
+    return p->bits == 8 ? 128 : p->bits == 6 ? 32 : p->offset;
+}
+
+INLINE vs weights_at(weight_source source, const uint8_t *w, int u, int q, int j, int part) {
+    w += part * VB;
+    if (source == PANEL) return LOAD_AS(vs, w + ((2 * u + q) * STEPS + j) * 64);
+    return packed_weights(source, w, u, q, j);
 }
 
 INLINE size_t source_block_bytes(weight_source source) {
-    static const size_t units[] = {4, 5, 6, 8, BLOCK_PAIRS};
+    static const size_t units[] = {4, 5, 6, 8, PANEL_UNITS};
     return units[source] * 64;
 }
 
@@ -90,39 +160,53 @@ typedef struct tile_sums {
     vf at[MANY][PARTS];
 } tile_sums;
 
-INLINE vs broadcast_pair(const int16_t *x) {
+typedef struct block_sums {
+    vi at[MANY][PARTS][ACTIVATION_PLANES];
+} block_sums;
+
+INLINE vs broadcast(const uint8_t *x) {
     return (vs)((vi){0} + LOAD_AS(int32_t, x));
 }
 
 /* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
-INLINE void block_dot(weight_source source, int M, const uint8_t *w, const int16_t *x, size_t ldx,
-                      int q0, int q1, vi acc[MANY][PARTS]) {
+INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
+                      int q0, int q1, block_sums *acc) {
     UNROLL for (int i = 0; i < M; i++) {
-        UNROLL for (int p = 0; p < PARTS; p++) acc[i][p] = (vi){0};
+        UNROLL for (int p = 0; p < PARTS; p++) {
+            UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) acc->at[i][p][h] = (vi){0};
+        }
     }
     for (int u = 0; u < 4; u++) { /* not unrolled: the code is long enough */
         UNROLL for (int q = q0; q <= q1; q++) {
-            UNROLL for (int j = 0; j < 2; j++) {
+            UNROLL for (int j = 0; j < STEPS; j++) {
                 vs wv[PARTS];
-                UNROLL for (int p = 0; p < PARTS; p++) wv[p] = weight_pair(source, w, u, q, j, p);
+                const uint8_t *xj = x + 4 * ((2 * u + q) * STEPS + j);
+                UNROLL for (int p = 0; p < PARTS; p++) wv[p] = weights_at(source, w, u, q, j, p);
                 UNROLL for (int i = 0; i < M; i++) {
-                    vs a = broadcast_pair(x + (size_t)i * ldx + 2 * (4 * u + 2 * q + j));
-                    UNROLL for (int p = 0; p < PARTS; p++) acc[i][p] = dot16(acc[i][p], wv[p], a);
+                    UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
+                        vs a = broadcast(xj + (size_t)i * ldx + h * PD_CPU_BLOCK);
+                        UNROLL for (int p = 0; p < PARTS; p++) acc->at[i][p][h] =
+                            dot(acc->at[i][p][h], wv[p], a);
+                    }
                 }
             }
         }
     }
 }
 
-/* sum += acc * d * scale, and m * sum of the activations. */
-INLINE void block_scale(weight_traits t, int M, vi acc[MANY][PARTS], const float *d, const float *m,
-                        const pd_cpu_block_scale *scales, size_t lds, tile_sums *sums) {
+/* sum += acc * d * scale, and m * sum of the activations: of both halves, or of one. */
+INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const float *d,
+                        const float *m, const pd_cpu_block_scale *scales, size_t lds, int half,
+                        tile_sums *sums) {
     UNROLL for (int i = 0; i < M; i++) {
         const pd_cpu_block_scale *s = scales + (size_t)i * lds;
+        float sum = t.split ? s->sums[half] : s->sums[0] + s->sums[1];
         UNROLL for (int p = 0; p < PARTS; p++) {
-            vf f = __builtin_convertvector(acc[i][p], vf) * s->scale;
+            vi total = acc->at[i][p][0];
+            if (ACTIVATION_PLANES == 2) total = (total << 8) + acc->at[i][p][ACTIVATION_PLANES - 1];
+            vf f = __builtin_convertvector(total, vf) * s->scale;
             sums->at[i][p] += f * LOAD_AS(vf, d + p * LANES);
-            if (t.minimum && m) sums->at[i][p] += LOAD_AS(vf, m + p * LANES) * s->sum;
+            if (t.minimum) sums->at[i][p] += LOAD_AS(vf, m + p * LANES) * sum;
         }
     }
 }
@@ -133,30 +217,26 @@ INLINE void prefetch_block(weight_source source, const uint8_t *w) {
 
 /* n_blocks blocks from w, d, m, x and scales on. */
 INLINE void tile(weight_traits t, int M, const uint8_t *w, const float *d, const float *m,
-                 uint32_t n_blocks, const int16_t *x, size_t ldx, const pd_cpu_block_scale *scales,
+                 uint32_t n_blocks, const uint8_t *x, size_t ldx, const pd_cpu_block_scale *scales,
                  size_t lds, float *out, size_t ldo, bool add) {
+    const int halves = t.split ? 2 : 1;
     tile_sums sums;
-    vi acc[MANY][PARTS];
+    block_sums acc;
     UNROLL for (int i = 0; i < M; i++) {
         UNROLL for (int p = 0; p < PARTS; p++) {
             sums.at[i][p] = add ? LOAD_AS(vf, out + (size_t)i * ldo + p * LANES) : (vf){0};
         }
     }
     for (uint32_t b = 0; b < n_blocks; b++) {
-        if (t.source != PAIRS) prefetch_block(t.source, w + PREFETCH_BYTES);
-        if (t.split) {
-            block_dot(t.source, M, w, x, ldx, 0, 0, acc);
-            block_scale(t, M, acc, d, NULL, scales, lds, &sums);
-            block_dot(t.source, M, w, x, ldx, 1, 1, acc);
+        if (t.source != PANEL) prefetch_block(t.source, w + PREFETCH_BYTES);
+        UNROLL for (int h = 0; h < halves; h++) {
+            block_dot(t.source, M, w, x, ldx, t.split ? h : 0, t.split ? h : 1, &acc);
+            block_scale(t, M, &acc, d, m, scales, lds, h, &sums);
             d += PD_CPU_GROUP_ROWS;
-        } else {
-            block_dot(t.source, M, w, x, ldx, 0, 1, acc);
+            if (t.minimum) m += PD_CPU_GROUP_ROWS;
         }
-        block_scale(t, M, acc, d, m, scales, lds, &sums);
         w += source_block_bytes(t.source);
-        x += PD_CPU_BLOCK;
-        d += PD_CPU_GROUP_ROWS;
-        if (t.minimum) m += PD_CPU_GROUP_ROWS;
+        x += BLOCK_BYTES;
         scales++;
     }
     UNROLL for (int i = 0; i < M; i++) {
@@ -178,9 +258,10 @@ typedef struct tile_job {
 
 INLINE void tile_at(weight_traits t, int M, const tile_job *job, uint32_t row, uint32_t out_row) {
     uint32_t n_blocks = job->x->k / PD_CPU_BLOCK;
+    size_t ldx = (size_t)job->x->k * ACTIVATION_BYTES;
     tile(t, M, job->w, job->d, job->m, job->n_blocks,
-         job->x->values + (size_t)row * job->x->k + (size_t)job->first_block * PD_CPU_BLOCK,
-         job->x->k, job->x->scales + (size_t)row * n_blocks + job->first_block, n_blocks,
+         job->x->values + row * ldx + (size_t)job->first_block * BLOCK_BYTES, ldx,
+         job->x->scales + (size_t)row * n_blocks + job->first_block, n_blocks,
          job->out + (size_t)out_row * job->ldo, job->ldo, job->add);
 }
 
@@ -202,14 +283,16 @@ INLINE void store_floats(float *out, vf v) {
     memcpy(out, &v, sizeof v);
 }
 
-/* d and m of blocks [first, first + n) as floats. offset: nibbles keep theirs, m takes it away. */
-INLINE void expand_block(const pd_cpu_packing *p, int32_t offset, const uint8_t *group, uint32_t b,
+/* d and m of one block and LANES rows. */
+INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t b,
                          int lane, float *d, float *m) {
     const uint8_t *at;
+    vf scale;
     switch (p->scales) {
     case PD_CPU_SCALES_D:
-        store_floats(d, load_halves(group + 32 * b + 2 * lane));
-        if (offset) store_floats(m, load_halves(group + 32 * b + 2 * lane) * (float)-offset);
+        scale = load_halves(group + 32 * b + 2 * lane);
+        store_floats(d, scale);
+        store_floats(m, scale * (float)-offset);
         break;
     case PD_CPU_SCALES_DM:
         store_floats(d, load_halves(group + 64 * b + 2 * lane));
@@ -226,18 +309,22 @@ INLINE void expand_block(const pd_cpu_packing *p, int32_t offset, const uint8_t 
     case PD_CPU_SCALES_K16:
         group += b / 8 * 288;
         at = group + 32 + b % 8 * 32 + lane;
-        store_floats(d,
-                     load_halves(group + 2 * lane) * __builtin_convertvector(LOAD_AS(vi8, at), vf));
-        store_floats(d + PD_CPU_GROUP_ROWS, load_halves(group + 2 * lane) *
-                                                __builtin_convertvector(LOAD_AS(vi8, at + 16), vf));
+        UNROLL for (int h = 0; h < 2; h++) {
+            scale = load_halves(group + 2 * lane) *
+                    __builtin_convertvector(LOAD_AS(vi8, at + 16 * h), vf);
+            store_floats(d + h * PD_CPU_GROUP_ROWS, scale);
+            store_floats(m + h * PD_CPU_GROUP_ROWS, scale * (float)-offset);
+        }
         break;
     }
 }
 
-static void expand_scales(const pd_cpu_packing *p, int32_t offset, const uint8_t *group,
-                          uint32_t first, uint32_t n, float *d, float *m) {
+/* Of blocks [first, first + n). offset: what the quants are more than what they stand for, which m
+ * takes away. */
+static void expand_scales(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t first,
+                          uint32_t n, float *d, float *m) {
     uint32_t step = p->scales == PD_CPU_SCALES_K16 ? 2 * PD_CPU_GROUP_ROWS : PD_CPU_GROUP_ROWS;
-    for (uint32_t b = first; b < first + n; b++, d += step, m += PD_CPU_GROUP_ROWS) {
+    for (uint32_t b = first; b < first + n; b++, d += step, m += step) {
         UNROLL for (int part = 0; part < PARTS; part++) {
             expand_block(p, offset, group, b, part * LANES, d + part * LANES, m + part * LANES);
         }
@@ -251,43 +338,49 @@ static void integer_few(pd_type type, const uint8_t *group, const pd_cpu_quants 
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
     uint32_t n_blocks = x->k / PD_CPU_BLOCK;
-    float *d = scales, *m = scales + (size_t)n_blocks * PD_CPU_GROUP_ROWS;
-    expand_scales(&p, p.offset, group, 0, n_blocks, d, m);
+    float *d = scales, *m = scales + x->k;
+    expand_scales(&p, offset_of(&p), group, 0, n_blocks, d, m);
     const tile_job job = {
         group + pd_cpu_quants_at(&p, x->k), d, m, 0, n_blocks, x, out, ldo, false};
     switch (p.bits) {
     case 4: tiles((weight_traits){NIBBLES, false, true}, FEW, &job, 0, n_rows); break;
     case 5: tiles((weight_traits){FIVES, false, true}, FEW, &job, 0, n_rows); break;
-    case 6: tiles((weight_traits){SIXES, true, false}, FEW, &job, 0, n_rows); break;
-    case 8: tiles((weight_traits){BYTES, false, false}, FEW, &job, 0, n_rows); break;
+    case 6: tiles((weight_traits){SIXES, true, !HAS_SIGNS}, FEW, &job, 0, n_rows); break;
+    case 8: tiles((weight_traits){BYTES, false, !HAS_SIGNS}, FEW, &job, 0, n_rows); break;
     }
 }
 
-/* 16 pairs of each of n blocks. */
-INLINE void unpack_pairs(weight_source source, const uint8_t *w, uint32_t n, int16_t offset,
-                         int16_t *pairs) {
+/* All units of n blocks, without their offset. */
+INLINE void unpack_units(weight_source source, const uint8_t *w, uint32_t n, int offset,
+                         uint8_t *units) {
     for (uint32_t b = 0; b < n; b++, w += source_block_bytes(source)) {
-        UNROLL for (int i = 0; i < BLOCK_PAIRS; i++) {
-            UNROLL for (int p = 0; p < PARTS; p++, pairs += VB / 2) {
-                vs v = weight_pair(source, w, i / 4, i / 2 % 2, i % 2, p) - offset;
-                memcpy(pairs, &v, sizeof v);
+        for (int u = 0; u < 4; u++) {
+            UNROLL for (int i = 0; i < 2 * STEPS; i++) {
+                UNROLL for (int p = 0; p < PARTS; p++, units += VB) {
+                    vs v = weights_at(source, w, u, i / STEPS, i % STEPS, p);
+                    v = minus_offset(v, offset);
+                    memcpy(units, &v, sizeof v);
+                }
             }
         }
     }
 }
 
+/* With signs a panel has the quants themselves, without them their offset counts in m. */
 static void integer_unpack(pd_type type, const uint8_t *group, uint32_t k,
                            const pd_cpu_panel *panel) {
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
-    expand_scales(&p, 0, group, panel->first_block, panel->n_blocks, panel->d, panel->m);
+    uint32_t n = panel->n_blocks;
+    int taken = HAS_SIGNS ? p.offset : 0;
+    expand_scales(&p, offset_of(&p) - taken, group, panel->first_block, n, panel->d, panel->m);
     const uint8_t *w =
         group + pd_cpu_quants_at(&p, k) + (size_t)panel->first_block * pd_cpu_block_bytes(&p);
     switch (p.bits) {
-    case 4: unpack_pairs(NIBBLES, w, panel->n_blocks, (int16_t)p.offset, panel->pairs); break;
-    case 5: unpack_pairs(FIVES, w, panel->n_blocks, (int16_t)p.offset, panel->pairs); break;
-    case 6: unpack_pairs(SIXES, w, panel->n_blocks, 0, panel->pairs); break;
-    case 8: unpack_pairs(BYTES, w, panel->n_blocks, 0, panel->pairs); break;
+    case 4: unpack_units(NIBBLES, w, n, taken, panel->units); break;
+    case 5: unpack_units(FIVES, w, n, taken, panel->units); break;
+    case 6: unpack_units(SIXES, w, n, 0, panel->units); break;
+    case 8: unpack_units(BYTES, w, n, 0, panel->units); break;
     }
 }
 
@@ -295,28 +388,23 @@ static void integer_many(pd_type type, const pd_cpu_panel *panel, const pd_cpu_q
                          uint32_t first, uint32_t n_rows, float *out, size_t ldo, bool add) {
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
-    const tile_job job = {(const uint8_t *)panel->pairs,
-                          panel->d,
-                          panel->m,
-                          panel->first_block,
-                          panel->n_blocks,
-                          x,
-                          out,
-                          ldo,
-                          add};
+    const tile_job job = {panel->units, panel->d, panel->m, panel->first_block, panel->n_blocks, x,
+                          out,          ldo,      add};
     switch (p.scales) {
     case PD_CPU_SCALES_D:
-        tiles((weight_traits){PAIRS, false, false}, MANY, &job, first, n_rows);
+        tiles((weight_traits){PANEL, false, !HAS_SIGNS}, MANY, &job, first, n_rows);
         break;
     case PD_CPU_SCALES_K16:
-        tiles((weight_traits){PAIRS, true, false}, MANY, &job, first, n_rows);
+        tiles((weight_traits){PANEL, true, !HAS_SIGNS}, MANY, &job, first, n_rows);
         break;
     case PD_CPU_SCALES_DM:
     case PD_CPU_SCALES_K:
-        tiles((weight_traits){PAIRS, false, true}, MANY, &job, first, n_rows);
+        tiles((weight_traits){PANEL, false, true}, MANY, &job, first, n_rows);
         break;
     }
 }
+
+/* ---- activations ---------------------------------------------------------------------------- */
 
 enum { BLOCK_VECTORS = PD_CPU_BLOCK / LANES };
 
@@ -341,44 +429,56 @@ INLINE float block_max(const vf x[BLOCK_VECTORS], float *poison) {
     return max;
 }
 
-/* 32 quants in 32 bits each to the order of integer.h: of four columns the first and the third,
- * the second and the fourth. */
-INLINE void store_quants(const int32_t q[PD_CPU_BLOCK], int16_t *out) {
+/* 32 quants to the order of integer.h: of four columns the first and the third, the second and the
+ * fourth; or the four in bytes. */
+INLINE void store_quants(const int32_t q[PD_CPU_BLOCK], uint8_t *out) {
     UNROLL for (int g = 0; g < PD_CPU_BLOCK / 4; g++) {
         const int32_t *c = q + 4 * g;
+        int at = g % 4 * 2 + g / 4;
+#if PLANES == 0
         int16_t four[4] = {(int16_t)c[0], (int16_t)c[2], (int16_t)c[1], (int16_t)c[3]};
-        memcpy(out + 4 * (g % 4 * 2 + g / 4), four, sizeof four);
+        memcpy(out + 8 * at, four, sizeof four);
+#elif PLANES == 1
+        int8_t four[4] = {(int8_t)c[0], (int8_t)c[1], (int8_t)c[2], (int8_t)c[3]};
+        memcpy(out + 4 * at, four, sizeof four);
+#else
+        int8_t high[4], low[4];
+        UNROLL for (int i = 0; i < 4; i++) {
+            high[i] = (int8_t)((c[i] + 128) >> 8);
+            low[i] = (int8_t)(c[i] - high[i] * 256);
+        }
+        memcpy(out + 4 * at, high, sizeof high);
+        memcpy(out + PD_CPU_BLOCK + 4 * at, low, sizeof low);
+#endif
     }
 }
 
 /* What is not finite makes the scale NaN, so that products show it. A block of values too small for
  * the inverse of their scale counts as zeros. */
-INLINE void quantize_block(const float *from, int16_t *values, pd_cpu_block_scale *scale) {
-    const float most = 32639.0f, least = 1e-33f;
+INLINE void quantize_block(const float *from, uint8_t *values, pd_cpu_block_scale *scale) {
+    const float most = PLANES == 1 ? 127.0f : 32639.0f, least = 1e-33f;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     vf x[BLOCK_VECTORS];
-    vi q[BLOCK_VECTORS], sums = {0};
+    vi q[BLOCK_VECTORS];
     float poison;
     memcpy(x, from, sizeof x);
     float max = block_max(x, &poison);
     bool usable = max > least && !isnan(poison);
     float inverse = usable ? most / max : 0;
-    UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
-        q[v] = usable ? (vi)(x[v] * inverse + magic) - 0x4b400000 : (vi){0}; /* magic's bits */
-        sums += q[v];
-    }
-    int32_t sum = 0, all[PD_CPU_BLOCK];
-    UNROLL for (int i = 0; i < LANES; i++) sum += sums[i];
+    UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) q[v] =
+        usable ? (vi)(x[v] * inverse + magic) - 0x4b400000 : (vi){0}; /* magic's bits */
+    int32_t all[PD_CPU_BLOCK], sums[2] = {0};
     memcpy(all, q, sizeof all);
+    UNROLL for (int i = 0; i < PD_CPU_BLOCK; i++) sums[i / 16] += all[i];
     store_quants(all, values);
     scale->scale = usable ? max / most : poison;
-    scale->sum = scale->scale * (float)sum;
+    for (int h = 0; h < 2; h++) scale->sums[h] = scale->scale * (float)sums[h];
 }
 
-static void integer_quantize(const float *x, uint32_t k, int16_t *values,
+static void integer_quantize(const float *x, uint32_t k, uint8_t *values,
                              pd_cpu_block_scale *scales) {
     for (uint32_t b = 0; b < k / PD_CPU_BLOCK; b++) {
-        quantize_block(x + b * PD_CPU_BLOCK, values + b * PD_CPU_BLOCK, scales + b);
+        quantize_block(x + b * PD_CPU_BLOCK, values + b * BLOCK_BYTES, scales + b);
     }
 }
 
@@ -390,7 +490,7 @@ static int32_t integer_burn(uint32_t n) {
     const vs w = (vs)((vi){0} + 0x00010003);
     for (int i = 0; i < BURN_CHAINS; i++) a[i] = (vi){0} + i;
     for (uint32_t k = 0; k < n; k++)
-        UNROLL for (int i = 0; i < BURN_CHAINS; i++) a[i] = dot16(a[i], (vs)a[i], w);
+        UNROLL for (int i = 0; i < BURN_CHAINS; i++) a[i] = dot(a[i], (vs)a[i], w);
     for (int i = 0; i < BURN_CHAINS; i++) sum += a[i];
     return sum[0];
 }
@@ -398,8 +498,10 @@ static int32_t integer_burn(uint32_t n) {
 #define INTEGER_TABLE(isa)                                                                         \
     {                                                                                              \
         .name = isa, .quantize = integer_quantize, .few = integer_few, .unpack = integer_unpack,   \
-        .many = integer_many, .many_rows = MANY, .burn = integer_burn,                             \
-        .burn_flops = VB * BURN_CHAINS                                                             \
+        .many = integer_many, .burn = integer_burn,                                                \
+        .burn_flops = 2 * LANES * COLUMNS * BURN_CHAINS, .most_bits = MOST_BITS,                   \
+        .value_bytes = ACTIVATION_BYTES, .panel_block_bytes = PANEL_UNITS * PD_CPU_UNIT_BYTES,     \
+        .many_rows = MANY                                                                          \
     }
 
 #endif

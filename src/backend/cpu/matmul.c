@@ -18,7 +18,7 @@ void pd_cpu_fast_matmul(pd_program *p, const pd_op *op) {
     uint32_t n_rows = pd_cpu_rows(p, op->matmul.out), width = pd_op_matmul_width(&op->matmul);
     for (uint32_t r = 0; r < n_rows; r++) pd_cpu_clear_tail(p, op->matmul.out, r, width);
     if (packed[0]) {
-        pd_cpu_matmul_integer(p, &op->matmul, packed);
+        pd_cpu_matmul_integer(p, op, packed);
     } else {
         pd_cpu_matmul_float(p, &op->matmul);
     }

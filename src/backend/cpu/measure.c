@@ -72,17 +72,22 @@ static uint64_t best_ns(pd_cpu *cpu, meter *m, uint32_t n_items, uint32_t n_loop
     return best;
 }
 
+static double integer_peak(pd_cpu *cpu, meter *m, const pd_cpu_integer_kernels *kernels) {
+    uint32_t n = 4 * cpu->n_threads;
+    m->integer = kernels;
+    uint64_t ns = best_ns(cpu, m, n, 1, burn_integers);
+    return (double)n * (double)BURN_ROUNDS * kernels->burn_flops / (double)ns;
+}
+
 static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
     uint32_t n_burns = 4 * cpu->n_threads;
     uint64_t ns = best_ns(cpu, m, COPY_BYTES / PIECE_BYTES, 1, copy_pieces);
     out->copy_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
     ns = best_ns(cpu, m, 2 * COPY_BYTES / PIECE_BYTES, 1, read_pieces);
     out->read_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
-    if (cpu->integer) {
-        ns = best_ns(cpu, m, n_burns, 1, burn_integers);
-        out->gflop_s[PD_PEAK_INT16] =
-            (double)n_burns * (double)BURN_ROUNDS * cpu->integer->burn_flops / (double)ns;
-    }
+    if (cpu->integer) out->gflop_s[PD_PEAK_INT16] = integer_peak(cpu, m, cpu->integer);
+    if (cpu->integer_q8 != cpu->integer)
+        out->gflop_s[PD_PEAK_INT8] = integer_peak(cpu, m, cpu->integer_q8);
     ns = best_ns(cpu, m, n_burns, 1, burn);
     out->gflop_s[PD_PEAK_F32] =
         (double)n_burns * (double)BURN_ROUNDS * cpu->kernels->burn_flops / (double)ns;
@@ -95,7 +100,7 @@ pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err) {
     *out = (pd_device_speed){0};
     uint8_t *memory = pd_alloc_aligned(2, COPY_BYTES);
     float *sums = pd_alloc(cpu->n_threads, sizeof *sums);
-    meter m = {cpu->kernels, memory, memory ? memory + COPY_BYTES : NULL, sums, cpu->integer};
+    meter m = {cpu->kernels, memory, memory ? memory + COPY_BYTES : NULL, sums, NULL};
     pd_status status = PD_OK;
     if (memory && sums) {
         memset(memory, 1, 2ull * COPY_BYTES); /* pages that exist */

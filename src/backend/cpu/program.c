@@ -162,6 +162,12 @@ pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
     return status;
 }
 
+static pd_peak peak_of(const pd_program *p, uint32_t op_index) {
+    if (!p->packed[op_index][0]) return PD_PEAK_F32;
+    bool pairs = pd_cpu_choose_integer(p, &p->ops[op_index]) == p->cpu->integer;
+    return pairs ? PD_PEAK_INT16 : PD_PEAK_INT8;
+}
+
 static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, pd_trace_fn fn,
                  void *ctx) {
     pd_trace_view view = {.op_index = op_index,
@@ -171,7 +177,7 @@ static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, p
                           .width = p->bufs[buf].width,
                           .data = pd_cpu_buf(p, buf),
                           .ns = ns,
-                          .peak = p->packed[op_index][0] ? PD_PEAK_INT16 : PD_PEAK_F32};
+                          .peak = peak_of(p, op_index)};
     return fn(ctx, &view);
 }
 
