@@ -126,7 +126,8 @@ static inline bool ops_open(const char *name, const char *disabled, bool require
 
 /* `cpu` with each instruction set that this machine has. */
 static inline void ops_open_cpus(void) {
-    static const char *const disabled[] = {NULL, "vnni", "avx512", "avx512,vnni", "avx512,avx2"};
+    static const char *const disabled[] = {NULL,          "vnni",        "avx512",
+                                           "avx512,vnni", "avx512,avx2", "dotprod"};
     for (size_t i = 0; i < sizeof disabled / sizeof *disabled; i++) {
         ops_open("cpu", disabled[i], true);
         pd_backend *b = ops_devices[ops_n_devices - 1].backend;

@@ -24,7 +24,7 @@ static bool is_disabled(const char *feature) {
 
 /* What it may name: each leaves the next narrower instructions; without "integer" everything is
  * multiplied in floats. */
-static const char *const features[] = {"avx512", "avx2", "vnni", "integer"};
+static const char *const features[] = {"avx512", "avx2", "vnni", "dotprod", "integer"};
 enum { N_FEATURES = sizeof features / sizeof *features };
 
 static pd_status check_disabled(pd_error *err) {
@@ -34,10 +34,10 @@ static pd_status check_disabled(pd_error *err) {
         uint32_t i = 0;
         while (i < N_FEATURES && !pd_word_is(word, n, features[i])) i++;
         if (i == N_FEATURES)
-            return PD_RAISE(
-                err, PD_ERR_ARGUMENT,
-                "PERIDOT_CPU_DISABLE names \"%.*s\"; known are avx512, avx2, vnni and integer",
-                (int)(n < 64 ? n : 64), word);
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "PERIDOT_CPU_DISABLE names \"%.*s\"; known are avx512, avx2, vnni, "
+                            "dotprod and integer",
+                            (int)(n < 64 ? n : 64), word);
     }
     return PD_OK;
 }
@@ -49,19 +49,28 @@ static const pd_cpu_kernels *choose_kernels(void) {
     return k ? k : pd_cpu_kernels_base();
 }
 
-static const pd_cpu_integer_kernels *choose_integer(void) {
+/* Integer kernels of each kind of instructions, the best first, and what PERIDOT_CPU_DISABLE must
+ * not name for them. Without instructions for bytes 16 bits are as good. */
+static const struct integer_choice {
+    const pd_cpu_integer_kernels *(*kernels)(void), *(*kernels_q8)(void);
+    const char *needs[2];
+} integer_choices[] = {
+    {pd_cpu_integer_avx512vnni, pd_cpu_integer_avx512vnni_q8, {"avx512", "vnni"}},
+    {pd_cpu_integer_avx512, pd_cpu_integer_avx512, {"avx512", NULL}},
+    {pd_cpu_integer_avxvnni, pd_cpu_integer_avxvnni_q8, {"avx2", "vnni"}},
+    {pd_cpu_integer_avx2, pd_cpu_integer_avx2_q8, {"avx2", NULL}},
+    {pd_cpu_integer_neon, pd_cpu_integer_neon_q8, {"dotprod", NULL}},
+    {pd_cpu_integer_base, pd_cpu_integer_base, {NULL, NULL}}};
+
+static const pd_cpu_integer_kernels *choose_integer(bool q8) {
     if (is_disabled("integer")) return NULL;
-    const pd_cpu_integer_kernels *k = NULL;
-    bool vnni = !is_disabled("vnni");
-    if (!is_disabled("avx512")) {
-        if (vnni) k = pd_cpu_integer_avx512vnni();
-        if (!k) k = pd_cpu_integer_avx512();
+    const struct integer_choice *c = integer_choices;
+    for (;; c++) {
+        bool allowed = true;
+        for (int i = 0; i < 2 && c->needs[i]; i++) allowed &= !is_disabled(c->needs[i]);
+        const pd_cpu_integer_kernels *k = q8 ? c->kernels_q8() : c->kernels();
+        if (allowed && k) return k;
     }
-    if (!k && !is_disabled("avx2")) {
-        if (vnni) k = pd_cpu_integer_avxvnni();
-        if (!k) k = pd_cpu_integer_avx2();
-    }
-    return k ? k : pd_cpu_integer_base();
 }
 
 /* The processor's name as Linux tells it, else "CPU". */
@@ -81,21 +90,8 @@ static void read_cpu_name(char *name, size_t n) {
     fclose(f);
 }
 
-/* Without instructions for bytes 16 bits are as good. */
-static const pd_cpu_integer_kernels *choose_integer_q8(void) {
-    if (is_disabled("integer")) return NULL;
-    const pd_cpu_integer_kernels *k = NULL;
-    bool vnni = !is_disabled("vnni"), avx512 = !is_disabled("avx512");
-    if (vnni && avx512) k = pd_cpu_integer_avx512vnni_q8();
-    if (!k && !is_disabled("avx2")) {
-        if (vnni) k = pd_cpu_integer_avxvnni_q8();
-        if (!k) k = pd_cpu_integer_avx2_q8();
-    }
-    return k ? k : choose_integer();
-}
-
 static const char *kernels_name(void) {
-    const pd_cpu_integer_kernels *integer = choose_integer();
+    const pd_cpu_integer_kernels *integer = choose_integer(false);
     return integer ? integer->name : choose_kernels()->name;
 }
 
@@ -186,8 +182,8 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     cpu->reference = reference;
     cpu->counts_only = desc->counts_only;
     cpu->kernels = choose_kernels();
-    cpu->integer = reference ? NULL : choose_integer();
-    cpu->integer_q8 = reference ? NULL : choose_integer_q8();
+    cpu->integer = reference ? NULL : choose_integer(false);
+    cpu->integer_q8 = reference ? NULL : choose_integer(true);
     cpu->stats.limit_bytes = desc->memory_limit_bytes;
     pd_cpu_describe(reference, &cpu->info);
     pd_status status = pd_pool_create(desc->n_threads, &cpu->pool, err);

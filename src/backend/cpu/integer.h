@@ -78,9 +78,11 @@ const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx2(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_neon(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_base(void); /* always there */
 const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni_q8(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni_q8(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx2_q8(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void);
 
 #endif

@@ -1,0 +1,55 @@
+/* The integer kernels for NEON with dot products of bytes, 8-bit activations.
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/integer.h"
+
+#ifdef __aarch64__
+
+#include <arm_neon.h>
+#include <math.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "backend/cpu/target.h"
+
+#define VB           16
+#define FEW          4
+#define MANY         6 /* 24 sums of 32 registers */
+#define PLANES       1
+#define SIGNED_QUADS 1
+#define MOST_BITS    8
+
+#ifdef __clang__
+TARGET_BEGIN("dotprod")
+#else
+TARGET_BEGIN("arch=armv8.2-a+dotprod")
+#endif
+
+#include "backend/cpu/integer_types.h"
+
+INLINE vi dot(vi sum, vs w, vs a) {
+    return (vi)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)a);
+}
+INLINE vf load_halves(const uint8_t *p) {
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
+}
+
+#include "backend/cpu/integer_body.h"
+
+static const pd_cpu_integer_kernels table = INTEGER_TABLE("neon-dotprod");
+
+TARGET_END
+
+#define HWCAP_DOT_PRODUCTS (1u << 20) /* HWCAP_ASIMDDP of the kernel's asm/hwcap.h */
+
+const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void) {
+    return getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS ? &table : NULL;
+}
+
+#else
+
+const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void) {
+    return NULL;
+}
+
+#endif
