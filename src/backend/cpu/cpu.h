@@ -26,8 +26,15 @@
 typedef struct pd_cpu_weight {
     const void *data; /* the tensor's, which names it */
     bool is_packed;
-    uint8_t *packed; /* its groups; NULL when it is not packed, or only counted */
+    uint8_t *packed; /* its groups, in the block of its load; NULL when it is not packed, or only
+                        counted */
 } pd_cpu_weight;
+
+/* Memory for all that one load packs. */
+typedef struct pd_cpu_block {
+    struct pd_cpu_block *next;
+    uint8_t *memory;
+} pd_cpu_block;
 
 typedef struct pd_cpu {
     pd_backend base;
@@ -43,6 +50,7 @@ typedef struct pd_cpu {
     pd_backend_stats stats;
     pd_cpu_weight *weights; /* loaded so far, sorted by data */
     uint32_t n_weights;
+    pd_cpu_block *blocks;
 } pd_cpu;
 
 uint64_t pd_cpu_held_bytes(const pd_cpu *cpu);

@@ -89,9 +89,9 @@ static uint32_t groups_of(const pd_tensor *t) {
     return pd_div_up((uint32_t)t->ne[1], PD_CPU_GROUP_ROWS);
 }
 
-static uint64_t held_bytes(const wanted *w) {
+static uint64_t packed_bytes(const wanted *w) {
     pd_cpu_packing packing;
-    if (!w->packed || !pd_cpu_packing_of(w->t->type, &packing)) return w->t->n_bytes;
+    if (!w->packed || !pd_cpu_packing_of(w->t->type, &packing)) return 0;
     return groups_of(w->t) * pd_cpu_group_bytes(&packing, (uint32_t)w->t->ne[0]);
 }
 
@@ -115,17 +115,38 @@ static void pack_groups(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     }
 }
 
-static pd_status pack(pd_cpu *cpu, const wanted *w, pd_cpu_weight *out, pd_error *err) {
-    uint64_t bytes = held_bytes(w);
-    out->packed = pd_alloc_aligned_unset(bytes);
-    if (!out->packed)
-        return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for %s: %.1f MiB", w->t->name,
-                        (double)bytes / 1048576.0);
+static void pack(pd_cpu *cpu, const wanted *w, uint8_t *out) {
     uint32_t n_groups = groups_of(w->t), k = (uint32_t)w->t->ne[0];
-    pack_job job = {w->t, bytes / n_groups, pd_type_row_bytes(pd_type_get(w->t->type), k),
-                    out->packed};
+    pack_job job = {w->t, packed_bytes(w) / n_groups, pd_type_row_bytes(pd_type_get(w->t->type), k),
+                    out};
     pd_pool_run(cpu->pool, n_groups, 8, pack_groups, &job);
+}
+
+/* In large pages where the system has them: reading weights visits every page of them. */
+static pd_status add_block(pd_cpu *cpu, uint64_t bytes, pd_error *err) {
+    pd_cpu_block *block = pd_alloc(1, sizeof *block);
+    uint8_t *memory = pd_alloc_aligned_unset(bytes);
+    if (!block || !memory) {
+        pd_free(block);
+        pd_free_aligned(memory);
+        return PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for packed weights: %.1f MiB",
+                        (double)bytes / 1048576.0);
+    }
+    *block = (pd_cpu_block){cpu->blocks, memory};
+    cpu->blocks = block;
+#ifdef MADV_HUGEPAGE
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = pd_round_up((uintptr_t)memory, page), end = (uintptr_t)memory + bytes;
+    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#endif
     return PD_OK;
+}
+
+static void drop_block(pd_cpu *cpu) {
+    pd_cpu_block *block = cpu->blocks;
+    cpu->blocks = block->next;
+    pd_free_aligned(block->memory);
+    pd_free(block);
 }
 
 /* Starts reading the tensor's pages; a refusal does no harm. */
@@ -137,11 +158,15 @@ static void read_ahead(const pd_tensor *t) {
     (void)madvise((void *)begin, end - begin, MADV_WILLNEED);
 }
 
-static pd_status place(pd_cpu *cpu, const wanted *w, pd_cpu_weight *out, pd_error *err) {
+/* *at: where in the block the next one is packed. */
+static void place(pd_cpu *cpu, const wanted *w, uint8_t **at, pd_cpu_weight *out) {
     *out = (pd_cpu_weight){.data = w->t->data, .is_packed = w->packed};
-    if (cpu->counts_only) return PD_OK;
+    if (cpu->counts_only) return;
     read_ahead(w->t);
-    return w->packed ? pack(cpu, w, out, err) : PD_OK;
+    if (!w->packed) return;
+    out->packed = *at;
+    *at += packed_bytes(w);
+    pack(cpu, w, out->packed);
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */
@@ -156,43 +181,49 @@ static pd_status make_room(pd_cpu *cpu, uint32_t n, pd_error *err) {
     return PD_OK;
 }
 
+/* Places all of list; the bytes that the file has of them are told. */
+static pd_status place_all(pd_cpu *cpu, const wanted *list, uint32_t n, pd_progress_fn progress,
+                           void *ctx, pd_error *err) {
+    uint64_t total = 0, done = 0, packed = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        total += list[i].t->n_bytes;
+        packed += packed_bytes(&list[i]);
+    }
+    bool has_block = packed && !cpu->counts_only;
+    if (has_block) PD_TRY(add_block(cpu, packed, err));
+    uint8_t *at = has_block ? cpu->blocks->memory : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        place(cpu, &list[i], &at, &cpu->weights[cpu->n_weights + i]);
+        done += list[i].t->n_bytes;
+        if (!progress || progress(ctx, done, total)) continue;
+        if (has_block) drop_block(cpu);
+        return PD_RAISE(err, PD_ERR_CANCELLED, "loading the weights was stopped on request");
+    }
+    cpu->n_weights += n;
+    qsort(cpu->weights, cpu->n_weights, sizeof *cpu->weights, compare_weights);
+    return PD_OK;
+}
+
 pd_status pd_cpu_load(pd_backend *b, const pd_plan *plan, pd_progress_fn progress, void *ctx,
                       pd_error *err) {
     pd_cpu *cpu = (pd_cpu *)b;
-    uint32_t n = 0, n_placed = 0;
+    pd_status status = PD_OK;
+    uint32_t n = 0;
+    uint64_t held = 0;
     wanted *list = new_tensors(cpu, plan, &n);
     if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the list of weights");
-    pd_status status = PD_OK;
-    pd_cpu_weight *first;
-    uint64_t total = 0, done = 0, held = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        total += list[i].t->n_bytes;
-        held += held_bytes(&list[i]);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        held += list[i].packed ? packed_bytes(&list[i]) : list[i].t->n_bytes;
     PD_TRY_GOTO(make_room(cpu, n, err));
-    first = cpu->weights + cpu->n_weights;
     PD_TRY_GOTO(pd_cpu_reserve(cpu, "weights", &cpu->stats.weight_bytes, held, err));
-    while (n_placed < n && status == PD_OK) {
-        const wanted *w = &list[n_placed];
-        status = place(cpu, w, &first[n_placed++], err);
-        done += w->t->n_bytes;
-        if (status == PD_OK && progress && !progress(ctx, done, total))
-            status = PD_RAISE(err, PD_ERR_CANCELLED, "loading the weights was stopped on request");
-    }
-    if (status == PD_OK) {
-        cpu->n_weights += n;
-        qsort(cpu->weights, cpu->n_weights, sizeof *cpu->weights, compare_weights);
-    } else {
-        cpu->stats.weight_bytes -= held;
-        for (uint32_t i = 0; i < n_placed; i++) pd_free_aligned(first[i].packed);
-    }
+    status = place_all(cpu, list, n, progress, ctx, err);
+    if (status != PD_OK) cpu->stats.weight_bytes -= held;
 done:
     pd_free(list);
     return status;
 }
 
 void pd_cpu_free_weights(pd_cpu *cpu) {
-    for (uint32_t i = 0; !cpu->is_recount && i < cpu->n_weights; i++)
-        pd_free_aligned(cpu->weights[i].packed);
+    while (!cpu->is_recount && cpu->blocks) drop_block(cpu);
     pd_free(cpu->weights);
 }
