@@ -11,6 +11,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
 
+# A root of its own: not all libraries can be installed for two architectures at once.
+export PERIDOT_ROOTS=${PERIDOT_ROOTS:-$PWD/build/roots}/arm
 suite=trixie
 libraries="libcmocka-dev libcjson-dev libxxhash-dev libssl-dev libstb-dev libpng-dev libwebp-dev
   libcurl4-openssl-dev"
