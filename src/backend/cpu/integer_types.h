@@ -12,10 +12,18 @@ typedef int16_t vs __attribute__((vector_size(VB)));
 typedef uint16_t vw __attribute__((vector_size(VB)));
 
 #define INLINE static inline __attribute__((always_inline))
+/* Unrolled and instrumented, a file takes minutes to compile. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNROLL
+#endif
+#endif
+#ifndef UNROLL
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 #endif
 
 #endif
