@@ -83,11 +83,10 @@ def test_name(short):
     return {"pp": f"prompt of {n} tokens", "tg": f"generating {n} tokens"}[kind]
 
 
-def comparisons(path):
-    """(what, ratio, low, high, figures) of each row that compares the two engines."""
-    for header, *rows in tables(path):
-        if "peridot tok/s" not in header:
-            continue
+def comparisons(path, which=slice(None)):
+    """(what, ratio, low, high, figures) of each row of the tables that compare the two engines."""
+    found = [table for table in tables(path) if "peridot tok/s" in table[0]]
+    for header, *rows in found[which]:
         for row in rows:
             cell = dict(zip(header, row))
             figures = f'{cell["peridot tok/s"]} and {cell["llama.cpp tok/s"]} tokens/s'
@@ -109,7 +108,8 @@ def quantising(path):
 def speed():
     perf = ROOT / "tests/data/perf"
     groups = [("llvmpipe: Vulkan on the processor, 1B Q4_0", comparisons(perf / "2026-11-22-llvmpipe.md")),
-              ("processor, two threads, 1B Q4_0", comparisons(perf / "2026-11-22-cpu-text.md")),
+              ("processor with AVX2, two threads, 1B Q4_0", comparisons(perf / "2026-11-30-cpu-text.md", slice(0, 1))),
+              ("the same, Gemma 3 270M Q4_K_M", comparisons(perf / "2026-11-30-cpu-text.md", slice(2, 3))),
               ("quantising", quantising(perf / "2026-11-22-quantize.md"))]
     left, right, width, y = 200, 560, 840, 86
     low, high = math.log2(0.25), math.log2(8)
@@ -149,7 +149,7 @@ def speed():
     rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the "
                       "right: Peridot is faster", "faint", 12, "middle"))
     rules.append(text(20, 28, "Peridot beside llama.cpp", size=16, more=' font-weight="600"'))
-    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, November 2026; lines: the range of three "
+    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, and of a Zen 3 EPYC, November 2026; lines: the range of three "
                       "rounds; no GPU has been measured", "faint", 12))
     return picture(width, bottom + 54, "Speed of Peridot beside llama.cpp", rules + parts)
 
