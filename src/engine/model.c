@@ -79,13 +79,18 @@ static pd_status read_file(pd_model *m, const char *path, const pd_model_desc *d
     return pd_lm_head_choose(m->weights, desc->head, &m->lm_head, err);
 }
 
-/* A GPU has its own copy: neither the file's pages nor the new head need stay in memory. */
-static void forget_file(pd_model *m) {
+/* A GPU has its own copy: neither the file's pages nor the new head need stay in memory. Nor need
+ * those that the processor has packed, but for rows of the embedding, which are read again. */
+static void forget_file(pd_model *m, pd_precision precision) {
     pd_device_kind kind = m->backend->v->info(m->backend)->kind;
-    if (kind == PD_DEVICE_CPU || kind == PD_DEVICE_CPU_REFERENCE) return;
-    for (uint64_t i = 0; i < pd_gguf_tensor_count(m->file); i++)
-        pd_gguf_forget(m->file, pd_gguf_tensor_at(m->file, i));
-    pd_lm_head_drop(&m->lm_head);
+    bool is_cpu = kind == PD_DEVICE_CPU;
+    if (kind == PD_DEVICE_CPU_REFERENCE || (is_cpu && precision == PD_PRECISION_EXACT)) return;
+    for (uint64_t i = 0; i < pd_gguf_tensor_count(m->file); i++) {
+        const pd_tensor *t = pd_gguf_tensor_at(m->file, i);
+        const pd_type_info *type = pd_type_get(t->type);
+        if (!is_cpu || (type && type->quant_bits)) pd_gguf_forget(m->file, t);
+    }
+    if (!is_cpu) pd_lm_head_drop(&m->lm_head);
 }
 
 /* The caller's progress over both parts of loading, as one. */
@@ -113,8 +118,12 @@ static pd_status fill_head(pd_model *m, load_progress *progress, pd_error *err) 
 
 static pd_status place_text(pd_model *m, const pd_session_desc *first, pd_progress_fn progress,
                             void *ctx, pd_error *err) {
-    pd_text_plan_desc one = {
-        .name = "load", .max_rows = 1, .max_outs = 1, .max_seqs = 1, .max_positions = 1};
+    pd_text_plan_desc one = {.name = "load",
+                             .max_rows = 1,
+                             .max_outs = 1,
+                             .max_seqs = 1,
+                             .max_positions = 1,
+                             .precision = first ? first->precision : PD_PRECISION_F16};
     pd_plan plan, expected[PD_STAGE_COUNT];
     uint32_t n_expected = 0;
     if (first) pd_context_plans(m, first, 1, expected, &n_expected);
@@ -123,7 +132,7 @@ static pd_status place_text(pd_model *m, const pd_session_desc *first, pd_progre
     if (status == PD_OK) status = m->backend->v->load(m->backend, &plan, progress, ctx, err);
     pd_plan_free(&plan);
     for (uint32_t i = 0; i < n_expected; i++) pd_plan_free(&expected[i]);
-    if (status == PD_OK && !m->estimate_only) forget_file(m);
+    if (status == PD_OK && !m->estimate_only) forget_file(m, one.precision);
     return status;
 }
 
