@@ -21,8 +21,8 @@ extern "C" {
 
 /* What a device does per nanosecond when nothing else is asked of it: the measure of a profile. */
 typedef enum pd_peak {
-    PD_PEAK_F32,  /* 32-bit fused multiply-add */
-    PD_PEAK_F16,  /* the same with pairs of 16-bit floats */
+    PD_PEAK_F32,   /* 32-bit fused multiply-add */
+    PD_PEAK_F16,   /* the same with pairs of 16-bit floats */
     PD_PEAK_INT8,  /* 4x8-bit integer dot product, accumulated */
     PD_PEAK_INT16, /* 2x16-bit integer dot product, accumulated */
     PD_PEAK_COUNT

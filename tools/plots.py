@@ -149,8 +149,8 @@ def speed():
     rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the "
                       "right: Peridot is faster", "faint", 12, "middle"))
     rules.append(text(20, 28, "Peridot beside llama.cpp", size=16, more=' font-weight="600"'))
-    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, and of a Zen 3 EPYC, November 2026; lines: the range of three "
-                      "rounds; no GPU has been measured", "faint", 12))
+    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, and of a Zen 3 EPYC, November 2026; lines: "
+                      "the range of three rounds; no GPU has been measured", "faint", 12))
     return picture(width, bottom + 54, "Speed of Peridot beside llama.cpp", rules + parts)
 
 

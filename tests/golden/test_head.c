@@ -433,8 +433,7 @@ static uint64_t least_peak(pd_head_type head) {
     return e.peak_bytes;
 }
 
-/* A limit that the stored head passes and the new one keeps. `cpu` packs rows by 16, `cpu-ref`
- * counts them as they are stored. */
+/* A limit that the stored head passes and the new one keeps; `cpu` would pack rows by 16. */
 static void test_memory_limit(void **state) {
     (void)state;
     pd_error err;

@@ -315,7 +315,11 @@ static void run_scenario(const scenario *s, const mode *m) {
                   .not_cpu = m->where == OFF_CPU};
     snprintf(c.text, sizeof c.text, "%s (%u heads, %u kv, %u dim, window %u)", s->text, s->n_heads,
              s->n_kv_heads, s->head_dim, s->window);
-    if (is_wanted()) ops_compare(&c);
+    if (is_wanted()) {
+        ops_compare(&c);
+    } else {
+        pd_plan_free(&plan);
+    }
 }
 
 /* ---- modes ---------------------------------------------------------------------------------- */

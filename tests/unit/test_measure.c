@@ -13,6 +13,10 @@
 
 #include <cmocka.h>
 
+#ifdef __aarch64__
+#include <sys/auxv.h>
+#endif
+
 #include "backend/backend.h"
 #include "support_validation.h"
 #include "support_data.h"
@@ -37,10 +41,12 @@ static void check_device(const char *device, const bool has[PD_PEAK_COUNT]) {
     check_figures(&s, has);
 }
 
-/* AVX2 and what is wider; elsewhere bytes are multiplied as 16 bits. */
+/* AVX2 and what is wider, Arm's dot products; elsewhere bytes are multiplied as 16 bits. */
 static bool has_bytes(void) {
-#ifdef __x86_64__
+#if defined(__x86_64__)
     return __builtin_cpu_supports("avx2");
+#elif defined(__aarch64__)
+    return getauxval(AT_HWCAP) >> 20 & 1; /* HWCAP_ASIMDDP */
 #else
     return false;
 #endif

@@ -55,11 +55,15 @@ static const struct integer_choice {
     const pd_cpu_integer_kernels *(*kernels)(void), *(*kernels_q8)(void);
     const char *needs[2];
 } integer_choices[] = {
+#ifdef __x86_64__
     {pd_cpu_integer_avx512vnni, pd_cpu_integer_avx512vnni_q8, {"avx512", "vnni"}},
     {pd_cpu_integer_avx512, pd_cpu_integer_avx512, {"avx512", NULL}},
     {pd_cpu_integer_avxvnni, pd_cpu_integer_avxvnni_q8, {"avx2", "vnni"}},
     {pd_cpu_integer_avx2, pd_cpu_integer_avx2_q8, {"avx2", NULL}},
+#endif
+#ifdef __aarch64__
     {pd_cpu_integer_neon, pd_cpu_integer_neon_q8, {"dotprod", NULL}},
+#endif
     {pd_cpu_integer_base, pd_cpu_integer_base, {NULL, NULL}}};
 
 static const pd_cpu_integer_kernels *choose_integer(bool q8) {

@@ -1,5 +1,5 @@
-/* Products of packed weights (packed.h) with activations in 16-bit integers: one table of functions
- * per instruction set. The bodies are written once, in integer_body.h.
+/* Products of packed weights (packed.h) with activations in integers: one table of functions per
+ * instruction set. The bodies are written once, in integer_body.h.
  *
  * An activation is, with the scale of its block of 32 columns of its row,
  *
@@ -21,7 +21,7 @@
 
 #include "backend/cpu/packed.h"
 
-enum { PD_CPU_MANY_MAX = 16 };
+enum { PD_CPU_MANY_MAX = 16 }; /* most many_rows */
 
 typedef struct pd_cpu_block_scale {
     float scale, sums[2]; /* scale * sum(q) of columns 0 .. 15 and 16 .. 31 */
@@ -72,17 +72,21 @@ typedef struct pd_cpu_integer_kernels {
 
 enum { PD_CPU_PANEL_BLOCK_MAX = 16 * PD_CPU_UNIT_BYTES }; /* most panel_block_bytes */
 
-/* NULL when not compiled in, or when this processor lacks the instructions. Activations in 16 bits,
- * for the precision f16; and in 8, for q8. */
+/* NULL when this processor lacks the instructions. Activations in 16 bits, for the precision f16;
+ * and in 8, for q8. */
+#ifdef __x86_64__
 const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni_q8(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni(void);
-const pd_cpu_integer_kernels *pd_cpu_integer_avx2(void);
-const pd_cpu_integer_kernels *pd_cpu_integer_neon(void);
-const pd_cpu_integer_kernels *pd_cpu_integer_base(void); /* always there */
-const pd_cpu_integer_kernels *pd_cpu_integer_avx512vnni_q8(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni_q8(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_avx2(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx2_q8(void);
+#endif
+#ifdef __aarch64__
+const pd_cpu_integer_kernels *pd_cpu_integer_neon(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void);
+#endif
+const pd_cpu_integer_kernels *pd_cpu_integer_base(void); /* always there */
 
 #endif

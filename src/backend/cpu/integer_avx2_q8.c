@@ -43,10 +43,4 @@ const pd_cpu_integer_kernels *pd_cpu_integer_avx2_q8(void) {
     return there ? &table : NULL;
 }
 
-#else
-
-const pd_cpu_integer_kernels *pd_cpu_integer_avx2_q8(void) {
-    return NULL;
-}
-
 #endif

@@ -41,10 +41,4 @@ const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void) {
     return there ? &table : NULL;
 }
 
-#else
-
-const pd_cpu_integer_kernels *pd_cpu_integer_avx512(void) {
-    return NULL;
-}
-
 #endif

@@ -47,10 +47,4 @@ const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni(void) {
     return there ? &table : NULL;
 }
 
-#else
-
-const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni(void) {
-    return NULL;
-}
-
 #endif

@@ -45,10 +45,4 @@ const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni_q8(void) {
     return there ? &table : NULL;
 }
 
-#else
-
-const pd_cpu_integer_kernels *pd_cpu_integer_avxvnni_q8(void) {
-    return NULL;
-}
-
 #endif

@@ -36,8 +36,11 @@ enum {
     PREFETCH_BYTES = 4096 /* the processor's own prefetcher stops at each page of 4 KiB */
 };
 
-/* Where a tile's weights come from. */
-typedef enum weight_source { NIBBLES, FIVES, SIXES, BYTES, PANEL } weight_source;
+_Static_assert(FEW <= MANY && MANY <= PD_CPU_MANY_MAX, "sums have room for MANY rows");
+
+#include "backend/cpu/integer_weights.h"
+
+/* ---- a tile: 16 weight rows by M activation rows -------------------------------------------- */
 
 /* What a tile's weights have, constants wherever they are used. */
 typedef struct weight_traits {
@@ -45,116 +48,6 @@ typedef struct weight_traits {
     bool split;   /* a scale for each half of a block (K16, which is SIXES or PANEL) */
     bool minimum; /* m counts */
 } weight_traits;
-
-#define LOAD_AS(type, from)                                                                        \
-    __extension__({                                                                                \
-        type loaded_;                                                                              \
-        memcpy(&loaded_, from, sizeof loaded_);                                                    \
-        loaded_;                                                                                   \
-    })
-
-/* ---- weights in pairs: 16-bit lanes --------------------------------------------------------- */
-
-#if PLANES == 0
-
-/* Four bits of each lane. */
-INLINE vs nibble_of(const uint8_t *unit, int i) {
-    vw v = LOAD_AS(vw, unit);
-    return (vs)(i == 0 ? v & 15 : i == 3 ? v >> 12 : v >> (4 * i) & 15);
-}
-/* The low or the high byte of each lane, signed. */
-INLINE vs byte_of(const uint8_t *unit, int i) {
-    vs v = LOAD_AS(vs, unit);
-    return i ? v >> 8 : (vs)((vw)v << 8) >> 8;
-}
-/* Bits i of 1 or 2 each from those of unit u on, above four others. */
-INLINE vs fifth_of(const uint8_t *unit, int u, int i) {
-    vw v = LOAD_AS(vw, unit) >> (4 * u);
-    return (vs)(v << (4 - i) & 0x10);
-}
-INLINE vs sixth_of(const uint8_t *units, int u, int i) {
-    vw v = LOAD_AS(vw, units + u / 2 * 64) >> (u % 2 * 8);
-    return (vs)((i < 2 ? v << (4 - 2 * i) : v >> (2 * i - 4)) & 0x30);
-}
-
-/* Pair 4u + 2q + j of the block at w, one part of the rows. */
-INLINE vs packed_weights(weight_source source, const uint8_t *w, int u, int q, int j) {
-    const int i = 2 * j + q;
-    switch (source) {
-    case NIBBLES: return nibble_of(w + u * 64, i);
-    case FIVES: return nibble_of(w + u * 64, i) | fifth_of(w + 4 * 64, u, i);
-    case SIXES: return (nibble_of(w + u * 64, i) | sixth_of(w + 4 * 64, u, i)) - 32;
-    case BYTES: return byte_of(w + (2 * u + q) * 64, j);
-    case PANEL: break;
-    }
-    return (vs){0};
-}
-
-INLINE vs minus_offset(vs w, int offset) {
-    return w - (int16_t)offset;
-}
-
-/* ---- weights in quads: bytes ---------------------------------------------------------------- */
-
-#else
-
-typedef uint8_t vb __attribute__((vector_size(VB)));
-
-INLINE vb nibble_of(const uint8_t *unit, int q) {
-    vb v = LOAD_AS(vb, unit);
-    return q ? v >> 4 : v & 15;
-}
-/* The bits above nibbles, which lie as pairs want them: of columns j and two after it in one
- * 16-bit lane. */
-INLINE vb fifth_of(const uint8_t *unit, int u, int q) {
-    vw v = LOAD_AS(vw, unit) >> (4 * u + q);
-    return (vb)((v << 4 & 0x0010) | (v << 10 & 0x1000));
-}
-INLINE vb sixth_of(const uint8_t *units, int u, int q) {
-    vw v = LOAD_AS(vw, units + u / 2 * 64) >> (u % 2 * 8 + 2 * q);
-    return (vb)((v << 4 & 0x0030) | (v << 8 & 0x3000));
-}
-
-/* Quad 2u + q of the block at w, one part of the rows; j is 0. */
-INLINE vs packed_weights(weight_source source, const uint8_t *w, int u, int q, int j) {
-    (void)j;
-    vb v;
-    switch (source) {
-    case NIBBLES: return (vs)nibble_of(w + u * 64, q);
-    case FIVES: return (vs)(nibble_of(w + u * 64, q) | fifth_of(w + 4 * 64, u, q));
-    case SIXES:
-        v = nibble_of(w + u * 64, q) | sixth_of(w + 4 * 64, u, q);
-        return (vs)(HAS_SIGNS ? v - 32 : v);
-    case BYTES: v = LOAD_AS(vb, w + (2 * u + q) * 64); return (vs)(HAS_SIGNS ? v : v ^ 0x80);
-    case PANEL: break;
-    }
-    return (vs){0};
-}
-
-INLINE vs minus_offset(vs w, int offset) {
-    return (vs)((vb)w - (uint8_t)offset);
-}
-
-#endif
-
-/* What the weights that packed_weights gives are more than those they stand for. */
-INLINE int offset_of(const pd_cpu_packing *p) {
-    if (HAS_SIGNS) return p->offset;
-    return p->bits == 8 ? 128 : p->bits == 6 ? 32 : p->offset;
-}
-
-INLINE vs weights_at(weight_source source, const uint8_t *w, int u, int q, int j, int part) {
-    w += part * VB;
-    if (source == PANEL) return LOAD_AS(vs, w + ((2 * u + q) * STEPS + j) * 64);
-    return packed_weights(source, w, u, q, j);
-}
-
-INLINE size_t source_block_bytes(weight_source source) {
-    static const size_t units[] = {4, 5, 6, 8, PANEL_UNITS};
-    return units[source] * 64;
-}
-
-/* ---- a tile: 16 weight rows by M activation rows -------------------------------------------- */
 
 typedef struct tile_sums {
     vf at[MANY][PARTS];
@@ -299,7 +192,7 @@ INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *gro
         store_floats(m, load_halves(group + 64 * b + 32 + 2 * lane));
         break;
     case PD_CPU_SCALES_K:
-        group += b / 8 * 320;
+        group += b / 8 * PD_CPU_K_BYTES;
         at = group + 64 + b % 8 * 32 + lane;
         store_floats(d,
                      load_halves(group + 2 * lane) * __builtin_convertvector(LOAD_AS(vu8, at), vf));
@@ -307,7 +200,7 @@ INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *gro
                             __builtin_convertvector(LOAD_AS(vu8, at + 16), vf));
         break;
     case PD_CPU_SCALES_K16:
-        group += b / 8 * 288;
+        group += b / 8 * PD_CPU_K16_BYTES;
         at = group + 32 + b % 8 * 32 + lane;
         UNROLL for (int h = 0; h < 2; h++) {
             scale = load_halves(group + 2 * lane) *

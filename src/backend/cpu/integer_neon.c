@@ -48,10 +48,4 @@ const pd_cpu_integer_kernels *pd_cpu_integer_neon(void) {
     return getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS ? &table : NULL;
 }
 
-#else
-
-const pd_cpu_integer_kernels *pd_cpu_integer_neon(void) {
-    return NULL;
-}
-
 #endif

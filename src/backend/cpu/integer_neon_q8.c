@@ -46,10 +46,4 @@ const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void) {
     return getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS ? &table : NULL;
 }
 
-#else
-
-const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void) {
-    return NULL;
-}
-
 #endif

@@ -38,8 +38,8 @@ static uint64_t scales_bytes(const pd_cpu_packing *p, uint32_t k) {
     switch (p->scales) {
     case PD_CPU_SCALES_D: return k / 32 * 32ull;
     case PD_CPU_SCALES_DM: return k / 32 * 64ull;
-    case PD_CPU_SCALES_K: return k / 256 * 320ull;
-    case PD_CPU_SCALES_K16: return k / 256 * 288ull;
+    case PD_CPU_SCALES_K: return k / 256 * (uint64_t)PD_CPU_K_BYTES;
+    case PD_CPU_SCALES_K16: return k / 256 * (uint64_t)PD_CPU_K16_BYTES;
     }
     return 0;
 }
@@ -175,13 +175,14 @@ static void pack_scales(pd_type type, pd_cpu_scales kind, const uint8_t *row, ui
             put_half(out + 64 * i + 32, r, row + 2);
             break;
         case PD_CPU_SCALES_K:
-            put_half(out + 320 * i, r, row);
-            put_half(out + 320 * i + 32, r, row + 2);
-            pack_six_bits(row + 4, r, out + 320 * i + 64);
+            put_half(out + PD_CPU_K_BYTES * i, r, row);
+            put_half(out + PD_CPU_K_BYTES * i + 32, r, row + 2);
+            pack_six_bits(row + 4, r, out + PD_CPU_K_BYTES * i + 64);
             break;
         case PD_CPU_SCALES_K16:
-            put_half(out + 288 * i, r, row + 208);
-            for (uint32_t j = 0; j < 16; j++) out[288 * i + 32 + 16 * j + r] = row[192 + j];
+            put_half(out + PD_CPU_K16_BYTES * i, r, row + 208);
+            for (uint32_t j = 0; j < 16; j++)
+                out[PD_CPU_K16_BYTES * i + 32 + 16 * j + r] = row[192 + j];
             break;
         }
     }

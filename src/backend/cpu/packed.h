@@ -34,7 +34,9 @@
 enum {
     PD_CPU_GROUP_ROWS = 16,
     PD_CPU_UNIT_BYTES = 64,
-    PD_CPU_BLOCK = 32 /* columns */
+    PD_CPU_BLOCK = 32,    /* columns */
+    PD_CPU_K_BYTES = 320, /* of the scales of 256 columns, K and K16 */
+    PD_CPU_K16_BYTES = 288
 };
 
 typedef enum pd_cpu_scales {
