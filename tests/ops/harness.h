@@ -42,7 +42,7 @@
 #define OPS_NMSE_SUM  1e-10
 #define OPS_WORST_SUM 1e-4
 
-enum { OPS_MAX_DEVICES = 8, OPS_MAX_BUFS = 6, OPS_MAX_FAMILIES = 100 };
+enum { OPS_MAX_DEVICES = 16, OPS_MAX_BUFS = 6, OPS_MAX_FAMILIES = 400 };
 
 /* ---- random values -------------------------------------------------------------------------- */
 
