@@ -24,7 +24,7 @@ static bool is_disabled(const char *feature) {
 
 /* What it may name: each leaves the next narrower instructions; without "integer" everything is
  * multiplied in floats. */
-static const char *const features[] = {"avx512", "avx2", "vnni", "dotprod", "integer"};
+static const char *const features[] = {"avx512", "avx2", "vnni", "amx", "dotprod", "integer"};
 enum { N_FEATURES = sizeof features / sizeof *features };
 
 static pd_status check_disabled(pd_error *err) {
@@ -36,7 +36,7 @@ static pd_status check_disabled(pd_error *err) {
         if (i == N_FEATURES)
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "PERIDOT_CPU_DISABLE names \"%.*s\"; known are avx512, avx2, vnni, "
-                            "dotprod and integer",
+                            "amx, dotprod and integer",
                             (int)(n < 64 ? n : 64), word);
     }
     return PD_OK;
@@ -77,6 +77,13 @@ static const pd_cpu_integer_kernels *choose_integer(bool q8) {
     }
 }
 
+static const pd_cpu_matrix_kernels *choose_matrix(void) {
+#ifdef __x86_64__
+    if (!is_disabled("amx") && !is_disabled("avx512")) return pd_cpu_matrix_amx();
+#endif
+    return NULL;
+}
+
 /* The processor's name as Linux tells it, else "CPU". */
 static void read_cpu_name(char *name, size_t n) {
     snprintf(name, n, "CPU");
@@ -94,14 +101,13 @@ static void read_cpu_name(char *name, size_t n) {
     fclose(f);
 }
 
-static const char *kernels_name(void) {
-    const pd_cpu_integer_kernels *integer = choose_integer(false);
-    return integer ? integer->name : choose_kernels()->name;
-}
-
 static void describe_kernels(bool reference, uint32_t n_threads, pd_device_info *out) {
-    snprintf(out->driver, sizeof out->driver, "%s, %u threads",
-             reference ? "reference in double precision" : kernels_name(), n_threads);
+    const pd_cpu_integer_kernels *integer = choose_integer(false);
+    const char *name = integer ? integer->name : choose_kernels()->name;
+    const char *with = !reference && choose_matrix() ? " with " : "";
+    snprintf(out->driver, sizeof out->driver, "%s%s%s, %u threads",
+             reference ? "reference in double precision" : name, with,
+             *with ? choose_matrix()->name : "", n_threads);
 }
 
 void pd_cpu_describe(bool reference, pd_device_info *out) {
@@ -188,6 +194,7 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     cpu->kernels = choose_kernels();
     cpu->integer = reference ? NULL : choose_integer(false);
     cpu->integer_q8 = reference ? NULL : choose_integer(true);
+    cpu->matrix = reference ? NULL : choose_matrix();
     cpu->stats.limit_bytes = desc->memory_limit_bytes;
     pd_cpu_describe(reference, &cpu->info);
     pd_status status = pd_pool_create(desc->n_threads, &cpu->pool, err);
@@ -200,8 +207,7 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     if (cpu->n_threads > pd_cpu_count())
         pd_log(PD_LOG_WARN, "cpu", "%u threads on %u processors are slower than one on each",
                cpu->n_threads, pd_cpu_count());
-    pd_log(PD_LOG_DEBUG, "cpu", "%s: %u threads, %s kernels", cpu->info.id, cpu->n_threads,
-           reference ? "reference" : kernels_name());
+    pd_log(PD_LOG_DEBUG, "cpu", "%s: %s", cpu->info.id, cpu->info.driver);
     *out = &cpu->base;
     return PD_OK;
 }

@@ -6,8 +6,8 @@
  *   kv_store.c, kv_pages.c            KV pages: their memory; to and from what all backends share
  *   program.c    compiling and running plans
  *   ref.c, ref_attention.c            `cpu-ref`: every operation in double, plainly
- *   fast.c, matmul*.c, attention.c    `cpu`: the same operations over kernels.h and integer.h,
- *                                     and threads
+ *   fast.c, matmul*.c, attention.c    `cpu`: the same operations over kernels.h, integer.h and
+ *                                     matrix.h, and threads
  *   measure.c    how fast the processor copies and multiplies
  *
  * SPDX-License-Identifier: MIT
@@ -21,6 +21,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/integer.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/matrix.h"
 #include "base/thread.h"
 
 typedef struct pd_cpu_weight {
@@ -47,6 +48,7 @@ typedef struct pd_cpu {
     const pd_cpu_kernels *kernels;
     /* For activations in 16 and in 8 bits; both NULL: everything is multiplied in floats. */
     const pd_cpu_integer_kernels *integer, *integer_q8;
+    const pd_cpu_matrix_kernels *matrix; /* NULL: there is none, or none to be used */
     pd_backend_stats stats;
     pd_cpu_weight *weights; /* loaded so far, sorted by data */
     uint32_t n_weights;
@@ -144,6 +146,7 @@ struct pd_program {
     uint32_t n_tiles;
     float *partials;      /* attention over pieces of the past; see attention.c */
     pd_cpu_quants quants; /* the activations of the product that is computed, in integers */
+    uint16_t *x_tiles;    /* or in tiles, in the same memory */
     const uint8_t *(*packed)[PD_MATMUL_MAX_WEIGHTS]; /* [n_ops]; NULL: multiplied in floats */
 };
 
@@ -155,6 +158,10 @@ static inline float *pd_cpu_row(const pd_program *p, pd_buf_id id, uint32_t row)
 }
 static inline uint32_t pd_cpu_rows(const pd_program *p, pd_buf_id id) {
     return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->step->n_rows : p->step->n_outs;
+}
+/* The most that it has in any step. */
+static inline uint32_t pd_cpu_max_rows(const pd_program *p, pd_buf_id id) {
+    return p->bufs[id].rows_of == PD_ROWS_TOKENS ? p->desc.max_rows : p->desc.max_outs;
 }
 /* Behind the first n values of a row there are zeros. */
 static inline void pd_cpu_clear_tail(const pd_program *p, pd_buf_id id, uint32_t row, uint32_t n) {
@@ -205,16 +212,23 @@ PD_OP_LIST(PD_CPU_PROTOTYPES)
 uint64_t pd_cpu_ref_work_bytes(const pd_program *p);
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p);
 
-/* A matmul is one of floats or of integers; both finish with bias and activation of columns
+/* A matmul is one of floats, of integers or of a matrix unit; all finish with bias and activation of columns
  * [first, first + n) of weight i, in m rows of results. */
 void pd_cpu_matmul_float(pd_program *p, const pd_op_matmul *op);
 void pd_cpu_matmul_integer(pd_program *p, const pd_op *op, const uint8_t *const *packed);
+void pd_cpu_matmul_matrix(pd_program *p, const pd_op *op, const uint8_t *const *packed);
+/* Whether a matrix unit multiplies that many rows; and what they take there, in tiles. */
+bool pd_cpu_takes_matrix(const pd_program *p, const pd_op *op, uint32_t n_rows);
+uint64_t pd_cpu_matrix_x_bytes(const pd_op_matmul *op, uint32_t n_rows);
+/* The precision is q8, and not only in name: activations of the op may be in 8 bits. */
+bool pd_cpu_may_be_coarse(const pd_program *p, const pd_op *op);
 /* What multiplies the packed weights of an op. */
 const pd_cpu_integer_kernels *pd_cpu_choose_integer(const pd_program *p, const pd_op *op);
 void pd_cpu_matmul_finish(const pd_cpu *cpu, const pd_op_matmul *op, uint32_t i, uint32_t first,
                           uint32_t n, uint32_t m, float *out, size_t ldo);
 uint64_t pd_cpu_matmul_float_bytes(const pd_program *p, const pd_op_matmul *op);
 uint64_t pd_cpu_matmul_integer_bytes(const pd_op_matmul *op);
+uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op);
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op);
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p);
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p);

@@ -38,6 +38,7 @@ enum {
 
 _Static_assert(FEW <= MANY && MANY <= PD_CPU_MANY_MAX, "sums have room for MANY rows");
 
+#include "backend/cpu/integer_scales.h"
 #include "backend/cpu/integer_weights.h"
 
 /* ---- a tile: 16 weight rows by M activation rows -------------------------------------------- */
@@ -165,63 +166,6 @@ INLINE void tiles(weight_traits t, int MAX, const tile_job *job, uint32_t first,
     for (; MAX > 4 && i + 4 <= n; i += 4) tile_at(t, 4, job, first + i, i);
     for (; MAX > 2 && i + 2 <= n; i += 2) tile_at(t, 2, job, first + i, i);
     for (; i < n; i++) tile_at(t, 1, job, first + i, i);
-}
-
-/* ---- scales --------------------------------------------------------------------------------- */
-
-typedef uint8_t vu8 __attribute__((vector_size(LANES)));
-typedef int8_t vi8 __attribute__((vector_size(LANES)));
-
-INLINE void store_floats(float *out, vf v) {
-    memcpy(out, &v, sizeof v);
-}
-
-/* d and m of one block and LANES rows. */
-INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t b,
-                         int lane, float *d, float *m) {
-    const uint8_t *at;
-    vf scale;
-    switch (p->scales) {
-    case PD_CPU_SCALES_D:
-        scale = load_halves(group + 32 * b + 2 * lane);
-        store_floats(d, scale);
-        store_floats(m, scale * (float)-offset);
-        break;
-    case PD_CPU_SCALES_DM:
-        store_floats(d, load_halves(group + 64 * b + 2 * lane));
-        store_floats(m, load_halves(group + 64 * b + 32 + 2 * lane));
-        break;
-    case PD_CPU_SCALES_K:
-        group += b / 8 * PD_CPU_K_BYTES;
-        at = group + 64 + b % 8 * 32 + lane;
-        store_floats(d,
-                     load_halves(group + 2 * lane) * __builtin_convertvector(LOAD_AS(vu8, at), vf));
-        store_floats(m, -load_halves(group + 32 + 2 * lane) *
-                            __builtin_convertvector(LOAD_AS(vu8, at + 16), vf));
-        break;
-    case PD_CPU_SCALES_K16:
-        group += b / 8 * PD_CPU_K16_BYTES;
-        at = group + 32 + b % 8 * 32 + lane;
-        UNROLL for (int h = 0; h < 2; h++) {
-            scale = load_halves(group + 2 * lane) *
-                    __builtin_convertvector(LOAD_AS(vi8, at + 16 * h), vf);
-            store_floats(d + h * PD_CPU_GROUP_ROWS, scale);
-            store_floats(m + h * PD_CPU_GROUP_ROWS, scale * (float)-offset);
-        }
-        break;
-    }
-}
-
-/* Of blocks [first, first + n). offset: what the quants are more than what they stand for, which m
- * takes away. */
-static void expand_scales(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t first,
-                          uint32_t n, float *d, float *m) {
-    uint32_t step = p->scales == PD_CPU_SCALES_K16 ? 2 * PD_CPU_GROUP_ROWS : PD_CPU_GROUP_ROWS;
-    for (uint32_t b = first; b < first + n; b++, d += step, m += step) {
-        UNROLL for (int part = 0; part < PARTS; part++) {
-            expand_block(p, offset, group, b, part * LANES, d + part * LANES, m + part * LANES);
-        }
-    }
 }
 
 /* ---- the table's functions ------------------------------------------------------------------ */

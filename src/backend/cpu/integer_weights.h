@@ -9,13 +9,6 @@
 /* Where a tile's weights come from. */
 typedef enum weight_source { NIBBLES, FIVES, SIXES, BYTES, PANEL } weight_source;
 
-#define LOAD_AS(type, from)                                                                        \
-    __extension__({                                                                                \
-        type loaded_;                                                                              \
-        memcpy(&loaded_, from, sizeof loaded_);                                                    \
-        loaded_;                                                                                   \
-    })
-
 /* ---- weights in pairs: 16-bit lanes --------------------------------------------------------- */
 
 #if PLANES == 0

@@ -27,10 +27,7 @@ enum {
     MAX_K_BLOCK = 1280,   /* 64 * 1280 * 2 bytes = 160 KiB */
     MIN_SHARE_ROWS = 48,  /* fewest rows worth unpacking a panel for */
     MAX_SHARE_ROWS = 120, /* their results stay in the second-level cache; whole tiles */
-    PANELS_PER_THREAD = 4,
-    EXACT_LAYERS = 6 /* whose activations stay in 16 bits at q8, as the head's do: an error there
-                        goes through all other layers. 62 layers of random weights, logits: 5.6 %
-                        off when all are in bytes, 2.1 % so */
+    PANELS_PER_THREAD = 4
 };
 
 typedef struct integer_job {
@@ -236,7 +233,7 @@ static void share_out(integer_job *job) {
 
 /* Bytes where the precision allows them and the instructions can do it for all of the weights. */
 const pd_cpu_integer_kernels *pd_cpu_choose_integer(const pd_program *p, const pd_op *op) {
-    if (p->desc.precision != PD_PRECISION_Q8 || op->layer < EXACT_LAYERS) return p->cpu->integer;
+    if (!pd_cpu_may_be_coarse(p, op)) return p->cpu->integer;
     for (uint32_t i = 0; i < op->matmul.n_weights; i++) {
         pd_cpu_packing packing;
         bool known = pd_cpu_packing_of(op->matmul.weights[i]->type, &packing);

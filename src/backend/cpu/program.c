@@ -45,17 +45,21 @@ static void find_packed(pd_program *p) {
     }
 }
 
-/* Of all rows of the largest activations that are multiplied in integers: values, and scales. */
+/* Of all rows of the largest activations that are multiplied in integers or on a matrix unit:
+ * values, and scales. */
 static void quants_bytes(const pd_program *p, uint64_t *values, uint64_t *scales) {
-    uint64_t most = 0;
+    uint64_t most = 0, tiles = 0;
     for (uint32_t i = 0; i < p->n_ops; i++) {
-        if (!takes_integers(p, &p->ops[i])) continue;
         const pd_op_matmul *op = &p->ops[i].matmul;
-        bool tokens = p->bufs[op->out].rows_of == PD_ROWS_TOKENS;
-        uint64_t n = (tokens ? p->desc.max_rows : p->desc.max_outs) * op->weights[0]->ne[0];
+        if (p->ops[i].kind != PD_OP_MATMUL) continue;
+        uint32_t rows = pd_cpu_max_rows(p, op->out);
+        uint64_t n = takes_integers(p, &p->ops[i]) ? rows * op->weights[0]->ne[0] : 0;
         if (n > most) most = n;
+        n = pd_cpu_takes_matrix(p, &p->ops[i], rows) ? pd_cpu_matrix_x_bytes(op, rows) : 0;
+        if (n > tiles) tiles = n;
     }
     *values = pd_round_up(most * sizeof(int16_t), 64);
+    if (tiles > *values) *values = tiles;
     *scales = pd_round_up(most / PD_CPU_BLOCK * sizeof(pd_cpu_block_scale), 64);
 }
 
@@ -83,6 +87,7 @@ static pd_status allocate(pd_program *p, uint64_t arena_bytes, pd_error *err) {
     p->tiles = take(&at, tiles);
     p->partials = take(&at, partials);
     p->quants.values = take(&at, values);
+    p->x_tiles = (uint16_t *)(void *)p->quants.values;
     p->quants.scales = take(&at, scales);
     for (uint32_t i = 0; i < p->n_ropes; i++) {
         p->ropes[i].cosines = take(&at, rope_bytes(p));

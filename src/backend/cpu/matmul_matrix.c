@@ -1,0 +1,293 @@
+/* `cpu`: many rows times matrices of any stored type on a matrix unit (matrix.h). The activations
+ * are arranged in tiles first, once for all weights of the operation.
+ *
+ * A thread makes tiles of a panel, up to MAX_GROUPS groups of 16 weight rows by K_BLOCKS blocks of
+ * columns, which stays in the second-level cache, and multiplies them with all rows of its share:
+ * 32 rows by RUN_BLOCKS blocks of these, which stay in the first-level cache, with two groups after
+ * two.
+ *
+ *                     K_BLOCKS
+ *                   +-----+------+
+ *                   |   panel    | groups * 16 weight rows  -> as many columns of the output
+ *                   +-----+------+
+ *   activation rows | run |
+ *                   +-----+
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "backend/cpu/cpu.h"
+
+enum {
+    GROUP = PD_CPU_GROUP_ROWS,
+    MIN_ROWS = 24, /* with fewer, making tiles of weights costs more than it saves */
+    MAX_GROUPS = 8,
+    K_BLOCKS = 40, /* 8 * 40 tiles in two parts are 640 KiB */
+    RUN_BLOCKS = 8,
+    STEP_ROWS = 2 * PD_CPU_TILE_ROWS,
+    MIN_SHARE_ROWS = 2 * STEP_ROWS,
+    MAX_GEGLU_ROWS = 16 * STEP_ROWS, /* whose gates and their factors a thread keeps at once */
+    PANELS_PER_THREAD = 4
+};
+
+typedef struct matrix_job {
+    pd_program *p;
+    const pd_op_matmul *op;
+    const uint8_t *const *packed;
+    const pd_cpu_matrix_kernels *matrix;
+    uint32_t k, n_blocks, n_rows, x_parts;
+    uint32_t groups;   /* of a panel, of all its weights; of a matrix's last panel fewer */
+    uint32_t n_panels; /* over all weights */
+    uint32_t n_shares, share_rows;
+} matrix_job;
+
+/* A thread's own memory. */
+typedef struct panel_memory {
+    uint16_t *tiles;        /* [MAX_GROUPS, K_BLOCKS, 2] */
+    float *rows;            /* [GROUP, K_BLOCKS * 32]: stored rows in floats; or scales */
+    float *sums;            /* [2, share_rows, columns]: of GEGLU's gates and their factors */
+    const pd_tensor *w;     /* what the panel is of */
+    uint32_t first, n;      /* its rows */
+    uint32_t block, blocks; /* and its columns, in blocks */
+    uint32_t parts;
+} panel_memory;
+
+static bool is_geglu(const matrix_job *job) {
+    return job->op->epilogue == PD_EPILOGUE_GEGLU;
+}
+static bool adds(const matrix_job *job) {
+    return job->op->epilogue == PD_EPILOGUE_BIAS_ADD;
+}
+static uint32_t smaller(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+static uint32_t rows_of(const matrix_job *job, uint32_t i) {
+    return (uint32_t)job->op->weights[i]->ne[1];
+}
+static uint32_t n_weights(const matrix_job *job) {
+    return is_geglu(job) ? 1 : job->op->n_weights;
+}
+/* Rows of one weight in a panel: GEGLU has two there, one after the other. */
+static uint32_t panel_rows(const matrix_job *job) {
+    return job->groups * GROUP / (is_geglu(job) ? 2 : 1);
+}
+
+/* A stored bfloat16 is one part. */
+static uint32_t parts_of(const matrix_job *job, const pd_tensor *w) {
+    return w->type == PD_TYPE_BF16 ? 1 : job->x_parts;
+}
+
+/* ---- activations ---------------------------------------------------------------------------- */
+
+static uint16_t *x_tiles(const matrix_job *job, uint32_t row, uint32_t block) {
+    size_t tile = ((size_t)(row / PD_CPU_TILE_ROWS) * job->n_blocks + block) * job->x_parts;
+    return job->p->x_tiles + tile * PD_CPU_TILE_VALUES;
+}
+
+static void arrange_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const matrix_job *job = ctx;
+    (void)thread;
+    for (uint32_t t = begin; t < end; t++) {
+        uint32_t row = t * PD_CPU_TILE_ROWS;
+        job->matrix->arrange(pd_cpu_row(job->p, job->op->x, row), job->p->bufs[job->op->x].width,
+                             smaller(PD_CPU_TILE_ROWS, job->n_rows - row), job->k, job->x_parts,
+                             x_tiles(job, row, 0));
+    }
+}
+
+/* ---- panels --------------------------------------------------------------------------------- */
+
+static panel_memory memory_of(const matrix_job *job, uint32_t thread) {
+    uint16_t *tiles = pd_cpu_work(job->p, thread);
+    float *rows =
+        (float *)(void *)(tiles + (size_t)MAX_GROUPS * K_BLOCKS * 2 * PD_CPU_TILE_VALUES);
+    return (panel_memory){
+        .tiles = tiles, .rows = rows, .sums = rows + GROUP * K_BLOCKS * PD_CPU_BLOCK};
+}
+
+static uint16_t *group_tiles(const panel_memory *m, uint32_t g) {
+    return m->tiles + (size_t)g * m->blocks * m->parts * PD_CPU_TILE_VALUES;
+}
+
+/* Stored rows [row, row + n) of the panel's columns, n <= 16. */
+static void tiles_of_rows(const matrix_job *job, const panel_memory *m, uint32_t row, uint32_t n,
+                          uint16_t *tiles) {
+    const pd_type_info *type = pd_type_get(m->w->type);
+    uint64_t row_bytes = pd_type_row_bytes(type, job->k);
+    uint32_t column = m->block * PD_CPU_BLOCK;
+    uint32_t k = smaller(m->blocks * PD_CPU_BLOCK, job->k - column);
+    const uint8_t *from = m->w->data + row * row_bytes + pd_type_row_bytes(type, column);
+    for (uint32_t r = 0; r < n; r++)
+        job->p->cpu->kernels->unpack(m->w->type, from + r * row_bytes, k, m->rows + (size_t)r * k);
+    job->matrix->arrange(m->rows, k, n, k, m->parts, tiles);
+    job->matrix->transpose(tiles, m->blocks * m->parts);
+}
+
+static void fill_panel(const matrix_job *job, const panel_memory *m, const uint8_t *packed,
+                       uint16_t *tiles) {
+    pd_cpu_packing packing;
+    bool is_packed = packed && pd_cpu_packing_of(m->w->type, &packing);
+    for (uint32_t r = 0; r < m->n; r += GROUP) {
+        uint32_t g = (m->first + r) / GROUP;
+        if (is_packed)
+            job->matrix->unpack(m->w->type, packed + g * pd_cpu_group_bytes(&packing, job->k),
+                                job->k, m->block, m->blocks, m->parts, m->rows, tiles);
+        else
+            tiles_of_rows(job, m, m->first + r, smaller(GROUP, m->n - r), tiles);
+        tiles += (size_t)m->blocks * m->parts * PD_CPU_TILE_VALUES;
+    }
+}
+
+/* ---- products ------------------------------------------------------------------------------- */
+
+/* Rows and columns that fill no tile: all tiles to memory of their own, and from there what
+ * counts. */
+static void multiply_edge(const matrix_job *job, pd_cpu_matrix_block b, uint32_t rows,
+                          uint32_t columns) {
+    float sums[STEP_ROWS * 2 * GROUP], *out = b.out;
+    size_t ldo = b.ldo;
+    bool add = b.add;
+    b.out = sums;
+    b.ldo = 2 * GROUP;
+    b.add = false;
+    job->matrix->multiply(&b);
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t c = 0; c < columns; c++)
+            out[r * ldo + c] = sums[r * b.ldo + c] + (add ? out[r * ldo + c] : 0);
+    }
+}
+
+/* Blocks [first, first + n) of the panel's and of up to 32 rows' from r on. */
+static void multiply_run(const matrix_job *job, const panel_memory *m, uint32_t first, uint32_t n,
+                         uint32_t r, uint32_t rows, float *out, size_t ldo, bool add) {
+    pd_cpu_matrix_block b = {
+        .n_blocks = n, .x_parts = job->x_parts, .w_parts = m->parts, .ldo = ldo, .add = add};
+    b.x[0] = x_tiles(job, r, m->block + first);
+    if (rows > PD_CPU_TILE_ROWS) b.x[1] = x_tiles(job, r + PD_CPU_TILE_ROWS, m->block + first);
+    for (uint32_t c = 0; c < m->n; c += 2 * GROUP) {
+        uint32_t columns = smaller(2 * GROUP, m->n - c);
+        size_t at = (size_t)first * m->parts * PD_CPU_TILE_VALUES;
+        b.w[0] = group_tiles(m, c / GROUP) + at;
+        b.w[1] = columns > GROUP ? group_tiles(m, c / GROUP + 1) + at : NULL;
+        b.out = out + c;
+        if (rows % PD_CPU_TILE_ROWS || columns % GROUP)
+            multiply_edge(job, b, rows, columns);
+        else
+            job->matrix->multiply(&b);
+    }
+}
+
+/* The panel's tiles times activation rows [r0, r0 + n_rows), to out from its row 0 on. */
+static void multiply_panel(const matrix_job *job, const panel_memory *m, uint32_t r0,
+                           uint32_t n_rows, float *out, size_t ldo, bool add) {
+    for (uint32_t r = 0; r < n_rows; r += STEP_ROWS) {
+        for (uint32_t b = 0; b < m->blocks; b += RUN_BLOCKS) {
+            multiply_run(job, m, b, smaller(RUN_BLOCKS, m->blocks - b), r0 + r,
+                         smaller(STEP_ROWS, n_rows - r), out + r * ldo, ldo, add || b > 0);
+        }
+    }
+}
+
+/* out[r * ldo + c] for rows [row, row + n) of weight i, and activation rows [r0, r0 + n_rows). */
+static void panel_columns(const matrix_job *job, panel_memory *m, uint32_t i, uint32_t row,
+                          uint32_t n, uint32_t r0, uint32_t n_rows, float *out, size_t ldo) {
+    m->w = job->op->weights[i];
+    m->first = row;
+    m->n = n;
+    m->parts = parts_of(job, m->w);
+    for (m->block = 0; m->block < job->n_blocks; m->block += K_BLOCKS) {
+        m->blocks = smaller(K_BLOCKS, job->n_blocks - m->block);
+        fill_panel(job, m, job->packed[i], m->tiles);
+        multiply_panel(job, m, r0, n_rows, out, ldo, m->block > 0 || adds(job));
+    }
+}
+
+static void panel_geglu(const matrix_job *job, panel_memory *m, uint32_t row, uint32_t n,
+                        uint32_t r0, uint32_t n_rows) {
+    uint32_t columns = panel_rows(job);
+    float *gate = m->sums, *up = gate + (size_t)columns * n_rows;
+    panel_columns(job, m, 0, row, n, r0, n_rows, gate, columns);
+    panel_columns(job, m, 1, row, n, r0, n_rows, up, columns);
+    for (uint32_t r = 0; r < n_rows; r++) {
+        job->p->cpu->kernels->geglu(gate + (size_t)r * columns, up + (size_t)r * columns, n,
+                                    pd_cpu_row(job->p, job->op->out, r0 + r) + row);
+    }
+}
+
+static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const matrix_job *job = ctx;
+    const pd_program *p = job->p;
+    panel_memory m = memory_of(job, thread);
+    job->matrix->begin();
+    for (uint32_t item = begin; item < end; item++) {
+        uint32_t t = item / job->n_shares, r0 = item % job->n_shares * job->share_rows;
+        if (r0 >= job->n_rows) continue;
+        uint32_t n_rows = smaller(job->share_rows, job->n_rows - r0), i = 0, column = 0;
+        for (; t >= pd_div_up(rows_of(job, i), panel_rows(job)); i++) {
+            t -= pd_div_up(rows_of(job, i), panel_rows(job));
+            column += rows_of(job, i);
+        }
+        uint32_t row = t * panel_rows(job), n = smaller(panel_rows(job), rows_of(job, i) - row);
+        if (is_geglu(job)) {
+            panel_geglu(job, &m, row, n, r0, n_rows);
+        } else {
+            float *out = pd_cpu_row(p, job->op->out, r0) + column + row;
+            size_t ldo = p->bufs[job->op->out].width;
+            panel_columns(job, &m, i, row, n, r0, n_rows, out, ldo);
+            pd_cpu_matmul_finish(p->cpu, job->op, i, row, n, n_rows, out, ldo);
+        }
+    }
+    job->matrix->end();
+}
+
+/* ---- the operation -------------------------------------------------------------------------- */
+
+/* Panels as large as they may be, but enough of them for all threads; then shares of the rows. */
+static void share_out(matrix_job *job) {
+    uint32_t n_threads = job->p->cpu->n_threads, n_groups = 0;
+    for (uint32_t i = 0; i < n_weights(job); i++) n_groups += pd_div_up(rows_of(job, i), GROUP);
+    if (is_geglu(job)) n_groups *= 2;
+    uint32_t groups = n_groups / (PANELS_PER_THREAD * n_threads) & ~1u;
+    job->groups = groups < 2 ? 2 : smaller(groups, MAX_GROUPS);
+    for (uint32_t i = 0; i < n_weights(job); i++)
+        job->n_panels += pd_div_up(rows_of(job, i), panel_rows(job));
+    uint32_t wanted = pd_div_up(PANELS_PER_THREAD * n_threads, job->n_panels);
+    uint32_t n_shares = smaller(wanted, pd_div_up(job->n_rows, MIN_SHARE_ROWS));
+    job->share_rows =
+        (uint32_t)pd_round_up(pd_div_up(job->n_rows, n_shares ? n_shares : 1), STEP_ROWS);
+    if (is_geglu(job)) job->share_rows = smaller(job->share_rows, MAX_GEGLU_ROWS);
+    job->n_shares = pd_div_up(job->n_rows, job->share_rows);
+}
+
+void pd_cpu_matmul_matrix(pd_program *p, const pd_op *op, const uint8_t *const *packed) {
+    uint32_t k = (uint32_t)op->matmul.weights[0]->ne[0];
+    matrix_job job = {.p = p,
+                      .op = &op->matmul,
+                      .packed = packed,
+                      .matrix = p->cpu->matrix,
+                      .k = k,
+                      .n_blocks = pd_div_up(k, PD_CPU_BLOCK),
+                      .n_rows = pd_cpu_rows(p, op->matmul.out),
+                      .x_parts = pd_cpu_may_be_coarse(p, op) ? 1 : 2};
+    share_out(&job);
+    pd_pool_run(p->cpu->pool, pd_div_up(job.n_rows, PD_CPU_TILE_ROWS), 1, arrange_rows, &job);
+    pd_pool_run(p->cpu->pool, job.n_panels * job.n_shares, 1, panel_range, &job);
+}
+
+bool pd_cpu_takes_matrix(const pd_program *p, const pd_op *op, uint32_t n_rows) {
+    return p->cpu->matrix && op->kind == PD_OP_MATMUL && n_rows >= MIN_ROWS &&
+           p->desc.precision != PD_PRECISION_EXACT;
+}
+
+uint64_t pd_cpu_matrix_x_bytes(const pd_op_matmul *op, uint32_t n_rows) {
+    uint64_t tiles = (uint64_t)pd_div_up(n_rows, PD_CPU_TILE_ROWS) *
+                     pd_div_up((uint32_t)op->weights[0]->ne[0], PD_CPU_BLOCK);
+    return tiles * 2 * PD_CPU_TILE_VALUES * sizeof(uint16_t);
+}
+
+uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op) {
+    uint64_t tiles = (uint64_t)MAX_GROUPS * K_BLOCKS * 2 * PD_CPU_TILE_VALUES * sizeof(uint16_t);
+    uint64_t floats = GROUP * K_BLOCKS * PD_CPU_BLOCK;
+    if (op->epilogue == PD_EPILOGUE_GEGLU)
+        floats += (uint64_t)MAX_GEGLU_ROWS * MAX_GROUPS * GROUP;
+    return tiles + floats * sizeof(float);
+}
