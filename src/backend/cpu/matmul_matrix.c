@@ -1,17 +1,17 @@
 /* `cpu`: many rows times matrices of any stored type on a matrix unit (matrix.h). The activations
  * are arranged in tiles first, once for all weights of the operation.
  *
- * A thread makes tiles of a panel, up to MAX_GROUPS groups of 16 weight rows by K_BLOCKS blocks of
- * columns, which stays in the second-level cache, and multiplies them with all rows of its share:
- * 32 rows by RUN_BLOCKS blocks of these, which stay in the first-level cache, with two groups after
- * two.
+ * A thread makes tiles of a panel, some groups of 16 weight rows by some blocks of columns, and
+ * multiplies them with all rows of its share, 32 of them with two groups at a time. The panel stays
+ * in the second-level cache. So does the share, for all panels, where rows are short; longer ones
+ * come from further away for every panel, so that it is a wide one, of fewer columns at a time.
  *
- *                     K_BLOCKS
- *                   +-----+------+
- *                   |   panel    | groups * 16 weight rows  -> as many columns of the output
- *                   +-----+------+
- *   activation rows | run |
- *                   +-----+
+ *                      blocks
+ *                   +---------+
+ *                   |  panel  | groups * 16 weight rows  -> as many columns of the output
+ *                   +---------+
+ *   activation rows |  share  |
+ *                   +---------+
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,13 +20,13 @@
 enum {
     GROUP = PD_CPU_GROUP_ROWS,
     MIN_ROWS = 24, /* with fewer, making tiles of weights costs more than it saves */
-    MAX_GROUPS = 8,
-    K_BLOCKS = 40, /* 8 * 40 tiles in two parts are 640 KiB */
-    RUN_BLOCKS = 8,
     STEP_ROWS = 2 * PD_CPU_TILE_ROWS,
+    MAX_GROUPS = 8,
+    PANEL_TILES = 8 * 40,     /* in two parts 640 KiB */
+    SHARE_BYTES = 1200 << 10, /* of a share that stays in the cache beside a panel */
     MIN_SHARE_ROWS = 2 * STEP_ROWS,
-    MAX_GEGLU_ROWS = 16 * STEP_ROWS, /* whose gates and their factors a thread keeps at once */
-    PANELS_PER_THREAD = 4
+    MAX_SHARE_ROWS = 16 * STEP_ROWS,
+    ITEMS_PER_THREAD = 4
 };
 
 typedef struct matrix_job {
@@ -36,14 +36,15 @@ typedef struct matrix_job {
     const pd_cpu_matrix_kernels *matrix;
     uint32_t k, n_blocks, n_rows, x_parts;
     uint32_t groups;   /* of a panel, of all its weights; of a matrix's last panel fewer */
+    uint32_t k_blocks; /* of a panel */
     uint32_t n_panels; /* over all weights */
     uint32_t n_shares, share_rows;
 } matrix_job;
 
 /* A thread's own memory. */
 typedef struct panel_memory {
-    uint16_t *tiles;        /* [MAX_GROUPS, K_BLOCKS, 2] */
-    float *rows;            /* [GROUP, K_BLOCKS * 32]: stored rows in floats; or scales */
+    uint16_t *tiles;        /* [groups, k_blocks, parts] */
+    float *rows;            /* [GROUP, k_blocks * 32]: stored rows in floats; or scales */
     float *sums;            /* [2, share_rows, columns]: of GEGLU's gates and their factors */
     const pd_tensor *w;     /* what the panel is of */
     uint32_t first, n;      /* its rows */
@@ -98,10 +99,10 @@ static void arrange_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
 
 static panel_memory memory_of(const matrix_job *job, uint32_t thread) {
     uint16_t *tiles = pd_cpu_work(job->p, thread);
-    float *rows =
-        (float *)(void *)(tiles + (size_t)MAX_GROUPS * K_BLOCKS * 2 * PD_CPU_TILE_VALUES);
-    return (panel_memory){
-        .tiles = tiles, .rows = rows, .sums = rows + GROUP * K_BLOCKS * PD_CPU_BLOCK};
+    float *rows = (float *)(void *)(tiles + 2 * PANEL_TILES * PD_CPU_TILE_VALUES);
+    return (panel_memory){.tiles = tiles,
+                          .rows = rows,
+                          .sums = rows + (size_t)GROUP * job->k_blocks * PD_CPU_BLOCK};
 }
 
 static uint16_t *group_tiles(const panel_memory *m, uint32_t g) {
@@ -156,34 +157,25 @@ static void multiply_edge(const matrix_job *job, pd_cpu_matrix_block b, uint32_t
     }
 }
 
-/* Blocks [first, first + n) of the panel's and of up to 32 rows' from r on. */
-static void multiply_run(const matrix_job *job, const panel_memory *m, uint32_t first, uint32_t n,
-                         uint32_t r, uint32_t rows, float *out, size_t ldo, bool add) {
-    pd_cpu_matrix_block b = {
-        .n_blocks = n, .x_parts = job->x_parts, .w_parts = m->parts, .ldo = ldo, .add = add};
-    b.x[0] = x_tiles(job, r, m->block + first);
-    if (rows > PD_CPU_TILE_ROWS) b.x[1] = x_tiles(job, r + PD_CPU_TILE_ROWS, m->block + first);
+/* The panel times up to 32 activation rows from r on. */
+static void multiply_step(const matrix_job *job, const panel_memory *m, uint32_t r, uint32_t rows,
+                          float *out, size_t ldo, bool add) {
+    pd_cpu_matrix_block b = {.n_blocks = m->blocks,
+                             .x_parts = job->x_parts,
+                             .w_parts = m->parts,
+                             .ldo = ldo,
+                             .add = add};
+    b.x[0] = x_tiles(job, r, m->block);
+    if (rows > PD_CPU_TILE_ROWS) b.x[1] = x_tiles(job, r + PD_CPU_TILE_ROWS, m->block);
     for (uint32_t c = 0; c < m->n; c += 2 * GROUP) {
         uint32_t columns = smaller(2 * GROUP, m->n - c);
-        size_t at = (size_t)first * m->parts * PD_CPU_TILE_VALUES;
-        b.w[0] = group_tiles(m, c / GROUP) + at;
-        b.w[1] = columns > GROUP ? group_tiles(m, c / GROUP + 1) + at : NULL;
+        b.w[0] = group_tiles(m, c / GROUP);
+        b.w[1] = columns > GROUP ? group_tiles(m, c / GROUP + 1) : NULL;
         b.out = out + c;
         if (rows % PD_CPU_TILE_ROWS || columns % GROUP)
             multiply_edge(job, b, rows, columns);
         else
             job->matrix->multiply(&b);
-    }
-}
-
-/* The panel's tiles times activation rows [r0, r0 + n_rows), to out from its row 0 on. */
-static void multiply_panel(const matrix_job *job, const panel_memory *m, uint32_t r0,
-                           uint32_t n_rows, float *out, size_t ldo, bool add) {
-    for (uint32_t r = 0; r < n_rows; r += STEP_ROWS) {
-        for (uint32_t b = 0; b < m->blocks; b += RUN_BLOCKS) {
-            multiply_run(job, m, b, smaller(RUN_BLOCKS, m->blocks - b), r0 + r,
-                         smaller(STEP_ROWS, n_rows - r), out + r * ldo, ldo, add || b > 0);
-        }
     }
 }
 
@@ -194,10 +186,13 @@ static void panel_columns(const matrix_job *job, panel_memory *m, uint32_t i, ui
     m->first = row;
     m->n = n;
     m->parts = parts_of(job, m->w);
-    for (m->block = 0; m->block < job->n_blocks; m->block += K_BLOCKS) {
-        m->blocks = smaller(K_BLOCKS, job->n_blocks - m->block);
+    for (m->block = 0; m->block < job->n_blocks; m->block += job->k_blocks) {
+        m->blocks = smaller(job->k_blocks, job->n_blocks - m->block);
         fill_panel(job, m, job->packed[i], m->tiles);
-        multiply_panel(job, m, r0, n_rows, out, ldo, m->block > 0 || adds(job));
+        for (uint32_t r = 0; r < n_rows; r += STEP_ROWS) {
+            multiply_step(job, m, r0 + r, smaller(STEP_ROWS, n_rows - r), out + r * ldo, ldo,
+                          m->block > 0 || adds(job));
+        }
     }
 }
 
@@ -217,10 +212,10 @@ static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     const matrix_job *job = ctx;
     const pd_program *p = job->p;
     panel_memory m = memory_of(job, thread);
-    job->matrix->begin();
+    pd_cpu_matrix_state before;
+    job->matrix->begin(&before);
     for (uint32_t item = begin; item < end; item++) {
-        uint32_t t = item / job->n_shares, r0 = item % job->n_shares * job->share_rows;
-        if (r0 >= job->n_rows) continue;
+        uint32_t t = item % job->n_panels, r0 = item / job->n_panels * job->share_rows;
         uint32_t n_rows = smaller(job->share_rows, job->n_rows - r0), i = 0, column = 0;
         for (; t >= pd_div_up(rows_of(job, i), panel_rows(job)); i++) {
             t -= pd_div_up(rows_of(job, i), panel_rows(job));
@@ -236,25 +231,50 @@ static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
             pd_cpu_matmul_finish(p->cpu, job->op, i, row, n, n_rows, out, ldo);
         }
     }
-    job->matrix->end();
+    job->matrix->end(&before);
 }
 
 /* ---- the operation -------------------------------------------------------------------------- */
 
-/* Panels as large as they may be, but enough of them for all threads; then shares of the rows. */
+static uint32_t all_groups(const matrix_job *job) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_weights(job); i++) n += pd_div_up(rows_of(job, i), GROUP);
+    return is_geglu(job) ? 2 * n : n;
+}
+
+/* An even number of groups, the largest with which the thread that has most has least. */
+static uint32_t choose_groups(uint32_t n_groups, uint32_t n_threads) {
+    uint32_t best = 2, least = UINT32_MAX;
+    for (uint32_t groups = 2; groups <= MAX_GROUPS; groups += 2) {
+        uint32_t of_thread = pd_div_up(pd_div_up(n_groups, groups), n_threads) * groups;
+        if (of_thread > least + least / 32) continue;
+        best = groups;
+        if (of_thread < least) least = of_thread;
+    }
+    return best;
+}
+
+/* Rows of a share: as many as stay in the cache, where that is enough of them. */
+static uint32_t choose_share_rows(const matrix_job *job) {
+    uint64_t row_bytes = 2ull * job->n_blocks * PD_CPU_BLOCK * job->x_parts;
+    uint64_t fit = SHARE_BYTES / row_bytes;
+    bool stays = fit >= job->n_rows || fit >= MAX_SHARE_ROWS / 2;
+    uint32_t most = stays ? (uint32_t)fit : is_geglu(job) ? MAX_SHARE_ROWS : job->n_rows;
+    most = smaller(most, is_geglu(job) ? MAX_SHARE_ROWS : most);
+    uint32_t n = pd_div_up(job->n_rows, most & ~(STEP_ROWS - 1u));
+    return (uint32_t)pd_round_up(pd_div_up(job->n_rows, n), STEP_ROWS);
+}
+
 static void share_out(matrix_job *job) {
-    uint32_t n_threads = job->p->cpu->n_threads, n_groups = 0;
-    for (uint32_t i = 0; i < n_weights(job); i++) n_groups += pd_div_up(rows_of(job, i), GROUP);
-    if (is_geglu(job)) n_groups *= 2;
-    uint32_t groups = n_groups / (PANELS_PER_THREAD * n_threads) & ~1u;
-    job->groups = groups < 2 ? 2 : smaller(groups, MAX_GROUPS);
+    uint32_t n_threads = job->p->cpu->n_threads;
+    job->share_rows = choose_share_rows(job);
+    job->groups = choose_groups(all_groups(job), n_threads);
+    job->k_blocks = smaller(PANEL_TILES / job->groups & ~7u, job->n_blocks); /* of 256 columns */
     for (uint32_t i = 0; i < n_weights(job); i++)
         job->n_panels += pd_div_up(rows_of(job, i), panel_rows(job));
-    uint32_t wanted = pd_div_up(PANELS_PER_THREAD * n_threads, job->n_panels);
-    uint32_t n_shares = smaller(wanted, pd_div_up(job->n_rows, MIN_SHARE_ROWS));
-    job->share_rows =
-        (uint32_t)pd_round_up(pd_div_up(job->n_rows, n_shares ? n_shares : 1), STEP_ROWS);
-    if (is_geglu(job)) job->share_rows = smaller(job->share_rows, MAX_GEGLU_ROWS);
+    uint32_t wanted = pd_div_up(ITEMS_PER_THREAD * n_threads, job->n_panels);
+    uint32_t most = (uint32_t)pd_round_up(pd_div_up(job->n_rows, wanted), MIN_SHARE_ROWS);
+    job->share_rows = smaller(job->share_rows, most);
     job->n_shares = pd_div_up(job->n_rows, job->share_rows);
 }
 
@@ -285,9 +305,8 @@ uint64_t pd_cpu_matrix_x_bytes(const pd_op_matmul *op, uint32_t n_rows) {
 }
 
 uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op) {
-    uint64_t tiles = (uint64_t)MAX_GROUPS * K_BLOCKS * 2 * PD_CPU_TILE_VALUES * sizeof(uint16_t);
-    uint64_t floats = GROUP * K_BLOCKS * PD_CPU_BLOCK;
-    if (op->epilogue == PD_EPILOGUE_GEGLU)
-        floats += (uint64_t)MAX_GEGLU_ROWS * MAX_GROUPS * GROUP;
+    uint64_t tiles = 2ull * PANEL_TILES * PD_CPU_TILE_VALUES * sizeof(uint16_t);
+    uint64_t floats = (uint64_t)GROUP * PANEL_TILES * PD_CPU_BLOCK;
+    if (op->epilogue == PD_EPILOGUE_GEGLU) floats += MAX_SHARE_ROWS * MAX_GROUPS * GROUP;
     return tiles + floats * sizeof(float);
 }

@@ -36,12 +36,17 @@ typedef struct pd_cpu_matrix_block {
     bool add; /* to what out has */
 } pd_cpu_matrix_block;
 
+/* How a unit was set up. */
+typedef struct pd_cpu_matrix_state {
+    uint8_t bytes[64];
+} pd_cpu_matrix_state;
+
 typedef struct pd_cpu_matrix_kernels {
     const char *name;
 
-    /* Around a thread's calls of multiply and burn. */
-    void (*begin)(void);
-    void (*end)(void);
+    /* Around a thread's calls of multiply and burn; the unit is then as the thread's caller had it. */
+    void (*begin)(pd_cpu_matrix_state *before);
+    void (*end)(const pd_cpu_matrix_state *before);
     /* n_rows <= 16 rows of k columns to tiles [blocks, parts]; rows that are not there are 0. */
     void (*arrange)(const float *x, size_t ldx, uint32_t n_rows, uint32_t k, uint32_t parts,
                     uint16_t *tiles);

@@ -279,12 +279,16 @@ static const struct tile_config {
             .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
             .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
 
-static void amx_begin(void) {
+static void amx_begin(pd_cpu_matrix_state *before) {
+    _tile_storeconfig(before);
     _tile_loadconfig(&config);
 }
 
-static void amx_end(void) {
-    _tile_release();
+static void amx_end(const pd_cpu_matrix_state *before) {
+    if (before->bytes[0]) /* the palette; 0: tiles were not in use */
+        _tile_loadconfig(before);
+    else
+        _tile_release();
 }
 
 enum { BURN_FLOPS = 4 * 2 * PD_CPU_TILE_ROWS * PD_CPU_TILE_VALUES };
