@@ -124,19 +124,39 @@ static void amx_transpose(uint16_t *tiles, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) transpose_tile(tiles + i * PD_CPU_TILE_VALUES);
 }
 
+enum {
+    BIAS = 192,         /* bfloat16s from 128 to 255 are integers, and count by ones */
+    BIAS_BITS = 0x4340, /* 192 as a bfloat16 */
+    AHEAD_BYTES = 4096  /* the processor's own prefetcher stops at each page */
+};
+
+/* The quants of a pair of columns as floats, those of at most 6 bits with BIAS too much. */
+INLINE void quants_of(weight_source source, vs pairs, vf *first, vf *second) {
+    if (source == BYTES) {
+        *first = __builtin_convertvector((vi)pairs << 16 >> 16, vf);
+        *second = __builtin_convertvector((vi)pairs >> 16, vf);
+    } else {
+        vi biased = (vi)(pairs + (int16_t)BIAS_BITS);
+        *first = (vf)(biased << 16);
+        *second = (vf)(biased & -0x10000);
+    }
+}
+
 /* n blocks: a row of a tile is one pair of columns of all 16 rows. */
 INLINE void unpack_blocks(weight_source source, bool split, uint32_t parts, const uint8_t *w,
                           const float *d, const float *m, uint32_t n, uint16_t *tiles) {
     const __m512i order = interleaving();
+    const float bias = source == BYTES ? 0 : BIAS;
     for (uint32_t b = 0; b < n; b++) {
+        UNROLL for (size_t i = 0; i < source_block_bytes(source); i += 64)
+            __builtin_prefetch(w + AHEAD_BYTES + i);
         for (int u = 0; u < 4; u++) {
             UNROLL for (int q = 0; q < 2; q++) {
                 vf scale = LOAD_AS(vf, d + (split ? 16 * q : 0));
-                vf minimum = LOAD_AS(vf, m + (split ? 16 * q : 0));
+                vf minimum = LOAD_AS(vf, m + (split ? 16 * q : 0)) - bias * scale;
                 UNROLL for (int j = 0; j < 2; j++) {
-                    vi pairs = (vi)weights_at(source, w, u, q, j, 0);
-                    vf first = __builtin_convertvector(pairs << 16 >> 16, vf);
-                    vf second = __builtin_convertvector(pairs >> 16, vf);
+                    vf first, second;
+                    quants_of(source, weights_at(source, w, u, q, j, 0), &first, &second);
                     store_pairs(first * scale + minimum, second * scale + minimum, parts, order,
                                 tiles + (4 * u + 2 * q + j) * PD_CPU_BLOCK);
                 }
