@@ -62,14 +62,29 @@ INLINE vs broadcast(const uint8_t *x) {
     return (vs)((vi){0} + LOAD_AS(int32_t, x));
 }
 
+/* A product waits for the one before it of its sum, some cycles: few sums are kept in several
+ * pieces. */
+enum { MAX_CHAINS = 4, ENOUGH_CHAINS = 8 };
+
+INLINE int chains_of(int M) {
+    int sums = M * PARTS * ACTIVATION_PLANES, most = 2 * STEPS;
+    return sums * most <= ENOUGH_CHAINS ? most : sums * 2 <= ENOUGH_CHAINS ? 2 : 1;
+}
+
+INLINE void clear_sums(int M, vi sums[MANY][PARTS][ACTIVATION_PLANES]) {
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int p = 0; p < PARTS; p++) {
+            UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) sums[i][p][h] = (vi){0};
+        }
+    }
+}
+
 /* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
                       int q0, int q1, block_sums *acc) {
-    UNROLL for (int i = 0; i < M; i++) {
-        UNROLL for (int p = 0; p < PARTS; p++) {
-            UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) acc->at[i][p][h] = (vi){0};
-        }
-    }
+    const int chains = chains_of(M);
+    vi sums[MAX_CHAINS][MANY][PARTS][ACTIVATION_PLANES];
+    UNROLL for (int c = 0; c < chains; c++) clear_sums(M, sums[c]);
     for (int u = 0; u < 4; u++) { /* not unrolled: the code is long enough */
         UNROLL for (int q = q0; q <= q1; q++) {
             UNROLL for (int j = 0; j < STEPS; j++) {
@@ -79,10 +94,18 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
                 UNROLL for (int i = 0; i < M; i++) {
                     UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
                         vs a = broadcast(xj + (size_t)i * ldx + h * PD_CPU_BLOCK);
-                        UNROLL for (int p = 0; p < PARTS; p++) acc->at[i][p][h] =
-                            dot(acc->at[i][p][h], wv[p], a);
+                        vi(*sum)[ACTIVATION_PLANES] = sums[(q * STEPS + j) % chains][i];
+                        UNROLL for (int p = 0; p < PARTS; p++) sum[p][h] = dot(sum[p][h], wv[p], a);
                     }
                 }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int p = 0; p < PARTS; p++) {
+            UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
+                acc->at[i][p][h] = sums[0][i][p][h];
+                UNROLL for (int c = 1; c < chains; c++) acc->at[i][p][h] += sums[c][i][p][h];
             }
         }
     }

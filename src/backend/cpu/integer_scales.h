@@ -6,17 +6,25 @@
 #ifndef PD_CPU_INTEGER_SCALES_H
 #define PD_CPU_INTEGER_SCALES_H
 
-typedef uint8_t vu8 __attribute__((vector_size(LANES)));
-typedef int8_t vi8 __attribute__((vector_size(LANES)));
-
 INLINE void store_floats(float *out, vf v) {
     memcpy(out, &v, sizeof v);
+}
+
+/* Bytes of block b of eight, LANES rows from `lane` on, to floats: without and with signs. */
+INLINE vi block_words(const uint8_t *bytes, uint32_t b, int lane) {
+    return LOAD_AS(vi, bytes + b / 4 * 64 + 4 * lane);
+}
+INLINE vf unsigned_bytes(const uint8_t *bytes, uint32_t b, int lane) {
+    return __builtin_convertvector(block_words(bytes, b, lane) >> (int)(b % 4 * 8) & 255, vf);
+}
+INLINE vf signed_bytes(const uint8_t *bytes, uint32_t b, int lane) {
+    vi top = block_words(bytes, b, lane) << (int)(24 - b % 4 * 8);
+    return __builtin_convertvector(top >> 24, vf);
 }
 
 /* d and m of one block and LANES rows. */
 INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t b,
                          int lane, float *d, float *m) {
-    const uint8_t *at;
     vf scale;
     switch (p->scales) {
     case PD_CPU_SCALES_D:
@@ -30,18 +38,16 @@ INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *gro
         break;
     case PD_CPU_SCALES_K:
         group += b / 8 * PD_CPU_K_BYTES;
-        at = group + 64 + b % 8 * 32 + lane;
         store_floats(d,
-                     load_halves(group + 2 * lane) * __builtin_convertvector(LOAD_AS(vu8, at), vf));
+                     load_halves(group + 2 * lane) * unsigned_bytes(group + 64, b % 8, lane));
         store_floats(m, -load_halves(group + 32 + 2 * lane) *
-                            __builtin_convertvector(LOAD_AS(vu8, at + 16), vf));
+                            unsigned_bytes(group + 192, b % 8, lane));
         break;
     case PD_CPU_SCALES_K16:
         group += b / 8 * PD_CPU_K16_BYTES;
-        at = group + 32 + b % 8 * 32 + lane;
         UNROLL for (int h = 0; h < 2; h++) {
             scale = load_halves(group + 2 * lane) *
-                    __builtin_convertvector(LOAD_AS(vi8, at + 16 * h), vf);
+                    signed_bytes(group + 32 + 128 * h, b % 8, lane);
             store_floats(d + h * PD_CPU_GROUP_ROWS, scale);
             store_floats(m + h * PD_CPU_GROUP_ROWS, scale * (float)-offset);
         }

@@ -149,6 +149,11 @@ static void put_half(uint8_t *halves, uint32_t r, const uint8_t *stored) {
     memcpy(halves + 2 * r, stored, 2);
 }
 
+/* Of row r and block b of eight. */
+static uint8_t *block_byte(uint8_t *bytes, uint32_t r, uint32_t b) {
+    return bytes + b / 4 * 64 + r * 4 + b % 4;
+}
+
 /* Scales and minima of eight blocks, six bits each:
  *     bytes 0..3  bits 0-5 S0..S3, bits 6-7 upper bits of S4..S7
  *     bytes 4..7  bits 0-5 M0..M3, bits 6-7 upper bits of M4..M7
@@ -156,10 +161,10 @@ static void put_half(uint8_t *halves, uint32_t r, const uint8_t *stored) {
 static void pack_six_bits(const uint8_t *stored, uint32_t r, uint8_t *out) {
     for (uint32_t i = 0; i < 4; i++) {
         uint8_t s = stored[i], m = stored[4 + i], both = stored[8 + i];
-        out[32 * i + r] = s & 63;
-        out[32 * i + 16 + r] = m & 63;
-        out[32 * (4 + i) + r] = (uint8_t)((both & 15) | s >> 6 << 4);
-        out[32 * (4 + i) + 16 + r] = (uint8_t)(both >> 4 | m >> 6 << 4);
+        *block_byte(out, r, i) = s & 63;
+        *block_byte(out + 128, r, i) = m & 63;
+        *block_byte(out, r, 4 + i) = (uint8_t)((both & 15) | s >> 6 << 4);
+        *block_byte(out + 128, r, 4 + i) = (uint8_t)(both >> 4 | m >> 6 << 4);
     }
 }
 
@@ -182,7 +187,7 @@ static void pack_scales(pd_type type, pd_cpu_scales kind, const uint8_t *row, ui
         case PD_CPU_SCALES_K16:
             put_half(out + PD_CPU_K16_BYTES * i, r, row + 208);
             for (uint32_t j = 0; j < 16; j++)
-                out[PD_CPU_K16_BYTES * i + 32 + 16 * j + r] = row[192 + j];
+                *block_byte(out + PD_CPU_K16_BYTES * i + 32 + j % 2 * 128, r, j / 2) = row[192 + j];
             break;
         }
     }

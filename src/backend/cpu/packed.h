@@ -19,10 +19,12 @@
  *
  *   D      Q4_0, Q5_0, Q8_0   [blocks] { half d[16] }                      m = -offset * d
  *   DM     Q4_1, Q5_1         [blocks] { half d[16], m[16] }
- *   K      Q4_K, Q5_K         [K / 256] { half d[16], m[16]; [8] { u8 sd[16], sm[16] } }
+ *   K      Q4_K, Q5_K         [K / 256] { half d[16], m[16]; u8 sd[2][16][4], sm[2][16][4] }
  *                             d = d * sd, m = -m * sm
- *   K16    Q6_K               [K / 256] { half d[16]; [8] { i8 low[16], high[16] } }
+ *   K16    Q6_K               [K / 256] { half d[16]; i8 low[2][16][4], high[2][16][4] }
  *                             d = d * low for columns 0 .. 15 of a block, d * high for the others
+ *
+ * Of the eight blocks of 256 columns, block b has the bytes [b / 4][row][b % 4].
  *
  * SPDX-License-Identifier: MIT
  */
