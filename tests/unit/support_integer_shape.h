@@ -122,9 +122,9 @@ static void check(const shape_case *c, const char *what, uint32_t n, const float
 
 /* From all of the group, and from panels of its two halves. */
 static void check_products(shape_case *c, uint32_t n) {
-    static float scales[2 * K], out[MOST_TOKENS * ROWS], d[K], m[K];
+    static float out[MOST_TOKENS * ROWS], d[K], m[K];
     static uint8_t units[K / 32 * PD_CPU_PANEL_BLOCK_MAX] __attribute__((aligned(64)));
-    kernels.few(c->type, c->group, &c->quants, n, scales, out, ROWS);
+    kernels.few(c->type, c->group, &c->quants, n, out, ROWS);
     check(c, "few", n, out);
     for (uint32_t half = 0; half < 2; half++) {
         pd_cpu_panel panel = {units, d, m, half * K / 64, K / 64};

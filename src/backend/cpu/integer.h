@@ -51,10 +51,9 @@ typedef struct pd_cpu_integer_kernels {
     /* One row of k columns, a multiple of 32. */
     void (*quantize)(const float *x, uint32_t k, uint8_t *values, pd_cpu_block_scale *scales);
     /* out[i * ldo + r] = row r of the group times activation row i, for all 16 and i < n_rows.
-     * For few rows: the group is unpacked in registers, again for every few of them.
-     * scales: room for 2 * k floats. */
+     * For few rows: the group is unpacked in registers, again for every few of them. */
     void (*few)(pd_type type, const uint8_t *group, const pd_cpu_quants *x, uint32_t n_rows,
-                float *scales, float *out, size_t ldo);
+                float *out, size_t ldo);
     /* Fills panel's memory for its blocks. */
     void (*unpack)(pd_type type, const uint8_t *group, uint32_t k, const pd_cpu_panel *panel);
     /* The same product as few's from a panel, activation rows [first, first + n_rows); `add` to

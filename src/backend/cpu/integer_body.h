@@ -33,7 +33,7 @@ enum {
     ACTIVATION_BYTES = PLANES == 1 ? 1 : 2,
     BLOCK_BYTES = PD_CPU_BLOCK * ACTIVATION_BYTES, /* of a row's activations */
     HAS_SIGNS = PLANES == 0 || SIGNED_QUADS,       /* of weights */
-    PREFETCH_BYTES = 4096 /* the processor's own prefetcher stops at each page of 4 KiB */
+    PREFETCH_BYTES = 2048 /* the processor's own prefetcher stops at each page of 4 KiB */
 };
 
 _Static_assert(FEW <= MANY && MANY <= PD_CPU_MANY_MAX, "sums have room for MANY rows");
@@ -46,9 +46,14 @@ _Static_assert(FEW <= MANY && MANY <= PD_CPU_MANY_MAX, "sums have room for MANY 
 /* What a tile's weights have, constants wherever they are used. */
 typedef struct weight_traits {
     weight_source source;
-    bool split;   /* a scale for each half of a block (K16, which is SIXES or PANEL) */
-    bool minimum; /* m counts */
+    pd_cpu_scales scales; /* K16: one for each half of a block */
+    int offset;           /* of packed weights: row_scales_at */
+    bool minimum;         /* m counts */
 } weight_traits;
+
+INLINE bool is_split(weight_traits t) {
+    return t.scales == PD_CPU_SCALES_K16;
+}
 
 typedef struct tile_sums {
     vf at[MANY][PARTS];
@@ -65,6 +70,12 @@ INLINE vs broadcast(const uint8_t *x) {
 /* A product waits for the one before it of its sum, some cycles: few sums are kept in several
  * pieces. */
 enum { MAX_CHAINS = 4, ENOUGH_CHAINS = 8 };
+
+/* Each of the four nibbles of a lane has a chain of its own, so that they need not be moved: eight
+ * products of at most 15 * 256 * 32639 are less than 2^31. */
+INLINE bool takes_nibbles_in_place(weight_source source, int chains) {
+    return HAS_NIBBLES_IN_PLACE && source == NIBBLES && chains == MAX_CHAINS;
+}
 
 INLINE int chains_of(int M) {
     int sums = M * PARTS * ACTIVATION_PLANES, most = 2 * STEPS;
@@ -83,6 +94,7 @@ INLINE void clear_sums(int M, vi sums[MANY][PARTS][ACTIVATION_PLANES]) {
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
                       int q0, int q1, block_sums *acc) {
     const int chains = chains_of(M);
+    const bool in_place = takes_nibbles_in_place(source, chains);
     vi sums[MAX_CHAINS][MANY][PARTS][ACTIVATION_PLANES];
     UNROLL for (int c = 0; c < chains; c++) clear_sums(M, sums[c]);
     for (int u = 0; u < 4; u++) { /* not unrolled: the code is long enough */
@@ -90,11 +102,13 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
             UNROLL for (int j = 0; j < STEPS; j++) {
                 vs wv[PARTS];
                 const uint8_t *xj = x + 4 * ((2 * u + q) * STEPS + j);
-                UNROLL for (int p = 0; p < PARTS; p++) wv[p] = weights_at(source, w, u, q, j, p);
+                UNROLL for (int p = 0; p < PARTS; p++) wv[p] =
+                    in_place ? nibble_in_place(w + u * 64 + p * VB, 2 * j + q)
+                             : weights_at(source, w, u, q, j, p);
                 UNROLL for (int i = 0; i < M; i++) {
                     UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
                         vs a = broadcast(xj + (size_t)i * ldx + h * PD_CPU_BLOCK);
-                        vi(*sum)[ACTIVATION_PLANES] = sums[(q * STEPS + j) % chains][i];
+                        vi(*sum)[ACTIVATION_PLANES] = sums[(2 * j + q) % chains][i];
                         UNROLL for (int p = 0; p < PARTS; p++) sum[p][h] = dot(sum[p][h], wv[p], a);
                     }
                 }
@@ -105,25 +119,47 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
         UNROLL for (int p = 0; p < PARTS; p++) {
             UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
                 acc->at[i][p][h] = sums[0][i][p][h];
-                UNROLL for (int c = 1; c < chains; c++) acc->at[i][p][h] += sums[c][i][p][h];
+                UNROLL for (int c = 1; c < chains; c++) acc->at[i][p][h] +=
+                    sums[c][i][p][h] >> (in_place ? shift_of_nibble(c) : 0);
             }
         }
     }
 }
 
 /* sum += acc * d * scale, and m * sum of the activations: of both halves, or of one. */
-INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const float *d,
-                        const float *m, const pd_cpu_block_scale *scales, size_t lds, int half,
-                        tile_sums *sums) {
+INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const row_scales *rows,
+                        const pd_cpu_block_scale *scales, size_t lds, int half, tile_sums *sums) {
     UNROLL for (int i = 0; i < M; i++) {
         const pd_cpu_block_scale *s = scales + (size_t)i * lds;
-        float sum = t.split ? s->sums[half] : s->sums[0] + s->sums[1];
+        float sum = is_split(t) ? s->sums[half] : s->sums[0] + s->sums[1];
         UNROLL for (int p = 0; p < PARTS; p++) {
             vi total = acc->at[i][p][0];
             if (ACTIVATION_PLANES == 2) total = (total << 8) + acc->at[i][p][ACTIVATION_PLANES - 1];
             vf f = __builtin_convertvector(total, vf) * s->scale;
-            sums->at[i][p] += f * LOAD_AS(vf, d + p * LANES);
-            if (t.minimum) sums->at[i][p] += LOAD_AS(vf, m + p * LANES) * sum;
+            sums->at[i][p] += f * rows[p].d[half];
+            if (t.minimum) sums->at[i][p] += rows[p].m[half] * sum;
+        }
+    }
+}
+
+/* Where a tile's weights are: quants, and scales as a group or a panel has them. */
+typedef struct tile_weights {
+    const uint8_t *quants, *group;
+    const float *d, *m;
+} tile_weights;
+
+/* Of block b, counted from the tile's first; a group's tile begins with its first block. */
+INLINE void load_scales(weight_traits t, const tile_weights *w, uint32_t b, row_scales *rows) {
+    const size_t step = is_split(t) ? 2 * PD_CPU_GROUP_ROWS : PD_CPU_GROUP_ROWS;
+    UNROLL for (int p = 0; p < PARTS; p++) {
+        if (t.source != PANEL) {
+            rows[p] = row_scales_at(t.scales, t.offset, w->group, b, p * LANES);
+            continue;
+        }
+        UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
+            size_t at = b * step + (size_t)h * PD_CPU_GROUP_ROWS + (size_t)p * LANES;
+            rows[p].d[h] = LOAD_AS(vf, w->d + at);
+            if (t.minimum) rows[p].m[h] = LOAD_AS(vf, w->m + at);
         }
     }
 }
@@ -132,11 +168,11 @@ INLINE void prefetch_block(weight_source source, const uint8_t *w) {
     UNROLL for (size_t i = 0; i < source_block_bytes(source); i += 64) __builtin_prefetch(w + i);
 }
 
-/* n_blocks blocks from w, d, m, x and scales on. */
-INLINE void tile(weight_traits t, int M, const uint8_t *w, const float *d, const float *m,
-                 uint32_t n_blocks, const uint8_t *x, size_t ldx, const pd_cpu_block_scale *scales,
-                 size_t lds, float *out, size_t ldo, bool add) {
-    const int halves = t.split ? 2 : 1;
+/* n_blocks blocks from w, x and scales on. */
+INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_blocks, const uint8_t *x,
+                 size_t ldx, const pd_cpu_block_scale *scales, size_t lds, float *out, size_t ldo,
+                 bool add) {
+    const uint8_t *quants = w->quants;
     tile_sums sums;
     block_sums acc;
     UNROLL for (int i = 0; i < M; i++) {
@@ -145,14 +181,14 @@ INLINE void tile(weight_traits t, int M, const uint8_t *w, const float *d, const
         }
     }
     for (uint32_t b = 0; b < n_blocks; b++) {
-        if (t.source != PANEL) prefetch_block(t.source, w + PREFETCH_BYTES);
-        UNROLL for (int h = 0; h < halves; h++) {
-            block_dot(t.source, M, w, x, ldx, t.split ? h : 0, t.split ? h : 1, &acc);
-            block_scale(t, M, &acc, d, m, scales, lds, h, &sums);
-            d += PD_CPU_GROUP_ROWS;
-            if (t.minimum) m += PD_CPU_GROUP_ROWS;
+        row_scales rows[PARTS];
+        if (t.source != PANEL) prefetch_block(t.source, quants + PREFETCH_BYTES);
+        load_scales(t, w, b, rows);
+        UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
+            block_dot(t.source, M, quants, x, ldx, is_split(t) ? h : 0, is_split(t) ? h : 1, &acc);
+            block_scale(t, M, &acc, rows, scales, lds, h, &sums);
         }
-        w += source_block_bytes(t.source);
+        quants += source_block_bytes(t.source);
         x += BLOCK_BYTES;
         scales++;
     }
@@ -164,8 +200,7 @@ INLINE void tile(weight_traits t, int M, const uint8_t *w, const float *d, const
 }
 
 typedef struct tile_job {
-    const uint8_t *w;
-    const float *d, *m;
+    tile_weights w;
     uint32_t first_block, n_blocks;
     const pd_cpu_quants *x;
     float *out;
@@ -176,7 +211,7 @@ typedef struct tile_job {
 INLINE void tile_at(weight_traits t, int M, const tile_job *job, uint32_t row, uint32_t out_row) {
     uint32_t n_blocks = job->x->k / PD_CPU_BLOCK;
     size_t ldx = (size_t)job->x->k * ACTIVATION_BYTES;
-    tile(t, M, job->w, job->d, job->m, job->n_blocks,
+    tile(t, M, &job->w, job->n_blocks,
          job->x->values + row * ldx + (size_t)job->first_block * BLOCK_BYTES, ldx,
          job->x->scales + (size_t)row * n_blocks + job->first_block, n_blocks,
          job->out + (size_t)out_row * job->ldo, job->ldo, job->add);
@@ -194,19 +229,27 @@ INLINE void tiles(weight_traits t, int MAX, const tile_job *job, uint32_t first,
 /* ---- the table's functions ------------------------------------------------------------------ */
 
 static void integer_few(pd_type type, const uint8_t *group, const pd_cpu_quants *x, uint32_t n_rows,
-                        float *scales, float *out, size_t ldo) {
+                        float *out, size_t ldo) {
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
-    uint32_t n_blocks = x->k / PD_CPU_BLOCK;
-    float *d = scales, *m = scales + x->k;
-    expand_scales(&p, offset_of(&p), group, 0, n_blocks, d, m);
-    const tile_job job = {
-        group + pd_cpu_quants_at(&p, x->k), d, m, 0, n_blocks, x, out, ldo, false};
-    switch (p.bits) {
-    case 4: tiles((weight_traits){NIBBLES, false, true}, FEW, &job, 0, n_rows); break;
-    case 5: tiles((weight_traits){FIVES, false, true}, FEW, &job, 0, n_rows); break;
-    case 6: tiles((weight_traits){SIXES, true, !HAS_SIGNS}, FEW, &job, 0, n_rows); break;
-    case 8: tiles((weight_traits){BYTES, false, !HAS_SIGNS}, FEW, &job, 0, n_rows); break;
+    const tile_job job = {{.quants = group + pd_cpu_quants_at(&p, x->k), .group = group},
+                          0, x->k / PD_CPU_BLOCK, x, out, ldo, false};
+    switch (type) {
+#define FEW_OF(name, source, scales, offset, minimum)                                              \
+    case PD_TYPE_##name:                                                                           \
+        tiles((weight_traits){source, PD_CPU_SCALES_##scales, offset, minimum}, FEW, &job, 0,      \
+              n_rows);                                                                             \
+        break;
+        FEW_OF(Q4_0, NIBBLES, D, 8, true)
+        FEW_OF(Q4_1, NIBBLES, DM, 0, true)
+        FEW_OF(Q4_K, NIBBLES, K, 0, true)
+        FEW_OF(Q5_0, FIVES, D, 16, true)
+        FEW_OF(Q5_1, FIVES, DM, 0, true)
+        FEW_OF(Q5_K, FIVES, K, 0, true)
+        FEW_OF(Q6_K, SIXES, K16, HAS_SIGNS ? 0 : 32, !HAS_SIGNS)
+        FEW_OF(Q8_0, BYTES, D, HAS_SIGNS ? 0 : 128, !HAS_SIGNS)
+#undef FEW_OF
+    default: break;
     }
 }
 
@@ -248,18 +291,18 @@ static void integer_many(pd_type type, const pd_cpu_panel *panel, const pd_cpu_q
                          uint32_t first, uint32_t n_rows, float *out, size_t ldo, bool add) {
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
-    const tile_job job = {panel->units, panel->d, panel->m, panel->first_block, panel->n_blocks, x,
-                          out,          ldo,      add};
+    const tile_job job = {{.quants = panel->units, .d = panel->d, .m = panel->m},
+                          panel->first_block, panel->n_blocks, x, out, ldo, add};
     switch (p.scales) {
     case PD_CPU_SCALES_D:
-        tiles((weight_traits){PANEL, false, !HAS_SIGNS}, MANY, &job, first, n_rows);
+        tiles((weight_traits){PANEL, PD_CPU_SCALES_D, 0, !HAS_SIGNS}, MANY, &job, first, n_rows);
         break;
     case PD_CPU_SCALES_K16:
-        tiles((weight_traits){PANEL, true, !HAS_SIGNS}, MANY, &job, first, n_rows);
+        tiles((weight_traits){PANEL, PD_CPU_SCALES_K16, 0, !HAS_SIGNS}, MANY, &job, first, n_rows);
         break;
     case PD_CPU_SCALES_DM:
     case PD_CPU_SCALES_K:
-        tiles((weight_traits){PANEL, false, true}, MANY, &job, first, n_rows);
+        tiles((weight_traits){PANEL, PD_CPU_SCALES_K, 0, true}, MANY, &job, first, n_rows);
         break;
     }
 }

@@ -6,10 +6,6 @@
 #ifndef PD_CPU_INTEGER_SCALES_H
 #define PD_CPU_INTEGER_SCALES_H
 
-INLINE void store_floats(float *out, vf v) {
-    memcpy(out, &v, sizeof v);
-}
-
 /* Bytes of block b of eight, LANES rows from `lane` on, to floats: without and with signs. */
 INLINE vi block_words(const uint8_t *bytes, uint32_t b, int lane) {
     return LOAD_AS(vi, bytes + b / 4 * 64 + 4 * lane);
@@ -22,48 +18,58 @@ INLINE vf signed_bytes(const uint8_t *bytes, uint32_t b, int lane) {
     return __builtin_convertvector(top >> 24, vf);
 }
 
-/* d and m of one block and LANES rows. */
-INLINE void expand_block(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t b,
-                         int lane, float *d, float *m) {
-    vf scale;
-    switch (p->scales) {
+/* d and m of LANES rows in one block: of all its columns, or of its halves (K16). */
+typedef struct row_scales {
+    vf d[2], m[2];
+} row_scales;
+
+/* offset: what the quants are more than what they stand for, which m takes away. */
+INLINE row_scales row_scales_at(pd_cpu_scales kind, int offset, const uint8_t *group, uint32_t b,
+                                int lane) {
+    row_scales s = {0};
+    vf d, m;
+    switch (kind) {
     case PD_CPU_SCALES_D:
-        scale = load_halves(group + 32 * b + 2 * lane);
-        store_floats(d, scale);
-        store_floats(m, scale * (float)-offset);
+        s.d[0] = load_halves(group + 32 * b + 2 * lane);
+        s.m[0] = s.d[0] * (float)-offset;
         break;
     case PD_CPU_SCALES_DM:
-        store_floats(d, load_halves(group + 64 * b + 2 * lane));
-        store_floats(m, load_halves(group + 64 * b + 32 + 2 * lane));
+        s.d[0] = load_halves(group + 64 * b + 2 * lane);
+        s.m[0] = load_halves(group + 64 * b + 32 + 2 * lane);
         break;
     case PD_CPU_SCALES_K:
         group += b / 8 * PD_CPU_K_BYTES;
-        store_floats(d,
-                     load_halves(group + 2 * lane) * unsigned_bytes(group + 64, b % 8, lane));
-        store_floats(m, -load_halves(group + 32 + 2 * lane) *
-                            unsigned_bytes(group + 192, b % 8, lane));
+        d = load_halves(group + 2 * lane);
+        m = load_halves(group + 32 + 2 * lane);
+        s.d[0] = d * unsigned_bytes(group + 64, b % 8, lane);
+        s.m[0] = -m * unsigned_bytes(group + 192, b % 8, lane);
         break;
     case PD_CPU_SCALES_K16:
         group += b / 8 * PD_CPU_K16_BYTES;
+        d = load_halves(group + 2 * lane);
         UNROLL for (int h = 0; h < 2; h++) {
-            scale = load_halves(group + 2 * lane) *
-                    signed_bytes(group + 32 + 128 * h, b % 8, lane);
-            store_floats(d + h * PD_CPU_GROUP_ROWS, scale);
-            store_floats(m + h * PD_CPU_GROUP_ROWS, scale * (float)-offset);
+            s.d[h] = d * signed_bytes(group + 32 + 128 * h, b % 8, lane);
+            s.m[h] = s.d[h] * (float)-offset;
         }
         break;
     }
+    return s;
 }
 
-/* Of blocks [first, first + n). offset: what the quants are more than what they stand for, which m
- * takes away. */
+/* The same of all 16 rows and blocks [first, first + n): d and m are [n, 16], or [n, 2, 16]. */
 static void expand_scales(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t first,
                           uint32_t n, float *d, float *m) {
-    uint32_t step = p->scales == PD_CPU_SCALES_K16 ? 2 * PD_CPU_GROUP_ROWS : PD_CPU_GROUP_ROWS;
-    for (uint32_t b = first; b < first + n; b++, d += step, m += step) {
+    int halves = p->scales == PD_CPU_SCALES_K16 ? 2 : 1;
+    for (uint32_t b = first; b < first + n; b++) {
         UNROLL for (int part = 0; part < PARTS; part++) {
-            expand_block(p, offset, group, b, part * LANES, d + part * LANES, m + part * LANES);
+            row_scales s = row_scales_at(p->scales, offset, group, b, part * LANES);
+            for (int h = 0; h < halves; h++) {
+                memcpy(d + h * PD_CPU_GROUP_ROWS + part * LANES, &s.d[h], sizeof s.d[h]);
+                memcpy(m + h * PD_CPU_GROUP_ROWS + part * LANES, &s.m[h], sizeof s.m[h]);
+            }
         }
+        d += halves * PD_CPU_GROUP_ROWS;
+        m += halves * PD_CPU_GROUP_ROWS;
     }
 }
 

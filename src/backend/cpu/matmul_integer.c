@@ -79,10 +79,9 @@ static void quantize_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thre
 
 /* ---- few rows ------------------------------------------------------------------------------- */
 
-static void few_group(const integer_job *job, uint32_t i, uint32_t g, float *scales, float *out,
-                      size_t ldo) {
+static void few_group(const integer_job *job, uint32_t i, uint32_t g, float *out, size_t ldo) {
     job->integer->few(job->op->weights[i]->type, group_at(job, i, g), &job->p->quants, job->n_rows,
-                      scales, out, ldo);
+                      out, ldo);
 }
 
 /* Rows of sums [n_rows, GROUP], n columns of each, to the output's columns from `column` on. */
@@ -99,7 +98,8 @@ static void put(const integer_job *job, const float *sums, uint32_t n, uint32_t 
 
 static void few_groups(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const integer_job *job = ctx;
-    float *scales = pd_cpu_work(job->p, thread), sums[FEW_ROWS * GROUP], up[FEW_ROWS * GROUP];
+    float sums[FEW_ROWS * GROUP], up[FEW_ROWS * GROUP];
+    (void)thread;
     uint32_t i = 0, first = 0, column = 0; /* the weight that group `first` begins */
     for (uint32_t g = begin; g < end; g++) {
         while (g - first >= pd_div_up(rows_of(job, i), GROUP)) {
@@ -107,9 +107,9 @@ static void few_groups(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
             column += rows_of(job, i++);
         }
         uint32_t row = (g - first) * GROUP, n = smaller(GROUP, rows_of(job, i) - row);
-        few_group(job, i, g - first, scales, sums, GROUP);
+        few_group(job, i, g - first, sums, GROUP);
         if (is_geglu(job)) {
-            few_group(job, 1, g, scales, up, GROUP);
+            few_group(job, 1, g, up, GROUP);
             job->p->cpu->kernels->geglu(sums, up, job->n_rows * GROUP, sums);
         }
         pd_cpu_matmul_finish(job->p->cpu, job->op, i, row, n, job->n_rows, sums, GROUP);
@@ -267,5 +267,5 @@ uint64_t pd_cpu_matmul_integer_bytes(const pd_op_matmul *op) {
     uint32_t k = (uint32_t)op->weights[0]->ne[0];
     uint64_t floats = panel_floats(choose_k_block(k));
     if (op->epilogue == PD_EPILOGUE_GEGLU) floats += 2ull * PANEL_COLUMNS * MAX_SHARE_ROWS;
-    return 4 * (floats > 2 * k ? floats : 2 * k);
+    return 4 * floats;
 }
