@@ -25,6 +25,7 @@ typedef enum pd_peak {
     PD_PEAK_F16,   /* the same with pairs of 16-bit floats */
     PD_PEAK_INT8,  /* 4x8-bit integer dot product, accumulated */
     PD_PEAK_INT16, /* 2x16-bit integer dot product, accumulated */
+    PD_PEAK_BF16,  /* tiles of bfloat16, summed in f32 */
     PD_PEAK_COUNT
 } pd_peak;
 const char *pd_peak_name(pd_peak peak); /* "f32 FMA", ... */
@@ -83,6 +84,7 @@ typedef struct pd_profile_op {
                          visible position once, activations as 4-byte values */
     double flops;     /* multiplications and additions of its matrix products and attention */
     pd_peak peak;     /* what they are done with; PD_PEAK_COUNT: not told, the device's best */
+    uint32_t passes;  /* products of that kind that one of flops takes; 0: one */
 } pd_profile_op;
 /* Return false to stop. */
 typedef bool (*pd_profile_fn)(void *ctx, const pd_profile_op *op);

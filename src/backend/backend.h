@@ -38,6 +38,7 @@ typedef struct pd_trace_view {
     const void *data; /* valid during the call */
     uint64_t ns;      /* what the operation took, by the device's clock where it has one */
     pd_peak peak;     /* pd_profile_op */
+    uint32_t passes;
 } pd_trace_view;
 /* Return false to stop early. */
 typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);

@@ -79,6 +79,7 @@ static bool show_op(void *ctx, const pd_trace_view *v) {
                          .layer = v->op->layer,
                          .n_rows = v->n_rows,
                          .peak = v->peak,
+                         .passes = v->passes,
                          .ns = v->ns};
     add_activations(p, v->op, &out);
     add_weights(p, v->op, &out);

@@ -22,7 +22,7 @@ void pd_profile_add(pd_kind_profile *p, const pd_profile_op *op) {
     k->ns += op->ns;
     k->bytes += op->bytes;
     k->flops += op->flops;
-    k->flops_of[op->peak] += op->flops;
+    k->flops_of[op->peak] += op->flops * (op->passes ? op->passes : 1);
 }
 
 pd_profile_kind pd_profile_sum(const pd_kind_profile *p) {

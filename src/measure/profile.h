@@ -12,7 +12,7 @@ typedef struct pd_profile_kind {
     uint32_t n_ops;
     uint64_t ns, bytes;
     double flops;
-    double flops_of[PD_PEAK_COUNT + 1]; /* by pd_profile_op.peak; their sum is flops */
+    double flops_of[PD_PEAK_COUNT + 1]; /* by pd_profile_op.peak, as often as they take passes */
 } pd_profile_kind;
 
 typedef struct pd_kind_profile {

@@ -52,10 +52,22 @@ static bool has_bytes(void) {
 #endif
 }
 
+/* A matrix unit, which the driver's text names. */
+static bool has_tiles(void) {
+    pd_device_info info[16];
+    uint32_t n = 0;
+    pd_error err = {0};
+    assert_int_equal(pd_device_list(info, 16, &n, NULL, &err), PD_OK);
+    for (uint32_t i = 0; i < n && i < 16; i++)
+        if (strcmp(info[i].id, "cpu") == 0) return strstr(info[i].driver, " with amx") != NULL;
+    return false;
+}
+
 static void the_processor(void **state) {
     (void)state;
     bool has[PD_PEAK_COUNT] = {[PD_PEAK_F32] = true, [PD_PEAK_INT16] = true};
     has[PD_PEAK_INT8] = has_bytes();
+    has[PD_PEAK_BF16] = has_tiles();
     check_device("cpu", has);
     setenv("PERIDOT_CPU_DISABLE", "integer", 1);
     has[PD_PEAK_INT16] = has[PD_PEAK_INT8] = false;

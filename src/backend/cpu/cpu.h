@@ -219,6 +219,7 @@ void pd_cpu_matmul_integer(pd_program *p, const pd_op *op, const uint8_t *const 
 void pd_cpu_matmul_matrix(pd_program *p, const pd_op *op, const uint8_t *const *packed);
 /* Whether a matrix unit multiplies that many rows; and what they take there, in tiles. */
 bool pd_cpu_takes_matrix(const pd_program *p, const pd_op *op, uint32_t n_rows);
+uint32_t pd_cpu_matrix_passes(const pd_program *p, const pd_op *op); /* products in place of one */
 uint64_t pd_cpu_matrix_x_bytes(const pd_op_matmul *op, uint32_t n_rows);
 /* The precision is q8, and not only in name: activations of the op may be in 8 bits. */
 bool pd_cpu_may_be_coarse(const pd_program *p, const pd_op *op);

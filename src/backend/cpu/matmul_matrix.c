@@ -72,9 +72,12 @@ static uint32_t panel_rows(const matrix_job *job) {
     return job->groups * GROUP / (is_geglu(job) ? 2 : 1);
 }
 
+static uint32_t parts_of_x(const pd_program *p, const pd_op *op) {
+    return pd_cpu_may_be_coarse(p, op) ? 1 : 2;
+}
 /* A stored bfloat16 is one part. */
-static uint32_t parts_of(const matrix_job *job, const pd_tensor *w) {
-    return w->type == PD_TYPE_BF16 ? 1 : job->x_parts;
+static uint32_t parts_of(const pd_tensor *w, uint32_t x_parts) {
+    return w->type == PD_TYPE_BF16 ? 1 : x_parts;
 }
 
 /* ---- activations ---------------------------------------------------------------------------- */
@@ -185,7 +188,7 @@ static void panel_columns(const matrix_job *job, panel_memory *m, uint32_t i, ui
     m->w = job->op->weights[i];
     m->first = row;
     m->n = n;
-    m->parts = parts_of(job, m->w);
+    m->parts = parts_of(m->w, job->x_parts);
     for (m->block = 0; m->block < job->n_blocks; m->block += job->k_blocks) {
         m->blocks = smaller(job->k_blocks, job->n_blocks - m->block);
         fill_panel(job, m, job->packed[i], m->tiles);
@@ -287,7 +290,7 @@ void pd_cpu_matmul_matrix(pd_program *p, const pd_op *op, const uint8_t *const *
                       .k = k,
                       .n_blocks = pd_div_up(k, PD_CPU_BLOCK),
                       .n_rows = pd_cpu_rows(p, op->matmul.out),
-                      .x_parts = pd_cpu_may_be_coarse(p, op) ? 1 : 2};
+                      .x_parts = parts_of_x(p, op)};
     share_out(&job);
     pd_pool_run(p->cpu->pool, pd_div_up(job.n_rows, PD_CPU_TILE_ROWS), 1, arrange_rows, &job);
     pd_pool_run(p->cpu->pool, job.n_panels * job.n_shares, 1, panel_range, &job);
@@ -296,6 +299,11 @@ void pd_cpu_matmul_matrix(pd_program *p, const pd_op *op, const uint8_t *const *
 bool pd_cpu_takes_matrix(const pd_program *p, const pd_op *op, uint32_t n_rows) {
     return p->cpu->matrix && op->kind == PD_OP_MATMUL && n_rows >= MIN_ROWS &&
            p->desc.precision != PD_PRECISION_EXACT;
+}
+
+uint32_t pd_cpu_matrix_passes(const pd_program *p, const pd_op *op) {
+    uint32_t x = parts_of_x(p, op);
+    return x + parts_of(op->matmul.weights[0], x) - 1;
 }
 
 uint64_t pd_cpu_matrix_x_bytes(const pd_op_matmul *op, uint32_t n_rows) {

@@ -21,6 +21,7 @@ typedef struct meter {
     uint8_t *to;
     float *sums; /* [n_threads] so that nothing is optimised away */
     const pd_cpu_integer_kernels *integer;
+    const pd_cpu_matrix_kernels *matrix;
 } meter;
 
 static void copy_pieces(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
@@ -51,6 +52,14 @@ static void burn_integers(void *ctx, uint32_t begin, uint32_t end, uint32_t thre
     for (uint32_t i = begin; i < end; i++) m->sums[thread] += (float)m->integer->burn(BURN_ROUNDS);
 }
 
+static void burn_matrix(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    const meter *m = ctx;
+    pd_cpu_matrix_state before;
+    m->matrix->begin(&before);
+    for (uint32_t i = begin; i < end; i++) m->sums[thread] += m->matrix->burn(BURN_ROUNDS);
+    m->matrix->end(&before);
+}
+
 static void burn(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const meter *m = ctx;
     for (uint32_t i = begin; i < end; i++)
@@ -72,15 +81,18 @@ static uint64_t best_ns(pd_cpu *cpu, meter *m, uint32_t n_items, uint32_t n_loop
     return best;
 }
 
-static double integer_peak(pd_cpu *cpu, meter *m, const pd_cpu_integer_kernels *kernels) {
+/* GFLOP/s of fn, which makes BURN_ROUNDS rounds of that many operations for each item. */
+static double peak_of(pd_cpu *cpu, meter *m, pd_pool_fn fn, uint32_t flops) {
     uint32_t n = 4 * cpu->n_threads;
+    return (double)n * (double)BURN_ROUNDS * flops / (double)best_ns(cpu, m, n, 1, fn);
+}
+
+static double integer_peak(pd_cpu *cpu, meter *m, const pd_cpu_integer_kernels *kernels) {
     m->integer = kernels;
-    uint64_t ns = best_ns(cpu, m, n, 1, burn_integers);
-    return (double)n * (double)BURN_ROUNDS * kernels->burn_flops / (double)ns;
+    return peak_of(cpu, m, burn_integers, kernels->burn_flops);
 }
 
 static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
-    uint32_t n_burns = 4 * cpu->n_threads;
     uint64_t ns = best_ns(cpu, m, COPY_BYTES / PIECE_BYTES, 1, copy_pieces);
     out->copy_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
     ns = best_ns(cpu, m, 2 * COPY_BYTES / PIECE_BYTES, 1, read_pieces);
@@ -88,9 +100,9 @@ static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
     if (cpu->integer) out->gflop_s[PD_PEAK_INT16] = integer_peak(cpu, m, cpu->integer);
     if (cpu->integer_q8 != cpu->integer)
         out->gflop_s[PD_PEAK_INT8] = integer_peak(cpu, m, cpu->integer_q8);
-    ns = best_ns(cpu, m, n_burns, 1, burn);
-    out->gflop_s[PD_PEAK_F32] =
-        (double)n_burns * (double)BURN_ROUNDS * cpu->kernels->burn_flops / (double)ns;
+    if (cpu->matrix)
+        out->gflop_s[PD_PEAK_BF16] = peak_of(cpu, m, burn_matrix, cpu->matrix->burn_flops);
+    out->gflop_s[PD_PEAK_F32] = peak_of(cpu, m, burn, cpu->kernels->burn_flops);
     ns = best_ns(cpu, m, cpu->n_threads, LOOPS, do_nothing);
     out->dispatch_us = (double)ns / 1e3 / (double)LOOPS;
 }
@@ -100,7 +112,11 @@ pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err) {
     *out = (pd_device_speed){0};
     uint8_t *memory = pd_alloc_aligned(2, COPY_BYTES);
     float *sums = pd_alloc(cpu->n_threads, sizeof *sums);
-    meter m = {cpu->kernels, memory, memory ? memory + COPY_BYTES : NULL, sums, NULL};
+    meter m = {.kernels = cpu->kernels,
+               .from = memory,
+               .to = memory ? memory + COPY_BYTES : NULL,
+               .sums = sums,
+               .matrix = cpu->matrix};
     pd_status status = PD_OK;
     if (memory && sums) {
         memset(memory, 1, 2ull * COPY_BYTES); /* pages that exist */
