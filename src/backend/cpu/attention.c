@@ -14,7 +14,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/attention.h"
 
 enum {
     TILE_QUERIES = 64,
@@ -24,32 +24,13 @@ enum {
     MIN_SPLIT_PAGES = 4
 };
 
-typedef struct attention_job {
-    const pd_program *p;
-    const pd_op_attention *op;
-    uint32_t layer, group;
-    uint32_t head_dim;
-    uint32_t hd; /* the same with its padding: what is computed with */
-    uint32_t n_splits;
-} attention_job;
-
-/* A tile's queries and their running softmax, in a thread's work memory. */
-typedef struct attention_state {
-    const pd_step_row *rows;
-    uint32_t n_queries; /* rows of the tile * group; query i belongs to row i / group */
-    float *q, *o;       /* [n_queries, head_dim] */
-    float *scores;      /* [n_queries, 64] of one page */
-    float *m, *l;       /* [n_queries] */
-    float *wide;        /* [ROWS, head_dim or 64] */
-} attention_state;
-
 static uint32_t group_of(const pd_program *p) {
     return p->desc.kv.n_heads / p->desc.kv.n_kv_heads;
 }
 
-static uint32_t tile_rows(const pd_program *p) {
+static uint32_t tile_rows(const pd_program *p, uint32_t n_queries) {
     uint32_t group = group_of(p);
-    return group < TILE_QUERIES ? TILE_QUERIES / group : 1;
+    return group < n_queries ? n_queries / group : 1;
 }
 
 static uint32_t larger(uint32_t a, uint32_t b) {
@@ -94,14 +75,14 @@ static bool query_slots(const attention_job *job, const attention_state *st, uin
     return lo < hi;
 }
 
-/* Scores of slots [begin, end) to weights; zeros where a query sees nothing. */
-static void soften(const attention_job *job, const attention_state *st, uint32_t base,
-                   uint32_t begin, uint32_t end) {
+void pd_cpu_soften(const attention_job *job, const attention_state *st,
+                   const attention_page *page) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
+    const uint32_t begin = page->begin, end = page->end;
     for (uint32_t i = 0; i < st->n_queries; i++) {
         uint32_t a, b;
         float *scores = st->scores + i * PD_PAGE_POSITIONS;
-        if (!query_slots(job, st, i, base, &a, &b)) {
+        if (!query_slots(job, st, i, page->base, &a, &b)) {
             memset(scores + begin, 0, (end - begin) * sizeof *scores);
             continue;
         }
@@ -118,21 +99,20 @@ static void soften(const attention_job *job, const attention_state *st, uint32_t
     }
 }
 
-/* Slots [begin, end) of a page are seen by some query. */
-static void attend_page(const attention_job *job, const attention_state *st, const uint8_t *k,
-                        const uint8_t *v, uint32_t base, uint32_t begin, uint32_t end) {
+static void attend_page(const attention_job *job, const attention_state *st,
+                        const attention_page *page) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
     uint32_t hd = job->hd, rows = job->p->kv->shape.f32 ? PD_PAGE_POSITIONS + hd : ROWS;
     for (uint32_t d = 0, n; d < hd; d += n) {
         n = smaller(rows, hd - d);
-        kernels->mix(st->q + d, hd, st->n_queries, view(job, st, k, d, n, PD_PAGE_POSITIONS),
+        kernels->mix(st->q + d, hd, st->n_queries, view(job, st, page->k, d, n, PD_PAGE_POSITIONS),
                      PD_PAGE_POSITIONS, n, PD_PAGE_POSITIONS, st->scores, PD_PAGE_POSITIONS, d > 0);
     }
-    soften(job, st, base, begin, end);
-    for (uint32_t s = begin, n; s < end; s += n) {
-        n = smaller(rows, end - s);
-        kernels->mix(st->scores + s, PD_PAGE_POSITIONS, st->n_queries, view(job, st, v, s, n, hd),
-                     hd, n, hd, st->o, hd, true);
+    pd_cpu_soften(job, st, page);
+    for (uint32_t s = page->begin, n; s < page->end; s += n) {
+        n = smaller(rows, page->end - s);
+        kernels->mix(st->scores + s, PD_PAGE_POSITIONS, st->n_queries,
+                     view(job, st, page->v, s, n, hd), hd, n, hd, st->o, hd, true);
     }
 }
 
@@ -142,13 +122,14 @@ static attention_state open_tile(const attention_job *job, const pd_cpu_tile *ti
                                  uint32_t kv_head, float *work) {
     const pd_program *p = job->p;
     uint32_t hd = job->hd, n = tile->n * job->group;
+    size_t room = pd_round_up(n, PD_CPU_TILE_ROWS); /* of queries */
     attention_state st = {.rows = p->step->rows + tile->first, .n_queries = n};
     st.q = work;
-    st.o = st.q + (size_t)n * hd;
-    st.scores = st.o + (size_t)n * hd;
-    st.m = st.scores + (size_t)n * PD_PAGE_POSITIONS;
-    st.l = st.m + n;
-    st.wide = st.l + n;
+    st.o = st.q + room * hd;
+    st.scores = st.o + room * hd;
+    st.m = st.scores + room * PD_PAGE_POSITIONS;
+    st.l = st.m + room;
+    st.wide = st.l + room;
     for (uint32_t r = 0; r < tile->n; r++) {
         const float *q = pd_cpu_row(p, job->op->q, tile->first + r);
         q += kv_head * job->group * job->head_dim;
@@ -158,11 +139,13 @@ static attention_state open_tile(const attention_job *job, const pd_cpu_tile *ti
             memset(to + job->head_dim, 0, (hd - job->head_dim) * sizeof *q);
         }
     }
-    memset(st.o, 0, (size_t)n * hd * sizeof *st.o);
+    memset(st.o, 0, room * hd * sizeof *st.o);
     for (uint32_t i = 0; i < n; i++) {
         st.m[i] = -INFINITY;
         st.l[i] = 0;
     }
+    if (pd_cpu_attention_takes_matrix(p, n))
+        pd_cpu_attention_matrix_open(job, &st, (uint16_t *)(void *)st.wide);
     return st;
 }
 
@@ -173,7 +156,7 @@ static float *output(const attention_job *job, const pd_cpu_tile *tile, uint32_t
 }
 
 static size_t partial_floats(const pd_program *p) {
-    uint32_t rows = smaller(tile_rows(p), p->desc.max_rows);
+    uint32_t rows = smaller(tile_rows(p, TILE_QUERIES), p->desc.max_rows);
     return (size_t)rows * group_of(p) * (pd_cpu_head_stride(p->desc.kv.head_dim) + 2);
 }
 
@@ -199,6 +182,8 @@ static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
     const pd_program *p = job->p;
     const pd_kv_store *kv = p->kv;
     uint32_t n_kv_heads = kv->shape.n_kv_heads;
+    pd_cpu_matrix_state before;
+    if (p->cpu->matrix) p->cpu->matrix->begin(&before);
     for (uint32_t item = begin; item < end; item++) {
         uint32_t split = item % job->n_splits, kv_head = item / job->n_splits % n_kv_heads;
         const pd_cpu_tile *tile = &p->tiles[item / job->n_splits / n_kv_heads];
@@ -211,13 +196,17 @@ static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
         uint32_t to = first + (uint32_t)((uint64_t)n * (split + 1) / job->n_splits);
         for (uint32_t page = from; page < to; page++) {
             uint32_t base = page * PD_PAGE_POSITIONS;
-            uint32_t a = larger(lo, base) - base;
-            uint32_t b = smaller(hi, base + PD_PAGE_POSITIONS) - base;
-            attend_page(job, &st, pd_cpu_page(kv, kv->k, job->layer, table[page], kv_head),
-                        pd_cpu_page(kv, kv->v, job->layer, table[page], kv_head), base, a, b);
+            attention_page seen = {
+                .k = pd_cpu_page(kv, kv->k, job->layer, table[page], kv_head),
+                .v = pd_cpu_page(kv, kv->v, job->layer, table[page], kv_head),
+                .base = base,
+                .begin = larger(lo, base) - base,
+                .end = smaller(hi, base + PD_PAGE_POSITIONS) - base};
+            (st.q_tiles ? pd_cpu_attention_matrix_page : attend_page)(job, &st, &seen);
         }
         close_tile(job, tile, kv_head, item, &st);
     }
+    if (p->cpu->matrix) p->cpu->matrix->end(&before);
 }
 
 /* ---- putting splits together ---------------------------------------------------------------- */
@@ -275,10 +264,19 @@ static uint32_t choose_splits(const attention_job *job, uint32_t n_items) {
     return larger(1, smaller(wanted, most_pages / MIN_SPLIT_PAGES));
 }
 
+/* Of a tile: more where a matrix unit multiplies, for which a page is arranged once for all of them,
+ * when there are enough tiles so that the past need not be cut. */
+static uint32_t choose_queries(const pd_program *p) {
+    uint32_t most = pd_cpu_attention_matrix_queries(p->kv->stride);
+    uint64_t n = (uint64_t)p->step->n_rows * p->kv->shape.n_heads;
+    bool enough = n >= (uint64_t)most * max_split_items(p);
+    return enough && pd_cpu_attention_takes_matrix(p, most) ? most : TILE_QUERIES;
+}
+
 void pd_cpu_attention_prepare(pd_program *p) {
     p->n_tiles = 0;
     if (!p->kv) return;
-    uint32_t most = tile_rows(p);
+    uint32_t most = tile_rows(p, choose_queries(p));
     for (uint32_t r = 0; r < p->step->n_rows; r++) {
         pd_cpu_tile *last = p->n_tiles ? &p->tiles[p->n_tiles - 1] : NULL;
         bool joins =
@@ -308,10 +306,14 @@ void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
 }
 
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
-    uint64_t queries = (uint64_t)tile_rows(p) * group_of(p);
-    uint64_t hd = pd_cpu_head_stride(p->desc.kv.head_dim);
-    return 4 * (queries * (2 * hd + PD_PAGE_POSITIONS + 2) +
-                ROWS * (hd > PD_PAGE_POSITIONS ? hd : PD_PAGE_POSITIONS));
+    uint32_t hd = pd_cpu_head_stride(p->desc.kv.head_dim), most = TILE_QUERIES;
+    bool matrix = pd_cpu_attention_takes_matrix(p, UINT32_MAX);
+    if (matrix) most = larger(most, pd_cpu_attention_matrix_queries(hd));
+    uint32_t rows = smaller(tile_rows(p, most), p->desc.max_rows);
+    uint64_t queries = pd_round_up((uint64_t)rows * group_of(p), PD_CPU_TILE_ROWS);
+    uint64_t wide = 4ull * ROWS * larger(hd, PD_PAGE_POSITIONS);
+    uint64_t tiles = matrix ? pd_cpu_attention_matrix_bytes(hd, (uint32_t)queries) : 0;
+    return 4 * queries * (2 * hd + PD_PAGE_POSITIONS + 2) + (tiles > wide ? tiles : wide);
 }
 
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p) {

@@ -124,6 +124,27 @@ static void amx_transpose(uint16_t *tiles, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) transpose_tile(tiles + i * PD_CPU_TILE_VALUES);
 }
 
+/* 16 columns of row r from `at` on, or zeros. */
+INLINE vf halves_of(const uint16_t *at, size_t ldr, uint32_t r, uint32_t begin, uint32_t end) {
+    return r >= begin && r < end ? load_halves((const uint8_t *)(at + r * ldr)) : (vf){0};
+}
+
+static void amx_pair_rows(const uint16_t *rows, size_t ldr, uint32_t n_rows, uint32_t begin,
+                          uint32_t end, uint32_t width, uint16_t *tiles) {
+    const __m512i order = interleaving();
+    if (end > n_rows) end = n_rows;
+    for (uint32_t c = 0; c < width; c += 16) {
+        for (uint32_t b = 0; b < n_rows; b += PD_CPU_BLOCK, tiles += 2 * PD_CPU_TILE_VALUES) {
+            for (uint32_t pair = 0; pair < 16; pair++) {
+                uint32_t r = b + 16 * (pair / 2 % 2) + pair / 4 * 4 + pair % 2;
+                store_pairs(halves_of(rows + c, ldr, r, begin, end),
+                            halves_of(rows + c, ldr, r + 2, begin, end), 2, order,
+                            tiles + pair * PD_CPU_BLOCK);
+            }
+        }
+    }
+}
+
 enum {
     BIAS = 192,         /* bfloat16s from 128 to 255 are integers, and count by ones */
     BIAS_BITS = 0x4340, /* 192 as a bfloat16 */
@@ -338,6 +359,7 @@ static const pd_cpu_matrix_kernels table = {.name = "amx",
                                             .end = amx_end,
                                             .arrange = amx_arrange,
                                             .transpose = amx_transpose,
+                                            .pair_rows = amx_pair_rows,
                                             .unpack = amx_unpack,
                                             .multiply = amx_multiply,
                                             .burn = amx_burn,
