@@ -299,7 +299,7 @@ INLINE void multiply(int n_x, int n_w, const pd_cpu_matrix_block *b) {
 }
 
 static void amx_multiply(const pd_cpu_matrix_block *b) {
-    __asm__ volatile("" ::: "memory"); /* GCC's tile loads do not say that they read memory */
+    __asm__ volatile("" ::"r"(b) : "memory"); /* GCC's tile loads do not say that they read */
     if (b->x[1] && b->w[1])
         multiply(2, 2, b);
     else if (b->x[1])
