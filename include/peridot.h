@@ -227,7 +227,7 @@ typedef struct pd_session_desc {
 typedef struct pd_model_desc {
     const char *device; /* "cpu", "cpu-ref", "vulkan", "vulkan:1", "vulkan:llvmpipe", part of a name
                            or UUID. Default: the best real GPU, else "cpu" */
-    uint32_t n_threads; /* CPU threads, at most 4096; default: one per processor */
+    uint32_t n_threads; /* CPU threads, at most 4096; default: one per core */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: what a GPU has;
                                     the CPU has no limit then */
     bool vocab_only;    /* tokenizer and settings alone; no device, no weights, no sessions */

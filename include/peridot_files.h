@@ -26,7 +26,7 @@ extern "C" {
 
 /* How a long call works and tells where it is; part of every descriptor. */
 typedef struct pd_files_work {
-    uint32_t n_threads; /* at most 4096; default: one per processor */
+    uint32_t n_threads; /* at most 4096; default: one per core */
     /* Called from time to time with the bytes of tensors that were read, or made, in the file at
      * hand; with 0 when a file begins. Return false to stop (PD_ERR_CANCELLED). Default: nobody is
      * told. */

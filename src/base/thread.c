@@ -14,7 +14,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "base/thread.h"
 
 #include <pthread.h>
@@ -22,11 +21,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
-enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 1000, MAX_THREADS = 4096 };
+enum {
+    NS_BEFORE_SLEEP = 50000,
+    SPINS_PER_LOOK = 32, /* at the clock */
+    SPINS_BEFORE_YIELD = 1000,
+    MAX_THREADS = 4096
+};
 static const uint32_t CLOSED = UINT32_MAX;
 
 typedef struct worker {
@@ -37,6 +41,7 @@ typedef struct worker {
 
 struct pd_pool {
     uint32_t n_threads;
+    bool is_bound; /* a core for each thread */
     worker *workers; /* [n_threads - 1]; the caller is thread 0 */
     _Alignas(64) _Atomic uint64_t ticket;
     _Alignas(64) _Atomic uint32_t n_done;
@@ -55,13 +60,6 @@ static inline void cpu_relax(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-}
-
-uint32_t pd_cpu_count(void) {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
-    if (n <= 0) n = (int)sysconf(_SC_NPROCESSORS_ONLN); /* more processors than cpu_set_t holds */
-    return n > 0 ? (uint32_t)n : 1;
 }
 
 static uint32_t piece_items(uint32_t left, uint32_t grain, uint32_t n_threads) {
@@ -95,10 +93,13 @@ static bool news(pd_pool *pool, uint32_t seen) {
 }
 
 static void sleep_until_news(pd_pool *pool, uint32_t seen) {
-    for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
-        if (news(pool, seen)) return;
-        cpu_relax();
-    }
+    uint64_t end = pd_clock_ns() + NS_BEFORE_SLEEP;
+    do {
+        for (int i = 0; i < SPINS_PER_LOOK; i++) {
+            if (news(pool, seen)) return;
+            cpu_relax();
+        }
+    } while (pd_clock_ns() < end);
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->n_sleeping, 1);
     while (!news(pool, seen)) pthread_cond_wait(&pool->wake, &pool->lock);
@@ -109,6 +110,7 @@ static void sleep_until_news(pd_pool *pool, uint32_t seen) {
 static void *worker_main(void *arg) {
     worker *w = arg;
     uint32_t seen = 0;
+    if (w->pool->is_bound) (void)pd_bind_to_core(w->index);
     for (;;) {
         sleep_until_news(w->pool, seen);
         if (atomic_load(&w->pool->stop)) return NULL;
@@ -125,7 +127,8 @@ static void wake_sleepers(pd_pool *pool) {
 
 pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err) {
     *out = NULL;
-    if (n_threads == 0) n_threads = pd_cpu_count() < MAX_THREADS ? pd_cpu_count() : MAX_THREADS;
+    uint32_t n_cores = pd_core_count();
+    if (n_threads == 0) n_threads = n_cores < MAX_THREADS ? n_cores : MAX_THREADS;
     if (n_threads > MAX_THREADS)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "%u threads were asked for, but at most %d can be",
                         n_threads, MAX_THREADS);
@@ -138,7 +141,8 @@ pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err) {
     atomic_store(&pool->ticket, CLOSED);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    pool->n_threads = n_threads; /* fixed before any worker reads it */
+    pool->n_threads = n_threads; /* fixed before any worker reads them */
+    pool->is_bound = n_threads == n_cores;
     for (uint32_t i = 1; i < n_threads; i++) {
         worker *w = &pool->workers[i - 1];
         *w = (worker){.pool = pool, .index = i};

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/cores.h"
 #include "base/error.h"
 
 typedef struct pd_pool pd_pool;
@@ -11,9 +12,8 @@ typedef struct pd_pool pd_pool;
 /* fn(ctx, begin, end, thread): handle items [begin, end); thread in 0..n_threads-1. */
 typedef void (*pd_pool_fn)(void *ctx, uint32_t begin, uint32_t end, uint32_t thread);
 
-uint32_t pd_cpu_count(void); /* processors this process may run on */
-
-/* n_threads counts the caller, who works too; 0: pd_cpu_count(). */
+/* n_threads counts the caller, who works too; 0: pd_core_count(). As many threads as there are cores
+ * stay each on its own, but for the caller, whose thread is not ours to bind. */
 pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err);
 void pd_pool_destroy(pd_pool *pool);
 uint32_t pd_pool_n_threads(const pd_pool *pool);
@@ -21,7 +21,7 @@ uint32_t pd_pool_n_threads(const pd_pool *pool);
 /* Runs fn over [0, n) in pieces of at least `grain` items (the last may be shorter), each beginning
  * at a multiple of it, and returns when all are done. Pieces are taken from a shared counter; which
  * thread gets which, and how many there are, differs from run to run. One caller at a time. Workers
- * spin briefly before they sleep, since the next loop usually follows within microseconds. */
+ * spin for up to 50 microseconds before they sleep, since the next loop usually follows sooner. */
 void pd_pool_run(pd_pool *pool, uint32_t n, uint32_t grain, pd_pool_fn fn, void *ctx);
 
 /* A plain thread, for work beside the main one (pipeline creation, uploads). */

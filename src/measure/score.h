@@ -54,7 +54,7 @@ typedef struct pd_score_job {
     pd_session *session, *reference; /* reference NULL: none */
     const uint32_t *ids;             /* of the text: [enough for the windows] */
     pd_score_windows windows;
-    uint32_t n_threads; /* for comparing; 0: one per processor */
+    uint32_t n_threads; /* for comparing; 0: one per core */
     /* Called behind every window. Return false to stop (CANCELLED). */
     pd_prompt_progress_fn progress;
     void *progress_ctx;

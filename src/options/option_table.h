@@ -157,7 +157,7 @@
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
       FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                      \
-      "CPU threads (default: one per processor)")                                                  \
+      "CPU threads (default: one per core)")                                                  \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_DEVICE, "use no more device memory than this (default: what the device has)")     \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \

@@ -83,9 +83,28 @@ static void test_pool_edges(void **state) {
     pd_pool *pool;
     assert_true(pd_cpu_count() >= 1);
     assert_int_equal(pd_pool_create(0, &pool, NULL), PD_OK);
-    assert_int_equal(pd_pool_n_threads(pool), pd_cpu_count());
+    assert_int_equal(pd_pool_n_threads(pool), pd_core_count());
     pd_pool_destroy(pool); /* never ran */
     pd_pool_destroy(NULL);
+}
+
+/* A thread of its own, whose processors may be changed. */
+static void bind_to_last(void *ctx) {
+    uint32_t *bound = ctx, n = pd_core_count();
+    *bound = pd_bind_to_core(n - 1);
+    assert_false(pd_bind_to_core(n)); /* there is only that one now, or the system does not tell */
+    if (*bound) assert_int_equal(pd_core_count(), 1);
+}
+
+static void test_cores(void **state) {
+    (void)state;
+    uint32_t n_cpus = pd_cpu_count(), n_cores = pd_core_count(), bound = 0;
+    pd_thread *t;
+    assert_in_range(n_cores, 1, n_cpus);
+    assert_int_equal(pd_thread_start(bind_to_last, &bound, &t, NULL), PD_OK);
+    pd_thread_join(t);
+    if (!bound) print_message("this system does not tell which processors share a core\n");
+    assert_int_equal(pd_cpu_count(), n_cpus); /* the other thread's alone */
 }
 
 typedef struct shared {
@@ -118,9 +137,8 @@ static void test_threads_and_locks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_item_once),
-        cmocka_unit_test(test_loops_back_to_back),
-        cmocka_unit_test(test_pool_edges),
+        cmocka_unit_test(test_every_item_once),   cmocka_unit_test(test_loops_back_to_back),
+        cmocka_unit_test(test_pool_edges),        cmocka_unit_test(test_cores),
         cmocka_unit_test(test_threads_and_locks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

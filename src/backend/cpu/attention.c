@@ -196,12 +196,11 @@ static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
         uint32_t to = first + (uint32_t)((uint64_t)n * (split + 1) / job->n_splits);
         for (uint32_t page = from; page < to; page++) {
             uint32_t base = page * PD_PAGE_POSITIONS;
-            attention_page seen = {
-                .k = pd_cpu_page(kv, kv->k, job->layer, table[page], kv_head),
-                .v = pd_cpu_page(kv, kv->v, job->layer, table[page], kv_head),
-                .base = base,
-                .begin = larger(lo, base) - base,
-                .end = smaller(hi, base + PD_PAGE_POSITIONS) - base};
+            attention_page seen = {.k = pd_cpu_page(kv, kv->k, job->layer, table[page], kv_head),
+                                   .v = pd_cpu_page(kv, kv->v, job->layer, table[page], kv_head),
+                                   .base = base,
+                                   .begin = larger(lo, base) - base,
+                                   .end = smaller(hi, base + PD_PAGE_POSITIONS) - base};
             (st.q_tiles ? pd_cpu_attention_matrix_page : attend_page)(job, &st, &seen);
         }
         close_tile(job, tile, kv_head, item, &st);
@@ -264,8 +263,8 @@ static uint32_t choose_splits(const attention_job *job, uint32_t n_items) {
     return larger(1, smaller(wanted, most_pages / MIN_SPLIT_PAGES));
 }
 
-/* Of a tile: more where a matrix unit multiplies, for which a page is arranged once for all of them,
- * when there are enough tiles so that the past need not be cut. */
+/* Of a tile: more where a matrix unit multiplies, for which a page is arranged once for all of
+ * them, when there are enough tiles so that the past need not be cut. */
 static uint32_t choose_queries(const pd_program *p) {
     uint32_t most = pd_cpu_attention_matrix_queries(p->kv->stride);
     uint64_t n = (uint64_t)p->step->n_rows * p->kv->shape.n_heads;

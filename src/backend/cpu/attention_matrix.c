@@ -1,6 +1,7 @@
 /* `cpu`: the two products of attention on a matrix unit, for tiles of many queries (matrix.h):
  *
- *     scores [queries, 64] = q [queries, hd] K [hd, 64]      out [queries, hd] += w [queries, 64] V [64, hd]
+ *     scores [queries, 64] = q [queries, hd] K [hd, 64]      out [queries, hd] += w [queries, 64] V
+ * [64, hd]
  *
  * K lies dimension by dimension and V slot by slot (cpu.h), so both are rows over which a product
  * sums. A page is arranged for all queries of the tile; halves are exact in two parts. All slots of

@@ -116,7 +116,7 @@ void pd_cpu_describe(bool reference, pd_device_info *out) {
                             .has_unified_memory = true};
     snprintf(out->id, sizeof out->id, "%s", reference ? "cpu-ref" : "cpu");
     read_cpu_name(out->name, sizeof out->name);
-    describe_kernels(reference, pd_cpu_count(), out);
+    describe_kernels(reference, pd_core_count(), out);
     out->memory_bytes = pd_host_memory_bytes();
     out->memory_free_bytes = pd_host_memory_free_bytes();
     out->max_binding_bytes = out->max_alloc_bytes = out->memory_bytes;

@@ -212,8 +212,8 @@ PD_OP_LIST(PD_CPU_PROTOTYPES)
 uint64_t pd_cpu_ref_work_bytes(const pd_program *p);
 uint64_t pd_cpu_fast_work_bytes(const pd_program *p);
 
-/* A matmul is one of floats, of integers or of a matrix unit; all finish with bias and activation of columns
- * [first, first + n) of weight i, in m rows of results. */
+/* A matmul is one of floats, of integers or of a matrix unit; all finish with bias and activation
+ * of columns [first, first + n) of weight i, in m rows of results. */
 void pd_cpu_matmul_float(pd_program *p, const pd_op_matmul *op);
 void pd_cpu_matmul_integer(pd_program *p, const pd_op *op, const uint8_t *const *packed);
 void pd_cpu_matmul_matrix(pd_program *p, const pd_op *op, const uint8_t *const *packed);

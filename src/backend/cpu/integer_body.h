@@ -233,7 +233,12 @@ static void integer_few(pd_type type, const uint8_t *group, const pd_cpu_quants 
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
     const tile_job job = {{.quants = group + pd_cpu_quants_at(&p, x->k), .group = group},
-                          0, x->k / PD_CPU_BLOCK, x, out, ldo, false};
+                          0,
+                          x->k / PD_CPU_BLOCK,
+                          x,
+                          out,
+                          ldo,
+                          false};
     switch (type) {
 #define FEW_OF(name, source, scales, offset, minimum)                                              \
     case PD_TYPE_##name:                                                                           \
@@ -292,7 +297,12 @@ static void integer_many(pd_type type, const pd_cpu_panel *panel, const pd_cpu_q
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
     const tile_job job = {{.quants = panel->units, .d = panel->d, .m = panel->m},
-                          panel->first_block, panel->n_blocks, x, out, ldo, add};
+                          panel->first_block,
+                          panel->n_blocks,
+                          x,
+                          out,
+                          ldo,
+                          add};
     switch (p.scales) {
     case PD_CPU_SCALES_D:
         tiles((weight_traits){PANEL, PD_CPU_SCALES_D, 0, !HAS_SIGNS}, MANY, &job, first, n_rows);

@@ -1,5 +1,5 @@
-/* Scales of packed weights (packed.h) to floats, for integer_body.h and matrix_amx.c, and with their
- * definitions: vectors of LANES rows, PARTS of which make 16; load_halves.
+/* Scales of packed weights (packed.h) to floats, for integer_body.h and matrix_amx.c, and with
+ * their definitions: vectors of LANES rows, PARTS of which make 16; load_halves.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,5 +1,5 @@
-/* `cpu`: the matmul operation: many rows on a matrix unit where there is one (matmul_matrix.c), else
- * packed weights by integers (matmul_integer.c) and the others by floats (matmul_float.c).
+/* `cpu`: the matmul operation: many rows on a matrix unit where there is one (matmul_matrix.c),
+ * else packed weights by integers (matmul_integer.c) and the others by floats (matmul_float.c).
  * SPDX-License-Identifier: MIT
  */
 #include "backend/cpu/cpu.h"

@@ -103,9 +103,8 @@ static void arrange_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
 static panel_memory memory_of(const matrix_job *job, uint32_t thread) {
     uint16_t *tiles = pd_cpu_work(job->p, thread);
     float *rows = (float *)(void *)(tiles + 2 * PANEL_TILES * PD_CPU_TILE_VALUES);
-    return (panel_memory){.tiles = tiles,
-                          .rows = rows,
-                          .sums = rows + (size_t)GROUP * job->k_blocks * PD_CPU_BLOCK};
+    return (panel_memory){
+        .tiles = tiles, .rows = rows, .sums = rows + (size_t)GROUP * job->k_blocks * PD_CPU_BLOCK};
 }
 
 static uint16_t *group_tiles(const panel_memory *m, uint32_t g) {

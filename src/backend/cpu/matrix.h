@@ -22,16 +22,13 @@
 
 #include "backend/cpu/packed.h"
 
-enum {
-    PD_CPU_TILE_ROWS = PD_CPU_GROUP_ROWS,
-    PD_CPU_TILE_VALUES = PD_CPU_TILE_ROWS * PD_CPU_BLOCK
-};
+enum { PD_CPU_TILE_ROWS = PD_CPU_GROUP_ROWS, PD_CPU_TILE_VALUES = PD_CPU_TILE_ROWS * PD_CPU_BLOCK };
 
 /* Up to 32 activation rows times up to 32 weight rows, over n_blocks blocks of columns. */
 typedef struct pd_cpu_matrix_block {
     const uint16_t *x[2], *w[2]; /* [n_blocks, parts] tiles of 16 rows each; [1] may be NULL */
     uint32_t n_blocks, x_parts, w_parts; /* parts 1, 1; 2, 1; or 2, 2 */
-    float *out; /* [activation row, ldo]: a column for each weight row */
+    float *out;                          /* [activation row, ldo]: a column for each weight row */
     size_t ldo;
     bool add; /* to what out has */
 } pd_cpu_matrix_block;
@@ -44,7 +41,8 @@ typedef struct pd_cpu_matrix_state {
 typedef struct pd_cpu_matrix_kernels {
     const char *name;
 
-    /* Around a thread's calls of multiply and burn; the unit is then as the thread's caller had it. */
+    /* Around a thread's calls of multiply and burn; the unit is then as the thread's caller had it.
+     */
     void (*begin)(pd_cpu_matrix_state *before);
     void (*end)(const pd_cpu_matrix_state *before);
     /* n_rows <= 16 rows of k columns to tiles [blocks, parts]; rows that are not there are 0. */

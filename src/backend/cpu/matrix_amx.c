@@ -1,4 +1,5 @@
-/* The matrix unit of AMX: eight tile registers of 1 KiB (matrix.h).  SPDX-License-Identifier: MIT */
+/* The matrix unit of AMX: eight tile registers of 1 KiB (matrix.h).  SPDX-License-Identifier: MIT
+ */
 #define _GNU_SOURCE /* syscall */
 #include "backend/cpu/matrix.h"
 
@@ -225,13 +226,13 @@ static void amx_unpack(pd_type type, const uint8_t *group, uint32_t k, uint32_t 
     if (n_x > 1 && n_w > 1) _tile_dpbf16ps(3, 7, 5)
 
 #define LOAD_W(part)                                                                               \
-    _tile_loadd(4, w0 + (part) * PD_CPU_TILE_VALUES, 64);                                          \
-    if (n_w > 1) _tile_loadd(5, w1 + (part) * PD_CPU_TILE_VALUES, 64)
+    _tile_loadd(4, w0 + (part)*PD_CPU_TILE_VALUES, 64);                                            \
+    if (n_w > 1) _tile_loadd(5, w1 + (part)*PD_CPU_TILE_VALUES, 64)
 
 #define LOAD_AND_MULTIPLY_X(part)                                                                  \
-    _tile_loadd(6, x0 + (part) * PD_CPU_TILE_VALUES, 64);                                          \
+    _tile_loadd(6, x0 + (part)*PD_CPU_TILE_VALUES, 64);                                            \
     MULTIPLY_ROWS_0;                                                                               \
-    if (n_x > 1) _tile_loadd(7, x1 + (part) * PD_CPU_TILE_VALUES, 64);                             \
+    if (n_x > 1) _tile_loadd(7, x1 + (part)*PD_CPU_TILE_VALUES, 64);                               \
     MULTIPLY_ROWS_1
 
 /* Small products first: low * high, high * high, high * low, so that the weights' high parts and

@@ -178,16 +178,16 @@ static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, p
                  void *ctx) {
     uint32_t n_rows = pd_cpu_rows(p, buf);
     pd_peak peak = peak_of(p, op_index, n_rows);
-    pd_trace_view view = {.op_index = op_index,
-                          .op = &p->ops[op_index],
-                          .buf = buf,
-                          .n_rows = n_rows,
-                          .width = p->bufs[buf].width,
-                          .data = pd_cpu_buf(p, buf),
-                          .ns = ns,
-                          .peak = peak,
-                          .passes =
-                              peak == PD_PEAK_BF16 ? pd_cpu_matrix_passes(p, &p->ops[op_index]) : 1};
+    pd_trace_view view = {
+        .op_index = op_index,
+        .op = &p->ops[op_index],
+        .buf = buf,
+        .n_rows = n_rows,
+        .width = p->bufs[buf].width,
+        .data = pd_cpu_buf(p, buf),
+        .ns = ns,
+        .peak = peak,
+        .passes = peak == PD_PEAK_BF16 ? pd_cpu_matrix_passes(p, &p->ops[op_index]) : 1};
     return fn(ctx, &view);
 }
 

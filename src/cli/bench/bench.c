@@ -112,7 +112,7 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
                        .model = model,
                        .precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16),
                        .n_threads =
-                           cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_cpu_count()};
+                           cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_core_count()};
     pd_cpu_name(c.cpu_info, sizeof c.cpu_info);
     if (cli_given(o, OPT_BENCH_PROFILE)) PD_TRY_GOTO(pd_model_measure(model, &c.speed, err));
     if (cli_text(o, OPT_BENCH_TRACE))

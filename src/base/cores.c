@@ -1,0 +1,79 @@
+/* See cores.h.  SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* sched_getaffinity, cpu_set_t */
+#include "base/cores.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Processors of this process; false: more than a cpu_set_t holds. */
+static bool allowed_cpus(cpu_set_t *out) {
+    return sched_getaffinity(0, sizeof *out, out) == 0 && CPU_COUNT(out) > 0;
+}
+
+/* Linux lists numbers and ranges: "0,64" or "0-1". */
+static bool parse_list(const char *text, cpu_set_t *out) {
+    CPU_ZERO(out);
+    while (*text >= '0' && *text <= '9') {
+        char *end;
+        unsigned long first = strtoul(text, &end, 10), last = first;
+        if (*end == '-') last = strtoul(end + 1, &end, 10);
+        if (first > last || last >= CPU_SETSIZE) return false;
+        for (unsigned long i = first; i <= last; i++) CPU_SET(i, out);
+        text = end + (*end == ',');
+    }
+    return CPU_COUNT(out) > 0;
+}
+
+/* Those that share the core of cpu, it included. */
+static bool siblings_of(size_t cpu, cpu_set_t *out) {
+    char path[96], text[256] = "";
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/topology/thread_siblings_list",
+             cpu);
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    bool read = fgets(text, sizeof text, f) != NULL;
+    fclose(f);
+    return read && parse_list(text, out) && CPU_ISSET(cpu, out);
+}
+
+static size_t first_of(const cpu_set_t *set) {
+    size_t i = 0;
+    while (i < CPU_SETSIZE - 1 && !CPU_ISSET(i, set)) i++;
+    return i;
+}
+
+/* The processors of the core-th core among the allowed ones; *n_cores: how many cores there are. */
+static bool find_core(uint32_t core, cpu_set_t *out, uint32_t *n_cores) {
+    cpu_set_t allowed, siblings;
+    *n_cores = 0;
+    if (!allowed_cpus(&allowed)) return false;
+    for (size_t i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &allowed)) continue;
+        if (!siblings_of(i, &siblings)) return false;
+        CPU_AND(&siblings, &siblings, &allowed);
+        if (first_of(&siblings) != i) continue; /* counted with its first processor */
+        if (*n_cores == core) *out = siblings;
+        (*n_cores)++;
+    }
+    return true;
+}
+
+uint32_t pd_cpu_count(void) {
+    cpu_set_t set;
+    long n = allowed_cpus(&set) ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (uint32_t)n : 1;
+}
+
+uint32_t pd_core_count(void) {
+    cpu_set_t unused;
+    uint32_t n;
+    return find_core(UINT32_MAX, &unused, &n) && n > 0 ? n : pd_cpu_count();
+}
+
+bool pd_bind_to_core(uint32_t core) {
+    cpu_set_t set;
+    uint32_t n;
+    return find_core(core, &set, &n) && core < n && sched_setaffinity(0, sizeof set, &set) == 0;
+}
