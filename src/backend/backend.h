@@ -128,6 +128,7 @@ typedef struct pd_backend_desc {
     const char *device;          /* as pd_model_desc.device; NULL: the default choice */
     uint32_t n_threads;          /* 0: all processors */
     uint64_t memory_limit_bytes; /* 0: the device's */
+    bool no_repack;              /* pd_model_desc */
     /* For estimates: all functions go the usual way and count what they would hold, but take no
      * memory of the device for it, whatever its limit, and neither read weights nor compute. */
     bool counts_only;

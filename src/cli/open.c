@@ -52,6 +52,7 @@ static pd_model_desc model_desc(const cli_options *o, const char *device) {
     return (pd_model_desc){.device = device,
                            .n_threads = cli_u32(o, OPT_THREADS),
                            .memory_limit_bytes = (uint64_t)cli_int(o, OPT_MEMORY_LIMIT) << 20,
+                           .no_repack = cli_given(o, OPT_NO_REPACK),
                            .head = cli_head(o),
                            .session = cli_session(o, wanted_ctx(o))};
 }

@@ -157,6 +157,7 @@ static pd_status open_device(pd_model *m, const pd_model_desc *desc, pd_error *e
     pd_backend_desc b = {.device = desc->device,
                          .n_threads = desc->n_threads,
                          .memory_limit_bytes = desc->memory_limit_bytes,
+                         .no_repack = desc->no_repack,
                          .counts_only = desc->estimate_only};
     return pd_backend_open(&b, &m->backend, err);
 }

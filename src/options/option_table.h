@@ -157,9 +157,11 @@
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
       FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                      \
-      "CPU threads (default: one per core)")                                                  \
+      "CPU threads (default: one per core)")                                                       \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_DEVICE, "use no more device memory than this (default: what the device has)")     \
+    X(NO_REPACK, FLAG, "--no-repack", NULL, NULL, 0, 0, NULL, NULL, FOR_DEVICE,                    \
+      "CPU: leave the weights as the file has them, in pages that processes share; slower")        \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
       FOR_DEVICE, "how close to the exact result (default: f16; logits and embed-image: exact)")   \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \

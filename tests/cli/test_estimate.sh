@@ -27,6 +27,7 @@ for device in $devices; do
   same_peak "$device" 2048 -b 100 --precision exact
 done
 same_peak cpu 512 --head q4_0
+same_peak cpu 512 --no-repack
 
 # Under a limit the largest context is created, and the next one is not.
 expect_ok estimate -m "$model" --device cpu -t 2 --memory-limit 2 -b 16 --json

@@ -192,8 +192,9 @@ pd_status pd_cpu_open(bool reference, const pd_backend_desc *desc, pd_backend **
     cpu->reference = reference;
     cpu->counts_only = desc->counts_only;
     cpu->kernels = choose_kernels();
-    cpu->integer = reference ? NULL : choose_integer(false);
-    cpu->integer_q8 = reference ? NULL : choose_integer(true);
+    bool packs = !reference && !desc->no_repack;
+    cpu->integer = packs ? choose_integer(false) : NULL;
+    cpu->integer_q8 = packs ? choose_integer(true) : NULL;
     cpu->matrix = reference ? NULL : choose_matrix();
     cpu->stats.limit_bytes = desc->memory_limit_bytes;
     pd_cpu_describe(reference, &cpu->info);
