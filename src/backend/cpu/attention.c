@@ -64,25 +64,26 @@ static const float *view(const attention_job *job, const attention_state *st, co
     return st->wide;
 }
 
-/* The slots of the page at `base` that query i sees, as [*a, *b); false: none. */
+/* The slots of the span that query i sees, as [*a, *b); false: none. */
 static bool query_slots(const attention_job *job, const attention_state *st, uint32_t i,
-                        uint32_t base, uint32_t *a, uint32_t *b) {
+                        const attention_span *span, uint32_t *a, uint32_t *b) {
+    uint32_t base = span->base, n_slots = span->n_pages * PD_PAGE_POSITIONS;
     const pd_step_row *row = &st->rows[i / job->group];
     uint32_t lo = larger(pd_window_first(row->pos, job->op->window), base);
-    uint32_t hi = smaller(row->end, base + PD_PAGE_POSITIONS);
+    uint32_t hi = smaller(row->end, base + n_slots);
     *a = lo - base;
     *b = hi - base;
     return lo < hi;
 }
 
 void pd_cpu_soften(const attention_job *job, const attention_state *st,
-                   const attention_page *page) {
+                   const attention_span *span) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
-    const uint32_t begin = page->begin, end = page->end;
+    const uint32_t begin = span->begin, end = span->end;
     for (uint32_t i = 0; i < st->n_queries; i++) {
         uint32_t a, b;
-        float *scores = st->scores + i * PD_PAGE_POSITIONS;
-        if (!query_slots(job, st, i, page->base, &a, &b)) {
+        float *scores = st->scores + (size_t)i * span->n_pages * PD_PAGE_POSITIONS;
+        if (!query_slots(job, st, i, span, &a, &b)) {
             memset(scores + begin, 0, (end - begin) * sizeof *scores);
             continue;
         }
@@ -99,21 +100,28 @@ void pd_cpu_soften(const attention_job *job, const attention_state *st,
     }
 }
 
+/* A span of one page. */
 static void attend_page(const attention_job *job, const attention_state *st,
-                        const attention_page *page) {
+                        const attention_span *page) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
     uint32_t hd = job->hd, rows = job->p->kv->shape.f32 ? PD_PAGE_POSITIONS + hd : ROWS;
     for (uint32_t d = 0, n; d < hd; d += n) {
         n = smaller(rows, hd - d);
-        kernels->mix(st->q + d, hd, st->n_queries, view(job, st, page->k, d, n, PD_PAGE_POSITIONS),
-                     PD_PAGE_POSITIONS, n, PD_PAGE_POSITIONS, st->scores, PD_PAGE_POSITIONS, d > 0);
+        kernels->mix(st->q + d, hd, st->n_queries,
+                     view(job, st, page->k[0], d, n, PD_PAGE_POSITIONS), PD_PAGE_POSITIONS, n,
+                     PD_PAGE_POSITIONS, st->scores, PD_PAGE_POSITIONS, d > 0);
     }
     pd_cpu_soften(job, st, page);
     for (uint32_t s = page->begin, n; s < page->end; s += n) {
         n = smaller(rows, page->end - s);
         kernels->mix(st->scores + s, PD_PAGE_POSITIONS, st->n_queries,
-                     view(job, st, page->v, s, n, hd), hd, n, hd, st->o, hd, true);
+                     view(job, st, page->v[0], s, n, hd), hd, n, hd, st->o, hd, true);
     }
+}
+
+/* Pages that are attended to at once. */
+static uint32_t span_pages(const pd_program *p, uint32_t n_queries) {
+    return pd_cpu_attention_takes_matrix(p, n_queries) ? SPAN_PAGES : 1;
 }
 
 /* ---- one item ------------------------------------------------------------------------------- */
@@ -127,7 +135,7 @@ static attention_state open_tile(const attention_job *job, const pd_cpu_tile *ti
     st.q = work;
     st.o = st.q + room * hd;
     st.scores = st.o + room * hd;
-    st.m = st.scores + room * PD_PAGE_POSITIONS;
+    st.m = st.scores + room * PD_PAGE_POSITIONS * span_pages(p, n);
     st.l = st.m + room;
     st.wide = st.l + room;
     for (uint32_t r = 0; r < tile->n; r++) {
@@ -194,14 +202,17 @@ static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
         uint32_t first = lo / PD_PAGE_POSITIONS, n = pd_div_up(hi, PD_PAGE_POSITIONS) - first;
         uint32_t from = first + (uint32_t)((uint64_t)n * split / job->n_splits);
         uint32_t to = first + (uint32_t)((uint64_t)n * (split + 1) / job->n_splits);
-        for (uint32_t page = from; page < to; page++) {
-            uint32_t base = page * PD_PAGE_POSITIONS;
-            attention_page seen = {.k = pd_cpu_page(kv, kv->k, job->layer, table[page], kv_head),
-                                   .v = pd_cpu_page(kv, kv->v, job->layer, table[page], kv_head),
-                                   .base = base,
-                                   .begin = larger(lo, base) - base,
-                                   .end = smaller(hi, base + PD_PAGE_POSITIONS) - base};
-            (st.q_tiles ? pd_cpu_attention_matrix_page : attend_page)(job, &st, &seen);
+        for (uint32_t page = from; page < to; page += span_pages(p, st.n_queries)) {
+            attention_span span = {.n_pages = smaller(span_pages(p, st.n_queries), to - page),
+                                   .base = page * PD_PAGE_POSITIONS};
+            uint32_t behind = span.base + span.n_pages * PD_PAGE_POSITIONS;
+            span.begin = larger(lo, span.base) - span.base;
+            span.end = smaller(hi, behind) - span.base;
+            for (uint32_t i = 0; i < span.n_pages; i++) {
+                span.k[i] = pd_cpu_page(kv, kv->k, job->layer, table[page + i], kv_head);
+                span.v[i] = pd_cpu_page(kv, kv->v, job->layer, table[page + i], kv_head);
+            }
+            (st.q_tiles ? pd_cpu_attention_matrix_span : attend_page)(job, &st, &span);
         }
         close_tile(job, tile, kv_head, item, &st);
     }
@@ -312,7 +323,8 @@ uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
     uint64_t queries = pd_round_up((uint64_t)rows * group_of(p), PD_CPU_TILE_ROWS);
     uint64_t wide = 4ull * ROWS * larger(hd, PD_PAGE_POSITIONS);
     uint64_t tiles = matrix ? pd_cpu_attention_matrix_bytes(hd, (uint32_t)queries) : 0;
-    return 4 * queries * (2 * hd + PD_PAGE_POSITIONS + 2) + (tiles > wide ? tiles : wide);
+    uint64_t slots = PD_PAGE_POSITIONS * (matrix ? SPAN_PAGES : 1);
+    return 4 * queries * (2 * hd + slots + 2) + (tiles > wide ? tiles : wide);
 }
 
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p) {

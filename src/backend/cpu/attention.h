@@ -22,22 +22,25 @@ typedef struct attention_state {
     const pd_step_row *rows;
     uint32_t n_queries; /* rows of the tile * group; query i belongs to row i / group */
     float *q, *o;       /* [n_queries, hd] */
-    float *scores;      /* [n_queries, 64] of one page */
+    float *scores;      /* [n_queries, 64 * pages] of one span */
     float *m, *l;       /* [n_queries] */
     float *wide;        /* [ROWS, hd or 64]: of a page */
-    /* Where a matrix unit multiplies (else NULL): tiles of queries and of weights, and of K or V of
-     * a page. The arrays above then have room for whole tiles. */
+    /* Where a matrix unit multiplies (else NULL): tiles of queries and of weights, and of K of a
+     * page or V of a span. The arrays above then have room for whole tiles. */
     uint16_t *q_tiles, *weight_tiles, *page_tiles;
 } attention_state;
 
-/* A page, and its slots [begin, end) that some query sees. */
-typedef struct attention_page {
-    const uint8_t *k, *v;
-    uint32_t base, begin, end; /* base: the position of its first slot */
-} attention_page;
+/* Pages of consecutive positions, one, or on a matrix unit up to SPAN_PAGES; and their slots
+ * [begin, end) that some query sees. */
+enum { SPAN_PAGES = 4 };
+typedef struct attention_span {
+    const uint8_t *k[SPAN_PAGES], *v[SPAN_PAGES];
+    uint32_t n_pages;
+    uint32_t base, begin, end; /* base: the position of the first slot */
+} attention_span;
 
-/* Scores of the page's slots to weights; zeros where a query sees nothing. */
-void pd_cpu_soften(const attention_job *job, const attention_state *st, const attention_page *page);
+/* Scores of the span's slots to weights; zeros where a query sees nothing. */
+void pd_cpu_soften(const attention_job *job, const attention_state *st, const attention_span *span);
 
 /* Whether a matrix unit takes tiles of that many queries. */
 bool pd_cpu_attention_takes_matrix(const pd_program *p, uint32_t n_queries);
@@ -46,7 +49,7 @@ uint32_t pd_cpu_attention_matrix_queries(uint32_t hd);
 uint64_t pd_cpu_attention_matrix_bytes(uint32_t hd, uint32_t n_queries);
 /* Places the tiles at `memory`, and fills those of the queries. */
 void pd_cpu_attention_matrix_open(const attention_job *job, attention_state *st, uint16_t *memory);
-void pd_cpu_attention_matrix_page(const attention_job *job, const attention_state *st,
-                                  const attention_page *page);
+void pd_cpu_attention_matrix_span(const attention_job *job, const attention_state *st,
+                                  const attention_span *span);
 
 #endif

@@ -51,9 +51,10 @@ typedef struct pd_cpu_matrix_kernels {
     /* n tiles of rows, as arrange makes them, to tiles of weights, in place. */
     void (*transpose)(uint16_t *tiles, uint32_t n);
     /* Rows of halves over which a product sums, `width` columns of each, a multiple of 16, to tiles
-     * of weights [width / 16, blocks of n_rows, 2]; rows outside [begin, end) count as zeros. */
+     * of weights [width / 16, all_blocks, 2], of which n_rows fill the first blocks; rows outside
+     * [begin, end) count as zeros. */
     void (*pair_rows)(const uint16_t *rows, size_t ldr, uint32_t n_rows, uint32_t begin,
-                      uint32_t end, uint32_t width, uint16_t *tiles);
+                      uint32_t end, uint32_t width, uint16_t *tiles, uint32_t all_blocks);
     /* n blocks of a packed group to tiles of weights [n, parts]. scales: room for 64 * n floats. */
     void (*unpack)(pd_type type, const uint8_t *group, uint32_t k, uint32_t first_block, uint32_t n,
                    uint32_t parts, float *scales, uint16_t *tiles);

@@ -131,16 +131,17 @@ INLINE vf halves_of(const uint16_t *at, size_t ldr, uint32_t r, uint32_t begin, 
 }
 
 static void amx_pair_rows(const uint16_t *rows, size_t ldr, uint32_t n_rows, uint32_t begin,
-                          uint32_t end, uint32_t width, uint16_t *tiles) {
+                          uint32_t end, uint32_t width, uint16_t *tiles, uint32_t all_blocks) {
     const __m512i order = interleaving();
     if (end > n_rows) end = n_rows;
     for (uint32_t c = 0; c < width; c += 16) {
-        for (uint32_t b = 0; b < n_rows; b += PD_CPU_BLOCK, tiles += 2 * PD_CPU_TILE_VALUES) {
+        uint16_t *tile = tiles + (size_t)(c / 16 * all_blocks) * 2 * PD_CPU_TILE_VALUES;
+        for (uint32_t b = 0; b < n_rows; b += PD_CPU_BLOCK, tile += 2 * PD_CPU_TILE_VALUES) {
             for (uint32_t pair = 0; pair < 16; pair++) {
                 uint32_t r = b + 16 * (pair / 2 % 2) + pair / 4 * 4 + pair % 2;
                 store_pairs(halves_of(rows + c, ldr, r, begin, end),
                             halves_of(rows + c, ldr, r + 2, begin, end), 2, order,
-                            tiles + pair * PD_CPU_BLOCK);
+                            tile + pair * PD_CPU_BLOCK);
             }
         }
     }
