@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "demo"))
 import ask  # noqa: E402
 import questions  # noqa: E402
 
-LEAST, LEAST_CHAT = 0.75, 0.85
+LEAST, LEAST_CHAT = 0.92, 0.9
 failures = []
 
 
