@@ -110,6 +110,9 @@ def speed():
     groups = [("llvmpipe: Vulkan on the processor, 1B Q4_0", comparisons(perf / "2026-11-22-llvmpipe.md")),
               ("processor with AVX2, two threads, 1B Q4_0", comparisons(perf / "2026-11-30-cpu-text.md", slice(0, 1))),
               ("the same, Gemma 3 270M Q4_K_M", comparisons(perf / "2026-11-30-cpu-text.md", slice(2, 3))),
+              ("processor with AMX, two threads, 1B Q4_0", comparisons(perf / "2026-11-30-cpu-amx.md", slice(0, 1))),
+              ("the same, at q8", comparisons(perf / "2026-11-30-cpu-amx.md", slice(1, 2))),
+              ("the same, Gemma 3 270M Q4_K_M", comparisons(perf / "2026-11-30-cpu-amx.md", slice(7, 8))),
               ("quantising", quantising(perf / "2026-11-22-quantize.md"))]
     left, right, width, y = 200, 560, 840, 86
     low, high = math.log2(0.25), math.log2(8)
@@ -149,7 +152,7 @@ def speed():
     rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the "
                       "right: Peridot is faster", "faint", 12, "middle"))
     rules.append(text(20, 28, "Peridot beside llama.cpp", size=16, more=' font-weight="600"'))
-    rules.append(text(20, 48, "two cores of a Sapphire Rapids Xeon, and of a Zen 3 EPYC, November 2026; lines: "
+    rules.append(text(20, 48, "two cores of a Xeon with AMX (llvmpipe: Sapphire Rapids), and of a Zen 3 EPYC, November 2026; lines: "
                       "the range of three rounds; no GPU has been measured", "faint", 12))
     return picture(width, bottom + 54, "Speed of Peridot beside llama.cpp", rules + parts)
 

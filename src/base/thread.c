@@ -41,7 +41,7 @@ typedef struct worker {
 
 struct pd_pool {
     uint32_t n_threads;
-    bool is_bound; /* a core for each thread */
+    bool is_bound;   /* a core for each thread */
     worker *workers; /* [n_threads - 1]; the caller is thread 0 */
     _Alignas(64) _Atomic uint64_t ticket;
     _Alignas(64) _Atomic uint32_t n_done;

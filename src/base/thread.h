@@ -12,8 +12,8 @@ typedef struct pd_pool pd_pool;
 /* fn(ctx, begin, end, thread): handle items [begin, end); thread in 0..n_threads-1. */
 typedef void (*pd_pool_fn)(void *ctx, uint32_t begin, uint32_t end, uint32_t thread);
 
-/* n_threads counts the caller, who works too; 0: pd_core_count(). As many threads as there are cores
- * stay each on its own, but for the caller, whose thread is not ours to bind. */
+/* n_threads counts the caller, who works too; 0: pd_core_count(). As many threads as there are
+ * cores stay each on its own, but for the caller, whose thread is not ours to bind. */
 pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err);
 void pd_pool_destroy(pd_pool *pool);
 uint32_t pd_pool_n_threads(const pd_pool *pool);

@@ -3,7 +3,7 @@
 
 const char *pd_peak_name(pd_peak peak) {
     static const char *const names[PD_PEAK_COUNT] = {"f32 FMA", "f16 FMA", "int8 dot", "int16 dot",
-                                                "bf16 tiles"};
+                                                     "bf16 tiles"};
     return (unsigned)peak < PD_PEAK_COUNT ? names[peak] : "unknown";
 }
 

@@ -251,6 +251,17 @@ static void test_reduced(void **state) {
                                 .reduced = 32639,
                                 .max_nmse = OPS_NMSE_SUM,
                                 .cpu_only = true});
+    for (uint32_t n = 23; n < 34; n += 3) {
+        run_case(&(matmul_case){.family = "matmul f16, longest rows",
+                                .precision = PD_PRECISION_F16,
+                                .reduced = 32639,
+                                .k = 12288,
+                                .n_tokens = n,
+                                .n_weights = 1,
+                                .types = {PD_TYPE_Q4_0},
+                                .n = {49},
+                                .cpu_only = true});
+    }
     reduced_case(&(matmul_case){.family = "matmul f16, halves",
                                 .precision = PD_PRECISION_F16,
                                 .reduced = 127,

@@ -229,7 +229,7 @@ void pd_cpu_matmul_finish(const pd_cpu *cpu, const pd_op_matmul *op, uint32_t i,
                           uint32_t n, uint32_t m, float *out, size_t ldo);
 uint64_t pd_cpu_matmul_float_bytes(const pd_program *p, const pd_op_matmul *op);
 uint64_t pd_cpu_matmul_integer_bytes(const pd_op_matmul *op);
-uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op);
+uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op, uint32_t max_rows);
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op);
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p);
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p);

@@ -39,8 +39,9 @@ uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op) {
     bool integer = pd_cpu_takes_integers(p->cpu, op, p->desc.precision);
     uint64_t bytes = integer ? pd_cpu_matmul_integer_bytes(&op->matmul)
                              : pd_cpu_matmul_float_bytes(p, &op->matmul);
-    uint64_t matrix = pd_cpu_takes_matrix(p, op, pd_cpu_max_rows(p, op->matmul.out))
-                          ? pd_cpu_matmul_matrix_bytes(&op->matmul)
+    uint32_t max_rows = pd_cpu_max_rows(p, op->matmul.out);
+    uint64_t matrix = pd_cpu_takes_matrix(p, op, max_rows)
+                          ? pd_cpu_matmul_matrix_bytes(&op->matmul, max_rows)
                           : 0;
     return bytes > matrix ? bytes : matrix;
 }

@@ -25,7 +25,8 @@ enum {
     PANEL_TILES = 8 * 40,     /* in two parts 640 KiB */
     SHARE_BYTES = 1200 << 10, /* of a share that stays in the cache beside a panel */
     MIN_SHARE_ROWS = 2 * STEP_ROWS,
-    MAX_SHARE_ROWS = 16 * STEP_ROWS,
+    MIN_RESIDENT_ROWS = 8 * STEP_ROWS,
+    MAX_GEGLU_ROWS = 16 * STEP_ROWS, /* whose gates and factors a thread keeps */
     ITEMS_PER_THREAD = 4
 };
 
@@ -52,8 +53,11 @@ typedef struct panel_memory {
     uint32_t parts;
 } panel_memory;
 
+static bool has_geglu(const pd_op_matmul *op) {
+    return op->epilogue == PD_EPILOGUE_GEGLU;
+}
 static bool is_geglu(const matrix_job *job) {
-    return job->op->epilogue == PD_EPILOGUE_GEGLU;
+    return has_geglu(job->op);
 }
 static bool adds(const matrix_job *job) {
     return job->op->epilogue == PD_EPILOGUE_BIAS_ADD;
@@ -102,7 +106,8 @@ static void arrange_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
 
 static panel_memory memory_of(const matrix_job *job, uint32_t thread) {
     uint16_t *tiles = pd_cpu_work(job->p, thread);
-    float *rows = (float *)(void *)(tiles + 2 * PANEL_TILES * PD_CPU_TILE_VALUES);
+    size_t values = (size_t)job->groups * job->k_blocks * 2 * PD_CPU_TILE_VALUES;
+    float *rows = (float *)(void *)(tiles + values);
     return (panel_memory){
         .tiles = tiles, .rows = rows, .sums = rows + (size_t)GROUP * job->k_blocks * PD_CPU_BLOCK};
 }
@@ -238,10 +243,11 @@ static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
 
 /* ---- the operation -------------------------------------------------------------------------- */
 
-static uint32_t all_groups(const matrix_job *job) {
+static uint32_t all_groups(const pd_op_matmul *op) {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < n_weights(job); i++) n += pd_div_up(rows_of(job, i), GROUP);
-    return is_geglu(job) ? 2 * n : n;
+    for (uint32_t i = 0; i < op->n_weights; i++)
+        n += pd_div_up((uint32_t)op->weights[i]->ne[1], GROUP);
+    return n;
 }
 
 /* An even number of groups, the largest with which the thread that has most has least. */
@@ -256,21 +262,20 @@ static uint32_t choose_groups(uint32_t n_groups, uint32_t n_threads) {
     return best;
 }
 
-/* Rows of a share: as many as stay in the cache, where that is enough of them. */
+/* Rows of a share: as many as stay in the cache, where these are not too few; else all. */
 static uint32_t choose_share_rows(const matrix_job *job) {
     uint64_t row_bytes = 2ull * job->n_blocks * PD_CPU_BLOCK * job->x_parts;
     uint64_t fit = SHARE_BYTES / row_bytes;
-    bool stays = fit >= job->n_rows || fit >= MAX_SHARE_ROWS / 2;
-    uint32_t most = stays ? (uint32_t)fit : is_geglu(job) ? MAX_SHARE_ROWS : job->n_rows;
-    most = smaller(most, is_geglu(job) ? MAX_SHARE_ROWS : most);
-    uint32_t n = pd_div_up(job->n_rows, most & ~(STEP_ROWS - 1u));
+    uint32_t most = is_geglu(job) ? MAX_GEGLU_ROWS : UINT32_MAX;
+    if (fit >= MIN_RESIDENT_ROWS && fit < most) most = (uint32_t)fit;
+    uint32_t n = pd_div_up(job->n_rows, most);
     return (uint32_t)pd_round_up(pd_div_up(job->n_rows, n), STEP_ROWS);
 }
 
 static void share_out(matrix_job *job) {
     uint32_t n_threads = job->p->cpu->n_threads;
     job->share_rows = choose_share_rows(job);
-    job->groups = choose_groups(all_groups(job), n_threads);
+    job->groups = choose_groups(all_groups(job->op), n_threads);
     job->k_blocks = smaller(PANEL_TILES / job->groups & ~7u, job->n_blocks); /* of 256 columns */
     for (uint32_t i = 0; i < n_weights(job); i++)
         job->n_panels += pd_div_up(rows_of(job, i), panel_rows(job));
@@ -311,9 +316,15 @@ uint64_t pd_cpu_matrix_x_bytes(const pd_op_matmul *op, uint32_t n_rows) {
     return tiles * 2 * PD_CPU_TILE_VALUES * sizeof(uint16_t);
 }
 
-uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op) {
-    uint64_t tiles = 2ull * PANEL_TILES * PD_CPU_TILE_VALUES * sizeof(uint16_t);
-    uint64_t floats = (uint64_t)GROUP * PANEL_TILES * PD_CPU_BLOCK;
-    if (op->epilogue == PD_EPILOGUE_GEGLU) floats += MAX_SHARE_ROWS * MAX_GROUPS * GROUP;
-    return tiles + floats * sizeof(float);
+/* share_out's panels have no more groups than the op, nor blocks, nor tiles than PANEL_TILES. */
+uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op, uint32_t max_rows) {
+    uint32_t n_blocks = pd_div_up((uint32_t)op->weights[0]->ne[0], PD_CPU_BLOCK);
+    uint32_t groups = smaller(all_groups(op) + all_groups(op) % 2, MAX_GROUPS);
+    uint64_t tiles = smaller(groups * n_blocks, PANEL_TILES);
+    uint64_t floats = (uint64_t)GROUP * smaller(n_blocks, PANEL_TILES / 2) * PD_CPU_BLOCK;
+    if (has_geglu(op)) {
+        uint64_t rows = pd_round_up(smaller(max_rows, MAX_GEGLU_ROWS), STEP_ROWS);
+        floats += rows * groups * GROUP;
+    }
+    return tiles * 2 * PD_CPU_TILE_VALUES * sizeof(uint16_t) + floats * sizeof(float);
 }

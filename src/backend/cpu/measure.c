@@ -4,10 +4,14 @@
  * SPDX-License-Identifier: MIT
  */
 #include "backend/cpu/cpu.h"
+
+#include <unistd.h>
+
 #include "base/clock.h"
 
 enum {
-    COPY_BYTES = 64 << 20, /* of each buffer: more than most caches */
+    LEAST_BYTES = 64 << 20, /* of each of two buffers */
+    MOST_BYTES = 512 << 20,
     PIECE_BYTES = 1 << 20,
     AHEAD_BYTES = 4096, /* the processor's own prefetcher stops at each page */
     BURN_ROUNDS = 100000,
@@ -87,16 +91,26 @@ static double peak_of(pd_cpu *cpu, meter *m, pd_pool_fn fn, uint32_t flops) {
     return (double)n * (double)BURN_ROUNDS * flops / (double)best_ns(cpu, m, n, 1, fn);
 }
 
+/* Of each buffer: both are twice the last cache. */
+static uint32_t buffer_bytes(void) {
+    long cache = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    if (cache < LEAST_BYTES) return LEAST_BYTES;
+    return cache < MOST_BYTES ? (uint32_t)pd_round_up((uint64_t)cache, PIECE_BYTES) : MOST_BYTES;
+}
+
 static double integer_peak(pd_cpu *cpu, meter *m, const pd_cpu_integer_kernels *kernels) {
     m->integer = kernels;
     return peak_of(cpu, m, burn_integers, kernels->burn_flops);
 }
 
-static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
-    uint64_t ns = best_ns(cpu, m, COPY_BYTES / PIECE_BYTES, 1, copy_pieces);
-    out->copy_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
-    ns = best_ns(cpu, m, 2 * COPY_BYTES / PIECE_BYTES, 1, read_pieces);
-    out->read_gb_s = 2.0 * (double)COPY_BYTES / (double)ns;
+static void measure_all(pd_cpu *cpu, meter *m, uint32_t bytes, pd_device_speed *out) {
+    uint64_t ns = best_ns(cpu, m, bytes / PIECE_BYTES, 1, copy_pieces);
+    out->copy_gb_s = 2.0 * (double)bytes / (double)ns;
+    ns = best_ns(cpu, m, 2 * (bytes / PIECE_BYTES), 1, read_pieces);
+    out->read_gb_s = 2.0 * (double)bytes / (double)ns;
     if (cpu->integer) out->gflop_s[PD_PEAK_INT16] = integer_peak(cpu, m, cpu->integer);
     if (cpu->integer_q8 != cpu->integer)
         out->gflop_s[PD_PEAK_INT8] = integer_peak(cpu, m, cpu->integer_q8);
@@ -110,20 +124,22 @@ static void measure_all(pd_cpu *cpu, meter *m, pd_device_speed *out) {
 pd_status pd_cpu_measure(pd_backend *b, pd_device_speed *out, pd_error *err) {
     pd_cpu *cpu = (pd_cpu *)b;
     *out = (pd_device_speed){0};
-    uint8_t *memory = pd_alloc_aligned(2, COPY_BYTES);
+    uint32_t bytes = buffer_bytes();
+    uint8_t *memory = pd_alloc_aligned_unset(2ull * bytes);
     float *sums = pd_alloc(cpu->n_threads, sizeof *sums);
     meter m = {.kernels = cpu->kernels,
                .from = memory,
-               .to = memory ? memory + COPY_BYTES : NULL,
+               .to = memory ? memory + bytes : NULL,
                .sums = sums,
                .matrix = cpu->matrix};
     pd_status status = PD_OK;
     if (memory && sums) {
-        memset(memory, 1, 2ull * COPY_BYTES); /* pages that exist */
-        measure_all(cpu, &m, out);
+        pd_want_large_pages(memory, 2ull * bytes); /* as weights have them */
+        memset(memory, 1, 2ull * bytes);
+        measure_all(cpu, &m, bytes, out);
     } else {
         status = PD_RAISE(err, PD_ERR_MEMORY_DEVICE, "no host memory for measuring: %d MiB",
-                          2 * (COPY_BYTES >> 20));
+                          2 * (int)(bytes >> 20));
     }
     pd_free_aligned(memory);
     pd_free(sums);

@@ -134,11 +134,7 @@ static pd_status add_block(pd_cpu *cpu, uint64_t bytes, pd_error *err) {
     }
     *block = (pd_cpu_block){cpu->blocks, memory};
     cpu->blocks = block;
-#ifdef MADV_HUGEPAGE
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = pd_round_up((uintptr_t)memory, page), end = (uintptr_t)memory + bytes;
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-#endif
+    pd_want_large_pages(memory, bytes);
     return PD_OK;
 }
 
