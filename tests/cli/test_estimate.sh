@@ -30,11 +30,11 @@ same_peak cpu 512 --head q4_0
 same_peak cpu 512 --no-repack
 
 # Under a limit the largest context is created, and the next one is not.
-expect_ok estimate -m "$model" --device cpu -t 2 --memory-limit 2 -b 16 --json
+expect_ok estimate -m "$model" --device cpu -t 1 --memory-limit 2 -b 16 --json
 most=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["largest"]["n_ctx"])' "$work/out")
 [ "$most" -gt 64 ] && [ "$most" -lt 2048 ] || fail "the largest context of 2 MiB is $most"
-expect_ok run "$model" x --raw -n 1 --device cpu -t 2 --memory-limit 2 -b 16 -c "$most"
-expect_error 9 "MiB" run "$model" x --raw -n 1 --device cpu -t 2 --memory-limit 2 -b 16 -c $((most + 64))
+expect_ok run "$model" x --raw -n 1 --device cpu -t 1 --memory-limit 2 -b 16 -c "$most"
+expect_error 9 "MiB" run "$model" x --raw -n 1 --device cpu -t 1 --memory-limit 2 -b 16 -c $((most + 64))
 
 # The parts are the whole.
 expect_ok estimate "$model" --mmproj "$work/mmproj-tiny.gguf" -c 64-256*2,0 -np 3 --device cpu --json

@@ -317,10 +317,10 @@ void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
 
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
     uint32_t hd = pd_cpu_head_stride(p->desc.kv.head_dim), most = TILE_QUERIES;
-    bool matrix = pd_cpu_attention_takes_matrix(p, UINT32_MAX);
-    if (matrix) most = larger(most, pd_cpu_attention_matrix_queries(hd));
-    uint32_t rows = smaller(tile_rows(p, most), p->desc.max_rows);
-    uint64_t queries = pd_round_up((uint64_t)rows * group_of(p), PD_CPU_TILE_ROWS);
+    if (p->cpu->matrix) most = larger(most, pd_cpu_attention_matrix_queries(hd));
+    uint32_t n = smaller(tile_rows(p, most), p->desc.max_rows) * group_of(p);
+    bool matrix = pd_cpu_attention_takes_matrix(p, n);
+    uint64_t queries = pd_round_up(n, PD_CPU_TILE_ROWS);
     uint64_t wide = 4ull * ROWS * larger(hd, PD_PAGE_POSITIONS);
     uint64_t tiles = matrix ? pd_cpu_attention_matrix_bytes(hd, (uint32_t)queries) : 0;
     uint64_t slots = PD_PAGE_POSITIONS * (matrix ? SPAN_PAGES : 1);
