@@ -1,12 +1,12 @@
 /* `cpu`: the two products of attention on a matrix unit, for tiles of many queries (matrix.h):
  *
- *     scores [queries, 64] = q [queries, hd] K [hd, 64]      out [queries, hd] += w [queries, 64] V
- * [64, hd]
+ *     scores [queries, 64] = q [queries, hd] K [hd, 64]
+ *     out [queries, hd] += weights [queries, 64] V [64, hd]
  *
  * K lies dimension by dimension and V slot by slot (cpu.h), so both are rows over which a product
- * sums. A page is arranged for all queries of the tile; halves are exact in two parts. All slots of
- * a page are multiplied: those that no query sees have weight 0, and count as zeros in V, for they
- * may hold any bits.
+ * sums. A page is arranged once for all queries of the tile; halves are exact in two parts. All
+ * slots of a page are multiplied: those that no query sees have weight 0, and count as zeros in V,
+ * for they may hold any bits.
  *
  * SPDX-License-Identifier: MIT
  */
