@@ -48,7 +48,7 @@ expect_text "gate_up of 6 rows and of one" "$((4 * 160 * 96 * 6 * 7)),$((4 * 160
 expect_text "logits" "$((2 * 600 * 96)) $((2 * 600 * 96))" \
   "$(jq -r '[.[].profile[] | select(.op == "logits") | .op_flops] | join(" ")' "$work/out")"
 jq -e 'all(.[]; .device_copy_gb_s > 0 and .device_gflop_s > 0 and .device_dispatch_us > 0 and
-  (.device_peak | test("^(f32 FMA|int(8|16) dot)$")) and .device_read_gb_s > 0 and (.profile | map(.op_count) | add) == .n_dispatches and
+  (.device_peak | test("^(f32 FMA|int(8|16) dot|bf16 tiles)$")) and .device_read_gb_s > 0 and (.profile | map(.op_count) | add) == .n_dispatches and
   all(.profile[]; .op_bytes > 0 and .op_copy_percent > 0))' "$work/out" >"$work/jq" ||
   fail "bench --profile: $(cat "$work/out")"
 jq -e --slurpfile rows "$work/out" '.traceEvents as $e |
@@ -72,5 +72,5 @@ expect_error 3 'no-such-folder' $bench -p 6 -n 0 --trace "$work/no-such-folder/t
 
 expect_ok devices --measure --json
 jq -e '.devices | map(select(.id == "cpu")) | length == 1 and all(.copy_gb_s > 0 and .gflop_s["f32 FMA"] > 0 and
-  .gflop_s["int16 dot"] > 0 and .dispatch_us > 0 and (.matrix_peak | test("^(f32 FMA|int(8|16) dot)$")))' "$work/out" >"$work/jq" || fail "devices --measure: $(cat "$work/out")"
+  .gflop_s["int16 dot"] > 0 and .dispatch_us > 0 and (.matrix_peak | test("^(f32 FMA|int(8|16) dot|bf16 tiles)$")))' "$work/out" >"$work/jq" || fail "devices --measure: $(cat "$work/out")"
 finish

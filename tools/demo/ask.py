@@ -2,6 +2,8 @@
 
 SPDX-License-Identifier: MIT
 """
+import json
+import math
 import os
 import subprocess
 
@@ -56,12 +58,41 @@ def first_questions(rng, n):
         yield system, next(turns)
 
 
-def answer(flags, system, turn, rng, folder, size=None):
-    """What `run` says; flags: the program and its --model and --device."""
+def question_flags(flags, system, turn, rng, folder, size=None):
+    """`run` with a first question; flags: the program and its --model and --device."""
     flags = [flags[0], "run", *flags[1:], "--temp", "0", "--no-perf", "--quiet", "-p", turn.question]
     if system:
         flags += ["-sys", system]
-    return program(*flags, *save_images(turn.images or [], rng, folder, size)).strip()
+    return flags + save_images(turn.images or [], rng, folder, size)
+
+
+def answer(flags, system, turn, rng, folder, size=None):
+    """What `run` says."""
+    return program(*question_flags(flags, system, turn, rng, folder, size)).strip()
+
+
+def answer_and_probability(flags):
+    """What a `run` with these flags says, and the probability that it gave to all of it."""
+    said = json.loads(program(*flags, "--json", "--logprobs", "1"))
+    return said["text"].strip(), math.exp(sum(token["log_prob"] for token in said["log_probs"]))
+
+
+def long_talk(rng, tokens, least):
+    """A conversation in text, as a template has it, up to a question behind at least that many tokens;
+    and the answer."""
+    system, turns = questions.conversation(rng, "text")
+    while system:
+        system, turns = questions.conversation(rng, "text")
+    text, n = "", 1
+    for turn in turns:
+        question, answer = f"user\n{turn.question}", f"model\n{turn.answer}"
+        text += f"<start_of_turn>{question}<end_of_turn>\n<start_of_turn>model\n"
+        n += len(tokens.encode(question)) + len(tokens.encode("\n")) + 3
+        if n >= least:
+            return text, turn.answer
+        text += f"{turn.answer}<end_of_turn>\n"
+        n += len(tokens.encode(answer)) + len(tokens.encode("\n")) + 1
+    raise AssertionError("conversations have no end")
 
 
 def through_run(args, rng, folder):

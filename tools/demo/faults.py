@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Plants faults in a copy of the sources, one at a time, and counts what the toy still answers.
+"""Plants faults in a copy of the sources, one at a time, and counts what the toy still answers, and how
+sure it is: the probability that it gives to the answer that it says.
 
     tools/demo/faults.py [-n QUESTIONS] [FAULT...]
 
 Builds in build/faults, for the processor alone. Pictures come twice as wide as high, so that it
-matters how they are brought to a square. Prints a table for docs/toy.md.
+matters how they are brought to a square; talks in text go on until they are longer than the window of
+the local layers. Prints a table for docs/toy.md.
 
 SPDX-License-Identifier: MIT
 """
@@ -16,11 +18,14 @@ import subprocess
 import tempfile
 
 import ask
+import tokenizer as tk
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 WORK = os.path.join(ROOT, "build", "faults")
 TREE, BUILD = os.path.join(WORK, "tree"), os.path.join(WORK, "build")
 WIDE = (300, 150)
+WINDOW = 128
+ABOUT = ["pictures", "words", "talks"]
 
 RESIZE = "    PD_TRY(pd_image_resize(image, v->config.image_size, v->config.image_size, &resized, err));\n"
 LETTERBOX = """    uint32_t w = image->width, h = image->height, side = w > h ? w : h;
@@ -92,19 +97,33 @@ def build():
     return refused[-1] if refused else ""
 
 
-def score(n):
-    """(right, asked) with pictures and without."""
-    rng, totals = random.Random(7), {True: (0, 0), False: (0, 0)}
+def asked(n):
+    """The flags of `run`, the right answer, and what it is about, for n first questions and n / 4 talks."""
+    rng = random.Random(7)
     flags = [os.path.join(BUILD, "peridot"), "--device", "cpu"]
+    tokens = tk.Tokenizer.read(os.path.join(os.path.dirname(os.path.abspath(__file__)), "pieces.txt"))
     with tempfile.TemporaryDirectory() as folder:
         for system, turn in ask.first_questions(rng, n):
-            said = ask.answer(flags, system, turn, rng, folder, WIDE)
-            ask.add(totals, bool(turn.images), said == turn.answer)
-    return totals[True], totals[False]
+            yield (ask.question_flags(flags, system, turn, rng, folder, WIDE), turn.answer,
+                   "pictures" if turn.images else "words")
+    for _ in range(n // 4):
+        text, answer = ask.long_talk(rng, tokens, WINDOW + 2)
+        yield ([flags[0], "run", *flags[1:], "--temp", "0", "--no-perf", "--quiet", "--raw", "--parse-special",
+                "-p", text], answer, "talks")
 
 
-def share(pair):
-    return f"{100 * pair[0] / max(1, pair[1]):.1f} %"
+def score(n):
+    """about -> a list of (whether the answer is right, the probability of what was said)"""
+    results = {about: [] for about in ABOUT}
+    for flags, answer, about in asked(n):
+        said, probability = ask.answer_and_probability(flags)
+        results[about].append((said == answer, probability))
+    return results
+
+
+def cell(pairs):
+    n = max(1, len(pairs))
+    return f"{100 * sum(r for r, _ in pairs) / n:.1f} %, {sum(p for _, p in pairs) / n:.4f}"
 
 
 def main():
@@ -113,15 +132,15 @@ def main():
     p.add_argument("-n", type=int, default=400, help="questions (400)")
     args = p.parse_args()
     copy_sources()
-    print("| fault | about pictures | about words |\n|---|--:|--:|")
+    print("| fault | about pictures | about words | in long talks |\n|---|--:|--:|--:|")
     for name in args.faults or FAULTS:
         before = plant(FAULTS[name])
         refused = build()
         if refused:
-            print(f"| {name} | refused: {refused.removeprefix('peridot: ')} | |", flush=True)
+            print(f"| {name} | refused: {refused.removeprefix('peridot: ')} | | |", flush=True)
         else:
-            with_pictures, without = score(args.n)
-            print(f"| {name} | {share(with_pictures)} | {share(without)} |", flush=True)
+            results = score(args.n)
+            print(f"| {name} | " + " | ".join(cell(results[about]) for about in ABOUT) + " |", flush=True)
         for path, text in before.items():
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)

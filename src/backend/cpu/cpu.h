@@ -227,6 +227,11 @@ bool pd_cpu_may_be_coarse(const pd_program *p, const pd_op *op);
 const pd_cpu_integer_kernels *pd_cpu_choose_integer(const pd_program *p, const pd_op *op);
 void pd_cpu_matmul_finish(const pd_cpu *cpu, const pd_op_matmul *op, uint32_t i, uint32_t first,
                           uint32_t n, uint32_t m, float *out, size_t ldo);
+/* The number of the weight that a panel of `rows` weight rows belongs to, counted through all of an
+ * op's: *panel becomes its number there, *column the weight's first column of the output. With
+ * GEGLU a panel is of both weights. */
+uint32_t pd_cpu_find_panel(const pd_op_matmul *op, uint32_t rows, uint32_t *panel,
+                           uint32_t *column);
 uint64_t pd_cpu_matmul_float_bytes(const pd_program *p, const pd_op_matmul *op);
 uint64_t pd_cpu_matmul_integer_bytes(const pd_op_matmul *op);
 uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op, uint32_t max_rows);

@@ -148,11 +148,8 @@ static void tile_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
     for (uint32_t item = begin; item < end; item++) {
         uint32_t t = item / job->n_shares, i0 = item % job->n_shares * job->share_rows;
         if (i0 >= job->n_rows) continue;
-        uint32_t m = smaller(job->share_rows, job->n_rows - i0), i = 0, column = 0;
-        for (; !is_geglu(job) && t >= tiles_of(job->op->weights[i]); i++) {
-            t -= tiles_of(job->op->weights[i]);
-            column += (uint32_t)job->op->weights[i]->ne[1];
-        }
+        uint32_t m = smaller(job->share_rows, job->n_rows - i0), column;
+        uint32_t i = pd_cpu_find_panel(job->op, TILE_COLUMNS, &t, &column);
         const pd_tensor *w = job->op->weights[i];
         uint32_t first = t * TILE_COLUMNS;
         uint32_t n = smaller(TILE_COLUMNS, (uint32_t)w->ne[1] - first);

@@ -199,11 +199,8 @@ static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     for (uint32_t item = begin; item < end; item++) {
         uint32_t t = item / job->n_shares, r0 = item % job->n_shares * job->share_rows;
         if (r0 >= job->n_rows) continue;
-        uint32_t m = smaller(job->share_rows, job->n_rows - r0), i = 0, column = 0;
-        for (; t >= pd_div_up(rows_of(job, i), PANEL_COLUMNS); i++) {
-            t -= pd_div_up(rows_of(job, i), PANEL_COLUMNS);
-            column += rows_of(job, i);
-        }
+        uint32_t m = smaller(job->share_rows, job->n_rows - r0), column;
+        uint32_t i = pd_cpu_find_panel(job->op, PANEL_COLUMNS, &t, &column);
         uint32_t row = t * PANEL_COLUMNS, n = smaller(PANEL_COLUMNS, rows_of(job, i) - row);
         if (is_geglu(job)) {
             panel_geglu(job, row, n, r0, m, thread);

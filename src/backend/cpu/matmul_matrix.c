@@ -223,11 +223,8 @@ static void panel_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     job->matrix->begin(&before);
     for (uint32_t item = begin; item < end; item++) {
         uint32_t t = item % job->n_panels, r0 = item / job->n_panels * job->share_rows;
-        uint32_t n_rows = smaller(job->share_rows, job->n_rows - r0), i = 0, column = 0;
-        for (; t >= pd_div_up(rows_of(job, i), panel_rows(job)); i++) {
-            t -= pd_div_up(rows_of(job, i), panel_rows(job));
-            column += rows_of(job, i);
-        }
+        uint32_t n_rows = smaller(job->share_rows, job->n_rows - r0), column;
+        uint32_t i = pd_cpu_find_panel(job->op, panel_rows(job), &t, &column);
         uint32_t row = t * panel_rows(job), n = smaller(panel_rows(job), rows_of(job, i) - row);
         if (is_geglu(job)) {
             panel_geglu(job, &m, row, n, r0, n_rows);
