@@ -152,7 +152,7 @@ def speed():
     rules.append(text((left + right) / 2, bottom + 38, "speed of Peridot / speed of llama.cpp; longer to the "
                       "right: Peridot is faster", "faint", 12, "middle"))
     rules.append(text(20, 28, "Peridot beside llama.cpp", size=16, more=' font-weight="600"'))
-    rules.append(text(20, 48, "two cores of a Xeon with AMX (llvmpipe: Sapphire Rapids), and of a Zen 3 EPYC, November 2026; lines: "
+    rules.append(text(20, 48, "two cores of Xeons with AMX, and of a Zen 3 EPYC, November 2026; lines: "
                       "the range of three rounds; no GPU has been measured", "faint", 12))
     return picture(width, bottom + 54, "Speed of Peridot beside llama.cpp", rules + parts)
 
