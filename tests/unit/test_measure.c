@@ -71,6 +71,7 @@ static void the_processor(void **state) {
     check_device("cpu", has);
     setenv("PERIDOT_CPU_DISABLE", "integer", 1);
     has[PD_PEAK_INT16] = has[PD_PEAK_INT8] = false;
+    has[PD_PEAK_BF16] = has_tiles(); /* whatever was disabled before */
     check_device("cpu", has);
     unsetenv("PERIDOT_CPU_DISABLE");
 }
