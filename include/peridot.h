@@ -230,9 +230,9 @@ typedef struct pd_model_desc {
     uint32_t n_threads; /* CPU threads, at most 4096; default: one per core */
     uint64_t memory_limit_bytes; /* never use more device memory than this; default: what a GPU has;
                                     the CPU has no limit then */
-    bool no_repack; /* CPU: weights stay as the file has them, in its pages, which processes share;
-                       by default most are packed anew for the processor, which is faster */
-    bool vocab_only;    /* tokenizer and settings alone; no device, no weights, no sessions */
+    bool no_repack;  /* CPU: weights stay as the file has them, in its pages, which processes share;
+                        by default most are packed anew for the processor, which is faster */
+    bool vocab_only; /* tokenizer and settings alone; no device, no weights, no sessions */
     bool vision_only;   /* the image encoder, tokenizer and settings; no sessions */
     bool estimate_only; /* for pd_model_estimate (peridot_measure.h) alone: a device is opened, but
                            no weight is read and it gives no memory; no sessions */

@@ -126,7 +126,7 @@ struct pd_backend {
 
 typedef struct pd_backend_desc {
     const char *device;          /* as pd_model_desc.device; NULL: the default choice */
-    uint32_t n_threads;          /* 0: all processors */
+    uint32_t n_threads;          /* 0: one per core */
     uint64_t memory_limit_bytes; /* 0: the device's */
     bool no_repack;              /* pd_model_desc */
     /* For estimates: all functions go the usual way and count what they would hold, but take no

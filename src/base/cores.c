@@ -44,19 +44,9 @@ static size_t first_of(const cpu_set_t *set) {
     return i;
 }
 
-/* The processors of the core-th core among the allowed ones; *n_cores: how many cores there are. */
-static bool find_core(uint32_t core, cpu_set_t *out, uint32_t *n_cores) {
-    cpu_set_t allowed, siblings;
-    *n_cores = 0;
-    if (!allowed_cpus(&allowed)) return false;
-    for (size_t i = 0; i < CPU_SETSIZE; i++) {
-        if (!CPU_ISSET(i, &allowed)) continue;
-        if (!siblings_of(i, &siblings)) return false;
-        CPU_AND(&siblings, &siblings, &allowed);
-        if (first_of(&siblings) != i) continue; /* counted with its first processor */
-        if (*n_cores == core) *out = siblings;
-        (*n_cores)++;
-    }
+static bool allowed_siblings(const cpu_set_t *allowed, size_t cpu, cpu_set_t *out) {
+    if (!siblings_of(cpu, out)) return false;
+    CPU_AND(out, out, allowed);
     return true;
 }
 
@@ -66,14 +56,27 @@ uint32_t pd_cpu_count(void) {
     return n > 0 ? (uint32_t)n : 1;
 }
 
-uint32_t pd_core_count(void) {
-    cpu_set_t unused;
-    uint32_t n;
-    return find_core(UINT32_MAX, &unused, &n) && n > 0 ? n : pd_cpu_count();
+uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most) {
+    cpu_set_t allowed, siblings;
+    uint32_t n = 0;
+    if (!allowed_cpus(&allowed)) return 0;
+    for (size_t i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &allowed)) continue;
+        if (!allowed_siblings(&allowed, i, &siblings)) return 0;
+        if (first_of(&siblings) != i) continue; /* counted with its first processor */
+        if (n < most) firsts[n] = (uint32_t)i;
+        n++;
+    }
+    return n;
 }
 
-bool pd_bind_to_core(uint32_t core) {
-    cpu_set_t set;
-    uint32_t n;
-    return find_core(core, &set, &n) && core < n && sched_setaffinity(0, sizeof set, &set) == 0;
+uint32_t pd_core_count(void) {
+    uint32_t n = pd_core_firsts(NULL, 0);
+    return n > 0 ? n : pd_cpu_count();
+}
+
+bool pd_bind_to_core_of(uint32_t cpu) {
+    cpu_set_t allowed, set;
+    return allowed_cpus(&allowed) && cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed) &&
+           allowed_siblings(&allowed, cpu, &set) && sched_setaffinity(0, sizeof set, &set) == 0;
 }

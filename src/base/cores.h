@@ -13,8 +13,12 @@ uint32_t pd_cpu_count(void);
  * which share a core. */
 uint32_t pd_core_count(void);
 
-/* Keeps the calling thread on the processors of the core-th of them, of which the process may use;
- * false: the system does not tell, or refuses. */
-bool pd_bind_to_core(uint32_t core);
+/* The first processor of each of the cores, up to `most` of them; returns how many cores there are,
+ * 0 where the system does not tell. A file is read for each processor. */
+uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most);
+
+/* Keeps the calling thread on that processor and the others of its core that it may run on; false:
+ * the system does not tell, or refuses. */
+bool pd_bind_to_core_of(uint32_t cpu);
 
 #endif

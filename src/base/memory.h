@@ -16,9 +16,9 @@ void *pd_alloc(size_t count, size_t size);
 /* Aligned to 64 bytes (a cache line, and the widest vector); release with pd_free_aligned. */
 void *pd_alloc_aligned(size_t count, size_t size);
 void *pd_alloc_aligned_unset(size_t bytes); /* of any content; released in the same way */
-void pd_free(void *p);
 /* Asks for large pages where the system has them, before the memory is touched. */
 void pd_want_large_pages(void *p, size_t n);
+void pd_free(void *p);
 void pd_free_aligned(void *p);
 char *pd_strdup(const char *s);
 

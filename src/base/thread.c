@@ -29,19 +29,21 @@ enum {
     NS_BEFORE_SLEEP = 50000,
     SPINS_PER_LOOK = 32, /* at the clock */
     SPINS_BEFORE_YIELD = 1000,
-    MAX_THREADS = 4096
+    MAX_THREADS = 4096,
+    MAX_BOUND = 1024 /* threads with a core each */
 };
 static const uint32_t CLOSED = UINT32_MAX;
 
 typedef struct worker {
     pd_pool *pool;
     uint32_t index;
+    bool is_bound; /* to the core of cpu */
+    uint32_t cpu;
     pthread_t thread;
 } worker;
 
 struct pd_pool {
     uint32_t n_threads;
-    bool is_bound;   /* a core for each thread */
     worker *workers; /* [n_threads - 1]; the caller is thread 0 */
     _Alignas(64) _Atomic uint64_t ticket;
     _Alignas(64) _Atomic uint32_t n_done;
@@ -110,7 +112,7 @@ static void sleep_until_news(pd_pool *pool, uint32_t seen) {
 static void *worker_main(void *arg) {
     worker *w = arg;
     uint32_t seen = 0;
-    if (w->pool->is_bound) (void)pd_bind_to_core(w->index);
+    if (w->is_bound) (void)pd_bind_to_core_of(w->cpu);
     for (;;) {
         sleep_until_news(w->pool, seen);
         if (atomic_load(&w->pool->stop)) return NULL;
@@ -127,7 +129,9 @@ static void wake_sleepers(pd_pool *pool) {
 
 pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err) {
     *out = NULL;
-    uint32_t n_cores = pd_core_count();
+    uint32_t firsts[MAX_BOUND], n_cores = pd_core_firsts(firsts, MAX_BOUND);
+    bool is_bound = n_cores > 0 && n_cores <= MAX_BOUND;
+    if (n_cores == 0) n_cores = pd_cpu_count();
     if (n_threads == 0) n_threads = n_cores < MAX_THREADS ? n_cores : MAX_THREADS;
     if (n_threads > MAX_THREADS)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "%u threads were asked for, but at most %d can be",
@@ -141,11 +145,12 @@ pd_status pd_pool_create(uint32_t n_threads, pd_pool **out, pd_error *err) {
     atomic_store(&pool->ticket, CLOSED);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    pool->n_threads = n_threads; /* fixed before any worker reads them */
-    pool->is_bound = n_threads == n_cores;
+    pool->n_threads = n_threads; /* fixed before any worker reads it */
+    is_bound = is_bound && n_threads == n_cores;
     for (uint32_t i = 1; i < n_threads; i++) {
         worker *w = &pool->workers[i - 1];
-        *w = (worker){.pool = pool, .index = i};
+        *w = (worker){.pool = pool, .index = i, .is_bound = is_bound};
+        if (is_bound) w->cpu = firsts[i];
         int failed = pthread_create(&w->thread, NULL, worker_main, w);
         if (!failed) continue;
         pool->n_threads = i; /* destroy joins those that were started */

@@ -418,6 +418,12 @@ static void test_image_f16_pages(void **state) {
                                 NMSE_F16_PAGES, WORST_F16_PAGES, EVERYWHERE});
     run_image_scenarios(&(mode){"patches at f16", PD_PRECISION_F16, false, true, 0, NMSE_HALVES,
                                 WORST_HALVES, EVERYWHERE});
+    /* The processor's two parts are as exact as f32 beside halves of K and V. */
+    mode cpu = {"patches, two parts", PD_PRECISION_F16, false, true, 0,
+                NMSE_F16_PAGES,       WORST_F16_PAGES,  ON_CPU};
+    run_image_scenarios(&cpu);
+    if (!ops_vulkan_alone()) run_scenario(&large_image, &cpu);
+    ops_conclude();
 }
 
 int main(void) {

@@ -90,10 +90,13 @@ static void test_pool_edges(void **state) {
 
 /* A thread of its own, whose processors may be changed. */
 static void bind_to_last(void *ctx) {
-    uint32_t *bound = ctx, n = pd_core_count();
-    *bound = pd_bind_to_core(n - 1);
-    assert_false(pd_bind_to_core(n)); /* there is only that one now, or the system does not tell */
-    if (*bound) assert_int_equal(pd_core_count(), 1);
+    uint32_t *bound = ctx, firsts[1024], n = pd_core_firsts(firsts, 1024), now;
+    if (n == 0 || n > 1024) return;
+    *bound = pd_bind_to_core_of(firsts[n - 1]);
+    assert_int_equal(*bound, 1);
+    assert_int_equal(pd_core_firsts(&now, 1), 1);
+    assert_int_equal(now, firsts[n - 1]);
+    if (n > 1) assert_false(pd_bind_to_core_of(firsts[0])); /* it may not run there any more */
 }
 
 static void test_cores(void **state) {

@@ -299,6 +299,11 @@ void pd_cpu_attention_prepare(pd_program *p) {
     }
 }
 
+uint32_t pd_cpu_attention_passes(const pd_program *p) {
+    bool matrix = p->n_tiles && pd_cpu_attention_takes_matrix(p, p->tiles[0].n * group_of(p));
+    return matrix ? PD_CPU_ATTENTION_PASSES : 0;
+}
+
 void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
     attention_job job = {.p = p,
                          .op = &op->attention,

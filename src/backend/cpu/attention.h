@@ -42,6 +42,7 @@ typedef struct attention_span {
 /* Scores of the span's slots to weights; zeros where a query sees nothing. */
 void pd_cpu_soften(const attention_job *job, const attention_state *st, const attention_span *span);
 
+enum { PD_CPU_ATTENTION_PASSES = 3 }; /* products of values in two parts */
 /* Whether a matrix unit takes tiles of that many queries. */
 bool pd_cpu_attention_takes_matrix(const pd_program *p, uint32_t n_queries);
 /* The most queries of a tile that it takes, and the memory of the state's tiles. */

@@ -104,10 +104,10 @@ static void read_cpu_name(char *name, size_t n) {
 static void describe_kernels(bool reference, uint32_t n_threads, pd_device_info *out) {
     const pd_cpu_integer_kernels *integer = choose_integer(false);
     const char *name = integer ? integer->name : choose_kernels()->name;
-    const char *with = !reference && choose_matrix() ? " with " : "";
+    const pd_cpu_matrix_kernels *matrix = reference ? NULL : choose_matrix();
     snprintf(out->driver, sizeof out->driver, "%s%s%s, %u threads",
-             reference ? "reference in double precision" : name, with,
-             *with ? choose_matrix()->name : "", n_threads);
+             reference ? "reference in double precision" : name, matrix ? " with " : "",
+             matrix ? matrix->name : "", n_threads);
 }
 
 void pd_cpu_describe(bool reference, pd_device_info *out) {

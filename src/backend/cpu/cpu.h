@@ -238,7 +238,8 @@ uint64_t pd_cpu_matmul_matrix_bytes(const pd_op_matmul *op, uint32_t max_rows);
 uint64_t pd_cpu_matmul_work_bytes(const pd_program *p, const pd_op *op);
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p);
 uint64_t pd_cpu_attention_partial_bytes(const pd_program *p);
-void pd_cpu_attention_prepare(pd_program *p); /* tiles of a step */
-void pd_cpu_rope_prepare(pd_program *p);      /* rotation tables of a step */
+uint32_t pd_cpu_attention_passes(const pd_program *p); /* as above, in this step; 0: in floats */
+void pd_cpu_attention_prepare(pd_program *p);          /* tiles of a step */
+void pd_cpu_rope_prepare(pd_program *p);               /* rotation tables of a step */
 
 #endif

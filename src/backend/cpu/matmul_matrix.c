@@ -3,8 +3,8 @@
  *
  * A thread makes tiles of a panel, some groups of 16 weight rows by some blocks of columns, and
  * multiplies them with all rows of its share, 32 of them with two groups at a time. The panel stays
- * in the second-level cache. So does the share, for all panels, where rows are short; longer ones
- * come from further away for every panel, so that it is a wide one, of fewer columns at a time.
+ * in the second-level cache; where rows are short enough so does the share, which then meets all
+ * panels before the next share does.
  *
  *                      blocks
  *                   +---------+

@@ -1,4 +1,5 @@
-/* The matrix unit of AMX: eight tile registers of 1 KiB (matrix.h).  SPDX-License-Identifier: MIT
+/* The matrix unit of AMX: eight tile registers of 1 KiB (matrix.h).
+ * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE /* syscall */
 #include "backend/cpu/matrix.h"
@@ -16,7 +17,7 @@ TARGET_BEGIN("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,av
 
 #define VB     64
 #define PLANES 0
-enum { PARTS = 1, LANES = 16, STEPS = 2, HAS_SIGNS = 1, PANEL_UNITS = 16, TILE_BYTES = 1024 };
+enum { PARTS = 1, LANES = 16, STEPS = 2, HAS_SIGNS = 1, PANEL_UNITS = 16 };
 
 #include "backend/cpu/integer_types.h"
 

@@ -167,9 +167,15 @@ pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
     return status;
 }
 
-static pd_peak peak_of(const pd_program *p, uint32_t op_index, uint32_t n_rows) {
+/* Products of the matrix unit for each of the op's; 0: others do it. */
+static uint32_t passes_of(const pd_program *p, const pd_op *op, uint32_t n_rows) {
+    if (op->kind == PD_OP_ATTENTION) return pd_cpu_attention_passes(p);
+    return pd_cpu_takes_matrix(p, op, n_rows) ? pd_cpu_matrix_passes(p, op) : 0;
+}
+
+static pd_peak peak_of(const pd_program *p, uint32_t op_index, uint32_t passes) {
     const pd_op *op = &p->ops[op_index];
-    if (pd_cpu_takes_matrix(p, op, n_rows)) return PD_PEAK_BF16;
+    if (passes) return PD_PEAK_BF16;
     if (!p->packed[op_index][0]) return PD_PEAK_F32;
     return pd_cpu_choose_integer(p, op) == p->cpu->integer ? PD_PEAK_INT16 : PD_PEAK_INT8;
 }
@@ -177,17 +183,16 @@ static pd_peak peak_of(const pd_program *p, uint32_t op_index, uint32_t n_rows) 
 static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, pd_trace_fn fn,
                  void *ctx) {
     uint32_t n_rows = pd_cpu_rows(p, buf);
-    pd_peak peak = peak_of(p, op_index, n_rows);
-    pd_trace_view view = {
-        .op_index = op_index,
-        .op = &p->ops[op_index],
-        .buf = buf,
-        .n_rows = n_rows,
-        .width = p->bufs[buf].width,
-        .data = pd_cpu_buf(p, buf),
-        .ns = ns,
-        .peak = peak,
-        .passes = peak == PD_PEAK_BF16 ? pd_cpu_matrix_passes(p, &p->ops[op_index]) : 1};
+    uint32_t passes = passes_of(p, &p->ops[op_index], n_rows);
+    pd_trace_view view = {.op_index = op_index,
+                          .op = &p->ops[op_index],
+                          .buf = buf,
+                          .n_rows = n_rows,
+                          .width = p->bufs[buf].width,
+                          .data = pd_cpu_buf(p, buf),
+                          .ns = ns,
+                          .peak = peak_of(p, op_index, passes),
+                          .passes = passes};
     return fn(ctx, &view);
 }
 
