@@ -263,3 +263,27 @@ void pd_mutex_lock(pd_mutex *m) {
 void pd_mutex_unlock(pd_mutex *m) {
     pthread_mutex_unlock(&m->lock);
 }
+
+struct pd_condition {
+    pthread_cond_t changed;
+};
+
+pd_condition *pd_condition_create(void) {
+    pd_condition *c = pd_alloc(1, sizeof *c);
+    if (c) pthread_cond_init(&c->changed, NULL);
+    return c;
+}
+
+void pd_condition_destroy(pd_condition *c) {
+    if (!c) return;
+    pthread_cond_destroy(&c->changed);
+    pd_free(c);
+}
+
+void pd_condition_wait(pd_condition *c, pd_mutex *m) {
+    pthread_cond_wait(&c->changed, &m->lock);
+}
+
+void pd_condition_wake(pd_condition *c) {
+    pthread_cond_broadcast(&c->changed);
+}

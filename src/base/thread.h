@@ -35,4 +35,12 @@ void pd_mutex_destroy(pd_mutex *m);
 void pd_mutex_lock(pd_mutex *m);
 void pd_mutex_unlock(pd_mutex *m);
 
+/* Where threads wait for a change of what a mutex guards. */
+typedef struct pd_condition pd_condition;
+pd_condition *pd_condition_create(void); /* NULL: no memory */
+void pd_condition_destroy(pd_condition *c);
+/* The mutex is the caller's, and free while it waits. May return without a change. */
+void pd_condition_wait(pd_condition *c, pd_mutex *m);
+void pd_condition_wake(pd_condition *c); /* all that wait */
+
 #endif

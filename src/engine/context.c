@@ -55,21 +55,24 @@ static pd_status set_limits(pd_context *c, const pd_session_desc *desc, pd_error
     if (!c->desc.checkpoint_positions) c->desc.checkpoint_positions = 2 * m->window;
     if (c->desc.checkpoint_positions == PD_NO_CHECKPOINTS || c->desc.all_logits)
         c->desc.checkpoint_positions = 0;
-    if (c->desc.all_logits) {
-        uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)m->n_vocab * 4));
-        c->max_outs = min_u32(fit ? fit : 1, c->desc.n_chunk);
-    }
+    uint32_t fit = (uint32_t)(ALL_LOGITS_BYTES / ((uint64_t)m->n_vocab * 4));
+    c->max_outs = min_u32(fit ? fit : 1, c->desc.n_chunk);
     return PD_OK;
 }
 
 /* ---- stages --------------------------------------------------------------------------------- */
+
+static const char *const stage_names[PD_STAGE_COUNT] = {
+    [PD_STAGE_DECODE] = "decode", [PD_STAGE_BATCH] = "batch",     [PD_STAGE_FEW] = "few",
+    [PD_STAGE_SOME] = "some",     [PD_STAGE_PREFILL] = "prefill", [PD_STAGE_SCORE] = "score"};
 
 /* Prefill's, in plans whose kernels and tiles suit fewer rows; 0: of another stage. */
 static uint32_t most_rows(const pd_context *c, pd_stage_kind kind) {
     switch (kind) {
     case PD_STAGE_FEW: return PD_FEW_ROWS;
     case PD_STAGE_SOME: return PD_SOME_ROWS;
-    case PD_STAGE_PREFILL: return c->desc.n_chunk;
+    case PD_STAGE_PREFILL:
+    case PD_STAGE_SCORE: return c->desc.n_chunk;
     default: return 0;
     }
 }
@@ -81,6 +84,7 @@ static bool has_stage(const pd_context *c, pd_stage_kind kind) {
     case PD_STAGE_FEW:
     case PD_STAGE_SOME: return !c->desc.all_logits && most > c->n_seqs && most < c->desc.n_chunk;
     case PD_STAGE_PREFILL: return c->desc.n_chunk > 1 || c->desc.all_logits;
+    case PD_STAGE_SCORE: return false; /* pd_context_add_scores */
     case PD_STAGE_LM_HEAD: return c->desc.all_logits;
     default: return true;
     }
@@ -89,7 +93,7 @@ static bool has_stage(const pd_context *c, pd_stage_kind kind) {
 static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out, pd_error *err) {
     const pd_model *m = c->model;
     pd_text_plan_desc d = {
-        .name = "decode", .max_positions = c->desc.n_ctx, .precision = c->desc.precision};
+        .name = stage_names[PD_STAGE_DECODE], .max_positions = c->desc.n_ctx, .precision = c->desc.precision};
     d.max_rows = d.max_outs = d.max_seqs = kind == PD_STAGE_DECODE ? 1 : c->n_seqs;
     switch (kind) {
     case PD_STAGE_LM_HEAD:
@@ -97,12 +101,13 @@ static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out
     case PD_STAGE_FEW:
     case PD_STAGE_SOME:
     case PD_STAGE_PREFILL:
-        d.name = kind == PD_STAGE_PREFILL ? "prefill" : kind == PD_STAGE_FEW ? "few" : "some";
+    case PD_STAGE_SCORE:
+        d.name = stage_names[kind];
         d.max_rows = most_rows(c, kind);
-        if (c->desc.all_logits) d.max_outs = 0;
-        d.takes_embeddings = kind == PD_STAGE_PREFILL && m->vision != NULL;
+        if (c->desc.all_logits || kind == PD_STAGE_SCORE) d.max_outs = 0;
+        d.takes_embeddings = m->vision && d.max_rows == c->desc.n_chunk;
         break;
-    case PD_STAGE_BATCH: d.name = "batch"; break;
+    case PD_STAGE_BATCH: d.name = stage_names[kind]; break;
     default: d.keeps_hidden = m->lm_head.requantised; break;
     }
     return pd_plan_text(&m->config, m->weights, &d, out, err);
@@ -159,19 +164,32 @@ void pd_context_plans(pd_model *model, const pd_session_desc *desc, uint32_t n_s
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-static pd_status create_host_buffers(pd_context *c, pd_error *err) {
+static pd_status raise_no_steps(const pd_context *c, pd_error *err) {
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for steps of %u rows", c->desc.n_chunk);
+}
+
+static pd_status create_lm_head_buffers(pd_context *c, pd_error *err) {
     const pd_config *m = &c->model->config;
+    PD_TRY(pd_step_buf_create(&c->lm_head_step, c->max_outs, 1, err));
+    c->logits = pd_alloc((size_t)c->max_outs * m->n_vocab, sizeof *c->logits);
+    c->hidden = pd_alloc((size_t)c->max_outs * m->n_embd, sizeof *c->hidden);
+    c->log_probs = pd_alloc(2 * (size_t)c->max_outs, sizeof *c->log_probs);
+    return c->logits && c->hidden && c->log_probs ? PD_OK : raise_no_steps(c, err);
+}
+
+static void destroy_lm_head_buffers(pd_context *c) {
+    pd_step_buf_destroy(&c->lm_head_step);
+    pd_free(c->hidden);
+    pd_free(c->logits);
+    pd_free(c->log_probs);
+    c->hidden = c->logits = c->log_probs = NULL;
+}
+
+static pd_status create_host_buffers(pd_context *c, pd_error *err) {
     PD_TRY(pd_step_buf_create(&c->step, c->desc.n_chunk, c->n_seqs, err));
     c->results = pd_alloc(c->desc.n_chunk, sizeof *c->results);
-    bool ok = c->results;
-    if (ok && c->desc.all_logits) {
-        PD_TRY(pd_step_buf_create(&c->lm_head_step, c->max_outs, 1, err));
-        c->logits = pd_alloc((size_t)c->max_outs * m->n_vocab, sizeof *c->logits);
-        c->hidden = pd_alloc((size_t)c->max_outs * m->n_embd, sizeof *c->hidden);
-        ok = c->logits && c->hidden;
-    }
-    if (ok) return PD_OK;
-    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for steps of %u rows", c->desc.n_chunk);
+    if (!c->results) return raise_no_steps(c, err);
+    return c->desc.all_logits ? create_lm_head_buffers(c, err) : PD_OK;
 }
 
 static bool has_layers(const pd_config *m, bool global) {
@@ -244,20 +262,42 @@ pd_status pd_context_create(pd_model *model, const pd_session_desc *desc, uint32
     return status;
 }
 
+static void destroy_stage(pd_context *c, pd_stage_kind kind) {
+    pd_backend *b = c->model->backend;
+    if (c->stages[kind].program) b->v->destroy(b, c->stages[kind].program);
+    pd_plan_free(&c->stages[kind].plan);
+    c->stages[kind] = (pd_stage){0};
+}
+
+static pd_status compile_scores(pd_context *c, pd_error *err) {
+    PD_TRY(create_lm_head_buffers(c, err));
+    PD_TRY(compile_stage(c, PD_STAGE_SCORE, err));
+    return compile_stage(c, PD_STAGE_LM_HEAD, err);
+}
+
+pd_status pd_context_add_scores(pd_context *c, pd_error *err) {
+    if (c->stages[PD_STAGE_LM_HEAD].program) return PD_OK;
+    pd_status status = compile_scores(c, err);
+    if (status == PD_OK) return PD_OK;
+    destroy_stage(c, PD_STAGE_SCORE);
+    destroy_stage(c, PD_STAGE_LM_HEAD);
+    destroy_lm_head_buffers(c);
+    return status;
+}
+
+pd_stage *pd_context_scored_stage(pd_context *c) {
+    return &c->stages[c->desc.all_logits ? PD_STAGE_PREFILL : PD_STAGE_SCORE];
+}
+
 void pd_context_destroy(pd_context *c) {
     if (!c) return;
     pd_backend *b = c->model->backend;
-    for (int kind = 0; kind < PD_STAGE_COUNT; kind++) {
-        if (c->stages[kind].program) b->v->destroy(b, c->stages[kind].program);
-        pd_plan_free(&c->stages[kind].plan);
-    }
+    for (int kind = 0; kind < PD_STAGE_COUNT; kind++) destroy_stage(c, (pd_stage_kind)kind);
     if (c->store) b->v->kv_destroy(b, c->store);
     pd_kv_destroy(c->kv);
     pd_step_buf_destroy(&c->step);
-    pd_step_buf_destroy(&c->lm_head_step);
+    destroy_lm_head_buffers(c);
     pd_free(c->results);
-    pd_free(c->hidden);
-    pd_free(c->logits);
     pd_free(c);
 }
 

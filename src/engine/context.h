@@ -39,7 +39,8 @@ typedef enum pd_stage_kind {
     PD_STAGE_FEW,     /* as prefill, for up to PD_FEW_ROWS and without images: a short turn */
     PD_STAGE_SOME,    /* ... PD_SOME_ROWS */
     PD_STAGE_PREFILL, /* up to n_chunk rows, with logits of up to n_seqs; all_logits: with none */
-    PD_STAGE_LM_HEAD, /* all_logits: of rows that prefill has left, max_outs at a time */
+    PD_STAGE_SCORE,   /* as prefill of all_logits, in a context that scores besides */
+    PD_STAGE_LM_HEAD, /* of rows that one of these two has left, max_outs at a time */
     PD_STAGE_COUNT
 } pd_stage_kind;
 enum { PD_FEW_ROWS = 16, PD_SOME_ROWS = 64 };
@@ -58,9 +59,10 @@ typedef struct pd_context {
     const pd_sequence *ran_for; /* that all its rows are of; NULL: of several */
     pd_sample_result *results;  /* [n_chunk] of the outputs of one run */
     uint32_t max_outs;          /* rows that lm_head makes logits of at once */
-    pd_step_buf lm_head_step;   /* the next three with all_logits only; of max_outs rows */
+    pd_step_buf lm_head_step;   /* the next four only where there is lm_head; of max_outs rows */
     float *hidden;              /* [max_outs, H] on their way from prefill to lm_head */
     float *logits;              /* [max_outs, n_vocab] for pd_score.fn */
+    float *log_probs;           /* [max_outs, 2] as lm_head leaves them */
     uint64_t compile_ns;
     struct pd_context *next; /* pd_model.contexts */
     uint32_t n_users;        /* sessions that it is acquired for */
@@ -95,6 +97,10 @@ pd_status pd_context_acquire(pd_model *model, const pd_session_desc *desc, pd_co
 void pd_context_hold(pd_context *c);
 void pd_context_release(pd_context *c); /* the last one destroys it; NULL is allowed */
 
+/* What a context without all_logits needs for items with scores, if it has not got it yet. Errors:
+ * as pd_context_create. */
+pd_status pd_context_add_scores(pd_context *c, pd_error *err);
+
 /* Fills in what the context knows: everything but n_reused and logits_hash. */
 void pd_context_get_stats(const pd_context *c, const pd_sequence *seq, pd_session_stats *out);
 
@@ -117,9 +123,9 @@ uint32_t pd_context_share(pd_context *c, const pd_sequence *from, uint32_t n, pd
 
 /* ---- places to come back to ----------------------------------------------------------------- */
 
-/* Marks the end of the sequence (pd_kv_mark). Steps do so by themselves at the borders of images
+/* Marks a position of the sequence (pd_kv_mark). Steps do so by themselves at the borders of images
  * and once in a window. */
-void pd_context_mark(pd_context *c, pd_sequence *seq);
+void pd_context_mark(pd_context *c, pd_sequence *seq, uint32_t n);
 /* Keeps the last position's logits with the sequence, so that coming back there computes nothing.
  * Those that were kept or used longest ago are forgotten. Does nothing without outputs. Errors: as
  * reading them. */
@@ -142,6 +148,7 @@ typedef struct pd_score {
     void *fn_ctx;
     float *log_probs; /* [n - 1 - first] of the token that follows each, or NULL */
     uint32_t *best;   /* [n - 1 - first], or NULL */
+    float *best_log_probs; /* ... and its log-probability, or NULL */
 } pd_score;
 
 typedef enum pd_outs {
@@ -160,9 +167,9 @@ typedef struct pd_batch_item {
     pd_outs outs;
     const pd_sample_params *sampling; /* [outs] how they are sampled; NULL: the best */
     pd_sample_result *results;        /* [outs] filled in by run; may be NULL */
-    /* Contexts with all_logits: gets the outputs from position score->first on. ids then goes on to
-     * the end of the text, where the token behind a row is looked up; sampling and results are
-     * NULL. */
+    /* Contexts with all_logits, or of a batch's only item behind pd_context_add_scores: gets the
+     * outputs from position score->first on. ids then goes on to the end of the text, where the
+     * token behind a row is looked up; sampling and results are NULL. */
     const pd_score *score;
     /* Set by run, for keep: */
     uint32_t n_kept; /* n; may be made less, though not within an image */
@@ -245,7 +252,9 @@ pd_status pd_context_save_outputs(pd_context *c, const pd_stage *stage, const pd
 uint64_t pd_context_begin_run(pd_context *c, pd_stage *stage);
 /* Rows of an item that have outputs: the last so many. */
 uint32_t pd_batch_item_outs(const pd_batch_item *item);
-/* With all_logits, behind prefill: the outputs of the step's rows. lm_head_step.c */
+/* The stage whose rows lm_head takes. */
+pd_stage *pd_context_scored_stage(pd_context *c);
+/* Behind it: the outputs of the step's rows. lm_head_step.c */
 pd_status pd_context_run_lm_head(pd_context *c, pd_batch_item *items, uint32_t n,
                                  const atomic_int *cancel, pd_error *err);
 /* The step made a NaN or an infinity in a row of the sequence: runs it again one operation at a

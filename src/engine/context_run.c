@@ -41,7 +41,7 @@ static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_
                               pd_stage_kind *kind, pd_error *err) {
     uint64_t n_rows = 0, n_outs = 0;
     bool plain = true; /* tokens whose outputs are the sequences' alone */
-    bool fits = n <= c->n_seqs, scores = c->desc.all_logits;
+    bool fits = n <= c->n_seqs, scores = c->desc.all_logits || (n == 1 && items[0].score);
     for (uint32_t i = 0; i < n; i++) {
         n_rows += items[i].n;
         n_outs += pd_batch_item_outs(&items[i]);
@@ -49,6 +49,11 @@ static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_
         fits = fits && items[i].n > 0;
     }
     fits = fits && n_rows > 0 && n_rows <= c->desc.n_chunk && (scores || n_outs <= c->n_seqs);
+    if (fits && scores && !c->desc.all_logits) {
+        *kind = PD_STAGE_SCORE;
+        if (c->stages[*kind].program) return PD_OK;
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the context has not been made for scores");
+    }
     if (fits && plain && n_rows == 1)
         *kind = PD_STAGE_DECODE;
     else if (fits && plain && n_rows == n_outs && n_rows <= c->n_seqs)
@@ -84,12 +89,11 @@ void pd_context_make_step(pd_context *c, const pd_batch_item *items, uint32_t n,
     c->ran_for = n == 1 ? items[0].seq : NULL;
 }
 
-/* Puts the rows of the item's images, whose first row is the step's row `at`, where prefill takes
+/* Puts the rows of the item's images, whose first row is the step's row `at`, where the stage takes
  * them. */
-static pd_status give_images(pd_context *c, const pd_batch_item *item, uint32_t at,
-                             const atomic_int *cancel, pd_error *err) {
+static pd_status give_images(pd_context *c, const pd_stage *stage, const pd_batch_item *item,
+                             uint32_t at, const atomic_int *cancel, pd_error *err) {
     const pd_model *m = c->model;
-    const pd_stage *prefill = &c->stages[PD_STAGE_PREFILL];
     uint64_t row_bytes = 4ull * m->config.n_embd;
     uint32_t first = item->seq->tokens.n;
     for (uint32_t i = 0; i < item->n_images; i++) {
@@ -97,7 +101,7 @@ static pd_status give_images(pd_context *c, const pd_batch_item *item, uint32_t 
         if (!is_among_rows(item, image)) continue;
         const float *rows;
         PD_TRY(pd_vision_rows(m->vision, image->image, image->hash, cancel, &rows, err));
-        PD_TRY(m->backend->v->write(prefill->program, prefill->embeddings,
+        PD_TRY(m->backend->v->write(stage->program, stage->embeddings,
                                     (at + image->first - first) * row_bytes,
                                     (image->end - image->first) * row_bytes, rows, err));
     }
@@ -142,10 +146,10 @@ static pd_status take_results(pd_context *c, const pd_stage *stage, pd_batch_ite
 }
 
 /* The rows' images and pages. */
-static pd_status prepare(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
-                         pd_error *err) {
+static pd_status prepare(pd_context *c, const pd_stage *stage, pd_batch_item *items, uint32_t n,
+                         const atomic_int *cancel, pd_error *err) {
     for (uint32_t i = 0, at = 0; i < n; at += items[i++].n) {
-        PD_TRY(give_images(c, &items[i], at, cancel, err));
+        PD_TRY(give_images(c, stage, &items[i], at, cancel, err));
         PD_TRY(pd_context_reserve(c, items[i].seq, items[i].n, err));
         items[i].out = (pd_output){0};
         items[i].n_kept = items[i].n;
@@ -169,12 +173,12 @@ pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const 
     pd_status status = PD_OK;
     PD_TRY(choose_stage(c, items, n, &kind, err));
     pd_stage *stage = &c->stages[kind];
-    bool has_lm_head = kind == PD_STAGE_PREFILL && c->desc.all_logits;
+    bool has_lm_head = c->stages[PD_STAGE_LM_HEAD].program && stage == pd_context_scored_stage(c);
 
     c->ran = NULL; /* the last step's images and pages may be gone */
     pd_sequence *owner = n == 1 ? items[0].seq : NULL;
     PD_TRY_GOTO(pd_context_save_outputs(c, stage, owner, err));
-    PD_TRY_GOTO(prepare(c, items, n, cancel, err));
+    PD_TRY_GOTO(prepare(c, stage, items, n, cancel, err));
     uint64_t t0 = pd_clock_ns();
     pd_context_make_step(c, items, n, !has_lm_head, cancel);
     pd_context_begin_run(c, stage);
@@ -218,8 +222,8 @@ static void mark_places(pd_context *c, const pd_batch_item *item) {
         pd_kv_mark(c->kv, seq->kv_id, end);
 }
 
-void pd_context_mark(pd_context *c, pd_sequence *seq) {
-    pd_kv_mark(c->kv, seq->kv_id, seq->tokens.n);
+void pd_context_mark(pd_context *c, pd_sequence *seq, uint32_t n) {
+    pd_kv_mark(c->kv, seq->kv_id, pd_tokens_before_image(&seq->tokens, n));
 }
 
 void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {

@@ -13,10 +13,10 @@ static uint32_t next_token(const pd_batch_item *item, uint32_t k) {
     return known && item->ids[k + 1] != PD_TOKEN_EMBEDDED ? item->ids[k + 1] : 0;
 }
 
-/* Rows [first, first + n) of prefill's last step become lm_head's rows 0 .. n. */
+/* Rows [first, first + n) of the scored stage's last step become lm_head's rows 0 .. n. */
 static pd_status move_hidden(pd_context *c, uint32_t first, uint32_t n, pd_error *err) {
     const pd_backend_vtable *v = c->model->backend->v;
-    const pd_stage *from = &c->stages[PD_STAGE_PREFILL], *to = &c->stages[PD_STAGE_LM_HEAD];
+    const pd_stage *from = pd_context_scored_stage(c), *to = &c->stages[PD_STAGE_LM_HEAD];
     uint64_t row_bytes = 4ull * c->model->config.n_embd;
     PD_TRY(v->read(from->program, from->hidden, first * row_bytes, n * row_bytes, c->hidden, err));
     return v->write(to->program, to->hidden, 0, n * row_bytes, c->hidden, err);
@@ -43,8 +43,7 @@ static pd_status run_rows(pd_context *c, const pd_batch_item *item, uint32_t at,
     PD_TRY(v->read(stage->program, stage->best, 0, n * sizeof *c->results, c->results, err));
     for (uint32_t i = 0; i < n; i++)
         if (c->results[i].n_nonfinite)
-            return pd_context_raise_nonfinite(c, &c->stages[PD_STAGE_PREFILL], &c->step.step, pos,
-                                              err);
+            return pd_context_raise_nonfinite(c, pd_context_scored_stage(c), &c->step.step, pos, err);
     return PD_OK;
 }
 
@@ -62,8 +61,13 @@ static pd_status hand_out(pd_context *c, const pd_score *score, uint32_t pos, ui
     uint32_t at = pos - score->first;
     for (uint32_t i = 0; score->best && i < n; i++) score->best[at + i] = c->results[i].best;
     if (!score->log_probs || n == 0) return PD_OK;
-    return v->read(stage->program, stage->log_prob, 0, n * sizeof(float), score->log_probs + at,
-                   err);
+    PD_TRY(v->read(stage->program, stage->log_prob, 0, 2 * n * sizeof(float), c->log_probs, err));
+    for (uint32_t i = 0; i < n; i++) {
+        score->log_probs[at + i] = c->log_probs[2 * i];
+        if (score->best_log_probs)
+            score->best_log_probs[at + i] = c->results[i].best_value - c->log_probs[2 * i + 1];
+    }
+    return PD_OK;
 }
 
 /* The rows that have outputs, or are scored: to the item's end. */

@@ -120,7 +120,7 @@ static bool goes_on(const pd_session *s, uint32_t n_done, uint32_t n) {
 /* A place to come back to, with its logits. */
 static pd_status keep_place(pd_session *s, pd_error *err) {
     if (!s->context->desc.checkpoint_positions) return PD_OK;
-    pd_context_mark(s->context, &s->seq);
+    pd_context_mark(s->context, &s->seq, s->seq.tokens.n);
     return pd_context_keep_output(s->context, &s->seq, err);
 }
 
@@ -165,7 +165,7 @@ static pd_status want(pd_session *s, const pd_prompt *prompt, pd_error *err) {
 static void keep_common(pd_session *s) {
     pd_context *c = s->context;
     uint32_t n = pd_tokens_common(&s->seq.tokens, &s->wanted);
-    if (n == s->seq.tokens.n && n < s->wanted.n) pd_context_mark(c, &s->seq);
+    if (n == s->seq.tokens.n && n < s->wanted.n) pd_context_mark(c, &s->seq, s->seq.tokens.n);
     bool has_output = n == s->seq.tokens.n ? pd_context_has_output(c, &s->seq)
                                            : pd_context_has_kept_output(c, &s->seq, n);
     if (n == s->wanted.n && !has_output) n = pd_tokens_before_image(&s->wanted, n - 1);

@@ -25,7 +25,8 @@
  *   pool_norm        out[o] = rms(mean of x[r] over the o-th square of the grid of rows) * weight
  *   sample           out[o] = the highest value of x[o], how many are not finite, and the drawn id
  *                    (plan/sample.h, pd_sample_result); ids that are never text are left out
- *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids
+ *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids, and
+ *                    ln sum exp(x[o]), from which others' follow
  *
  * Buffers that products read may be wider than the values in them (plan.h): an operation that
  * writes one sets what is left of each row to zero.

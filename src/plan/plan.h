@@ -105,8 +105,8 @@ typedef struct pd_text_plan_desc {
 pd_status pd_plan_text(const pd_config *config, const pd_weights *weights,
                        const pd_text_plan_desc *desc, pd_plan *out, pd_error *err);
 /* The head alone, for the final norms that a plan without outputs leaves. Input: "x" [outs, H].
- * Outputs: "logits" and "best" as above, and "log_prob" [outs, 1]: of the token that the output's
- * row names, which is the one that follows in the text. */
+ * Outputs: "logits" and "best" as above, and "log_prob" [outs, 2]: of the token that the output's
+ * row names, which is the one that follows in the text, and the logarithm of the sum of all exp. */
 pd_status pd_plan_lm_head(const pd_config *config, const pd_weights *weights, uint32_t max_outs,
                           pd_precision precision, pd_plan *out, pd_error *err);
 /* SigLIP and Gemma 3's projector, for one image. Rows are patches; row r of the step is token r at

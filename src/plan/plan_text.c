@@ -190,7 +190,7 @@ pd_status pd_plan_lm_head(const pd_config *c, const pd_weights *w, uint32_t max_
     pd_buf_id x = pd_plan_add_buf(out, "x", PD_ROWS_OUTPUTS, c->n_embd, PD_BUF_INPUT);
     pd_op_log_prob log_prob = {
         .x = add_head(out, x, c->n_vocab, w->output),
-        .out = pd_plan_add_buf(out, "log_prob", PD_ROWS_OUTPUTS, 1, PD_BUF_OUTPUT),
+        .out = pd_plan_add_buf(out, "log_prob", PD_ROWS_OUTPUTS, 2, PD_BUF_OUTPUT),
     };
     pd_plan_add_op(out, -1, "log_prob", &(pd_op){.kind = PD_OP_LOG_PROB, .log_prob = log_prob});
     return pd_plan_finish(out, err);

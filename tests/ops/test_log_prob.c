@@ -42,7 +42,7 @@ static void run_log_prob(const log_prob_case *k) {
                                         .max_positions = 64});
     pd_op_log_prob op = {.x =
                              pd_plan_add_buf(&plan, "x", PD_ROWS_OUTPUTS, k->n_vocab, PD_BUF_INPUT),
-                         .out = pd_plan_add_buf(&plan, "out", PD_ROWS_OUTPUTS, 1, PD_BUF_OUTPUT)};
+                         .out = pd_plan_add_buf(&plan, "out", PD_ROWS_OUTPUTS, 2, PD_BUF_OUTPUT)};
     pd_plan_add_op(&plan, -1, "log_prob", &(pd_op){.kind = PD_OP_LOG_PROB, .log_prob = op});
     pd_step_row *rows = ops_rows(k->n_rows, k->n_vocab);
     rows[0].token = 0;

@@ -278,7 +278,9 @@ static void log_prob_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thre
             sum += (double)k->exp_sum(piece, m, max);
         }
         uint32_t target = p->step->rows[p->step->out_rows[i]].token;
-        *pd_cpu_row(p, o->out, i) = (float)((double)x[target] - (double)max - log(sum));
+        float *out = pd_cpu_row(p, o->out, i);
+        out[0] = (float)((double)x[target] - (double)max - log(sum));
+        out[1] = (float)((double)max + log(sum));
     }
 }
 

@@ -223,7 +223,9 @@ void pd_cpu_ref_log_prob(pd_program *p, const pd_op *op) {
         for (uint32_t id = 0; id < n; id++) max = fmax(max, (double)x[id]);
         for (uint32_t id = 0; id < n; id++) sum += exp((double)x[id] - max);
         uint32_t target = p->step->rows[p->step->out_rows[i]].token;
-        *pd_cpu_row(p, o->out, i) = (float)((double)x[target] - max - log(sum));
+        float *out = pd_cpu_row(p, o->out, i);
+        out[0] = (float)((double)x[target] - max - log(sum));
+        out[1] = (float)(max + log(sum));
     }
 }
 
