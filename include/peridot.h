@@ -86,7 +86,8 @@ const char *pd_version(uint32_t numbers[3]);
     X(ERR_DEVICE_LOST, 12, 500, "the device was lost; the model must be opened again")             \
     X(ERR_NUMERIC, 13, 500, "a NaN or an infinity in the computation")                             \
     X(ERR_INTERNAL, 70, 500, "a mistake of Peridot's own")                                         \
-    X(ERR_CANCELLED, 130, 499, "stopped on request")
+    X(ERR_CANCELLED, 130, 499, "stopped on request")                                               \
+    X(ERR_BUSY, 75, 503, "too many requests are waiting")
 
 typedef enum pd_status {
 #define PD_STATUS_ENUM(name, exit_code, http, text) PD_##name,

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Checks that includes point one way through the tree, so that there is no circle between folders:
 #
-#     base < file < model < text, image < plan < backend < engine < sample < measure, pack, hub, options < cli, server
+#     base < file < model < text, image < plan < backend < engine < sample < batch < measure, pack, hub, options < server < cli
 #
-# A folder may include its own headers and those to its left. text and image, pack and hub, cli and
-# server stand side by side, and so do measure, pack, hub and options; pack does without the engine, hub
+# A folder may include its own headers and those to its left. text and image, pack and hub
+# stand side by side, and so do measure, pack, hub and options; pack does without the engine, hub
 # without models, and options knows base alone. plan is what is
 # to be computed: it needs neither text nor image. Under backend/ each device's folder sees
 # backend's own headers, plan and what is left of it; vulkan has rooms, also in an order: device <
@@ -39,11 +39,13 @@ allowed() {
         folders="$below_backend $vulkan/device $vulkan/kernels $vulkan/program $vulkan/tune" ;;
     engine) folders="base file model text image plan" ;;
     sample) folders="base file model text image plan engine" ;;
-    measure) folders="base file model text image plan engine sample" ;;
+    batch) folders="base file model text image plan engine sample" ;;
+    measure) folders="base file model text image plan engine sample batch" ;;
     pack) folders="base file model text" ;;
     hub) folders="base file" ;;
     options) folders="base" ;;
-    cli | server) folders="base file model text image plan engine sample measure pack hub options" ;;
+    server) folders="base text image engine sample batch" ;;
+    cli) folders="base file model text image plan engine sample batch measure pack hub options server" ;;
     *) folders="UNKNOWN" ;;
     esac
 }
@@ -113,8 +115,8 @@ self_test() {
     touch "$t/include/peridot.h" "$t/include/peridot_measure.h" "$t/include/peridot_files.h" \
         "$t/shaders/args.h" "$t/shaders/weight_types.h"
     for folder in base file model text image plan engine backend/cpu backend/vulkan/device \
-        backend/vulkan/kernels backend/vulkan/program backend/vulkan/tune sample measure pack hub options cli \
-        server; do
+        backend/vulkan/kernels backend/vulkan/program backend/vulkan/tune sample batch measure pack hub options \
+        server cli; do
         mkdir -p "$t/src/$folder"
         touch "$t/src/$folder/x.h"
     done
@@ -134,9 +136,9 @@ self_test() {
         "backend plan/x.h" "backend/cpu plan/x.h" "backend/cpu backend/x.h" \
         "backend/vulkan/device backend/backend.h" "backend/vulkan/kernels backend/vulkan/device/x.h" \
         "backend/vulkan/tune backend/vulkan/program/x.h" "backend/vulkan backend/vulkan/tune/x.h" \
-        "backend/vulkan/kernels args.h" "sample engine/x.h" "measure engine/x.h" "pack text/x.h" \
+        "backend/vulkan/kernels args.h" "sample engine/x.h" "batch sample/x.h" "measure batch/x.h" "measure engine/x.h" "pack text/x.h" \
         "hub file/x.h" "options base/x.h" "cli options/x.h" "cli file/x.h" "cli engine/x.h" "cli measure/x.h" "cli pack/x.h" "cli hub/x.h" \
-        "server sample/x.h" "base peridot.h" "cli peridot_measure.h" "pack peridot_files.h"; do
+        "server batch/x.h" "cli server/x.h" "base peridot.h" "cli peridot_measure.h" "pack peridot_files.h"; do
         expect clean $case
     done
     for case in "base file/x.h" "file model/x.h" "model text/x.h" "text image/x.h" "model plan/x.h" \
@@ -149,7 +151,7 @@ self_test() {
         "backend/vulkan cli/x.h" "sample backend/backend.h" "sample cli/x.h" "pack hub/x.h" \
         "pack cli/x.h" "pack engine/x.h" "sample pack/x.h" "sample measure/x.h" "measure cli/x.h" \
         "measure pack/x.h" "measure backend/backend.h" "hub model/x.h" \
-        "hub pack/x.h" "options hub/x.h" "options cli/x.h" "hub cli/x.h" "cli server/x.h" "server cli/x.h" \
+        "hub pack/x.h" "options hub/x.h" "options cli/x.h" "hub cli/x.h" "server cli/x.h" "sample batch/x.h" "server pack/x.h" \
         "cli backend/vulkan/x.h" "file args.h" "model weight_types.h" "file absent.h" "file x.h"; do
         expect back $case
     done

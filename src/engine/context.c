@@ -341,13 +341,18 @@ pd_status pd_context_join(pd_context *c, pd_sequence *seq, pd_error *err) {
     return status;
 }
 
-void pd_context_leave(pd_context *c, pd_sequence *seq) {
-    if (!seq->tokens.ids) return;
-    pd_kv_leave(c->kv, seq->kv_id);
+void pd_context_disown(pd_context *c, pd_sequence *seq) {
     if (c->ran_for == seq) c->ran = NULL;
     for (int i = 0; i < PD_STAGE_COUNT; i++)
         if (c->stages[i].owner == seq) c->stages[i].owner = NULL;
     pd_context_forget_outputs(seq, 0);
+    seq->out = (pd_output){0};
+}
+
+void pd_context_leave(pd_context *c, pd_sequence *seq) {
+    if (!seq->tokens.ids) return;
+    pd_kv_leave(c->kv, seq->kv_id);
+    pd_context_disown(c, seq);
     pd_tokens_destroy(&seq->tokens);
     *seq = (pd_sequence){0};
 }

@@ -111,6 +111,9 @@ pd_status pd_context_join(pd_context *c, pd_sequence *seq, pd_error *err);
 /* Its pages are free afterwards. A sequence that never joined (all zero) is allowed. */
 void pd_context_leave(pd_context *c, pd_sequence *seq);
 
+/* Its outputs are nobody's any more, kept ones forgotten: the struct may be moved. */
+void pd_context_disown(pd_context *c, pd_sequence *seq);
+
 /* Cuts to the longest length <= n that can be continued, and returns it: n, or the beginning of an
  * image that n lies in, or when local pages are gone the last mark before it, or 0. The outputs of
  * the new last position are there if they were kept. */

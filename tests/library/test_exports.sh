@@ -13,7 +13,7 @@ shift 2
 # Functions alone: a type that points to one is in parentheses, and a comment has stars.
 declared() {
     gcc -fpreprocessed -dD -E -P -x c "$include/peridot.h" "$include/peridot_text.h" \
-        "$include/peridot_measure.h" "$include/peridot_files.h" 2>/dev/null |
+        "$include/peridot_measure.h" "$include/peridot_batch.h" "$include/peridot_files.h" 2>/dev/null |
         grep -v '^typedef' | grep -oE '\bpd_[a-z0-9_]+\(' | tr -d '(' | sort -u
 }
 

@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "peridot_files.h"
+#include "peridot_batch.h"
 #include "peridot_measure.h"
 #include "support_golden.h"
 
@@ -287,6 +288,53 @@ static void null_sessions(void **state) {
     assert_int_equal(pd_session_generate(session, &sampler, NULL, &err), PD_OK);
 }
 
+static bool take_event(void *ctx, const pd_event *event) {
+    (void)ctx;
+    (void)event;
+    return true;
+}
+
+static void null_batches(void **state) {
+    (void)state;
+    pd_batch *b = NULL;
+    pd_request *r;
+    pd_batch_stats stats;
+    pd_request_desc desc = {.prompt = {.ids = ids, .n_ids = 4}, .n_max = 1, .fn = take_event};
+    REFUSED(pd_batch_create(NULL, NULL, &b, &err));
+    REFUSED(pd_batch_create(model, NULL, NULL, &err));
+    assert_int_equal(pd_batch_create(model, NULL, &b, &err), PD_OK);
+    assert_true(pd_batch_n_ctx(b) > 0 && pd_batch_n_parallel(b) > 0);
+    REFUSED(pd_batch_submit(NULL, &desc, &r, &err));
+    REFUSED(pd_batch_submit(b, NULL, &r, &err));
+    REFUSED(pd_batch_submit(b, &desc, NULL, &err));
+    desc.prompt.ids = NULL;
+    REFUSED(pd_batch_submit(b, &desc, &r, &err));
+    desc.prompt.ids = ids;
+    desc.fn = NULL;
+    REFUSED(pd_batch_submit(b, &desc, &r, &err));
+    desc.fn = take_event;
+    desc.n_top = PD_MAX_TOP_LOG_PROBS + 1;
+    REFUSED(pd_batch_submit(b, &desc, &r, &err));
+    desc.n_top = 0;
+    assert_int_equal(pd_batch_submit(b, &desc, &r, &err), PD_OK);
+    pd_request_wait(r);
+    pd_request_cancel(r); /* in vain */
+    pd_request_free(r);
+    pd_request_cancel(NULL);
+    pd_request_wait(NULL);
+    pd_request_free(NULL);
+    pd_batch_get_stats(NULL, &stats);
+    pd_batch_get_stats(b, NULL);
+    pd_batch_get_stats(b, &stats);
+    assert_int_equal(stats.n_requests, 1);
+    pd_batch_clear(NULL);
+    pd_batch_clear(b);
+    assert_int_equal(pd_batch_n_ctx(NULL), 0);
+    assert_int_equal(pd_batch_n_parallel(NULL), 0);
+    pd_batch_destroy(NULL);
+    pd_batch_destroy(b);
+}
+
 static void null_log_probs(void **state) {
     (void)state;
     pd_log_prob top[4];
@@ -487,13 +535,21 @@ static int close_all(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(null_without_model), cmocka_unit_test(null_images),
-        cmocka_unit_test(null_models),        cmocka_unit_test(null_texts),
-        cmocka_unit_test(null_stop),          cmocka_unit_test(null_and_empty),
-        cmocka_unit_test(null_sessions),      cmocka_unit_test(null_log_probs),
-        cmocka_unit_test(null_measures),      cmocka_unit_test(enumerations_out_of_range),
-        cmocka_unit_test(too_many_windows),   cmocka_unit_test(unchecked_samplers),
-        cmocka_unit_test(unknown_roles),      cmocka_unit_test(null_files),
+        cmocka_unit_test(null_without_model),
+        cmocka_unit_test(null_images),
+        cmocka_unit_test(null_models),
+        cmocka_unit_test(null_texts),
+        cmocka_unit_test(null_stop),
+        cmocka_unit_test(null_and_empty),
+        cmocka_unit_test(null_sessions),
+        cmocka_unit_test(null_log_probs),
+        cmocka_unit_test(null_batches),
+        cmocka_unit_test(null_measures),
+        cmocka_unit_test(enumerations_out_of_range),
+        cmocka_unit_test(too_many_windows),
+        cmocka_unit_test(unchecked_samplers),
+        cmocka_unit_test(unknown_roles),
+        cmocka_unit_test(null_files),
         cmocka_unit_test(refused_files),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
