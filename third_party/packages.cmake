@@ -17,6 +17,9 @@ add_library(peridot_cjson INTERFACE)
 target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})
 target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
 
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
+add_library(peridot_microhttpd ALIAS PkgConfig::MICROHTTPD)
+
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 add_library(peridot_png ALIAS PkgConfig::PNG)
 

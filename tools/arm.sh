@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 export PERIDOT_ROOTS=${PERIDOT_ROOTS:-$PWD/build/roots}/arm
 suite=trixie
 libraries="libcmocka-dev libcjson-dev libxxhash-dev libssl-dev libstb-dev libpng-dev libwebp-dev
-  libcurl4-openssl-dev"
+  libcurl4-openssl-dev libmicrohttpd-dev"
 
 in_root() {
   tools/debian_root.sh run "$suite" "$@"

@@ -1,0 +1,275 @@
+/* See http_socket.h. POLLRDHUP and listening sockets that can be shut down are Linux's.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* POLLRDHUP */
+#endif
+#include "server/http_socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum { BACKLOG = 511 };
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static http_address address_v4(const void *v4, char *text, size_t n_text) {
+    http_address a = {.kind = HTTP_IP};
+    memcpy(a.bytes, MAPPED, sizeof MAPPED);
+    memcpy(a.bytes + sizeof MAPPED, v4, 4);
+    inet_ntop(AF_INET, v4, text, (socklen_t)n_text);
+    return a;
+}
+
+static http_address address_v6(const uint8_t *v6, char *text, size_t n_text) {
+    if (memcmp(v6, MAPPED, sizeof MAPPED) == 0) return address_v4(v6 + 12, text, n_text);
+    http_address a = {.kind = HTTP_IP};
+    memcpy(a.bytes, v6, 8); /* a party has at least so many: what follows it chooses itself */
+    inet_ntop(AF_INET6, v6, text, (socklen_t)n_text);
+    return a;
+}
+
+http_address http_address_of(int fd, char *text, size_t n_text) {
+    struct sockaddr_storage from = {0};
+    socklen_t n = sizeof from;
+    snprintf(text, n_text, "?");
+    if (getpeername(fd, (struct sockaddr *)&from, &n) != 0) return (http_address){0};
+    if (from.ss_family == AF_INET)
+        return address_v4(&((struct sockaddr_in *)&from)->sin_addr, text, n_text);
+    if (from.ss_family == AF_INET6)
+        return address_v6(((struct sockaddr_in6 *)&from)->sin6_addr.s6_addr, text, n_text);
+    snprintf(text, n_text, "unix");
+    return (http_address){.kind = HTTP_UNIX};
+}
+
+bool http_address_equal(const http_address *a, const http_address *b) {
+    return a->kind == b->kind && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* ---- listening ------------------------------------------------------------------------------ */
+
+static int open_socket(int family) {
+    int fd = socket(family, SOCK_STREAM, 0);
+    if (fd < 0) return fd;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+static int listen_at(const struct addrinfo *a) {
+    int fd = open_socket(a->ai_family), on = 1, off = 0;
+    if (fd < 0) return fd;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* over connections that end */
+    if (a->ai_family == AF_INET6) (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) return fd;
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return -1;
+}
+
+/* The first address at which that works: a name's IPv4 ones before others, for `localhost` is ::1
+ * on many systems and clients try 127.0.0.1. */
+static int listen_at_any(const struct addrinfo *list) {
+    int fd = -1;
+    for (int pass = 0; pass < 2 && fd < 0; pass++)
+        for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
+            if ((a->ai_family == AF_INET) == (pass == 0)) fd = listen_at(a);
+    return fd;
+}
+
+static void describe_tcp(http_listener *l) {
+    struct sockaddr_storage at = {0};
+    socklen_t n = sizeof at;
+    (void)getsockname(l->fd, (struct sockaddr *)&at, &n);
+    if (at.ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
+        l->port = ntohs(v4->sin_port);
+        l->is_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    } else {
+        const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
+        l->port = ntohs(v6->sin6_port);
+        l->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    }
+}
+
+static pd_status raise_listen(const char *host, uint16_t port, pd_error *err) {
+    int failure = errno;
+    pd_status status =
+        PD_RAISE(err, PD_ERR_IO, "cannot listen at %s, port %u: %s", host, port, strerror(failure));
+    if (failure == EADDRINUSE)
+        return pd_error_hint(err, status, "another program uses the port; choose another one");
+    if (failure == EACCES) return pd_error_hint(err, status, "choose a port above 1023");
+    return status;
+}
+
+pd_status http_listen_tcp(const char *host, uint16_t port, http_listener *out, pd_error *err) {
+    struct addrinfo want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    int failed = getaddrinfo(host, service, &want, &list);
+    if (failed)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "cannot listen at \"%s\": %s", host,
+                        gai_strerror(failed));
+    *out = (http_listener){.fd = listen_at_any(list)};
+    pd_status status = out->fd < 0 ? raise_listen(host, port, err) : PD_OK;
+    freeaddrinfo(list);
+    if (status == PD_OK) describe_tcp(out);
+    return status;
+}
+
+/* Nobody accepts there: what it was made for has ended. */
+static bool is_stale(const struct sockaddr_un *at) {
+    int fd = open_socket(AF_UNIX);
+    if (fd < 0) return false;
+    bool refused =
+        connect(fd, (const struct sockaddr *)at, sizeof *at) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+static pd_status make_room(const struct sockaddr_un *at, pd_error *err) {
+    struct stat found;
+    if (lstat(at->sun_path, &found) != 0) return PD_OK; /* or bind will say why not */
+    if (!S_ISSOCK(found.st_mode))
+        return PD_RAISE(err, PD_ERR_IO, "%s: there is a file, and it is no socket", at->sun_path);
+    if (!is_stale(at))
+        return PD_RAISE(err, PD_ERR_IO, "%s: another program listens at this socket", at->sun_path);
+    if (unlink(at->sun_path) != 0)
+        return PD_RAISE(err, PD_ERR_IO, "%s: cannot remove the old socket: %s", at->sun_path,
+                        strerror(errno));
+    return PD_OK;
+}
+
+/* Nobody can connect before it listens, so that the mode is there in time. */
+static bool bind_unix(http_listener *l, const struct sockaddr_un *at, uint32_t mode) {
+    struct stat made;
+    if (bind(l->fd, (const struct sockaddr *)at, sizeof *at) != 0) return false;
+    if (chmod(l->path, (mode_t)mode) == 0 && lstat(l->path, &made) == 0 &&
+        listen(l->fd, BACKLOG) == 0) {
+        l->device = made.st_dev;
+        l->inode = made.st_ino;
+        return true;
+    }
+    int failure = errno;
+    unlink(l->path);
+    errno = failure;
+    return false;
+}
+
+pd_status http_listen_unix(const char *path, uint32_t mode, http_listener *out, pd_error *err) {
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    *out = (http_listener){.fd = -1};
+    if (strlen(path) >= sizeof at.sun_path)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s: a socket's path has at most %zu bytes", path,
+                        sizeof at.sun_path - 1);
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    PD_TRY(make_room(&at, err));
+    *out = (http_listener){.fd = open_socket(AF_UNIX), .path = pd_strdup(path)};
+    if (out->fd >= 0 && out->path && bind_unix(out, &at, mode)) return PD_OK;
+    pd_status status = PD_RAISE(err, PD_ERR_IO, "%s: cannot listen: %s", path, strerror(errno));
+    if (out->fd >= 0) close(out->fd);
+    pd_free(out->path);
+    *out = (http_listener){.fd = -1};
+    return status;
+}
+
+static void remove_path(http_listener *l) {
+    struct stat found;
+    if (!l->path) return;
+    if (lstat(l->path, &found) == 0 && found.st_dev == l->device && found.st_ino == l->inode)
+        (void)unlink(l->path);
+    pd_free(l->path);
+    l->path = NULL;
+}
+
+void http_refuse_connections(http_listener *l) {
+    remove_path(l);
+    (void)shutdown(l->fd, SHUT_RDWR); /* elsewhere they wait until it is closed */
+}
+
+int http_share_listener(const http_listener *l) {
+    return fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void http_close_shared(const http_listener *l, int fd) {
+    struct stat own, its;
+    if (fd >= 0 && fstat(l->fd, &own) == 0 && fstat(fd, &its) == 0 && own.st_dev == its.st_dev &&
+        own.st_ino == its.st_ino)
+        close(fd);
+}
+
+void http_close_listener(http_listener *l) {
+    remove_path(l);
+    if (l->fd >= 0) close(l->fd);
+    l->fd = -1;
+}
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+#ifdef POLLRDHUP
+short http_end_events(void) {
+    return POLLRDHUP;
+}
+
+bool http_has_ended(const struct pollfd *polled) {
+    return (polled->revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+#else
+short http_end_events(void) {
+    return POLLIN;
+}
+
+/* An end behind bytes that nobody has read yet, of a next request, is not seen. */
+bool http_has_ended(const struct pollfd *polled) {
+    char byte;
+    if (polled->revents & (POLLHUP | POLLERR)) return true;
+    return (polled->revents & POLLIN) != 0 &&
+           recv(polled->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+#endif
+
+void http_send_now(int fd, const char *bytes, size_t n) {
+    (void)!send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void http_stop_reading(int fd) {
+    (void)shutdown(fd, SHUT_RD);
+}
+
+void http_break(int fd) {
+    (void)shutdown(fd, SHUT_RDWR);
+}
+
+bool http_drop_input(int fd, size_t most, size_t *n) {
+    char bytes[65536];
+    for (*n = 0; *n < most;) {
+        ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+        *n += (size_t)got;
+    }
+    return true;
+}
+
+uint32_t http_max_files(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT32_MAX) return UINT32_MAX;
+    return (uint32_t)limit.rlim_cur;
+}
