@@ -119,11 +119,11 @@ static pd_status check_desc(const pd_http_desc *d, pd_error *err) {
 }
 
 /* A connection that could not be opened would be an error in the middle of everything. */
-static void fit_connections(pd_http_desc *d) {
-    uint32_t files = http_max_files(),
-             fit = files > 2 * SPARE_FILES ? files - SPARE_FILES : files / 2;
+static void fit_connections(pd_http_desc *d, bool is_asked_for) {
+    uint32_t files = http_max_files();
+    uint32_t fit = files > 2 * SPARE_FILES ? files - SPARE_FILES : files / 2;
     if (d->max_connections <= fit) return;
-    pd_log(PD_LOG_WARN, "server",
+    pd_log(is_asked_for ? PD_LOG_WARN : PD_LOG_DEBUG, "server",
            "at most %u connections, not %u: the process may have %u files open (ulimit -n)", fit,
            d->max_connections, files);
     d->max_connections = fit;
@@ -173,7 +173,7 @@ static pd_status create(const pd_http_desc *desc, pd_http **out, pd_error *err) 
     if (!copy_desc(server, desc))
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a server's options");
     set_defaults(&server->desc);
-    fit_connections(&server->desc);
+    fit_connections(&server->desc, desc->max_connections > 0);
     if (server->desc.requests_per_second <= 0) return PD_OK;
     server->rates = http_rates_create(server->desc.requests_per_second, server->desc.burst);
     if (!server->rates) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for counting requests");

@@ -4,7 +4,9 @@
  *
  * The sockets of all open replies are asked with one poll that does not wait, four times a second.
  * That is under the server's lock, so that none of them can be closed meanwhile, and its number be
- * another connection's. With 1000 open streams that took 0.2 ms here: a thousandth of a core.
+ * another connection's. With 1000 open streams a look takes 0.7 ms, which
+ * is 3 ms of each second (the thread's time in /proc over 10 s; two cores of an AMD EPYC, November
+ * 2026).
  *
  * Closing a socket with unread input makes TCP throw away what was sent, so that a client that
  * sends a large body would not see why that was refused. Its socket is kept a little, and drained.

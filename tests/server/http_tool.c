@@ -6,7 +6,7 @@
  * It writes "port N" when it listens, or "error NAME: SENTENCE" and ends with 1. Lines on its
  * input:
  *
- *     state   writes "open N told N twice N ended N rss_kib N"
+ *     state   writes "open N told N twice N ended N peak_kib N"
  *     drain   stops accepting
  *     stop    stops the server, ends what is left of replies, writes the state, and ends
  *
@@ -186,9 +186,17 @@ static bool is_name(const char *arg, const char *name, const char **value) {
     X(port)                                                                                        \
     X(allow_any_host)                                                                              \
     X(socket_mode)                                                                                 \
-    X(n_threads) X(max_connections) X(max_header_bytes) X(max_body_bytes) X(max_bodies_bytes)      \
-        X(max_unread_bytes) X(idle_seconds) X(request_seconds) X(max_per_address)                  \
-            X(requests_per_second) X(burst)
+    X(n_threads)                                                                                   \
+    X(max_connections)                                                                             \
+    X(max_header_bytes)                                                                            \
+    X(max_body_bytes)                                                                              \
+    X(max_bodies_bytes)                                                                            \
+    X(max_unread_bytes)                                                                            \
+    X(idle_seconds)                                                                                \
+    X(request_seconds)                                                                             \
+    X(max_per_address)                                                                             \
+    X(requests_per_second)                                                                         \
+    X(burst)
 
 static const char *keys[MAX_TEXTS], *origins[MAX_TEXTS], *opens[MAX_TEXTS + 1];
 
@@ -215,17 +223,10 @@ static bool read_arg(const char *arg, pd_http_desc *d, size_t *n_open) {
     return true;
 }
 
-static long rss_kib(void) {
-    long pages = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%ld %ld", &pages, &resident) != 2) resident = 0;
-    if (f) fclose(f);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static void print_state(pd_http *server) {
-    printf("open %u told %u twice %u ended %u rss_kib %ld\n", pd_http_n_open(server),
-           atomic_load(&n_told), atomic_load(&n_twice), atomic_load(&n_ended), rss_kib());
+    printf("open %u told %u twice %u ended %u peak_kib %" PRIu64 "\n", pd_http_n_open(server),
+           atomic_load(&n_told), atomic_load(&n_twice), atomic_load(&n_ended),
+           pd_process_peak_bytes() / 1024);
     fflush(stdout);
 }
 
