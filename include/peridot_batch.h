@@ -58,6 +58,9 @@ void pd_batch_destroy(pd_batch *batch);
 uint32_t pd_batch_n_ctx(const pd_batch *batch);      /* positions that a sequence can have */
 uint32_t pd_batch_n_parallel(const pd_batch *batch); /* sequences computed at once */
 
+/* The device was lost: nothing can be computed any more, and the model has to be opened again. */
+bool pd_batch_is_lost(pd_batch *batch);
+
 /* ---- requests ------------------------------------------------------------------------------- */
 
 typedef enum pd_event_kind {
@@ -79,7 +82,7 @@ typedef struct pd_request_stats {
     uint32_t n_cached;  /* of these, what choice 0 found computed */
     uint32_t n_drawn;   /* tokens of all choices */
     uint64_t queue_ns;  /* until choice 0 had a place */
-    uint64_t prompt_ns; /* from then on to its first token */
+    uint64_t prompt_ns; /* from then on to its first token, or to the end without any */
     uint64_t answer_ns; /* from then on to the end of the last choice */
 } pd_request_stats;
 

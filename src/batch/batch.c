@@ -192,6 +192,14 @@ uint32_t pd_batch_n_parallel(const pd_batch *b) {
     return b ? b->desc.n_parallel : 0;
 }
 
+bool pd_batch_is_lost(pd_batch *b) {
+    if (!b) return false;
+    pd_mutex_lock(b->lock);
+    bool lost = b->lost.status != PD_OK;
+    pd_mutex_unlock(b->lock);
+    return lost;
+}
+
 /* ---- handing over --------------------------------------------------------------------------- */
 
 static pd_status hand_over(pd_batch *b, pd_request *r, pd_error *err) {

@@ -132,6 +132,7 @@ static void finish(pd_batch *b, pd_request *r) {
     uint64_t now = pd_clock_ns();
     r->stats.n_prompt = r->prompt.n;
     if (r->first_at) r->stats.answer_ns = now - r->first_at;
+    if (r->placed_at && !r->first_at) r->stats.prompt_ns = now - r->placed_at;
     pd_event done = {.kind = PD_EVENT_DONE,
                      .status = r->error.status,
                      .error = r->error.status != PD_OK ? &r->error : NULL,

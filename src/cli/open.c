@@ -7,9 +7,14 @@
 #include "cli/images.h"
 #include "model/mmproj_find.h"
 
+/* Conversations, whose length nobody knows, and whose pictures may come later. */
+static bool takes_turns(const cli_options *o) {
+    return o->command == CLI_CHAT || o->command == CLI_SERVE;
+}
+
 pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
     bool logits = o->command == CLI_LOGITS, vision = o->command == CLI_EMBED_IMAGE;
-    bool goes_back = o->command == CLI_CHAT; /* and grows; the others' memory is known beforehand */
+    bool goes_back = takes_turns(o); /* and grows; the others' memory is known beforehand */
     pd_precision usual = logits || vision ? PD_PRECISION_EXACT : PD_PRECISION_F16;
     return (pd_session_desc){.n_ctx = n_ctx,
                              .n_chunk = cli_u32(o, OPT_BATCH),
@@ -22,7 +27,9 @@ pd_session_desc cli_session(const cli_options *o, uint32_t n_ctx) {
 /* The context that the options ask for, more than any model's for a model's own; 0: none. */
 static uint32_t wanted_ctx(const cli_options *o) {
     if (o->command == CLI_SCORE) return cli_u32(o, OPT_SCORE_CTX) + cli_u32(o, OPT_STRIDE) / 2;
-    cli_option_id id = o->command == CLI_CHAT ? OPT_CHAT_CTX : OPT_CTX_SIZE;
+    cli_option_id id = o->command == CLI_CHAT    ? OPT_CHAT_CTX
+                       : o->command == CLI_SERVE ? OPT_SERVE_CTX
+                                                 : OPT_CTX_SIZE;
     if (!cli_given(o, id)) return 0;
     uint32_t n_ctx = cli_u32(o, id);
     return n_ctx ? n_ctx : UINT32_MAX;
@@ -86,13 +93,13 @@ static pd_status choose_mmproj(const cli_options *o, cli_open_what what, char **
                                pd_error *err) {
     pd_error unused;
     bool named = o->values[OPT_IMAGE].given || o->values[OPT_MMPROJ].given;
-    bool without = o->command == CLI_CHAT && cli_given(o, OPT_NO_MMPROJ);
+    bool without = takes_turns(o) && cli_given(o, OPT_NO_MMPROJ);
     *path = NULL;
     if (without && o->values[OPT_IMAGE].given)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--image and --no-mmproj cannot be used together");
     if (without || what == CLI_OPEN_VOCAB) return PD_OK;
     if (what == CLI_OPEN_VISION || named) return cli_find_mmproj(o, path, err);
-    if (o->command == CLI_CHAT && pd_mmproj_find(cli_text(o, OPT_MODEL), path, &unused) != PD_OK)
+    if (takes_turns(o) && pd_mmproj_find(cli_text(o, OPT_MODEL), path, &unused) != PD_OK)
         *path = NULL;
     return PD_OK;
 }
@@ -111,7 +118,7 @@ pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_
     desc.mmproj = mmproj;
     if (first) desc.session = *first;
     pd_status status = open_with_progress(path, &desc, out, err);
-    bool guessed = mmproj && o->command == CLI_CHAT && !cli_text(o, OPT_MMPROJ);
+    bool guessed = mmproj && takes_turns(o) && !cli_text(o, OPT_MMPROJ);
     if (status == PD_ERR_MODEL && guessed && !o->values[OPT_IMAGE].given) {
         pd_log(PD_LOG_WARN, "cli", "\"%s\" is left out: %s", mmproj, err->message);
         desc.mmproj = NULL;

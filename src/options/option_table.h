@@ -11,6 +11,7 @@
 #define CLI_COMMAND_LIST(X)                                                                        \
     X(RUN, "run", cli_run, 2, "-m MODEL.gguf -p TEXT", "answer one prompt")                        \
     X(CHAT, "chat", cli_chat, 1, "-m MODEL.gguf", "hold a conversation")                           \
+    X(SERVE, "serve", cli_serve, 0, "-m MODEL.gguf", "answer over HTTP, as OpenAI's API does")     \
     X(BENCH, "bench", cli_bench, 1, "-m MODEL.gguf", "measure prompt and generation speed")        \
     X(DEVICES, "devices", cli_devices, 0, "", "list the devices that --device can name")           \
     X(INSPECT, "inspect", cli_inspect, 2, "MODEL.gguf [OTHER.gguf]",                               \
@@ -40,7 +41,8 @@
 #define FOR(command)   (1u << CLI_##command)
 #define FOR_ALL        0xffffffffu
 #define FOR_ANSWER     (FOR(RUN) | FOR(CHAT))
-#define FOR_COMPUTE    (FOR_ANSWER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
+#define FOR_SAMPLER    (FOR_ANSWER | FOR(SERVE))
+#define FOR_COMPUTE    (FOR_SAMPLER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
 #define FOR_DEVICE     (FOR_COMPUTE | FOR(ESTIMATE))
 #define FOR_IMAGES     (FOR_ANSWER | FOR(LOGITS) | FOR(EMBED_IMAGE))
 #define FOR_MODEL      (FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
@@ -65,7 +67,7 @@
       "a picture: PNG, JPEG, WebP, GIF, BMP, TGA or PNM; may be repeated. It goes where the text " \
       "says <image>, or before the text")                                                          \
     X(MMPROJ, FILE, "--mmproj", NULL, "PERIDOT_MMPROJ", 0, 0, NULL, "FILE",                        \
-      FOR_IMAGES | FOR(ESTIMATE),                                                                  \
+      FOR_IMAGES | FOR(ESTIMATE) | FOR(SERVE),                                                     \
       "the model's image encoder, a GGUF file (default: the one beside the model; estimate: "      \
       "none)")                                                                                     \
     X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR_ANSWER,              \
@@ -91,7 +93,7 @@
       "colour of the roles; auto: on a terminal, unless NO_COLOR is set")                          \
     X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
       "no chat template: <bos> and the text as it is")                                             \
-    X(PREDICT, INT, "--predict", "-n", "PERIDOT_PREDICT", -1, 0x7fffffff, "-1", "N", FOR_ANSWER,   \
+    X(PREDICT, INT, "--predict", "-n", "PERIDOT_PREDICT", -1, 0x7fffffff, "-1", "N", FOR_SAMPLER,  \
       "tokens to generate at most; -1: until the end or a full context")                           \
     X(IGNORE_EOS, FLAG, "--ignore-eos", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                    \
       "go on behind <eos> and <end_of_turn>")                                                      \
@@ -101,7 +103,7 @@
       "all timings behind the answer, as with -v (default: a line of them on a terminal)")         \
     X(CHAT_TIMINGS, FLAG, "--timings", NULL, "PERIDOT_TIMINGS", 0, 0, NULL, NULL, FOR(CHAT),       \
       "a line of figures behind each answer")                                                      \
-    X(QUIET, FLAG, "--quiet", "-q", "PERIDOT_QUIET", 0, 0, NULL, NULL, FOR_ANSWER,                 \
+    X(QUIET, FLAG, "--quiet", "-q", "PERIDOT_QUIET", 0, 0, NULL, NULL, FOR_SAMPLER,                \
       "no timings and no progress")                                                                \
     X(NO_BOS, FLAG, "--no-bos", NULL, NULL, 0, 0, NULL, NULL, FOR(TOKENIZE),                       \
       "do not begin with <bos>")                                                                   \
@@ -112,21 +114,21 @@
     X(TOKENS, STRING, "--tokens", NULL, NULL, 0, 0, NULL, "IDS",                                   \
       FOR(LOGITS) | FOR(DETOKENIZE) | FOR(SCORE),                                                  \
       "token ids with commas or spaces between; @FILE reads them from a file")                     \
-    X(TEMP, REAL, "--temp", NULL, "PERIDOT_TEMP", 0, 1000, "1.0", "T", FOR_ANSWER,                 \
+    X(TEMP, REAL, "--temp", NULL, "PERIDOT_TEMP", 0, 1000, "1.0", "T", FOR_SAMPLER,                \
       "temperature; 0: always the most probable token")                                            \
-    X(TOP_K, INT, "--top-k", NULL, "PERIDOT_TOP_K", 0, 0x7fffffff, "64", "K", FOR_ANSWER,          \
+    X(TOP_K, INT, "--top-k", NULL, "PERIDOT_TOP_K", 0, 0x7fffffff, "64", "K", FOR_SAMPLER,         \
       "draw among the K most probable tokens; 0: all")                                             \
-    X(TOP_P, REAL, "--top-p", NULL, "PERIDOT_TOP_P", 0, 1, "0.95", "P", FOR_ANSWER,                \
+    X(TOP_P, REAL, "--top-p", NULL, "PERIDOT_TOP_P", 0, 1, "0.95", "P", FOR_SAMPLER,               \
       "draw among the fewest tokens that reach this probability; 1: all")                          \
-    X(MIN_P, REAL, "--min-p", NULL, "PERIDOT_MIN_P", 0, 1, "0", "P", FOR_ANSWER,                   \
+    X(MIN_P, REAL, "--min-p", NULL, "PERIDOT_MIN_P", 0, 1, "0", "P", FOR_SAMPLER,                  \
       "drop tokens below this share of the best one's probability; 0: none")                       \
-    X(REPEAT_PENALTY, REAL, "--repeat-penalty", NULL, NULL, 0, 1000, "1", "R", FOR_ANSWER,         \
+    X(REPEAT_PENALTY, REAL, "--repeat-penalty", NULL, NULL, 0, 1000, "1", "R", FOR_SAMPLER,        \
       "divide the logits of recent tokens by this, multiply negative ones; 1: off")                \
-    X(PRESENCE_PENALTY, REAL, "--presence-penalty", NULL, NULL, -2, 2, "0", "P", FOR_ANSWER,       \
+    X(PRESENCE_PENALTY, REAL, "--presence-penalty", NULL, NULL, -2, 2, "0", "P", FOR_SAMPLER,      \
       "subtract this from the logits of recent tokens")                                            \
-    X(FREQUENCY_PENALTY, REAL, "--frequency-penalty", NULL, NULL, -2, 2, "0", "P", FOR_ANSWER,     \
+    X(FREQUENCY_PENALTY, REAL, "--frequency-penalty", NULL, NULL, -2, 2, "0", "P", FOR_SAMPLER,    \
       "subtract this for each time that a recent token occurs")                                    \
-    X(REPEAT_LAST_N, INT, "--repeat-last-n", NULL, NULL, -1, 0x7fffffff, "64", "N", FOR_ANSWER,    \
+    X(REPEAT_LAST_N, INT, "--repeat-last-n", NULL, NULL, -1, 0x7fffffff, "64", "N", FOR_SAMPLER,   \
       "tokens that are recent, the prompt's included; -1: all, 0: none")                           \
     X(LOGIT_BIAS, LIST, "--logit-bias", "-l", NULL, 0, 0, NULL, "ID+BIAS", FOR_ANSWER,             \
       "add to the logit of a token: 15043+1, 15043-0.5; 15043-inf: never; may be repeated")        \
@@ -134,7 +136,7 @@
       "end the answer before this text; may be repeated")                                          \
     X(LOG_PROBS, INT, "--logprobs", NULL, NULL, 0, 256, NULL, "N", FOR(RUN),                       \
       "each token's log-probability and those of the N most probable ones; with --json")           \
-    X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR_ANSWER,    \
+    X(SEED, INT, "--seed", "-s", "PERIDOT_SEED", -1, 9007199254740992.0, "-1", "S", FOR_SAMPLER,   \
       "of the random draws; -1: a new one each time")                                              \
     X(CTX_SIZE, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(RUN),     \
       "positions of the context; 0: the model's own (default: what the prompt and -n need, or "    \
@@ -143,12 +145,67 @@
       "positions of the context; 0: the model's own (default: 8192, or what the model has or "     \
       "memory holds)")                                                                             \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
-      FOR_ANSWER | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")     \
+      FOR_SAMPLER | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")    \
     X(ESTIMATE_CTX, LIST, "--ctx-size", "-c", NULL, 0, 0, NULL, "N,..", FOR(ESTIMATE),             \
       "contexts to estimate, comma lists and ranges as a-b*factor; 0: the model's own (default: "  \
       "8192 positions, or what the model has)")                                                    \
     X(PARALLEL, INT, "--parallel", "-np", NULL, 1, 4096, "1", "N", FOR(ESTIMATE),                  \
       "sequences computed together, each with a context of its own")                               \
+    X(SERVE_CTX, INT, "--ctx-size", "-c", "PERIDOT_CTX_SIZE", 0, 16777216, NULL, "N", FOR(SERVE),  \
+      "positions of each sequence; 0: the model's own (default: 8192, or what the model has or "   \
+      "memory holds)")                                                                             \
+    X(SERVE_PARALLEL, INT, "--parallel", "-np", "PERIDOT_PARALLEL", 1, 64, NULL, "N", FOR(SERVE),  \
+      "sequences computed at once (default: 8, or what memory holds)")                             \
+    X(HOST, STRING, "--host", NULL, "PERIDOT_HOST", 0, 0, "127.0.0.1", "HOST", FOR(SERVE),         \
+      "address to listen on; others than loopback let other machines ask")                         \
+    X(PORT, INT, "--port", NULL, "PERIDOT_PORT", 0, 65535, "8080", "N", FOR(SERVE),                \
+      "port to listen on; 0: any that is free")                                                    \
+    X(SOCKET, STRING, "--socket", NULL, NULL, 0, 0, NULL, "PATH", FOR(SERVE),                      \
+      "listen on this UNIX socket instead")                                                        \
+    X(ALIAS, STRING, "--alias", "-a", NULL, 0, 0, NULL, "NAME", FOR(SERVE),                        \
+      "what the model is called (default: the name in its file)")                                  \
+    X(API_KEY, TEXTS, "--api-key", NULL, NULL, 0, 0, NULL, "KEY", FOR(SERVE),                      \
+      "ask clients for this key; may be repeated. Others on the machine see it: a file is "        \
+      "better, or "                                                                                \
+      "PERIDOT_API_KEY")                                                                           \
+    X(API_KEY_FILE, FILE, "--api-key-file", NULL, NULL, 0, 0, NULL, "FILE", FOR(SERVE),            \
+      "keys, one on a line")                                                                       \
+    X(CORS_ORIGINS, TEXTS, "--cors-origins", NULL, NULL, 0, 0, NULL, "ORIGIN", FOR(SERVE),         \
+      "pages of this origin may read answers; *: all; may be repeated")                            \
+    X(ANY_HOST, FLAG, "--allow-any-host", NULL, NULL, 0, 0, NULL, NULL, FOR(SERVE),                \
+      "on loopback, take requests for other host names too")                                       \
+    X(SSL_KEY, FILE, "--ssl-key-file", NULL, NULL, 0, 0, NULL, "FILE", FOR(SERVE),                 \
+      "TLS: the private key, PEM")                                                                 \
+    X(SSL_CERT, FILE, "--ssl-cert-file", NULL, NULL, 0, 0, NULL, "FILE", FOR(SERVE),               \
+      "TLS: the certificate, PEM")                                                                 \
+    X(HTTP_THREADS, INT, "--threads-http", NULL, NULL, 1, 256, "4", "N", FOR(SERVE),               \
+      "threads that read requests and decode pictures")                                            \
+    X(CONNECTIONS, INT, "--max-connections", NULL, NULL, 1, 65536, "1024", "N", FOR(SERVE),        \
+      "connections at once")                                                                       \
+    X(BODY_LIMIT, INT, "--max-body", NULL, NULL, 1, 2047, "64", "MiB", FOR(SERVE),                 \
+      "largest request")                                                                           \
+    X(RATE, REAL, "--rate-limit", NULL, NULL, 0, 1000000, "0", "N", FOR(SERVE),                    \
+      "requests a second from one address; 0: no limit")                                           \
+    X(PER_ADDRESS, INT, "--max-per-address", NULL, NULL, 0, 65536, "0", "N", FOR(SERVE),           \
+      "connections of one address; 0: no limit")                                                   \
+    X(TIMEOUT, INT, "--timeout", "-to", NULL, 1, 86400, "600", "S", FOR(SERVE),                    \
+      "seconds after which a client that neither sends nor reads is closed")                       \
+    X(MAX_WAITING, INT, "--max-waiting", NULL, NULL, 1, 1000000, "1024", "N", FOR(SERVE),          \
+      "requests that may wait; more are refused with 503")                                         \
+    X(CACHE_RAM, INT, "--cache-ram", NULL, NULL, 0, 16777216, "4096", "MiB", FOR(SERVE),           \
+      "KV pages above which former requests are forgotten; 0: nothing is kept of them")            \
+    X(STEP_MS, INT, "--step-ms", NULL, NULL, 1, 60000, "100", "MS", FOR(SERVE),                    \
+      "how long a step of running answers may get by pieces of prompts")                           \
+    X(DETERMINISTIC, FLAG, "--deterministic", NULL, NULL, 0, 0, NULL, NULL, FOR(SERVE),            \
+      "answers depend on their request alone, to the bit; slower with several at once")            \
+    X(DRAIN, INT, "--drain-seconds", NULL, NULL, 0, 86400, "30", "S", FOR(SERVE),                  \
+      "time for what is running when the server is to end")                                        \
+    X(MEDIA_PATH, STRING, "--media-path", NULL, NULL, 0, 0, NULL, "DIR", FOR(SERVE),               \
+      "pictures below this folder may be named as file://...")                                     \
+    X(IMAGE_URLS, FLAG, "--allow-image-urls", NULL, NULL, 0, 0, NULL, NULL, FOR(SERVE),            \
+      "fetch pictures that requests name as http(s)://..., from public addresses alone")           \
+    X(MAX_IMAGES, INT, "--max-images", NULL, NULL, 1, 1024, "64", "N", FOR(SERVE),                 \
+      "pictures of a request")                                                                     \
     X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME",                    \
       FOR_DEVICE | FOR(DEVICES),                                                                   \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
@@ -165,7 +222,7 @@
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
       FOR_DEVICE, "how close to the exact result (default: f16; logits and embed-image: exact)")   \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
-      FOR_ANSWER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE),           \
+      FOR_SAMPLER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE),          \
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
@@ -234,7 +291,7 @@
     X(CONVERT_MMPROJ, OUTPUT, "--mmproj", NULL, NULL, 0, 0, NULL, "FILE", FOR(CONVERT),            \
       "where the image encoder goes (default: mmproj-NAME beside the model)")                      \
     X(NO_MMPROJ, FLAG, "--no-mmproj", NULL, NULL, 0, 0, NULL, NULL,                                \
-      FOR(CONVERT) | FOR(FETCH) | FOR(CHAT), "leave the image encoder out")                        \
+      FOR(CONVERT) | FOR(FETCH) | FOR(CHAT) | FOR(SERVE), "leave the image encoder out")           \
     X(MMPROJ_TYPE, CHOICE, "--mmproj-type", NULL, NULL, 0, 0, "f16", "f16|bf16|f32|q8_0",          \
       FOR(CONVERT), "stored type of the image encoder's matrices")                                 \
     X(LORA, FILE, "--lora", NULL, NULL, 0, 0, NULL, "DIR", FOR(CONVERT),                           \

@@ -329,6 +329,7 @@ static void null_batches(void **state) {
     assert_int_equal(stats.n_requests, 1);
     pd_batch_clear(NULL);
     pd_batch_clear(b);
+    assert_false(pd_batch_is_lost(NULL) || pd_batch_is_lost(b));
     assert_int_equal(pd_batch_n_ctx(NULL), 0);
     assert_int_equal(pd_batch_n_parallel(NULL), 0);
     pd_batch_destroy(NULL);

@@ -1,0 +1,106 @@
+/* A request under way: its prompts are handed to the batch, and what comes back becomes texts,
+ * which an interface's writer puts into its own form, whole at the end or streamed.
+ *
+ * Everything behind srv_call_begin happens in the batch's thread, writing too. A call ends itself,
+ * with its last prompt.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PD_SERVER_CALL_H
+#define PD_SERVER_CALL_H
+
+#include "server/prompt.h"
+#include "server/settings.h"
+
+typedef struct srv_call srv_call;
+
+/* A token as it is told to clients. */
+typedef struct srv_token {
+    char text[2 * PD_DETOKENIZE_MAX_BYTES]; /* [n] its bytes, of which the last may be no whole
+                                               character */
+    size_t n;
+    bool is_whole; /* they are UTF-8 */
+} srv_token;
+void srv_token_read(const pd_model *m, uint32_t id, srv_token *out);
+/* Its text as JSON; bytes that are no character are named, as <0xE2>. */
+cJSON *srv_token_json(const srv_token *t);
+/* The same as a key. out: [4 * PD_DETOKENIZE_MAX_BYTES]. */
+void srv_token_key(const srv_token *t, char *out);
+
+typedef struct srv_choice {
+    srv_call *call;
+    uint32_t index; /* of the answer: prompt after prompt, each with its choices */
+    struct srv_part *part;
+    pd_detokenizer detokenizer;
+    pd_stop *stop;
+    pd_bytes text;    /* shown so far; streams: not told yet */
+    cJSON *log_probs; /* the writer's, of what `text` holds */
+    uint32_t n_drawn, n_chars;
+    const char *finish;  /* "stop", "length"; NULL: it goes on */
+    const char *matched; /* the stop string that ended it; NULL: none did */
+} srv_choice;
+
+/* One prompt. */
+typedef struct srv_part {
+    srv_call *call;
+    srv_prompt prompt;
+    pd_request *request;
+    srv_choice *choices; /* [settings.n_choices] */
+    pd_detokenizer echo;
+    bool began; /* streams: a token was told */
+    pd_request_stats stats;
+} srv_part;
+
+/* How an interface writes. For whole answers `log_prob` and `whole` alone are called. */
+typedef struct srv_writer {
+    /* A token was drawn, or with settings.echo is one of the prompt: adds to choice->log_probs. */
+    void (*log_prob)(srv_choice *c, const pd_event *e);
+    void (*begin)(srv_call *call);   /* a stream: what comes first; may be NULL */
+    void (*piece)(srv_choice *c);    /* a stream: text and log_probs, which are then forgotten */
+    void (*end)(srv_choice *c);      /* a stream: the choice is over */
+    void (*finish)(srv_call *call);  /* a stream: all are */
+    cJSON *(*whole)(srv_call *call); /* the answer's body */
+    const char *ping; /* a stream: what keeps a client waiting while its prompt is computed */
+} srv_writer;
+
+struct srv_call {
+    pd_server *server;
+    srv_engine *engine; /* held */
+    pd_http_reply *reply;
+    const srv_writer *writer;
+    srv_settings settings;
+    srv_part *parts; /* [n_parts] */
+    size_t n_parts;
+    atomic_uint n_open; /* parts that are not done, and whoever is handing them over */
+    pd_error error;     /* of the first that failed; the batch's thread alone writes it */
+    pd_error refused;   /* by the batch, when a part was handed over */
+    bool streams;       /* its header is out */
+    char id[40];
+    uint64_t created; /* seconds since 1970 */
+    char model[128];
+    uint32_t n_events; /* the writer's own count */
+    void *state;       /* the writer's own; pd_free */
+};
+
+/* Takes prompts and settings over, in any case. Prompts: [n], a list from pd_alloc. prefix: of the
+ * id. model: as the request names it, or NULL. */
+void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *prefix,
+                    const char *model, srv_settings *settings, srv_prompt *prompts, size_t n);
+
+/* ---- for writers ---------------------------------------------------------------------------- */
+
+/* "data: ...\n\n"; with a name "event: NAME\n" before it. Takes the tree. */
+void srv_stream_json(srv_call *call, const char *event, cJSON *root);
+void srv_stream_text(srv_call *call, const char *text);
+/* Sums over the parts. */
+pd_request_stats srv_call_stats(const srv_call *call);
+/* {"prompt_tokens": ...}, and llama.cpp's "timings". */
+void srv_add_usage(cJSON *object, const srv_call *call);
+void srv_add_timings(cJSON *object, const srv_call *call);
+/* choice->log_probs, which then are the caller's; NULL where none are wanted. */
+cJSON *srv_take_log_probs(srv_choice *c);
+
+/* write_chat.c, write_completion.c */
+extern const srv_writer srv_chat_writer, srv_completion_writer;
+
+#endif

@@ -1,0 +1,84 @@
+/* Pictures of requests: in the request itself, or from where the server's owner allows.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/prompt.h"
+
+static const char *without_prefix(const char *text, const char *prefix) {
+    size_t n = strlen(prefix);
+    return strncmp(text, prefix, n) == 0 ? text + n : NULL;
+}
+
+/* ---- data: ---------------------------------------------------------------------------------- */
+
+pd_status srv_image_from_base64(const pd_server *s, const char *text, size_t n, pd_image *out,
+                                pd_error *err) {
+    uint64_t most = s->desc.image.max_bytes ? s->desc.image.max_bytes : UINT64_C(64) << 20;
+    if (n / 4 * 3 > most || n > INT32_MAX)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "a picture is larger than %llu bytes",
+                        (unsigned long long)most);
+    uint8_t *bytes = pd_alloc(n / 4 * 3 + 4, 1);
+    if (!bytes) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a picture");
+    /* whole groups of four; what the padding stands for is cut off */
+    int n_bytes = n && n % 4 == 0 ? EVP_DecodeBlock(bytes, (const uint8_t *)text, (int)n) : -1;
+    for (size_t i = n; n_bytes > 0 && i > n - 2 && text[i - 1] == '='; i--) n_bytes--;
+    pd_status status = n_bytes > 0
+                           ? pd_image_decode(bytes, (size_t)n_bytes, &s->desc.image, out, err)
+                           : PD_RAISE(err, PD_ERR_ARGUMENT, "a picture's base64 is none");
+    pd_free(bytes);
+    return status;
+}
+
+static pd_status read_data(const pd_server *s, const char *data, pd_image *out, pd_error *err) {
+    const char *comma = strchr(data, ',');
+    static const char base64[] = ";base64";
+    size_t n = comma ? (size_t)(comma - data) : 0;
+    if (n < sizeof base64 - 1 ||
+        strncmp(comma - (sizeof base64 - 1), base64, sizeof base64 - 1) != 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "a picture's data: address has to be data:image/...;base64,...");
+    return srv_image_from_base64(s, comma + 1, strlen(comma + 1), out, err);
+}
+
+/* ---- file:// -------------------------------------------------------------------------------- */
+
+/* With links and dots resolved, it has to lie below the folder. */
+static pd_status read_file(const pd_server *s, const char *path, pd_image *out, pd_error *err) {
+    pd_status status = PD_ERR_ARGUMENT;
+    if (!s->desc.media_path)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "file:// pictures are not allowed (--media-path)");
+    char *folder = realpath(s->desc.media_path, NULL);
+    pd_bytes name = {0};
+    pd_bytes_printf(&name, "%s/%s", s->desc.media_path, path[0] == '/' ? path + 1 : path);
+    char *file = name.failed ? NULL : realpath(name.data, NULL);
+    size_t n = folder ? strlen(folder) : 0;
+    if (n && file && strncmp(file, folder, n) == 0 && file[n] == '/')
+        status = pd_image_read(file, &s->desc.image, out, err);
+    else
+        PD_RAISE(err, status, "there is no such picture below the media path");
+    if (status == PD_ERR_IO) /* whose sentence has the path */
+        PD_RAISE(err, status, "the picture below the media path cannot be read");
+    pd_bytes_free(&name);
+    free(file);
+    free(folder);
+    return status;
+}
+
+pd_status srv_image_read(const pd_server *s, const char *url, pd_image *out, pd_error *err) {
+    const char *rest;
+    *out = (pd_image){0};
+    if ((rest = without_prefix(url, "data:"))) return read_data(s, rest, out, err);
+    if ((rest = without_prefix(url, "file://"))) return read_file(s, rest, out, err);
+    bool is_web = without_prefix(url, "http://") || without_prefix(url, "https://");
+    if (is_web && !s->desc.allow_image_urls)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "pictures from the network are not allowed (--allow-image-urls)");
+    if (is_web) return srv_image_fetch(s, url, out, err);
+    return PD_RAISE(err, PD_ERR_ARGUMENT,
+                    "a picture's address has to begin with data:, http(s):// or file://");
+}

@@ -1,0 +1,223 @@
+/* Conversations: messages of any interface to turns of Gemma's template.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/prompt.h"
+
+static pd_status raise_no_memory(pd_error *err) {
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a request");
+}
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+pd_status srv_chat_begin(srv_chat *c, const pd_server *s, const pd_model *m, size_t max_turns,
+                         pd_error *err) {
+    *c = (srv_chat){.server = s, .model = m, .max_turns = max_turns};
+    c->turns = pd_alloc(max_turns + 1, sizeof *c->turns);
+    c->images = pd_alloc(s->desc.max_images, sizeof *c->images);
+    return c->turns && c->images ? PD_OK : raise_no_memory(err);
+}
+
+void srv_chat_free(srv_chat *c) {
+    for (size_t i = 0; i < c->n_turns; i++) {
+        pd_bytes_free(&c->turns[i].text);
+        pd_free(c->turns[i].places);
+    }
+    for (size_t i = 0; i < c->n_images; i++) pd_image_free(&c->images[i]);
+    pd_free(c->turns);
+    pd_free(c->images);
+    *c = (srv_chat){0};
+}
+
+static const char *role_of(const char *role) {
+    if (strcmp(role, "system") == 0 || strcmp(role, "developer") == 0) return "system";
+    if (strcmp(role, "user") == 0) return "user";
+    if (strcmp(role, "assistant") == 0 || strcmp(role, "model") == 0) return "assistant";
+    return NULL;
+}
+
+pd_status srv_chat_turn(srv_chat *c, const char *role, pd_error *err) {
+    const char *known = role_of(role);
+    struct srv_turn *last = c->n_turns ? &c->turns[c->n_turns - 1] : NULL;
+    if (!known)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "role \"%.40s\" is none of system, developer, user, assistant", role);
+    if (last && strcmp(last->role, known) == 0) {
+        pd_bytes_write(&last->text, "\n\n", 2);
+        return PD_OK;
+    }
+    if (last && strcmp(known, "system") == 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a system message can only come first");
+    c->turns[c->n_turns++] = (struct srv_turn){.role = known};
+    return PD_OK;
+}
+
+void srv_chat_text(srv_chat *c, const char *text) {
+    pd_bytes_write(&c->turns[c->n_turns - 1].text, text, strlen(text));
+}
+
+/* ---- pictures ------------------------------------------------------------------------------- */
+
+static pd_status check_place(const srv_chat *c, pd_error *err) {
+    if (!pd_model_get_vision(c->model))
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "the model was opened without an image encoder (--mmproj)");
+    if (strcmp(c->turns[c->n_turns - 1].role, "user") != 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "pictures can be in user messages alone");
+    if (c->n_images < c->server->desc.max_images) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "a request can have at most %u pictures",
+                    c->server->desc.max_images);
+}
+
+/* At the end of the last turn's text. */
+static pd_status place_image(srv_chat *c, const pd_image *image, pd_error *err) {
+    struct srv_turn *t = &c->turns[c->n_turns - 1];
+    c->images[c->n_images++] = *image;
+    if (!t->places) t->places = pd_alloc(c->server->desc.max_images, sizeof *t->places);
+    if (!t->places) return raise_no_memory(err);
+    t->places[t->n_places++] = (pd_image_place){.at = t->text.n};
+    return PD_OK;
+}
+
+pd_status srv_chat_image(srv_chat *c, const char *url, pd_error *err) {
+    pd_image image;
+    PD_TRY(check_place(c, err));
+    PD_TRY(srv_image_read(c->server, url, &image, err));
+    return place_image(c, &image, err);
+}
+
+pd_status srv_chat_image_base64(srv_chat *c, const char *base64, pd_error *err) {
+    pd_image image;
+    PD_TRY(check_place(c, err));
+    PD_TRY(srv_image_from_base64(c->server, base64, strlen(base64), &image, err));
+    return place_image(c, &image, err);
+}
+
+/* ---- encoding ------------------------------------------------------------------------------- */
+
+/* An assistant's last turn is behind the opening of the answer that the template ends with. */
+static pd_status encode(const srv_chat *c, const pd_chat_turn *turns, size_t n_turns, size_t n_max,
+                        srv_prompt *out, pd_error *err) {
+    const pd_chat_turn *last = &turns[n_turns - 1];
+    bool goes_on = strcmp(last->role, "assistant") == 0;
+    PD_TRY(pd_chat_encode(c->model, turns, goes_on ? n_turns - 1 : n_turns, out->ids, n_max,
+                          &out->n_ids, err));
+    if (!goes_on) return PD_OK;
+    pd_tokenize_desc plain = {.no_bos = true};
+    size_t n;
+    PD_TRY(pd_tokenize(c->model, last->text, last->n_bytes, &plain, out->ids + out->n_ids,
+                       n_max - out->n_ids, &n, err));
+    out->n_ids += n;
+    return PD_OK;
+}
+
+pd_status srv_chat_encode(srv_chat *c, srv_prompt *out, pd_error *err) {
+    enum { TURN_IDS = 32 };
+    size_t n_max = TURN_IDS;
+    if (c->n_turns == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "the conversation is empty");
+    pd_chat_turn *turns = pd_alloc(c->n_turns, sizeof *turns);
+    if (!turns) return raise_no_memory(err);
+    for (size_t i = 0; i < c->n_turns; i++) {
+        const struct srv_turn *t = &c->turns[i];
+        const char *text = t->text.data ? t->text.data : "";
+        turns[i] = (pd_chat_turn){t->role, text, t->text.n, t->places, t->n_places};
+        n_max += pd_tokenize_bound(t->text.n) + TURN_IDS + t->n_places * PD_IMAGE_MAX_IDS;
+    }
+    out->ids = pd_alloc(n_max, sizeof *out->ids);
+    pd_status status =
+        out->ids ? encode(c, turns, c->n_turns, n_max, out, err) : raise_no_memory(err);
+    pd_free(turns);
+    out->images = c->images;
+    out->n_images = c->n_images;
+    c->images = NULL;
+    c->n_images = 0;
+    return status;
+}
+
+/* ---- messages of chat completions ----------------------------------------------------------- */
+
+static pd_status read_image_part(srv_chat *c, srv_fields *part, pd_error *err) {
+    const cJSON *image = srv_get(part, "image_url");
+    const char *url = NULL;
+    if (cJSON_IsString(image)) {
+        url = image->valuestring;
+    } else if (cJSON_IsObject(image)) {
+        srv_fields inside = {.object = image};
+        PD_TRY(srv_get_string(&inside, "url", &url, err));
+    }
+    if (!url) return PD_RAISE(err, PD_ERR_ARGUMENT, "an image_url part has to have a url");
+    return srv_chat_image(c, url, err);
+}
+
+static pd_status read_part(srv_chat *c, const cJSON *j, pd_error *err) {
+    srv_fields part = {.object = j};
+    const char *type = NULL, *text = NULL;
+    if (!cJSON_IsObject(j))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a part of a message has to be an object");
+    PD_TRY(srv_get_string(&part, "type", &type, err));
+    if (type && strcmp(type, "image_url") == 0) return read_image_part(c, &part, err);
+    if (!type || strcmp(type, "text") != 0)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "a part of type %.40s is not known here: text and image_url are",
+                        type ? type : "null");
+    PD_TRY(srv_get_string(&part, "text", &text, err));
+    if (!text) return PD_RAISE(err, PD_ERR_ARGUMENT, "a text part has no text");
+    srv_chat_text(c, text);
+    return PD_OK;
+}
+
+static pd_status read_content(srv_chat *c, const cJSON *content, pd_error *err) {
+    const cJSON *part;
+    if (!content || cJSON_IsNull(content)) return PD_OK;
+    if (cJSON_IsString(content)) {
+        srv_chat_text(c, content->valuestring);
+        return PD_OK;
+    }
+    if (!cJSON_IsArray(content))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a message's content has to be a string or a list");
+    cJSON_ArrayForEach(part, content) PD_TRY(read_part(c, part, err));
+    return PD_OK;
+}
+
+static pd_status read_message(srv_chat *c, const cJSON *j, pd_error *err) {
+    srv_fields message = {.object = j};
+    const char *role = NULL;
+    if (!cJSON_IsObject(j)) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has to be an object");
+    PD_TRY(srv_get_string(&message, "role", &role, err));
+    if (!role) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has no role");
+    PD_TRY(srv_chat_turn(c, role, err));
+    return read_content(c, srv_get(&message, "content"), err);
+}
+
+static pd_status read_messages(srv_chat *c, const cJSON *list, srv_fields *f, srv_prompt *out,
+                               pd_error *err) {
+    const cJSON *message;
+    char place[64];
+    int i = 0;
+    cJSON_ArrayForEach(message, list) {
+        snprintf(place, sizeof place, "messages[%d]", i++);
+        srv_blame(f, place);
+        PD_TRY(read_message(c, message, err));
+    }
+    srv_blame(f, "messages");
+    PD_TRY(srv_chat_encode(c, out, err));
+    f->param[0] = '\0';
+    return PD_OK;
+}
+
+pd_status srv_messages_read(const pd_server *s, const pd_model *m, srv_fields *f, srv_prompt *out,
+                            pd_error *err) {
+    srv_chat c;
+    const cJSON *list = srv_get(f, "messages");
+    *out = (srv_prompt){0};
+    if (!cJSON_IsArray(list) || !list->child)
+        return srv_refuse(f, "messages", "a list of messages", list, err);
+    pd_status status = srv_chat_begin(&c, s, m, (size_t)cJSON_GetArraySize(list), err);
+    if (status == PD_OK) status = read_messages(&c, list, f, out, err);
+    srv_chat_free(&c);
+    return status;
+}

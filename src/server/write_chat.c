@@ -1,0 +1,172 @@
+/* Chat completions as OpenAI writes them.
+ * https://platform.openai.com/docs/api-reference/chat  SPDX-License-Identifier: MIT */
+#include "base/memory.h"
+#include "server/call.h"
+
+/* ---- log-probabilities ---------------------------------------------------------------------- */
+
+static cJSON *token_json(const pd_model *m, pd_log_prob p) {
+    srv_token t;
+    cJSON *j = cJSON_CreateObject();
+    srv_token_read(m, p.id, &t);
+    cJSON_AddItemToObject(j, "token", srv_token_json(&t));
+    srv_add_float(j, "logprob", p.log_prob);
+    cJSON *bytes = cJSON_AddArrayToObject(j, "bytes");
+    for (size_t i = 0; i < t.n; i++)
+        cJSON_AddItemToArray(bytes, cJSON_CreateNumber((uint8_t)t.text[i]));
+    srv_add_count(j, "id", p.id); /* llama.cpp's */
+    return j;
+}
+
+/* {"content": [{"token", "logprob", "bytes", "top_logprobs"}, ...]}; the token that ends an answer
+ * is no part of it. */
+static void add_log_prob(srv_choice *c, const pd_event *e) {
+    const pd_model *m = c->call->engine->model;
+    if (!c->log_probs) {
+        c->log_probs = cJSON_CreateObject();
+        cJSON_AddArrayToObject(c->log_probs, "content");
+        cJSON_AddNullToObject(c->log_probs, "refusal");
+    }
+    if (!c->call->settings.ignore_stop && pd_model_is_stop(m, e->token.id)) return;
+    cJSON *j = token_json(m, e->token), *top = cJSON_AddArrayToObject(j, "top_logprobs");
+    for (uint32_t i = 0; i < e->n_top; i++) cJSON_AddItemToArray(top, token_json(m, e->top[i]));
+    cJSON_AddItemToArray(cJSON_GetObjectItem(c->log_probs, "content"), j);
+}
+
+/* ---- whole ---------------------------------------------------------------------------------- */
+
+static cJSON *head(const srv_call *call, const char *object) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "id", call->id);
+    cJSON_AddStringToObject(j, "object", object);
+    srv_add_count(j, "created", call->created);
+    cJSON_AddStringToObject(j, "model", call->model);
+    cJSON_AddStringToObject(j, "system_fingerprint", "peridot-" PD_VERSION_STRING);
+    return j;
+}
+
+static cJSON *log_probs_or_null(srv_choice *c) {
+    cJSON *j = srv_take_log_probs(c);
+    return j ? j : cJSON_CreateNull();
+}
+
+static cJSON *choice_json(srv_choice *c) {
+    cJSON *j = cJSON_CreateObject();
+    srv_add_count(j, "index", c->index);
+    cJSON *message = cJSON_AddObjectToObject(j, "message");
+    cJSON_AddStringToObject(message, "role", "assistant");
+    srv_add_text(message, "content", c->text.data ? c->text.data : "", c->text.n);
+    cJSON_AddNullToObject(message, "refusal");
+    cJSON_AddItemToObject(j, "logprobs", log_probs_or_null(c));
+    cJSON_AddStringToObject(j, "finish_reason", c->finish);
+    return j;
+}
+
+static cJSON *whole(srv_call *call) {
+    cJSON *j = head(call, "chat.completion"), *choices = cJSON_AddArrayToObject(j, "choices");
+    for (uint32_t i = 0; i < call->settings.n_choices; i++)
+        cJSON_AddItemToArray(choices, choice_json(&call->parts[0].choices[i]));
+    srv_add_usage(j, call);
+    srv_add_timings(j, call);
+    return j;
+}
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+/* One choice's chunk, with an empty "delta" to be filled in. */
+static cJSON *chunk(const srv_choice *c, cJSON **delta, cJSON **choice) {
+    cJSON *j = head(c->call, "chat.completion.chunk");
+    *choice = cJSON_CreateObject();
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(j, "choices"), *choice);
+    srv_add_count(*choice, "index", c->index);
+    *delta = cJSON_AddObjectToObject(*choice, "delta");
+    return j;
+}
+
+static void begin(srv_call *call) {
+    for (uint32_t i = 0; i < call->settings.n_choices; i++) {
+        cJSON *delta, *choice, *j = chunk(&call->parts[0].choices[i], &delta, &choice);
+        cJSON_AddStringToObject(delta, "role", "assistant");
+        cJSON_AddStringToObject(delta, "content", "");
+        cJSON_AddNullToObject(choice, "finish_reason");
+        srv_stream_json(call, NULL, j);
+    }
+}
+
+static void piece(srv_choice *c) {
+    cJSON *delta, *choice, *j = chunk(c, &delta, &choice);
+    srv_add_text(delta, "content", c->text.data ? c->text.data : "", c->text.n);
+    cJSON_AddItemToObject(choice, "logprobs", log_probs_or_null(c));
+    cJSON_AddNullToObject(choice, "finish_reason");
+    if (c->call->settings.timings_per_token) srv_add_timings(j, c->call);
+    srv_stream_json(c->call, NULL, j);
+}
+
+static void end(srv_choice *c) {
+    cJSON *delta, *choice, *j = chunk(c, &delta, &choice);
+    cJSON_AddStringToObject(choice, "finish_reason", c->finish);
+    srv_stream_json(c->call, NULL, j);
+}
+
+static void finish(srv_call *call) {
+    if (call->settings.include_usage) {
+        cJSON *j = head(call, "chat.completion.chunk");
+        cJSON_AddArrayToObject(j, "choices");
+        srv_add_usage(j, call);
+        srv_add_timings(j, call);
+        srv_stream_json(call, NULL, j);
+    }
+    srv_stream_text(call, "data: [DONE]\n\n");
+}
+
+const srv_writer srv_chat_writer = {.log_prob = add_log_prob,
+                                    .begin = begin,
+                                    .piece = piece,
+                                    .end = end,
+                                    .finish = finish,
+                                    .whole = whole,
+                                    .ping = ": ping\n\n"};
+
+/* ---- POST /v1/chat/completions -------------------------------------------------------------- */
+
+/* "logprobs": true and "top_logprobs": N. */
+static pd_status read_log_probs(srv_fields *f, srv_settings *s, pd_error *err) {
+    PD_TRY(srv_get_bool(f, "logprobs", &s->log_probs, err));
+    PD_TRY(srv_get_u32(f, "top_logprobs", 0, PD_MAX_TOP_LOG_PROBS, &s->n_top, err));
+    if (s->log_probs || !s->n_top) return PD_OK;
+    srv_blame(f, "top_logprobs");
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "top_logprobs needs logprobs: true");
+}
+
+static pd_status read(const srv_context *c, srv_fields *f, srv_settings *s, srv_prompt *prompt,
+                      const char **model, pd_error *err) {
+    PD_TRY(srv_get_string(f, "model", model, err));
+    PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
+    PD_TRY(read_log_probs(f, s, err));
+    PD_TRY(srv_read_n_max(f, "max_tokens", s, err));
+    PD_TRY(srv_read_n_max(f, "max_completion_tokens", s, err));
+    return srv_messages_read(c->server, c->engine->model, f, prompt, err);
+}
+
+void srv_chat_completions(const srv_context *c) {
+    pd_error err;
+    cJSON *body;
+    srv_settings settings = {0};
+    srv_fields f = {0};
+    const char *model = NULL;
+    srv_prompt *prompt = pd_alloc(1, sizeof *prompt);
+    pd_status status = srv_json_parse(c->request->body, c->request->n_body, &body, &err);
+    f.object = body;
+    if (status == PD_OK && !prompt)
+        status = PD_RAISE(&err, PD_ERR_MEMORY_HOST, "no memory for a request");
+    if (status == PD_OK) status = read(c, &f, &settings, prompt, &model, &err);
+    if (status == PD_OK) {
+        srv_call_begin(c, &srv_chat_writer, "chatcmpl-", model, &settings, prompt, 1);
+    } else {
+        srv_send_error(c->reply, &err, f.param);
+        if (prompt) srv_prompt_free(prompt);
+        pd_free(prompt);
+        srv_settings_free(&settings);
+    }
+    cJSON_Delete(body);
+}

@@ -1,0 +1,177 @@
+/* Completions as OpenAI writes them, with the older form of log-probabilities; what
+ * lm-evaluation-harness asks for among it: an echoed prompt's tokens and the drawn one have exactly
+ * an entry each, and equal probabilities are equal as text.
+ * https://platform.openai.com/docs/api-reference/completions  SPDX-License-Identifier: MIT */
+#include "base/memory.h"
+#include "server/call.h"
+
+/* ---- log-probabilities ---------------------------------------------------------------------- */
+
+static void new_lists(srv_choice *c) {
+    c->log_probs = cJSON_CreateObject();
+    cJSON_AddArrayToObject(c->log_probs, "tokens");
+    cJSON_AddArrayToObject(c->log_probs, "token_logprobs");
+    cJSON_AddArrayToObject(c->log_probs, "top_logprobs");
+    cJSON_AddArrayToObject(c->log_probs, "text_offset");
+}
+
+static void append(srv_choice *c, const char *list, cJSON *item) {
+    cJSON_AddItemToArray(cJSON_GetObjectItem(c->log_probs, list), item);
+}
+
+/* By text; of several with the same one the most probable, which comes first. */
+static cJSON *top_json(const pd_model *m, const pd_event *e) {
+    cJSON *j = cJSON_CreateObject();
+    for (uint32_t i = 0; i < e->n_top; i++) {
+        char key[6 * sizeof((srv_token){0}.text) + 1];
+        srv_token t;
+        srv_token_read(m, e->top[i].id, &t);
+        srv_token_key(&t, key);
+        if (!cJSON_GetObjectItemCaseSensitive(j, key)) srv_add_float(j, key, e->top[i].log_prob);
+    }
+    return j;
+}
+
+/* What is echoed first has no probability, whatever stands before it. */
+static bool is_first(const srv_choice *c, const pd_event *e) {
+    return e->kind == PD_EVENT_SCORE && e->position == c->part->prompt.n_hidden;
+}
+
+static void add_log_prob(srv_choice *c, const pd_event *e) {
+    const pd_model *m = c->call->engine->model;
+    bool has_none = is_first(c, e);
+    srv_token t;
+    if (!c->log_probs) new_lists(c);
+    srv_token_read(m, e->token.id, &t);
+    append(c, "tokens", srv_token_json(&t));
+    append(c, "token_logprobs", has_none ? cJSON_CreateNull() : srv_float_json(e->token.log_prob));
+    append(c, "top_logprobs",
+           has_none || c->call->settings.n_top == 0 ? cJSON_CreateNull() : top_json(m, e));
+    append(c, "text_offset", cJSON_CreateNumber(c->n_chars));
+}
+
+/* ---- whole ---------------------------------------------------------------------------------- */
+
+static cJSON *head(const srv_call *call) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "id", call->id);
+    cJSON_AddStringToObject(j, "object", "text_completion");
+    srv_add_count(j, "created", call->created);
+    cJSON_AddStringToObject(j, "model", call->model);
+    cJSON_AddStringToObject(j, "system_fingerprint", "peridot-" PD_VERSION_STRING);
+    return j;
+}
+
+static cJSON *choice_json(srv_choice *c, const char *finish) {
+    cJSON *j = cJSON_CreateObject(), *log_probs = srv_take_log_probs(c);
+    srv_add_count(j, "index", c->index);
+    srv_add_text(j, "text", c->text.data ? c->text.data : "", c->text.n);
+    cJSON_AddItemToObject(j, "logprobs", log_probs ? log_probs : cJSON_CreateNull());
+    cJSON_AddItemToObject(j, "finish_reason",
+                          finish ? cJSON_CreateString(finish) : cJSON_CreateNull());
+    return j;
+}
+
+static cJSON *whole(srv_call *call) {
+    cJSON *j = head(call), *choices = cJSON_AddArrayToObject(j, "choices");
+    for (size_t i = 0; i < call->n_parts; i++)
+        for (uint32_t k = 0; k < call->settings.n_choices; k++) {
+            srv_choice *c = &call->parts[i].choices[k];
+            cJSON_AddItemToArray(choices, choice_json(c, c->finish));
+        }
+    srv_add_usage(j, call);
+    srv_add_timings(j, call);
+    return j;
+}
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+static void tell(srv_choice *c, const char *finish) {
+    cJSON *j = head(c->call);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(j, "choices"), choice_json(c, finish));
+    srv_stream_json(c->call, NULL, j);
+}
+
+static void piece(srv_choice *c) {
+    tell(c, NULL);
+}
+
+static void end(srv_choice *c) {
+    tell(c, c->finish);
+}
+
+static void finish(srv_call *call) {
+    if (call->settings.include_usage) {
+        cJSON *j = head(call);
+        cJSON_AddArrayToObject(j, "choices");
+        srv_add_usage(j, call);
+        srv_add_timings(j, call);
+        srv_stream_json(call, NULL, j);
+    }
+    srv_stream_text(call, "data: [DONE]\n\n");
+}
+
+const srv_writer srv_completion_writer = {.log_prob = add_log_prob,
+                                          .piece = piece,
+                                          .end = end,
+                                          .finish = finish,
+                                          .whole = whole,
+                                          .ping = ": ping\n\n"};
+
+/* ---- POST /v1/completions ------------------------------------------------------------------- */
+
+/* "logprobs": N, and what some clients send: true. */
+static pd_status read_log_probs(srv_fields *f, srv_settings *s, pd_error *err) {
+    const cJSON *j = srv_get(f, "logprobs");
+    if (!j || cJSON_IsFalse(j)) return PD_OK;
+    s->log_probs = true;
+    s->n_top = 1;
+    return cJSON_IsTrue(j) ? PD_OK
+                           : srv_get_u32(f, "logprobs", 0, PD_MAX_TOP_LOG_PROBS, &s->n_top, err);
+}
+
+static pd_status check_echo(srv_fields *f, const srv_settings *s, pd_error *err) {
+    if (!s->echo || !s->log_probs || s->n_choices == 1) return PD_OK;
+    srv_blame(f, "n");
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "echo with logprobs has one choice");
+}
+
+static pd_status read(const srv_context *c, srv_fields *f, srv_settings *s, srv_prompt **prompts,
+                      size_t *n, const char **model, pd_error *err) {
+    const char *suffix = NULL;
+    PD_TRY(srv_get_string(f, "model", model, err));
+    PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
+    PD_TRY(srv_get_bool(f, "echo", &s->echo, err));
+    PD_TRY(srv_get_string(f, "suffix", &suffix, err));
+    if (suffix && *suffix) {
+        srv_blame(f, "suffix");
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "Gemma 3 does not fill in before a suffix");
+    }
+    PD_TRY(read_log_probs(f, s, err));
+    PD_TRY(check_echo(f, s, err));
+    PD_TRY(srv_read_n_max(f, "max_tokens", s, err));
+    PD_TRY(srv_read_n_max(f, "n_predict", s, err)); /* llama.cpp's */
+    return srv_prompts_read(c->engine->model, f, prompts, n, err);
+}
+
+void srv_completions(const srv_context *c) {
+    pd_error err;
+    cJSON *body;
+    srv_settings settings = {0};
+    srv_prompt *prompts = NULL;
+    size_t n = 0;
+    srv_fields f = {0};
+    const char *model = NULL;
+    pd_status status = srv_json_parse(c->request->body, c->request->n_body, &body, &err);
+    f.object = body;
+    if (status == PD_OK) status = read(c, &f, &settings, &prompts, &n, &model, &err);
+    if (status == PD_OK) {
+        srv_call_begin(c, &srv_completion_writer, "cmpl-", model, &settings, prompts, n);
+    } else {
+        srv_send_error(c->reply, &err, f.param);
+        for (size_t i = 0; i < n; i++) srv_prompt_free(&prompts[i]);
+        pd_free(prompts);
+        srv_settings_free(&settings);
+    }
+    cJSON_Delete(body);
+}
