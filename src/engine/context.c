@@ -92,8 +92,9 @@ static bool has_stage(const pd_context *c, pd_stage_kind kind) {
 
 static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out, pd_error *err) {
     const pd_model *m = c->model;
-    pd_text_plan_desc d = {
-        .name = stage_names[PD_STAGE_DECODE], .max_positions = c->desc.n_ctx, .precision = c->desc.precision};
+    pd_text_plan_desc d = {.name = stage_names[PD_STAGE_DECODE],
+                           .max_positions = c->desc.n_ctx,
+                           .precision = c->desc.precision};
     d.max_rows = d.max_outs = d.max_seqs = kind == PD_STAGE_DECODE ? 1 : c->n_seqs;
     switch (kind) {
     case PD_STAGE_LM_HEAD:
