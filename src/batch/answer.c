@@ -85,9 +85,9 @@ bool pd_choice_take(pd_batch *b, pd_choice *c, pd_log_prob token, const pd_log_p
 }
 
 static pd_status read_logits(pd_batch *b, pd_choice *c, pd_error *err) {
-    PD_TRY(pd_model_begin_turn(b->model, err));
+    PD_TRY(pd_batch_begin_turn(b, err));
     pd_status status = pd_context_read_logits(b->context, &c->seq, &b->cancel, b->logits, err);
-    pd_model_end_turn(b->model);
+    pd_batch_end_turn(b);
     return status;
 }
 

@@ -237,7 +237,7 @@ pd_status pd_batch_submit(pd_batch *b, const pd_request_desc *desc, pd_request *
 void pd_request_cancel(pd_request *r) {
     if (!r) return;
     pd_mutex_lock(r->batch->lock);
-    atomic_store(&r->cancelled, true);
+    atomic_store(&r->cancelled, 1);
     if (r->batch->only == r) atomic_store(&r->batch->cancel, 1);
     pd_condition_wake(r->batch->changed);
     pd_mutex_unlock(r->batch->lock);

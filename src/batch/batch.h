@@ -43,8 +43,8 @@ typedef struct pd_choice {
 
 struct pd_request {
     pd_batch *batch;
-    atomic_uint n_holds; /* the caller's, and the batch's until DONE */
-    atomic_bool cancelled;
+    atomic_uint n_holds;  /* the caller's, and the batch's until DONE */
+    atomic_int cancelled; /* stops its pictures too */
     pd_request_desc desc; /* prompt and biases are the request's own */
     pd_tokens prompt;     /* with the pixels of its images, which are the next */
     pd_image *images;     /* [desc.prompt.n_images] */
@@ -80,15 +80,16 @@ struct pd_batch {
     bool ends, clears;
     pd_request *only; /* whose rows alone the running step computes: cancelling it stops the step */
     atomic_int cancel; /* stops the step that runs */
-    pd_error lost; /* status not PD_OK: the device is gone, nothing can be computed any more */
+    pd_error lost;     /* status not PD_OK: the device is gone, nothing can be computed any more */
     pd_batch_stats stats;
     /* The thread's: */
     pd_request *requests; /* in work, in the order in which they came */
     pd_choice *places[PD_MAX_PARALLEL];
-    uint32_t n_places;      /* taken, in the order in which they were */
-    uint32_t room;          /* places there are: fewer than n_parallel while pages lack */
-    uint32_t turn;          /* deterministic: the place whose step is next */
-    bool was_alone;         /* the last step was a prompt's that shares none: answers come next */
+    uint32_t n_places; /* taken, in the order in which they were */
+    uint32_t room;     /* places there are: fewer than n_parallel while pages lack */
+    uint32_t turn;     /* deterministic: the place whose step is next */
+    bool encodes;   /* a picture; steps of answers are between its operations, in the same turn */
+    bool was_alone; /* the last step was a prompt's that shares none: answers come next */
     pd_kept_sequence *kept; /* [PD_MAX_KEPT_SEQUENCES] */
     uint32_t n_kept;
     uint64_t clock;
@@ -124,13 +125,20 @@ void pd_batch_give_places(pd_batch *b);
 void pd_batch_leave_place(pd_batch *b, pd_choice *c, bool keeps);
 /* The rows of the next step; returns how many choices have some. items: [PD_MAX_PARALLEL]. */
 uint32_t pd_batch_next_items(pd_batch *b, pd_batch_item *items, pd_choice **choices);
+/* The part of it that running answers are. */
+uint32_t pd_batch_answer_items(pd_batch *b, pd_batch_item *items, pd_choice **choices);
+/* A prompt whose next rows are a picture's that has to be encoded first; NULL: none. */
+pd_choice *pd_batch_next_picture(const pd_batch *b, const pd_placed_image **image);
 /* What a step with so many rows of prompts took. */
 void pd_batch_note_step(pd_batch *b, uint32_t n_rows, uint64_t ns);
 
 /* ---- step.c --------------------------------------------------------------------------------- */
 
-/* One step of the choices that have places. */
+/* One step of the choices that have places, or a picture that one of them needs. */
 void pd_batch_step(pd_batch *b);
+/* The device is the batch's in between; it is already while a picture is encoded. */
+pd_status pd_batch_begin_turn(pd_batch *b, pd_error *err);
+void pd_batch_end_turn(pd_batch *b);
 
 /* ---- answer.c ------------------------------------------------------------------------------- */
 

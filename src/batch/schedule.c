@@ -77,10 +77,26 @@ static pd_batch_item item_of(pd_choice *c, uint32_t n_rows) {
                            .outs = PD_OUTS_LAST};
 }
 
-/* Rows of a text, at most so many; 0: an image begins there that is longer. */
-static uint32_t rows_of(const pd_tokens *text, uint32_t first, uint32_t most) {
-    uint32_t n = pd_tokens_chunk(text, first, most);
-    return pd_tokens_before_image(text, first + n) > first || first + n == text->n ? n : 0;
+/* Up to the first picture that has to be encoded before it is a prompt's. */
+static uint32_t rows_to_picture(const pd_batch *b, const pd_choice *c, uint32_t n) {
+    uint32_t first = c->seq.tokens.n;
+    for (uint32_t i = 0; i < c->text.n_images && c->text.images[i].first < first + n; i++) {
+        const pd_placed_image *image = &c->text.images[i];
+        if (image->first >= first && !pd_vision_knows(b->model->vision, image->hash))
+            return image->first - first;
+    }
+    return n;
+}
+
+/* Rows of a choice, at most so many; 0: a picture begins there that is longer. */
+static uint32_t whole_rows(const pd_choice *c, uint32_t most) {
+    uint32_t first = c->seq.tokens.n, n = pd_tokens_chunk(&c->text, first, most);
+    return pd_tokens_before_image(&c->text, first + n) > first || first + n == c->text.n ? n : 0;
+}
+
+/* ... or one that is not encoded yet. */
+static uint32_t rows_of(const pd_batch *b, const pd_choice *c, uint32_t most) {
+    return rows_to_picture(b, c, whole_rows(c, most));
 }
 
 /* How long a step of running answers may get by rows of prompts. */
@@ -97,7 +113,7 @@ void pd_batch_note_step(pd_batch *b, uint32_t n_rows, uint64_t ns) {
     if (n_rows >= LEAST_PROMPT_ROWS) b->row_ns = b->row_ns ? (3 * b->row_ns + row_ns) / 4 : row_ns;
 }
 
-static uint32_t add_answers(pd_batch *b, pd_batch_item *items, pd_choice **choices) {
+uint32_t pd_batch_answer_items(pd_batch *b, pd_batch_item *items, pd_choice **choices) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < b->n_places; i++) {
         pd_choice *c = b->places[i];
@@ -117,7 +133,7 @@ static bool is_prompt(const pd_choice *c) {
 static bool is_alone(const pd_batch *b, const pd_choice *c, uint32_t n_answers) {
     uint32_t first = c->seq.tokens.n;
     if (c->request->desc.score_prompt) return first < c->request->prompt.n;
-    return rows_of(&c->text, first, b->context->desc.n_chunk - n_answers) == 0;
+    return whole_rows(c, b->context->desc.n_chunk - n_answers) == 0;
 }
 
 static pd_choice *first_prompt(const pd_batch *b) {
@@ -126,21 +142,32 @@ static pd_choice *first_prompt(const pd_batch *b) {
     return NULL;
 }
 
-/* An image that does not fit into what a step has left is added whole where it is the first. */
+pd_choice *pd_batch_next_picture(const pd_batch *b, const pd_placed_image **image) {
+    pd_choice *c = first_prompt(b);
+    if (!c || c->request->prompt.n_images == 0) return NULL;
+    *image = pd_image_at(c->request->prompt.images, c->request->prompt.n_images, c->seq.tokens.n);
+    return *image && !pd_vision_knows(b->model->vision, (*image)->hash) ? c : NULL;
+}
+
+/* A picture that does not fit into what a step has left is added whole where it is the first. */
+static uint32_t prompt_rows(const pd_batch *b, const pd_choice *c, uint32_t left, uint32_t most,
+                            bool is_first) {
+    uint32_t n = rows_of(b, c, left);
+    const pd_tokens *t = &c->text;
+    const pd_placed_image *image = pd_image_at(t->images, t->n_images, c->seq.tokens.n);
+    if (n > 0 || !is_first || !image) return n;
+    uint32_t rows = image->end - image->first;
+    return rows_of(b, c, rows < most ? rows : most);
+}
+
 static uint32_t add_prompts(pd_batch *b, pd_batch_item *items, pd_choice **choices, uint32_t n) {
     uint32_t n_answers = n, left = most_prompt_rows(b, n_answers);
     uint32_t most = b->context->desc.n_chunk - n_answers;
     for (uint32_t i = 0; i < b->n_places && left > 0; i++) {
         pd_choice *c = b->places[i];
         if (!is_prompt(c) || is_alone(b, c, n_answers)) continue;
-        uint32_t n_rows = rows_of(&c->text, c->seq.tokens.n, left);
-        if (n_rows == 0 && n == n_answers) {
-            const pd_placed_image *image =
-                pd_image_at(c->text.images, c->text.n_images, c->seq.tokens.n);
-            n_rows = rows_of(&c->text, c->seq.tokens.n,
-                             image->end - image->first < most ? image->end - image->first : most);
-        }
-        if (n_rows == 0) break;
+        uint32_t n_rows = prompt_rows(b, c, left, most, n == n_answers);
+        if (n_rows == 0) continue;
         choices[n] = c;
         items[n++] = item_of(c, n_rows);
         left -= n_rows < left ? n_rows : left;
@@ -161,14 +188,13 @@ static uint32_t next_alone(pd_batch *b, pd_batch_item *items, pd_choice **choice
 
 uint32_t pd_batch_next_items(pd_batch *b, pd_batch_item *items, pd_choice **choices) {
     if (b->desc.deterministic) return next_alone(b, items, choices);
-    uint32_t n = add_answers(b, items, choices);
+    uint32_t n = pd_batch_answer_items(b, items, choices);
     pd_choice *first = first_prompt(b);
     bool alone = first && is_alone(b, first, n);
     if (alone && (n == 0 || !b->was_alone)) {
         b->was_alone = true;
         choices[0] = first;
-        items[0] =
-            item_of(first, rows_of(&first->text, first->seq.tokens.n, b->context->desc.n_chunk));
+        items[0] = item_of(first, rows_of(b, first, b->context->desc.n_chunk));
         return 1;
     }
     b->was_alone = false;

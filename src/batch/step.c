@@ -57,13 +57,21 @@ static bool end(pd_batch *b, pd_status status) {
     return stopped;
 }
 
+pd_status pd_batch_begin_turn(pd_batch *b, pd_error *err) {
+    return b->encodes ? PD_OK : pd_model_begin_turn(b->model, err);
+}
+
+void pd_batch_end_turn(pd_batch *b) {
+    if (!b->encodes) pd_model_end_turn(b->model);
+}
+
 static pd_status compute(pd_batch *b, step *s, pd_error *err) {
-    PD_TRY(pd_model_begin_turn(b->model, err));
+    PD_TRY(pd_batch_begin_turn(b, err));
     pd_status status = PD_OK;
     if (s->items[0].score) status = pd_context_add_scores(b->context, err);
     if (status == PD_OK) status = pd_context_run(b->context, s->items, s->n, &b->cancel, err);
     if (status == PD_OK) pd_context_keep(b->context, s->items, s->n);
-    pd_model_end_turn(b->model);
+    pd_batch_end_turn(b);
     return status;
 }
 
@@ -226,9 +234,63 @@ static bool run_ahead(pd_batch *b, pd_choice *c, const pd_sample_params *samplin
     return true;
 }
 
+/* ---- pictures ------------------------------------------------------------------------------- */
+
+typedef struct picture {
+    pd_batch *batch;
+    pd_request *request;
+} picture;
+
+static void run_answers(pd_batch *b) {
+    step all = {.n = 0};
+    all.n = pd_batch_answer_items(b, all.items, all.choices);
+    if (b->desc.deterministic)
+        run_one_by_one(b, &all);
+    else if (all.n > 0)
+        run(b, &all);
+}
+
+/* Answers go on while a picture is encoded. */
+static void between(void *ctx) {
+    picture *p = ctx;
+    pd_mutex_lock(p->batch->lock);
+    if (p->batch->ends) atomic_store(&p->request->cancelled, 1);
+    pd_mutex_unlock(p->batch->lock);
+    run_answers(p->batch);
+}
+
+/* The picture's rows are at hand afterwards, if nothing went wrong. */
+static void encode(pd_batch *b, pd_choice *c, const pd_placed_image *image) {
+    pd_vision *v = b->model->vision;
+    picture p = {b, c->request};
+    const float *rows;
+    pd_error err;
+    pd_status status = pd_model_begin_turn(b->model, &err);
+    if (status == PD_OK) {
+        b->encodes = true;
+        pd_vision_set_between(v, between, &p);
+        status = pd_vision_rows(v, image->image, image->hash, &c->request->cancelled, &rows, &err);
+        pd_vision_set_between(v, NULL, NULL);
+        b->encodes = false;
+        pd_model_end_turn(b->model);
+    }
+    if (status == PD_ERR_DEVICE_LOST)
+        take_lost(b, &err);
+    else if (status == PD_ERR_MEMORY_DEVICE && make_room(b))
+        return; /* it is tried again */
+    else if (status != PD_OK)
+        fail(b, c, &err);
+}
+
 void pd_batch_step(pd_batch *b) {
     step s = {.n = 0};
     pd_sample_params params;
+    const pd_placed_image *image;
+    pd_choice *c = pd_batch_next_picture(b, &image);
+    if (c) {
+        encode(b, c, image);
+        return;
+    }
     s.n = pd_batch_next_items(b, s.items, s.choices);
     if (can_run_ahead(b, &s, &params) && run_ahead(b, s.choices[0], &params)) return;
     run(b, &s);

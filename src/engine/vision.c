@@ -36,6 +36,8 @@ struct pd_vision {
     cached_rows cache[MAX_CACHED];
     uint64_t n_uses;
     pd_vision_stats stats;
+    void (*between)(void *ctx);
+    void *between_ctx;
 };
 
 static uint32_t patch_count(const pd_vision *v) {
@@ -180,7 +182,9 @@ static pd_step make_step(const pd_vision *v, const pd_page_table *table, const a
                      .rows = v->step_rows,
                      .out_rows = v->out_rows,
                      .tables = table,
-                     .cancel = cancel};
+                     .cancel = cancel,
+                     .between = v->between,
+                     .between_ctx = v->between_ctx};
 }
 
 static pd_page_table make_table(const pd_vision *v) {
@@ -309,6 +313,17 @@ pd_status pd_vision_rows(pd_vision *v, const pd_image *image, uint64_t hash,
     c->last_use = ++v->n_uses;
     *rows = c->rows;
     return PD_OK;
+}
+
+bool pd_vision_knows(const pd_vision *v, uint64_t hash) {
+    for (const cached_rows *c = v->cache; c < v->cache + MAX_CACHED; c++)
+        if (c->last_use && c->hash == hash) return true;
+    return false;
+}
+
+void pd_vision_set_between(pd_vision *v, void (*fn)(void *ctx), void *ctx) {
+    v->between = fn;
+    v->between_ctx = ctx;
 }
 
 pd_status pd_vision_remember(pd_vision *v, uint64_t hash, const float *rows, pd_error *err) {

@@ -57,6 +57,10 @@ uint64_t pd_vision_hash(const pd_image *image);
  * call. hash: pd_vision_hash's. */
 pd_status pd_vision_rows(pd_vision *v, const pd_image *image, uint64_t hash,
                          const atomic_int *cancel, const float **rows, pd_error *err);
+/* Whether they are at hand. */
+bool pd_vision_knows(const pd_vision *v, uint64_t hash);
+/* From now on images let others run in between (pd_step.between); NULL: no more. */
+void pd_vision_set_between(pd_vision *v, void (*fn)(void *ctx), void *ctx);
 /* Takes rows [n_tokens, H] for those of the image with that hash. Errors: MEMORY_HOST. */
 pd_status pd_vision_remember(pd_vision *v, uint64_t hash, const float *rows, pd_error *err);
 

@@ -47,6 +47,10 @@ typedef struct pd_step {
     const pd_page_table *tables;      /* [n_seqs] */
     const pd_sample_params *sampling; /* [n_outs] how sample operations choose; NULL: the highest */
     const atomic_int *cancel; /* not 0: give up between operations, ERR_CANCELLED; may be NULL */
+    /* Called between operations, or groups of them, when nothing of the step is under way: other
+     * programs may run in it. NULL: nobody is. */
+    void (*between)(void *ctx);
+    void *between_ctx;
 } pd_step;
 
 #endif

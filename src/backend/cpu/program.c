@@ -158,6 +158,7 @@ pd_status pd_cpu_run(pd_program *p, const pd_step *step, pd_error *err) {
     if (p->cpu->counts_only) return PD_OK;
     begin_step(p, step);
     for (uint32_t i = 0; i < p->n_ops && status == PD_OK; i++) {
+        if (step->between && i > 0) step->between(step->between_ctx);
         if (step->cancel && atomic_load(step->cancel))
             status = PD_RAISE(err, PD_ERR_CANCELLED, "stopped in the middle of a step");
         else

@@ -52,9 +52,14 @@ done:
     return pd_vk_name_work(p, s->first, s->end, status, err);
 }
 
-/* One after the other, with some in flight, so that a step can be cancelled between them. */
+/* One after the other, with some in flight, so that a step can be cancelled between them; none is
+ * while others run. */
 static pd_status submit_step(pd_program *p, const pd_step *step, pd_error *err) {
     for (uint32_t i = 0; i < p->n_segments; i++) {
+        if (step->between && i > 0) {
+            PD_TRY(wait_segment(p, &p->segments[i - 1], err));
+            step->between(step->between_ctx);
+        }
         if (i >= SEGMENTS_IN_FLIGHT)
             PD_TRY(wait_segment(p, &p->segments[i - SEGMENTS_IN_FLIGHT], err));
         if (step->cancel && atomic_load(step->cancel))
