@@ -62,9 +62,18 @@ static pd_status set_limits(pd_context *c, const pd_session_desc *desc, pd_error
 
 /* ---- stages --------------------------------------------------------------------------------- */
 
-static const char *const stage_names[PD_STAGE_COUNT] = {
-    [PD_STAGE_DECODE] = "decode", [PD_STAGE_BATCH] = "batch",     [PD_STAGE_FEW] = "few",
-    [PD_STAGE_SOME] = "some",     [PD_STAGE_PREFILL] = "prefill", [PD_STAGE_SCORE] = "score"};
+static const char *const stage_names[PD_STAGE_COUNT] = {[PD_STAGE_DECODE] = "decode",
+                                                        [PD_STAGE_FEW] = "few",
+                                                        [PD_STAGE_SOME] = "some",
+                                                        [PD_STAGE_PREFILL] = "prefill",
+                                                        [PD_STAGE_SCORE] = "score"};
+
+/* Rows of a step of several sequences; 0: of another stage. */
+static uint32_t batch_rows(const pd_context *c, pd_stage_kind kind) {
+    if (kind < PD_STAGE_BATCH || kind >= PD_STAGE_FEW) return 0;
+    bool is_last = kind == PD_STAGE_FEW - 1;
+    return is_last ? c->n_seqs : min_u32(2u << (kind - PD_STAGE_BATCH), c->n_seqs);
+}
 
 /* Prefill's, in plans whose kernels and tiles suit fewer rows; 0: of another stage. */
 static uint32_t most_rows(const pd_context *c, pd_stage_kind kind) {
@@ -79,8 +88,8 @@ static uint32_t most_rows(const pd_context *c, pd_stage_kind kind) {
 
 static bool has_stage(const pd_context *c, pd_stage_kind kind) {
     uint32_t most = most_rows(c, kind);
+    if (batch_rows(c, kind)) return 1u << (kind - PD_STAGE_BATCH) < c->n_seqs;
     switch (kind) {
-    case PD_STAGE_BATCH: return c->n_seqs > 1;
     case PD_STAGE_FEW:
     case PD_STAGE_SOME: return !c->desc.all_logits && most > c->n_seqs && most < c->desc.n_chunk;
     case PD_STAGE_PREFILL: return c->desc.n_chunk > 1 || c->desc.all_logits;
@@ -108,8 +117,11 @@ static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out
         if (c->desc.all_logits || kind == PD_STAGE_SCORE) d.max_outs = 0;
         d.takes_embeddings = m->vision && d.max_rows == c->desc.n_chunk;
         break;
-    case PD_STAGE_BATCH: d.name = stage_names[kind]; break;
-    default: d.keeps_hidden = m->lm_head.requantised; break;
+    case PD_STAGE_DECODE: d.keeps_hidden = m->lm_head.requantised; break;
+    default:
+        d.name = "batch";
+        d.max_rows = d.max_outs = d.max_seqs = batch_rows(c, kind);
+        break;
     }
     return pd_plan_text(&m->config, m->weights, &d, out, err);
 }

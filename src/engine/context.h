@@ -34,10 +34,11 @@ struct pd_stage {
 };
 
 typedef enum pd_stage_kind {
-    PD_STAGE_DECODE,  /* one row, of any sequence; runs ahead */
-    PD_STAGE_BATCH,   /* up to n_seqs rows with logits of each; only where n_seqs is above 1 */
-    PD_STAGE_FEW,     /* as prefill, for up to PD_FEW_ROWS and without images: a short turn */
-    PD_STAGE_SOME,    /* ... PD_SOME_ROWS */
+    PD_STAGE_DECODE, /* one row, of any sequence; runs ahead */
+    PD_STAGE_BATCH,  /* 2 rows with logits of each, then 4, 8, ... and n_seqs: kernels fit them */
+    PD_STAGE_FEW =
+        PD_STAGE_BATCH + 6, /* as prefill, for up to PD_FEW_ROWS and without images: a short turn */
+    PD_STAGE_SOME,          /* ... PD_SOME_ROWS */
     PD_STAGE_PREFILL, /* up to n_chunk rows, with logits of up to n_seqs; all_logits: with none */
     PD_STAGE_SCORE,   /* as prefill of all_logits, in a context that scores besides */
     PD_STAGE_LM_HEAD, /* of rows that one of these two has left, max_outs at a time */
@@ -149,8 +150,8 @@ typedef struct pd_score {
     uint32_t n;      /* positions of the text */
     pd_logits_fn fn; /* gets logits, or NULL */
     void *fn_ctx;
-    float *log_probs; /* [n - 1 - first] of the token that follows each, or NULL */
-    uint32_t *best;   /* [n - 1 - first], or NULL */
+    float *log_probs;      /* [n - 1 - first] of the token that follows each, or NULL */
+    uint32_t *best;        /* [n - 1 - first], or NULL */
     float *best_log_probs; /* ... and its log-probability, or NULL */
 } pd_score;
 

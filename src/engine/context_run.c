@@ -36,6 +36,12 @@ static pd_stage_kind choose_prefill(const pd_context *c, uint64_t n_rows, bool p
     return PD_STAGE_PREFILL;
 }
 
+static pd_stage_kind choose_batch(uint32_t n_rows) {
+    uint32_t kind = PD_STAGE_BATCH;
+    while (kind + 1 < PD_STAGE_FEW && n_rows > 2u << (kind - PD_STAGE_BATCH)) kind++;
+    return (pd_stage_kind)kind;
+}
+
 /* The stage that the items' rows fit. */
 static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_t n,
                               pd_stage_kind *kind, pd_error *err) {
@@ -57,7 +63,7 @@ static pd_status choose_stage(pd_context *c, const pd_batch_item *items, uint32_
     if (fits && plain && n_rows == 1)
         *kind = PD_STAGE_DECODE;
     else if (fits && plain && n_rows == n_outs && n_rows <= c->n_seqs)
-        *kind = PD_STAGE_BATCH;
+        *kind = choose_batch((uint32_t)n_rows);
     else if (fits)
         *kind = choose_prefill(c, n_rows, plain);
     else
