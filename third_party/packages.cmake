@@ -36,6 +36,14 @@ if(PERIDOT_LIBEDIT AND EDIT_FOUND)
   target_compile_definitions(peridot_edit INTERFACE PERIDOT_HAS_EDIT)
 endif()
 
+# Without it `peridot serve` does not tell systemd when it is ready.
+add_library(peridot_systemd INTERFACE)
+pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
+if(SYSTEMD_FOUND)
+  target_link_libraries(peridot_systemd INTERFACE PkgConfig::SYSTEMD)
+  target_compile_definitions(peridot_systemd INTERFACE PERIDOT_HAS_SYSTEMD)
+endif()
+
 # stb_image is a header whose implementation src/image/stb.c compiles.
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
 add_library(peridot_stb INTERFACE)

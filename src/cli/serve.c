@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/notify.h"
 #include "server/server.h"
 
 enum { MAX_KEYS = 256 };
@@ -63,7 +64,9 @@ static pd_status open_model(void *ctx, pd_model **out, pd_error *err) {
 
 static bool goes_on(void *ctx) {
     (void)ctx;
-    return !cli_interrupted();
+    bool ends = cli_interrupted();
+    if (ends) cli_notify_stopping();
+    return !ends;
 }
 
 static bool is_loopback(const char *host) {
@@ -84,6 +87,7 @@ static void tell_ready(void *ctx, uint16_t port) {
                 is_v6 ? "]" : "", port);
     if (!socket && !is_loopback(host) && job->n_keys == 0)
         fputs("peridot: other machines can ask, and no key is needed (--api-key-file)\n", stderr);
+    cli_notify_ready();
 }
 
 /* ---- descriptions --------------------------------------------------------------------------- */

@@ -1,6 +1,11 @@
 # Installs the program with what its tables say about it: manual pages, and completion for three
 # shells.
 install(TARGETS peridot-cli COMPONENT program)
+# It names the program where packages put it.
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+  install(FILES ${CMAKE_CURRENT_LIST_DIR}/peridot.service DESTINATION lib/systemd/system
+          COMPONENT program)
+endif()
 
 # ---- written from its tables ---------------------------------------------------------------------
 
