@@ -6,9 +6,19 @@ set -eu
 golden=$PERIDOT_TEST_DATA/golden
 out=${1:?usage: corpus.sh OUT}
 rm -rf "$out"
-for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora session; do
+for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora session request; do
   mkdir -p "$out/$entry"
 done
+cat >"$out/request/chat" <<'END'
+0{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"a"},
+{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]},{"role":"assistant","content":"b"},
+{"role":"user","content":"c\u00e9\n"}],"temperature":0.5,"top_p":0.9,"stop":["x","yy"],"n":2,"logit_bias":{"5":-1.5},
+"stream":true,"stream_options":{"include_usage":true},"logprobs":true,"top_logprobs":3,"max_tokens":7,"seed":-3}
+END
+echo '1{"prompt":[[2,5,6],[7,8]],"max_tokens":1,"logprobs":1,"echo":true,"add_bos":false,"logit_bias":[[3,1],[4,false]]}' \
+  >"$out/request/ids"
+echo '1{"prompt":["one","two <start_of_turn>"],"stop":"\\n","top_k":40,"min_p":0.1,"repeat_last_n":-1}' >"$out/request/texts"
+{ printf '2data:image/png;base64,'; base64 -w 0 "$PERIDOT_TEST_DATA/golden/image.png" | head -c 4000; } >"$out/request/picture"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
