@@ -64,7 +64,8 @@ bool pd_batch_is_lost(pd_batch *batch);
 /* ---- requests ------------------------------------------------------------------------------- */
 
 typedef enum pd_event_kind {
-    PD_EVENT_PROMPT, /* a piece of choice 0's prompt is computed: n_done of n_total positions */
+    PD_EVENT_PROMPT, /* a piece of choice 0's prompt is computed: n_done of n_total positions; also
+                        once a second while nothing else is told before the first token */
     PD_EVENT_SCORE,  /* a token of the prompt, in their order; the first one has no probability */
     PD_EVENT_TOKEN,  /* a token of the answer; false from the function: it is the last one */
     PD_EVENT_END,    /* of a choice */

@@ -80,6 +80,7 @@ static void run(void *ctx) {
         pd_batch_give_places(b);
         if (b->n_places > 0) pd_batch_step(b);
         settle(b);
+        pd_batch_remind(b);
     }
     PD_RAISE(&err, PD_ERR_CANCELLED, "the requests were ended");
     drop_all(b, &err);

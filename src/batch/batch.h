@@ -54,6 +54,7 @@ struct pd_request {
     pd_error error;
     pd_request_stats stats;
     uint64_t queued_at, placed_at, first_at;
+    uint64_t told_at; /* its last event */
     bool is_done;     /* under the batch's lock */
     pd_request *next; /* of those that came in, then of those in work */
 };
@@ -110,6 +111,8 @@ bool pd_request_tell(pd_request *r, const pd_event *event);
 /* The choice is over, whatever it was doing; with the last one the request is. error: NULL unless
  * it failed. */
 void pd_choice_end(pd_batch *b, pd_choice *c, pd_end end, const pd_error *error);
+/* Whose answer has not begun, and who has heard nothing for a second: how far the prompt is. */
+void pd_batch_remind(pd_batch *b);
 /* All of its choices that have not ended. */
 void pd_request_fail(pd_batch *b, pd_request *r, const pd_error *error);
 /* Rows that are to be computed before the next token can be drawn. */

@@ -124,7 +124,21 @@ void pd_request_release(pd_request *r) {
 }
 
 bool pd_request_tell(pd_request *r, const pd_event *event) {
+    r->told_at = pd_clock_ns();
     return r->desc.fn(r->desc.ctx, event);
+}
+
+void pd_batch_remind(pd_batch *b) {
+    uint64_t now = pd_clock_ns(), second = UINT64_C(1000000000);
+    for (pd_request *r = b->requests; r; r = r->next) {
+        bool waits = !r->first_at && r->n_ended == 0;
+        if (!waits || now < r->queued_at + second || now < r->told_at + second) continue;
+        pd_event e = {.kind = PD_EVENT_PROMPT,
+                      .n_done = r->choices[0].has_place ? r->choices[0].seq.tokens.n : 0,
+                      .n_total = r->prompt.n,
+                      .n_cached = r->stats.n_cached};
+        pd_request_tell(r, &e);
+    }
 }
 
 /* Wakes those that wait for it. The batch goes on holding it until its list lets it go. */

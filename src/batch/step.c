@@ -257,6 +257,7 @@ static void between(void *ctx) {
     if (p->batch->ends) atomic_store(&p->request->cancelled, 1);
     pd_mutex_unlock(p->batch->lock);
     run_answers(p->batch);
+    pd_batch_remind(p->batch);
 }
 
 /* The picture's rows are at hand afterwards, if nothing went wrong. */
