@@ -43,8 +43,7 @@ static double sample_speed(const void *result, uint32_t i) {
     return pd_bench_sample_speed(result, i);
 }
 
-/* Ids that look like text: spread over the vocabulary, none of the control tokens at its start. */
-static void fill_ids(uint32_t *ids, uint32_t n, uint32_t n_vocab) {
+void pd_bench_fill_ids(uint32_t *ids, uint32_t n, uint32_t n_vocab) {
     uint32_t first = n_vocab > 1000 ? 494 : n_vocab / 2, x = 0x9E3779B9u;
     for (uint32_t i = 0; i < n; i++) {
         x = x * 1664525u + 1013904223u;
@@ -94,7 +93,7 @@ static pd_status run_all(const pd_bench_test *t, pd_session *session, uint32_t n
                          uint32_t *ids, pd_bench_result *out, pd_error *err) {
     for (uint32_t i = 0; i <= out->n_samples; i++) {
         run_times times;
-        fill_ids(ids, (uint32_t)count_tokens(t) + 1, n_vocab);
+        pd_bench_fill_ids(ids, (uint32_t)count_tokens(t) + 1, n_vocab);
         ids[t->n_depth] = (ids[t->n_depth] + i) % n_vocab;
         PD_TRY(time_once(session, t, ids, &times, err));
         if (i == 0) {
@@ -107,12 +106,15 @@ static pd_status run_all(const pd_bench_test *t, pd_session *session, uint32_t n
     return PD_OK;
 }
 
-pd_status pd_bench_run(const pd_bench_test *t, const pd_model *model, pd_session *session,
-                       pd_bench_result *out, pd_error *err) {
+void pd_bench_take_time(char out[32]) {
     time_t now = time(NULL);
     struct tm utc;
-    if (gmtime_r(&now, &utc))
-        strftime(out->test_time, sizeof out->test_time, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    if (gmtime_r(&now, &utc)) strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+pd_status pd_bench_run(const pd_bench_test *t, const pd_model *model, pd_session *session,
+                       pd_bench_result *out, pd_error *err) {
+    pd_bench_take_time(out->test_time);
     uint32_t *ids = pd_alloc((size_t)count_tokens(t) + 1, sizeof *ids);
     if (!ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's tokens");
     pd_status status = run_all(t, session, pd_model_get_info(model)->n_vocab, ids, out, err);

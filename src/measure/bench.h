@@ -25,6 +25,11 @@ typedef struct pd_bench_test {
 /* "pp512", "tg128", "pp512+tg128", "pp512 @ d4096"; out: at least 64 bytes. */
 void pd_bench_name(const pd_bench_test *test, char *out);
 
+/* Ids that look like text: spread over the vocabulary, none of the control tokens at its start; the
+ * same ones every time. */
+void pd_bench_fill_ids(uint32_t *ids, uint32_t n, uint32_t n_vocab);
+void pd_bench_take_time(char out[32]); /* the test_time of a result that begins now */
+
 /* What the session of a test has to be, on a model of n_train positions. */
 pd_session_desc pd_bench_session(const pd_bench_test *test, uint32_t n_train,
                                  pd_precision precision);
@@ -59,6 +64,7 @@ typedef struct pd_bench_lists {
     pd_bench_list prompts, gens, depths;
     pd_bench_list pairs; /* a prompt's length, then the generation's behind it; n is even */
     pd_bench_list batches, ubatches;
+    pd_bench_list parallels; /* numbers of sequences (bench_parallel.h): other tests than these */
 } pd_bench_lists;
 
 void pd_bench_lists_free(pd_bench_lists *l);     /* their values, with pd_free */

@@ -13,6 +13,7 @@ static uint32_t largest(const pd_bench_list *l) {
 /* Tokens that the longest test times. */
 static uint64_t longest(const pd_bench_lists *l) {
     uint64_t most = largest(&l->prompts);
+    if (l->parallels.n > 0) return most + largest(&l->gens);
     if (largest(&l->gens) > most) most = largest(&l->gens);
     for (uint32_t i = 0; i + 1 < l->pairs.n; i += 2)
         if ((uint64_t)l->pairs.values[i] + l->pairs.values[i + 1] > most)
@@ -47,6 +48,7 @@ void pd_bench_lists_free(pd_bench_lists *l) {
     pd_free(l->pairs.values);
     pd_free(l->batches.values);
     pd_free(l->ubatches.values);
+    pd_free(l->parallels.values);
 }
 
 static pd_status each_at(const pd_bench_lists *l, pd_bench_test test, pd_bench_fn fn, void *ctx,

@@ -49,9 +49,9 @@ static const struct {
 
 static const struct {
     const char *theirs, *ours;
-} spellings[] = {{"--n-predict", "--predict"},
-                 {"--no-perf", "--quiet"},
-                 {"--reverse-prompt", "--stop"},
+} spellings[] = {{"--n-predict", "--predict"},   {"-npl", "--parallel"}, /* llama-batched-bench's */
+                 {"-npp", "--n-prompt"},         {"-ntg", "--n-gen"},
+                 {"--no-perf", "--quiet"},       {"--reverse-prompt", "--stop"},
                  {"--system", "--system-prompt"}};
 
 static bool is_switch(const char *word) {

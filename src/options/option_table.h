@@ -256,6 +256,11 @@
       "prompt tokens handed over at once")                                                         \
     X(BENCH_UBATCH, LIST, "--ubatch-size", "-ub", NULL, 0, 0, "512", "N,..", FOR(BENCH),           \
       "prompt tokens computed at once, never more than --batch-size")                              \
+    X(BENCH_PARALLEL, LIST, "--parallel", "-np", NULL, 0, 0, NULL, "N,..", FOR(BENCH),             \
+      "N sequences at once: the time of their prompts of -p tokens each, then of -n generated "    \
+      "tokens each; see --shared-prompt")                                                          \
+    X(BENCH_SHARED, FLAG, "--shared-prompt", "-pps", NULL, 0, 0, NULL, NULL, FOR(BENCH),           \
+      "with --parallel: one prompt, which all sequences begin with")                               \
     X(BENCH_REPEAT, INT, "--repetitions", "-r", NULL, 1, 10000, "5", "N", FOR(BENCH),              \
       "timed runs of each test, after one that is not timed")                                      \
     X(BENCH_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(BENCH),                  \

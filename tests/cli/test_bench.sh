@@ -70,6 +70,60 @@ expect_text "fields of each line" 1 "$(awk -F, '{print NF}' "$work/out" | sort -
 # shellcheck disable=SC2086
 expect_error 3 'no-such-folder' $bench -p 6 -n 0 --trace "$work/no-such-folder/trace.json"
 
+# Several sequences at once: rows of every pair of lengths, and what they add up to.
+# shellcheck disable=SC2086
+expect_ok $bench -p 32,40 -n 4 --parallel 1,3 -o json
+expect_text "rows of --parallel" "32+4*1 36;32+4*3 108;40+4*1 44;40+4*3 132;" \
+  "$(jq -r '.[] | "\(.pp)+\(.tg)*\(.pl) \(.n_kv)"' "$work/out" | tr '\n' ';')"
+jq -e 'def near($a; $b): (($a - $b) | fabs) <= 1e-6 * ($b | fabs);
+  .[0].speed_tg as $one | .[2].speed_tg as $other | all(.[]; .t_pp > 0 and .t_tg > 0 and
+  .is_pp_shared == 0 and .n_ubatch == 512 and .n_threads > 0 and .precision == "f16" and
+  near(.t; .t_pp + .t_tg) and near(.speed; .n_kv / .t) and near(.speed_tg; .tg * .pl / .t_tg) and
+  near(.speed_pp; .pp * .pl / .t_pp) and (.samples_t_pp | length) == 2 and
+  near(.t_tg; .samples_t_tg | add / 2) and .stddev_speed_tg >= 0 and .stddev_speed_pp >= 0 and
+  near(.x1; .speed_tg / (if .pp == 32 then $one else $other end)) and
+  (.test_time | test("^20..-..-..T..:..:..Z$")) and .model_n_params > 0)' \
+  "$work/out" >"$work/jq" || fail "bench --parallel: $(cat "$work/out")"
+
+# One prompt for all of them; without a sequence alone there is nothing to compare with.
+# shellcheck disable=SC2086
+expect_ok $bench -npp 64 -ntg 2 -npl 4,1,2 -pps -ub 40 -o jsonl
+expect_text "rows of --shared-prompt" "4 72 1 40 null;1 66 1 40 1;2 68 1 40 number;" \
+  "$(jq -r '[.pl, .n_kv, .is_pp_shared, .n_ubatch, (.x1 | if . and . != 1 then type else . end)] |
+    map(tostring) | join(" ")' "$work/out" | tr '\n' ';')"
+jq -e '((.speed_pp * .t_pp / .pp - 1) | fabs) < 1e-6' "$work/out" >"$work/jq" ||
+  fail "a shared prompt is counted more than once: $(cat "$work/out")"
+
+# shellcheck disable=SC2086
+expect_ok $bench -p 32 -n 2 -np 2,1 -o csv
+expect_text "lines of CSV" 3 "$(wc -l <"$work/out" | tr -d ' ')"
+head -n 1 "$work/out" | grep -q ',pp,tg,pl,n_kv,t_pp,speed_pp,t_tg,speed_tg,t,speed,x1,' ||
+  fail "CSV names of --parallel: $(head -n 1 "$work/out")"
+# shellcheck disable=SC2086
+expect_ok $bench -p 32 -n 2 --parallel 1,2
+expect_text "columns" "PP TG B N_KV T_PP S_PP T_TG S_TG T S x1" \
+  "$(head -n 1 "$work/out" | grep -Eo '[A-Z_]+|x1' | tr '\n' ' ' | sed 's/ $//')"
+expect_text "rows" "32 2 1 34;32 2 2 68;" \
+  "$(awk -F ' *[|] *' '$2 == 32 {print $2, $3, $4, $5}' "$work/out" | tr '\n' ';')"
+expect_text "one alone" 1.00 "$(awk -F ' *[|] *' '$4 == 1 {print $(NF - 1)}' "$work/out")"
+
+refused() {
+  local pattern=$1
+  shift
+  # shellcheck disable=SC2086
+  expect_error 2 "$pattern" $bench "$@"
+}
+refused '--parallel' --parallel 0
+refused 'at most 64' --parallel 1,65
+refused '--n-depth and --parallel' --parallel 2 -d 8
+refused '--profile and --parallel' --parallel 2 --profile
+refused '--prompt-gen and --parallel' --parallel 2 -pg 8,2
+refused 'used with --parallel' --shared-prompt
+refused '32 tokens or more' --parallel 2 -p 31
+refused 'one or more' --parallel 2 -p 64 -n 0
+# shellcheck disable=SC2086
+expect_error 7 'need 2049 positions' $bench --parallel 2 -p 2000 -n 49
+
 expect_ok devices --measure --json
 jq -e '.devices | map(select(.id == "cpu")) | length == 1 and all(.copy_gb_s > 0 and .gflop_s["f32 FMA"] > 0 and
   .gflop_s["int16 dot"] > 0 and .dispatch_us > 0 and (.matrix_peak | test("^(f32 FMA|int(8|16) dot|bf16 tiles)$")))' "$work/out" >"$work/jq" || fail "devices --measure: $(cat "$work/out")"

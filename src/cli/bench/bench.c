@@ -91,6 +91,8 @@ static pd_status read_lists(const cli_options *o, pd_bench_lists *l, pd_error *e
     PD_TRY(read_list(o, OPT_BENCH_DEPTH, 0, &l->depths, err));
     PD_TRY(read_list(o, OPT_BENCH_BATCH, 1, &l->batches, err));
     PD_TRY(read_list(o, OPT_BENCH_UBATCH, 1, &l->ubatches, err));
+    PD_TRY(read_list(o, OPT_BENCH_PARALLEL, 1, &l->parallels, err));
+    PD_TRY(bench_parallel_check(o, l, err));
     if (l->pairs.n % 2 != 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "--prompt-gen takes pairs P,G, but has %u numbers",
                         l->pairs.n);
@@ -114,6 +116,10 @@ pd_status cli_bench(const cli_options *o, pd_error *err) {
                        .n_threads =
                            cli_given(o, OPT_THREADS) ? cli_u32(o, OPT_THREADS) : pd_core_count()};
     pd_cpu_name(c.cpu_info, sizeof c.cpu_info);
+    if (lists.parallels.n > 0) {
+        status = bench_parallel(&c, &lists, err);
+        goto done;
+    }
     if (cli_given(o, OPT_BENCH_PROFILE)) PD_TRY_GOTO(pd_model_measure(model, &c.speed, err));
     if (cli_text(o, OPT_BENCH_TRACE))
         PD_TRY_GOTO(pd_trace_open(cli_text(o, OPT_BENCH_TRACE), &c.trace, err));

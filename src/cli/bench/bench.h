@@ -2,6 +2,8 @@
 #ifndef PD_CLI_BENCH_H
 #define PD_CLI_BENCH_H
 
+#include <cjson/cJSON.h>
+
 #include "cli/commands.h"
 #include "measure/bench.h"
 #include "measure/trace.h"
@@ -33,5 +35,20 @@ typedef struct bench_context {
 void bench_print_begin(bench_context *c);
 pd_status bench_print_row(bench_context *c, pd_error *err);
 void bench_print_end(bench_context *c);
+/* What all kinds of rows have: whether --output is of that name, fields of the model, a row of
+ * fields where it is a format with such, a line about the build. */
+bool bench_prints(const bench_context *c, const char *format);
+void bench_add_model_fields(cJSON *j, const bench_context *c);
+pd_status bench_print_json(bench_context *c, const cJSON *j, pd_error *err);
+void bench_print_csv(const bench_context *c, const cJSON *j);
+void bench_print_build(const bench_context *c);
+
+/* parallel.c: --parallel */
+
+/* Errors: ARGUMENT (what --parallel cannot be used with, or not without). */
+pd_status bench_parallel_check(const cli_options *o, const pd_bench_lists *lists, pd_error *err);
+/* Every prompt's length with every answer's and every number of sequences, measured and printed.
+ * Names of fields and their meaning are llama-batched-bench's. */
+pd_status bench_parallel(bench_context *c, const pd_bench_lists *lists, pd_error *err);
 
 #endif

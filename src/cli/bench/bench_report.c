@@ -24,13 +24,13 @@ static const char *model_type(const bench_context *c, char *out) {
     return out;
 }
 
-static const char *output_format(const bench_context *c) {
-    return cli_text(c->o, OPT_BENCH_OUTPUT);
+bool bench_prints(const bench_context *c, const char *format) {
+    return strcmp(cli_text(c->o, OPT_BENCH_OUTPUT), format) == 0;
 }
 
 /* ---- one row as fields ---------------------------------------------------------------------- */
 
-static void add_model_fields(cJSON *j, const bench_context *c) {
+void bench_add_model_fields(cJSON *j, const bench_context *c) {
     const pd_model_info *info = pd_model_get_info(c->model);
     const pd_device_info *device = pd_model_get_device(c->model);
     char type[64];
@@ -100,7 +100,7 @@ static bool with_profile(const bench_context *c) {
 
 static cJSON *row_json(const bench_context *c, const bench_row *row, bool with_samples) {
     cJSON *j = cJSON_CreateObject();
-    add_model_fields(j, c);
+    bench_add_model_fields(j, c);
     add_start_fields(j, c);
     add_test_fields(j, c, row);
     if (with_profile(c)) add_speed_fields(j, &c->speed);
@@ -132,6 +132,7 @@ static void print_csv_row(const cJSON *j, bool names) {
     for (const cJSON *item = j->child; item; item = item->next) {
         char number[32];
         snprintf(number, sizeof number, "%.17g", item->valuedouble);
+        if (cJSON_IsNull(item)) number[0] = '\0';
         if (names) {
             printf("%s", item->string);
         } else {
@@ -144,8 +145,7 @@ static void print_csv_row(const cJSON *j, bool names) {
 /* With a profile a line for each operation, which repeats the test's fields. */
 static void print_csv(const bench_context *c, const bench_row *row, cJSON *j) {
     if (!with_profile(c)) {
-        if (c->n_printed == 0) print_csv_row(j, true);
-        print_csv_row(j, false);
+        bench_print_csv(c, j);
         return;
     }
     for (uint32_t i = 0; i < row->profile.n; i++) {
@@ -193,42 +193,53 @@ static void print_step(const char *what, const pd_step_counts *n, const bench_co
 }
 
 void bench_print_begin(bench_context *c) {
-    if (strcmp(output_format(c), "json") == 0) printf("[\n");
-    if (strcmp(output_format(c), "md") == 0) print_markdown_begin();
+    if (bench_prints(c, "json")) printf("[\n");
+    if (bench_prints(c, "md")) print_markdown_begin();
     fflush(stdout);
+}
+
+pd_status bench_print_json(bench_context *c, const cJSON *j, pd_error *err) {
+    bool lines = bench_prints(c, "jsonl");
+    char *text = lines ? cJSON_PrintUnformatted(j) : cJSON_Print(j);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the results");
+    printf("%s%s%s", !lines && c->n_printed ? ",\n" : "", text, lines ? "\n" : "");
+    cJSON_free(text);
+    return PD_OK;
+}
+
+void bench_print_csv(const bench_context *c, const cJSON *j) {
+    if (c->n_printed == 0) print_csv_row(j, true);
+    print_csv_row(j, false);
 }
 
 pd_status bench_print_row(bench_context *c, pd_error *err) {
     const bench_row *row = &c->row;
-    const char *format = output_format(c);
-    bool json = strcmp(format, "json") == 0, jsonl = strcmp(format, "jsonl") == 0;
-    if (strcmp(format, "md") == 0) {
+    pd_status status = PD_OK;
+    if (bench_prints(c, "md")) {
         print_markdown_row(c, row);
     } else {
-        cJSON *j = row_json(c, row, json || jsonl);
-        if (json || jsonl) {
-            char *text = json ? cJSON_Print(j) : cJSON_PrintUnformatted(j);
-            if (!text) {
-                cJSON_Delete(j);
-                return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the results");
-            }
-            printf("%s%s%s", json && c->n_printed ? ",\n" : "", text, jsonl ? "\n" : "");
-            cJSON_free(text);
-        } else if (j) {
+        bool csv = bench_prints(c, "csv");
+        cJSON *j = row_json(c, row, !csv);
+        if (!csv)
+            status = bench_print_json(c, j, err);
+        else if (j)
             print_csv(c, row, j);
-        }
         cJSON_Delete(j);
     }
     c->n_printed++;
     fflush(stdout);
-    return PD_OK;
+    return status;
+}
+
+void bench_print_build(const bench_context *c) {
+    printf("\nbuild: %s, device: %s, precision: %s\n", PERIDOT_COMMIT,
+           pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
 }
 
 void bench_print_end(bench_context *c) {
-    if (strcmp(output_format(c), "json") == 0) printf("\n]\n");
-    if (strcmp(output_format(c), "md") != 0) return;
-    printf("\nbuild: %s, device: %s, precision: %s\n", PERIDOT_COMMIT,
-           pd_model_get_device(c->model)->name, cli_precision_name(c->precision));
+    if (bench_prints(c, "json")) printf("\n]\n");
+    if (!bench_prints(c, "md")) return;
+    bench_print_build(c);
     if (c->started) {
         printf("start: ");
         cli_print_start(stdout, c->model, &c->start);
