@@ -11,6 +11,7 @@ import math
 import random
 import sys
 import tempfile
+import time
 
 import serve
 from serve import check, same, test
@@ -46,6 +47,11 @@ def ids_of(server, text, special=False):
 
 def run_says(*flags):
     return serve.run_json(PROGRAM, "--temp", "0", *flags)
+
+
+def near(found, expected, *words):
+    """Rows that are computed beside others, or behind what was kept, are rounded otherwise: F16 has 11 bits."""
+    check(abs(found - expected) <= max(1, abs(expected)) * 2**-11, *words)
 
 
 def is_int(value):
@@ -128,7 +134,7 @@ def metrics(server):
 
 @test
 def cache_clear(server):
-    said(server)
+    complete(server, [2] + [600] * 300)
     check(server.wait_idle()["peridot:sequences_kept"] > 0, "nothing is kept")
     server.ok("/cache/clear", {})
     found = server.wait_idle()
@@ -265,10 +271,9 @@ def completion_stream(server):
 @test
 def stream_is_live(server):
     """The first words come before the last ones are computed, and characters come whole."""
-    import time
-    times = []
-    for event in server.events(TEXT, {"prompt": "Once", "max_tokens": 600, "ignore_eos": True, "stream": True,
-                                      "temperature": 1, "seed": 3}):
+    times, never = [], {"1": -100, "106": -100}  # what ends an answer
+    for event in server.events(TEXT, {"prompt": "Once", "max_tokens": 600, "stream": True, "temperature": 1, "seed": 3,
+                                      "logit_bias": never}):
         times.append(time.monotonic())
         event.encode("utf-8", "strict")
     check(len(times) > 100, "events:", len(times))
@@ -339,14 +344,14 @@ def going_on(server):
 
 @test
 def conversation(server):
-    talk = [{"role": "user", "content": "My name is Ada."}]
+    talk = [{"role": "user", "content": "My name is Olga."}]
     talk += [{"role": "assistant", "content": said(server, talk)}, {"role": "user", "content": "What is my name?"}]
-    check("Ada" in said(server, talk), "what was said before:", said(server, talk))
+    check("Olga" in said(server, talk), "what was said before:", said(server, talk))
 
 
 @test
 def choices(server):
-    warm = {"temperature": 2.0, "top_p": 1.0, "top_k": 0, "seed": 5, "max_tokens": 12}
+    warm = {"temperature": 9.0, "top_p": 1.0, "top_k": 0, "seed": 5, "max_tokens": 12}
     answer = chat(server, n=3, **warm)
     same([c["index"] for c in answer["choices"]], [0, 1, 2])
     texts = [c["message"]["content"] for c in answer["choices"]]
@@ -381,7 +386,7 @@ def stop_strings(server):
 
 @test
 def seeds(server):
-    warm = {"temperature": 1.5, "top_k": 0, "top_p": 1, "max_tokens": 20}
+    warm = {"temperature": 9, "top_k": 0, "top_p": 1, "max_tokens": 20}
     first = said(server, seed=11, **warm)
     same(said(server, seed=11, **warm), first, "the same seed:")
     check(len({said(server, seed=i, **warm) for i in range(5)}) > 2, "seeds change nothing")
@@ -392,23 +397,17 @@ def seeds(server):
 @test
 def as_run_draws(server):
     """Each setting, one at a time: the draws of `run` with the same seed."""
-    plain = {"--temp": 1.4, "--top-k": 0, "--top-p": 1, "--min-p": 0, "--seed": 21, "-n": 24}
-    names = {"--temp": "temperature", "-n": "max_tokens"}
-    for change in ({}, {"--top-k": 3}, {"--top-p": 0.3}, {"--min-p": 0.2}, {"--repeat-penalty": 1.7},
-                   {"--presence-penalty": 1.5}, {"--frequency-penalty": 1.2}, {"--seed": 22}, {"--temp": 0.7}):
+    plain = {"--temp": 5, "--top-k": 0, "--top-p": 1, "--min-p": 0, "--seed": 21, "-n": 24}
+    names, texts = {"--temp": "temperature", "-n": "max_tokens"}, set()
+    for change in ({}, {"--top-k": 3}, {"--top-p": 0.3}, {"--min-p": 0.1}, {"--repeat-penalty": 1.7},
+                   {"--presence-penalty": 1.5}, {"--frequency-penalty": 1.2}, {"--seed": 22}, {"--temp": 3}):
         flags = {**plain, **change}
         alone = serve.run_json(PROGRAM, "-p", STORY, *(str(x) for pair in flags.items() for x in pair))["text"]
         body = {names.get(k, k[2:].replace("-", "_")): v for k, v in flags.items()}
         asked = [{"role": "user", "content": STORY}]
         same(said(server, asked, repeat_last_n=64, **body), alone, f"{change}:")
-
-
-@test
-def penalties(server):
-    asked = [{"role": "user", "content": STORY}]
-    plain = said(server, asked)
-    for setting in ({"presence_penalty": 2.0}, {"frequency_penalty": 2.0}, {"repeat_penalty": 2.0}):
-        check(said(server, asked, max_tokens=60, **setting) != plain, setting, "changes nothing")
+        texts.add(alone)
+    check(len(texts) >= 8, "settings that change nothing:", texts)
 
 
 @test
@@ -429,11 +428,11 @@ def chat_logprobs(server):
     for found, expected in zip(content, alone):
         same(bytes(found["bytes"]).decode(), found["token"])
         same(found["token"], expected["text"])
-        check(abs(found["logprob"] - expected["log_prob"]) < 1e-5, found, "and run says", expected)
+        near(found["logprob"], expected["log_prob"], found, "and run says", expected)
         same(len(found["top_logprobs"]), 3)
         for top, other in zip(found["top_logprobs"], expected["top"]):
             same(top["token"], other["text"])
-            check(abs(top["logprob"] - other["log_prob"]) < 1e-4, top, "and run says", other)
+            near(top["logprob"], other["log_prob"], top, "and run says", other)
         same(found["top_logprobs"][0]["logprob"], found["logprob"], "the drawn one among the top:")
     same(chat(server, logprobs=True)["choices"][0]["logprobs"]["content"][0]["top_logprobs"], [])
     chunks = server.stream(CHAT, {"messages": ASKED, "temperature": 0, "logprobs": True, "top_logprobs": 1})
@@ -447,8 +446,8 @@ def check_older(logprobs, n, n_top):
         same(len(logprobs[name]), n, name)
     for i in range(n):
         top = logprobs["top_logprobs"][i]
-        if top is None:
-            same(logprobs["token_logprobs"][i], None)
+        if n_top == 0:
+            check(not top and logprobs["token_logprobs"][i] <= 0, "none of the best were asked for:", top)
             continue
         check(n_top <= len(top) <= n_top + 1, n_top, "asked for:", top)
         for value in [logprobs["token_logprobs"][i], *top.values()]:
@@ -463,7 +462,7 @@ def completion_logprobs(server):
     same("".join(answer["choices"][0]["logprobs"]["tokens"]), answer["choices"][0]["text"])
     alone = run_says("--raw", "-p", "The capital of France", "-n", "3", "--logprobs", "2")["log_probs"]
     for value, expected in zip(answer["choices"][0]["logprobs"]["token_logprobs"], alone):
-        check(abs(value - expected["log_prob"]) < 1e-5, value, "and run says", expected)
+        near(value, expected["log_prob"], value, "and run says", expected)
     chunks = server.stream(TEXT, {"prompt": "The capital of France", "temperature": 0, "max_tokens": 3, "logprobs": 2})
     streamed = [v for c in chunks if c["choices"] for v in (c["choices"][0]["logprobs"] or {}).get("token_logprobs", [])]
     same(streamed, answer["choices"][0]["logprobs"]["token_logprobs"], "streamed:")
@@ -536,7 +535,7 @@ def pictures(server):
     same(said(server, [{"role": "user", "content": [picture(serve.sample("1.png"), detail="auto"), *plain]}]),
          said(server, about(question, serve.sample("1.png"))), "with detail:")
     behind = said(server, [{"role": "user", "content": plain + [picture(serve.sample("1.png"))]}])
-    check("circle" in behind, "behind the words:", behind)
+    same(behind, run_says("--image", serve.sample("1.png"), "-p", question + "<image>")["text"], "behind the words:")
     as_text = {"type": "image_url", "image_url": serve.data_url(serve.sample("1.png"))}
     same(said(server, [{"role": "user", "content": [as_text, *plain]}]), said(server, about(question, serve.sample("1.png"))))
 
