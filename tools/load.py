@@ -68,6 +68,7 @@ def arguments():
     p.add_argument("--stop-early", action="store_true", help="answers may end before their tokens are used up")
     p.add_argument("--no-stream", action="store_true", help="whole answers: no times of tokens")
     p.add_argument("--temperature", type=float, default=1.0, help="(1)")
+    p.add_argument("--fields", type=json.loads, default={}, metavar="JSON", help="an object of more fields for each request")
     p.add_argument("--seed", type=int, default=1, help="of all that is asked (1)")
     p.add_argument("--model", default="default", help="name in the requests")
     p.add_argument("--api-key")
@@ -133,6 +134,7 @@ def jobs(args, tokens):
         n = rng.randint(*args.answer_tokens)
         body = {"model": args.model, "prompt": make_prompt(rng, args, tokens, prefix), "max_tokens": n,
                 "temperature": args.temperature, "seed": made + 1, "ignore_eos": not args.stop_early}
+        body |= args.fields
         if not args.no_stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         leaves = rng.randint(0, max(1, n // 2)) if rng.random() < args.hang_up else None

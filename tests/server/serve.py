@@ -198,6 +198,18 @@ class Server:
             check(time.monotonic() < end, "still at work:", found)
             time.sleep(0.05)
 
+    def clear(self, seconds=5):
+        """Has it forget what is kept, after which no page may be in use."""
+        self.ok("/cache/clear", {})
+        end = time.monotonic() + seconds * PATIENCE
+        while True:  # it is done between two steps
+            found = self.metrics()
+            used = {n: v for n, v in found.items() if v and n.startswith(("peridot:kv_pages_used", "peridot:sequences_kept"))}
+            if not used:
+                return found
+            check(time.monotonic() < end, "cleared, and still in use:", used)
+            time.sleep(0.02)
+
     def text(self):
         """What it has written to standard error."""
         with open(self.log, encoding="utf-8", errors="replace") as f:

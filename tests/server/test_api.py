@@ -136,10 +136,7 @@ def metrics(server):
 def cache_clear(server):
     complete(server, [2] + [600] * 300)
     check(server.wait_idle()["peridot:sequences_kept"] > 0, "nothing is kept")
-    server.ok("/cache/clear", {})
-    found = server.wait_idle()
-    for name in ("sequences_kept", 'kv_pages_used{kind="global"}', 'kv_pages_used{kind="local"}'):
-        same(found["peridot:" + name], 0, name)
+    server.clear()
 
 
 @test

@@ -26,7 +26,8 @@ CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 KEY = "correct-horse"
 ASKED = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0}
 ANSWER = "The capital of France is Paris."
-LONG = {"prompt": "Once", "max_tokens": 1500, "ignore_eos": True, "stream": True, "temperature": 1}
+NEVER = {"1": -100, "106": -100}  # <eos>, <end_of_turn>
+LONG = {"prompt": "Once", "max_tokens": 1500, "logit_bias": NEVER, "stream": True, "temperature": 1}
 N_MUTATIONS = int(os.environ.get("PERIDOT_TEST_MUTATIONS", "10000" if os.environ.get("PERIDOT_TEST_LONG") else "500"))
 SEED = int(os.environ.get("PERIDOT_TEST_SEED", "1"))
 
@@ -49,10 +50,7 @@ def still_good(server):
 def nothing_left(server):
     """Nothing runs or waits, and cleared there are no pages in use."""
     server.wait_idle(20)
-    server.ok("/cache/clear", {})
-    found = server.wait_idle()
-    for name in ('kv_pages_used{kind="global"}', 'kv_pages_used{kind="local"}', "sequences_kept"):
-        same(found["peridot:" + name], 0, name)
+    server.clear()
     still_good(server)
 
 
@@ -114,7 +112,7 @@ def slow_readers(server):
             s = stack.enter_context(socket.socket())
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             s.connect(server.address)
-            s.sendall(post(TEXT, {**LONG, "logprobs": 20, "n": 4}))
+            s.sendall(post(TEXT, {**LONG, "logprobs": 20, "n": 2}))
         began = time.monotonic()
         for _ in range(3):
             still_good(server)

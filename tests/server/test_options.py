@@ -26,7 +26,8 @@ PROGRAM = sys.argv[1]
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 ASKED = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0}
 ANSWER = "The capital of France is Paris."
-LONG = {"prompt": "Once", "max_tokens": 1500, "ignore_eos": True, "stream": True}
+NEVER = {"1": -100, "106": -100}  # <eos>, <end_of_turn>
+LONG = {"prompt": "Once", "max_tokens": 1500, "logit_bias": NEVER, "stream": True}
 
 
 def start(*flags, **more):
