@@ -52,8 +52,8 @@ static void settle(pd_batch *b) {
     uint32_t n_waiting = 0;
     for (pd_request **at = &b->requests; *at;) {
         pd_request *r = *at;
-        n_waiting += !r->placed_at;
         if (r->n_ended < r->desc.n_choices) {
+            n_waiting += !r->placed_at;
             at = &r->next;
             continue;
         }

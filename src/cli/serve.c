@@ -133,6 +133,7 @@ static pd_server_desc server_desc(serve_job *job) {
     int64_t n_predict = cli_int(o, OPT_PREDICT);
     return (pd_server_desc){.http = http_desc(job),
                             .name = cli_text(o, OPT_ALIAS),
+                            .path = cli_text(o, OPT_MODEL),
                             .batch = batch_desc(o),
                             .sampler = cli_sampler(o),
                             .random_seed = cli_int(o, OPT_SEED) < 0,

@@ -57,6 +57,15 @@ void srv_models(const srv_context *c) {
     send_json(c, 200, j);
 }
 
+/* /v1/models/NAME */
+void srv_model(const srv_context *c) {
+    const char *name = strrchr(c->request->path, '/') + 1;
+    if (strcmp(name, c->server->name) == 0)
+        send_json(c, 200, model_json(c));
+    else
+        pd_http_send_error(c->reply, 404, "model_not_found", "there is no model %.64s here", name);
+}
+
 /* ---- /props --------------------------------------------------------------------------------- */
 
 static void add_defaults(cJSON *j, const srv_context *c) {
@@ -82,9 +91,13 @@ void srv_props(const srv_context *c) {
     add_defaults(defaults, c);
     srv_add_count(j, "total_slots", pd_batch_n_parallel(c->engine->batch));
     cJSON_AddStringToObject(j, "model_alias", c->server->name);
+    if (c->server->desc.path) cJSON_AddStringToObject(j, "model_path", c->server->desc.path);
     cJSON *modalities = cJSON_AddObjectToObject(j, "modalities");
     cJSON_AddBoolToObject(modalities, "vision", pd_model_get_vision(m) != NULL);
     cJSON_AddBoolToObject(modalities, "audio", false);
+    srv_add_token(j, "bos_token", m, PD_TOKEN_BOS);
+    srv_add_token(j, "eos_token", m, PD_TOKEN_EOS);
+    cJSON_AddStringToObject(j, "chat_template", srv_template);
     cJSON_AddStringToObject(j, "build_info", "peridot " PD_VERSION_STRING);
     cJSON_AddStringToObject(j, "device", device->id);
     cJSON_AddStringToObject(j, "device_name", device->name);

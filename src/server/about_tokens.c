@@ -134,9 +134,22 @@ void srv_apply_template(const srv_context *c) {
     answer(c, apply_template);
 }
 
+/* What pd_chat_encode does, but for pictures, and without what keeps texts from becoming markers.
+ */
+const char srv_template[] =
+    "{{ bos_token }}"
+    "{%- set system = messages[0]['content'] + '\n\n' if messages[0]['role'] == 'system' "
+    "else '' -%}"
+    "{%- set turns = messages[1:] if system else messages -%}"
+    "{%- for turn in turns -%}"
+    "{{ '<start_of_turn>' + ('model' if turn['role'] == 'assistant' else turn['role']) + '\n' }}"
+    "{{ system if loop.first else '' }}{{ turn['content'] | trim + '<end_of_turn>\n' }}"
+    "{%- endfor -%}"
+    "{{ '<start_of_turn>model\n' if add_generation_prompt else '' }}";
+
 /* ---- /tokenizer_info ------------------------------------------------------------------------ */
 
-static void add_token(cJSON *j, const char *name, const pd_model *m, uint32_t id) {
+void srv_add_token(cJSON *j, const char *name, const pd_model *m, uint32_t id) {
     srv_token t;
     srv_token_read(m, id, &t);
     cJSON_AddItemToObject(j, name, srv_token_json(&t));
@@ -146,10 +159,11 @@ void srv_tokenizer_info(const srv_context *c) {
     const pd_model *m = c->engine->model;
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "tokenizer_class", "GemmaTokenizer");
-    add_token(j, "bos_token", m, PD_TOKEN_BOS);
-    add_token(j, "eos_token", m, PD_TOKEN_EOS);
-    add_token(j, "pad_token", m, PD_TOKEN_PAD);
-    add_token(j, "unk_token", m, PD_TOKEN_UNK);
+    srv_add_token(j, "bos_token", m, PD_TOKEN_BOS);
+    srv_add_token(j, "eos_token", m, PD_TOKEN_EOS);
+    srv_add_token(j, "pad_token", m, PD_TOKEN_PAD);
+    srv_add_token(j, "unk_token", m, PD_TOKEN_UNK);
+    cJSON_AddStringToObject(j, "chat_template", srv_template);
     srv_add_count(j, "vocab_size", pd_model_get_info(m)->n_vocab);
     send_json(c, j);
 }

@@ -27,6 +27,9 @@ cJSON *srv_token_json(const srv_token *t);
 /* The same as a key. out: [4 * PD_DETOKENIZE_MAX_BYTES]. */
 void srv_token_key(const srv_token *t, char *out);
 
+/* An object's member that is a token's text. */
+void srv_add_token(cJSON *j, const char *name, const pd_model *m, uint32_t id);
+
 typedef struct srv_choice {
     srv_call *call;
     uint32_t index; /* of the answer: prompt after prompt, each with its choices */

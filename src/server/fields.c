@@ -110,13 +110,18 @@ pd_status srv_get_float(srv_fields *f, const char *name, double min, double max,
     return PD_OK;
 }
 
+pd_status srv_get_whole(srv_fields *f, const char *name, double min, double max, double *out,
+                        pd_error *err) {
+    const cJSON *j = srv_get(f, name);
+    if (j && cJSON_IsNumber(j) && j->valuedouble != floor(j->valuedouble))
+        return srv_refuse(f, name, "a whole number", j, err);
+    return srv_get_number(f, name, min, max, out, err);
+}
+
 pd_status srv_get_u32(srv_fields *f, const char *name, uint32_t min, uint32_t max, uint32_t *out,
                       pd_error *err) {
     double x = *out;
-    const cJSON *j = srv_get(f, name);
-    if (!j) return PD_OK;
-    PD_TRY(srv_get_number(f, name, min, max, &x, err));
-    if (x != floor(x)) return srv_refuse(f, name, "a whole number", j, err);
+    PD_TRY(srv_get_whole(f, name, min, max, &x, err));
     *out = (uint32_t)x;
     return PD_OK;
 }

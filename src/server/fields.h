@@ -24,6 +24,9 @@ pd_status srv_json_parse(const char *text, size_t n, cJSON **out, pd_error *err)
 pd_status srv_get_bool(srv_fields *f, const char *name, bool *out, pd_error *err);
 pd_status srv_get_number(srv_fields *f, const char *name, double min, double max, double *out,
                          pd_error *err);
+/* The same of a number without a fraction. */
+pd_status srv_get_whole(srv_fields *f, const char *name, double min, double max, double *out,
+                        pd_error *err);
 pd_status srv_get_float(srv_fields *f, const char *name, double min, double max, float *out,
                         pd_error *err);
 pd_status srv_get_u32(srv_fields *f, const char *name, uint32_t min, uint32_t max, uint32_t *out,

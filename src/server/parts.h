@@ -40,6 +40,9 @@ char *srv_error_text(const pd_error *err, const char *param);
 
 /* ---- routes.c ------------------------------------------------------------------------------- */
 
+/* Gemma's chat template for clients that render it themselves, in Jinja. */
+extern const char srv_template[];
+
 void srv_handle(void *server, const pd_http_request *request, pd_http_reply *reply);
 
 typedef struct srv_context {
@@ -52,6 +55,7 @@ typedef struct srv_context {
 /* Each answers, or sees to it that somebody will. */
 void srv_health(const srv_context *c);
 void srv_models(const srv_context *c);
+void srv_model(const srv_context *c);
 void srv_props(const srv_context *c);
 void srv_metrics(const srv_context *c);
 void srv_slots(const srv_context *c);

@@ -14,6 +14,7 @@ static const route routes[] = {
     {"GET", "/v1/health", srv_health, false},
     {"GET", "/v1/models", srv_models, true},
     {"GET", "/models", srv_models, true},
+    {"GET", "/v1/models/*", srv_model, true},
     {"GET", "/props", srv_props, true},
     {"GET", "/slots", srv_slots, true},
     {"GET", "/metrics", srv_metrics, true},
@@ -31,11 +32,17 @@ static const route routes[] = {
 };
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 
-/* The one with that path; *has_path: there is one for another method. */
+/* A star at the end stands for any rest. */
+static bool is_path(const char *pattern, const char *path) {
+    size_t n = strlen(pattern) - 1;
+    return pattern[n] == '*' ? strncmp(pattern, path, n) == 0 && path[n] : !strcmp(pattern, path);
+}
+
+/* The one with that path; *other: there is one for another method. */
 static const route *find(const char *method, const char *path, const route **other) {
     *other = NULL;
     for (size_t i = 0; i < N_ROUTES; i++) {
-        if (strcmp(routes[i].path, path) != 0) continue;
+        if (!is_path(routes[i].path, path)) continue;
         if (strcmp(routes[i].method, method) == 0) return &routes[i];
         *other = &routes[i];
     }

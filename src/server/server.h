@@ -21,12 +21,14 @@
 
 typedef struct pd_server pd_server;
 
-#define PD_SERVER_WHOLE_CONTEXT UINT32_MAX /* of pd_server_desc.batch.session.n_ctx: the model's   \
-                                            */
+#define PD_SERVER_WHOLE_CONTEXT                                                                    \
+    UINT32_MAX /* of pd_server_desc.batch.session.n_ctx: the model's                               \
+                */
 
 typedef struct pd_server_desc {
     pd_http_desc http; /* handler and ctx are the server's own */
     const char *name;  /* that the model is known by; default: the model's */
+    const char *path;  /* of its file, for /props; NULL: not told */
     pd_batch_desc batch;
     pd_sampler_desc sampler; /* what a request does not say; without biases */
     bool random_seed;        /* draw one for requests that bring none; else sampler.seed */

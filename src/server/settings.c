@@ -82,7 +82,7 @@ pd_status srv_read_stops(srv_fields *f, const char *name, srv_settings *out, pd_
 
 pd_status srv_read_n_max(srv_fields *f, const char *name, srv_settings *out, pd_error *err) {
     double n = -2;
-    PD_TRY(srv_get_number(f, name, -1, 16777216, &n, err));
+    PD_TRY(srv_get_whole(f, name, -1, 16777216, &n, err));
     if (n == -2) return PD_OK;
     out->prompt_only = n == 0;
     if (n > 0) out->n_max = (uint32_t)n;
@@ -92,7 +92,7 @@ pd_status srv_read_n_max(srv_fields *f, const char *name, srv_settings *out, pd_
 /* Clients send any integer; a fraction or something else is no seed. */
 static pd_status read_seed(const pd_server *server, srv_fields *f, srv_settings *s, pd_error *err) {
     double seed = -1;
-    PD_TRY(srv_get_number(f, "seed", -9223372036854775808.0, 9223372036854774784.0, &seed, err));
+    PD_TRY(srv_get_whole(f, "seed", -9223372036854775808.0, 9223372036854774784.0, &seed, err));
     if (srv_get(f, "seed") && seed != -1)
         s->sampler.seed = (uint64_t)(int64_t)seed;
     else if (server->desc.random_seed)
@@ -109,14 +109,14 @@ static pd_status read_sampler(const pd_server *server, const pd_model *m, srv_fi
     if (srv_get(f, "top_p") && d->top_p == 0) d->top_p = 1e-6f; /* the best one; 0 is off here */
     PD_TRY(srv_get_float(f, "min_p", 0, 1, &d->min_p, err));
     double top_k = d->top_k; /* llama.cpp: 0 or below is off */
-    PD_TRY(srv_get_number(f, "top_k", -1, 1e9, &top_k, err));
+    PD_TRY(srv_get_whole(f, "top_k", -1, 1e9, &top_k, err));
     d->top_k = top_k > 0 ? (uint32_t)top_k : 0;
     PD_TRY(srv_get_float(f, "presence_penalty", -2, 2, &d->presence_penalty, err));
     PD_TRY(srv_get_float(f, "frequency_penalty", -2, 2, &d->frequency_penalty, err));
     PD_TRY(srv_get_float(f, "repeat_penalty", 0, 100, &d->repeat_penalty, err));
     PD_TRY(srv_get_float(f, "repetition_penalty", 0, 100, &d->repeat_penalty, err));
     double last = d->repeat_last_n;
-    PD_TRY(srv_get_number(f, "repeat_last_n", -1, 16777216, &last, err));
+    PD_TRY(srv_get_whole(f, "repeat_last_n", -1, 16777216, &last, err));
     d->repeat_last_n = last < 0 ? UINT32_MAX : (uint32_t)last;
     if (srv_get(f, "repeat_last_n") && last == 0) d->repeat_penalty = 1; /* of no token */
     PD_TRY(read_seed(server, f, s, err));
