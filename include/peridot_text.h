@@ -85,6 +85,8 @@ void pd_stop_destroy(pd_stop *stop); /* NULL is allowed */
 /* Writes what can be shown to out (room for n_bytes + PD_STOP_MAX_BYTES). True: a string is
  * complete, and no more is written before the next text. */
 bool pd_stop_feed(pd_stop *stop, const char *text, size_t n_bytes, char *out, size_t *n_out);
+/* The string that is complete, until the next text; NULL: none is. */
+const char *pd_stop_found(const pd_stop *stop);
 /* At the end of a text: writes what is held, returns its byte count. The next text may follow. */
 size_t pd_stop_flush(pd_stop *stop, char *out);
 bool pd_token_is_stop(uint32_t id); /* <eos> or <end_of_turn> */

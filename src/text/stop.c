@@ -22,7 +22,7 @@ struct pd_stop {
     pd_arena arena;
     needle *needles;
     size_t n;
-    bool ended;
+    const needle *found; /* that ended the text; NULL: none has */
     uint32_t n_held;
     char held[PD_STOP_MAX_BYTES];
 };
@@ -110,31 +110,34 @@ static size_t release(pd_stop *stop, uint32_t n_kept, char *out) {
 
 /* What is held is shorter than any string that it could begin, so that one byte more has room. */
 static size_t feed_byte(pd_stop *stop, char byte, char *out) {
-    uint32_t n_begun = 0, n_complete = 0;
+    uint32_t n_begun = 0;
     stop->held[stop->n_held++] = byte;
     for (size_t i = 0; i < stop->n; i++) {
         needle *s = &stop->needles[i];
         advance(s, byte);
         if (s->n_found > n_begun) n_begun = s->n_found;
-        if (s->n_found == s->n && s->n > n_complete) n_complete = s->n;
+        if (s->n_found == s->n && (!stop->found || s->n > stop->found->n)) stop->found = s;
     }
-    stop->ended = n_complete > 0;
-    return release(stop, stop->ended ? n_complete : n_begun, out);
+    return release(stop, stop->found ? stop->found->n : n_begun, out);
 }
 
 bool pd_stop_feed(pd_stop *stop, const char *text, size_t n_bytes, char *out, size_t *n_out) {
     if (n_out) *n_out = 0;
     if (!stop || !out || !n_out || (n_bytes && !text)) return false;
-    for (size_t i = 0; i < n_bytes && !stop->ended; i++)
+    for (size_t i = 0; i < n_bytes && !stop->found; i++)
         *n_out += feed_byte(stop, text[i], out + *n_out);
-    return stop->ended;
+    return stop->found != NULL;
+}
+
+const char *pd_stop_found(const pd_stop *stop) {
+    return stop && stop->found ? stop->found->text : NULL;
 }
 
 size_t pd_stop_flush(pd_stop *stop, char *out) {
     if (!stop || !out) return 0;
-    if (stop->ended) stop->n_held = 0; /* the string itself */
+    if (stop->found) stop->n_held = 0; /* the string itself */
     size_t n = release(stop, 0, out);
-    stop->ended = false;
+    stop->found = NULL;
     for (size_t i = 0; i < stop->n; i++) stop->needles[i].n_found = 0;
     return n;
 }

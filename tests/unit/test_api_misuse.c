@@ -200,6 +200,7 @@ static void null_stop(void **state) {
     pd_stop_destroy(stop);
     assert_int_equal(pd_stop_create(strings, 1, &stop, &err), PD_OK);
     assert_false(pd_stop_feed(NULL, "hi", 2, text, &n));
+    assert_null(pd_stop_found(NULL));
     assert_int_equal(n, 0);
     assert_false(pd_stop_feed(stop, NULL, 2, text, &n));
     assert_false(pd_stop_feed(stop, "hi", 2, NULL, &n));

@@ -127,6 +127,33 @@ static void shows_as_soon_as_possible(void **state) {
     pd_stop_destroy(stop);
 }
 
+static void expect_found(const char *const *strings, const char *text, const char *found) {
+    pd_stop *stop = make(strings);
+    char out[ROOM];
+    size_t n;
+    assert_null(pd_stop_found(stop));
+    for (int round = 0; round < 2; round++) { /* one text behind the other */
+        for (size_t i = 0; text[i]; i++)
+            if (!pd_stop_feed(stop, text + i, 1, out, &n)) assert_null(pd_stop_found(stop));
+        if (found)
+            assert_string_equal(pd_stop_found(stop), found);
+        else
+            assert_null(pd_stop_found(stop));
+        pd_stop_flush(stop, out);
+        assert_null(pd_stop_found(stop));
+    }
+    pd_stop_destroy(stop);
+}
+
+static void tells_which_string_it_was(void **state) {
+    (void)state;
+    expect_found((const char *const[MAX_STRINGS]){"x", "of"}, "all of it", "of");
+    expect_found((const char *const[MAX_STRINGS]){"x", "it!"}, "all of it", NULL);
+    expect_found((const char *const[MAX_STRINGS]){"b", "abc"}, "xabcd", "b"); /* complete first */
+    expect_found((const char *const[MAX_STRINGS]){"bc", "abc", "c"}, "xabcd", "abc"); /* longest */
+    expect_found((const char *const[MAX_STRINGS]){"of", "it"}, "of it", "of");
+}
+
 /* Random texts of two letters against a search from the front. */
 static void agrees_with_a_plain_search(void **state) {
     (void)state;
@@ -186,9 +213,8 @@ static void bad_strings_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_split_gives_the_same),
-        cmocka_unit_test(shows_as_soon_as_possible),
-        cmocka_unit_test(agrees_with_a_plain_search),
+        cmocka_unit_test(every_split_gives_the_same), cmocka_unit_test(shows_as_soon_as_possible),
+        cmocka_unit_test(tells_which_string_it_was),  cmocka_unit_test(agrees_with_a_plain_search),
         cmocka_unit_test(bad_strings_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
