@@ -12,7 +12,7 @@ static void send_json(const srv_context *c, cJSON *j) {
         pd_http_send(c->reply, 200, "application/json; charset=utf-8", text, strlen(text));
     } else {
         PD_RAISE(&err, PD_ERR_MEMORY_HOST, "no memory for the answer");
-        srv_send_error(c->reply, &err, NULL);
+        srv_send_error(c->reply, c->style, &err, NULL);
     }
     cJSON_free(text);
 }
@@ -30,7 +30,7 @@ static void answer(const srv_context *c, answer_fn fn) {
     if (status == PD_OK) {
         send_json(c, out);
     } else {
-        srv_send_error(c->reply, &err, f.param);
+        srv_send_error(c->reply, c->style, &err, f.param);
         cJSON_Delete(out);
     }
     cJSON_Delete(body);
@@ -115,7 +115,8 @@ void srv_detokenize(const srv_context *c) {
 static pd_status apply_template(const srv_context *c, srv_fields *f, cJSON *out, pd_error *err) {
     srv_prompt p;
     pd_bytes text = {0};
-    pd_status status = srv_messages_read(c->server, c->engine->model, f, &p, err);
+    pd_status status =
+        srv_conversation_read(c->server, c->engine->model, &srv_chat_form, f, &p, err);
     if (status == PD_OK) {
         for (size_t i = 0; i < p.n_ids; i++) /* pictures stand as nothing between their markers */
             if (p.ids[i] == PD_TOKEN_IMAGE) memmove(p.ids + i, p.ids + i + 1, 4 * (--p.n_ids - i));
@@ -132,6 +133,38 @@ static pd_status apply_template(const srv_context *c, srv_fields *f, cJSON *out,
 
 void srv_apply_template(const srv_context *c) {
     answer(c, apply_template);
+}
+
+/* ---- /v1/responses/input_tokens, /v1/messages/count_tokens ----------------------------------- */
+
+static pd_status count(const srv_context *c, const srv_form *form, srv_fields *f, cJSON *out,
+                       pd_error *err) {
+    srv_prompt p;
+    srv_settings s; /* what would be refused is refused here too */
+    pd_status status = srv_settings_read(c->server, c->engine->model, f, &s, err);
+    srv_settings_free(&s);
+    PD_TRY(status);
+    status = srv_conversation_read(c->server, c->engine->model, form, f, &p, err);
+    srv_add_count(out, "input_tokens", srv_prompt_count(c->engine->model, &p));
+    srv_prompt_free(&p);
+    return status;
+}
+
+static pd_status count_response(const srv_context *c, srv_fields *f, cJSON *out, pd_error *err) {
+    cJSON_AddStringToObject(out, "object", "response.input_tokens");
+    return count(c, &srv_responses_form, f, out, err);
+}
+
+static pd_status count_message(const srv_context *c, srv_fields *f, cJSON *out, pd_error *err) {
+    return count(c, &srv_messages_form, f, out, err);
+}
+
+void srv_count_response(const srv_context *c) {
+    answer(c, count_response);
+}
+
+void srv_count_message(const srv_context *c) {
+    answer(c, count_message);
 }
 
 /* What pd_chat_encode does, but for pictures, and without what keeps texts from becoming markers.

@@ -131,7 +131,9 @@ static void free_part(srv_part *p, uint32_t n_choices) {
     for (uint32_t i = 0; p->choices && i < n_choices; i++) {
         pd_stop_destroy(p->choices[i].stop);
         pd_bytes_free(&p->choices[i].text);
+        pd_bytes_free(&p->choices[i].told);
         cJSON_Delete(p->choices[i].log_probs);
+        cJSON_Delete(p->choices[i].told_log_probs);
     }
     pd_free(p->choices);
     pd_request_free(p->request);
@@ -141,7 +143,6 @@ static void free_part(srv_part *p, uint32_t n_choices) {
 static void free_call(srv_call *call) {
     for (size_t i = 0; i < call->n_parts; i++) free_part(&call->parts[i], call->settings.n_choices);
     pd_free(call->parts);
-    pd_free(call->state);
     srv_settings_free(&call->settings);
     srv_engine_release(call->engine);
     pd_free(call);
@@ -154,7 +155,7 @@ static void answer_whole(srv_call *call) {
     if (text)
         pd_http_send(call->reply, 200, "application/json; charset=utf-8", text, strlen(text));
     else
-        srv_send_error(call->reply, &no_memory, NULL);
+        srv_send_error(call->reply, call->style, &no_memory, NULL);
     cJSON_free(text);
 }
 
@@ -173,15 +174,14 @@ static void need_stream(srv_call *call) {
 }
 
 static void finish_stream(srv_call *call) {
-    if (failure(call)) {
-        char *text = srv_error_text(failure(call), NULL);
-        if (text) srv_stream_text(call, "data: ");
-        if (text) srv_stream_text(call, text);
-        if (text) srv_stream_text(call, "\n\n");
-        cJSON_free(text);
-    } else {
+    const pd_error *err = failure(call);
+    if (!err)
         call->writer->finish(call);
-    }
+    else if (call->writer->fail)
+        call->writer->fail(call, err);
+    else
+        srv_stream_json(call, call->style == SRV_ANTHROPIC ? "error" : NULL,
+                        srv_error_json(call->style, err, NULL));
     pd_http_end(call->reply);
 }
 
@@ -195,7 +195,7 @@ static void let_go(srv_call *call) {
     if (call->streams)
         finish_stream(call);
     else if (failure(call))
-        srv_send_error(call->reply, failure(call), NULL);
+        srv_send_error(call->reply, call->style, failure(call), NULL);
     else
         answer_whole(call);
     free_call(call);
@@ -224,6 +224,7 @@ static bool take_text(srv_choice *c, const char *text, size_t n) {
     }
     bool is_cut = pd_stop_feed(c->stop, text, n, shown, &n_shown);
     show(c, shown, n_shown);
+    if (is_cut) c->matched = pd_stop_found(c->stop);
     return is_cut;
 }
 
@@ -295,6 +296,10 @@ static bool on_event(void *ctx, const pd_event *e) {
     srv_part *p = ctx;
     srv_call *call = p->call;
     bool fails = e->kind == PD_EVENT_DONE || (e->kind == PD_EVENT_END && e->end == PD_END_FAILED);
+    if (e->kind == PD_EVENT_PROMPT) { /* the first event: for what begins a stream */
+        p->stats.n_prompt = e->n_total;
+        p->stats.n_cached = e->n_cached;
+    }
     if (!fails) need_stream(call);
     switch (e->kind) {
     case PD_EVENT_PROMPT:
@@ -381,43 +386,31 @@ static void make_id(const char *prefix, char *out, size_t size) {
     snprintf(out, size, "%s%016llx", prefix, (unsigned long long)pd_random_next(&state));
 }
 
-static srv_call *make_call(const srv_context *c, srv_settings *settings, srv_prompt *prompts,
-                           size_t n) {
+/* Takes what was asked. */
+static srv_call *make_call(const srv_context *c, srv_asked *asked) {
     srv_call *call = pd_alloc(1, sizeof *call);
-    if (call) call->parts = pd_alloc(n ? n : 1, sizeof *call->parts);
+    if (call) call->parts = pd_alloc(asked->n ? asked->n : 1, sizeof *call->parts);
     if (!call || !call->parts) {
-        for (size_t i = 0; i < n; i++) srv_prompt_free(&prompts[i]);
-        srv_settings_free(settings);
-        pd_free(prompts);
         pd_free(call);
         return NULL;
     }
-    call->n_parts = n;
-    for (size_t i = 0; i < n; i++) call->parts[i] = (srv_part){.call = call, .prompt = prompts[i]};
-    pd_free(prompts);
-    call->settings = *settings;
-    *settings = (srv_settings){0};
+    call->n_parts = asked->n;
+    for (size_t i = 0; i < asked->n; i++)
+        call->parts[i] = (srv_part){.call = call, .prompt = asked->prompts[i]};
+    asked->n = 0;
+    call->settings = asked->settings;
+    asked->settings = (srv_settings){0};
     call->server = c->server;
     call->reply = c->reply;
+    call->style = c->style;
     call->engine = c->engine;
     atomic_fetch_add(&c->engine->n_holds, 1);
     atomic_fetch_add(&c->server->n_calls, 1);
     return call;
 }
 
-void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *prefix,
-                    const char *model, srv_settings *settings, srv_prompt *prompts, size_t n) {
+static void start(srv_call *call) {
     pd_error err = {0};
-    srv_call *call = make_call(c, settings, prompts, n);
-    if (!call) {
-        PD_RAISE(&err, PD_ERR_MEMORY_HOST, "no memory for a request");
-        srv_send_error(c->reply, &err, NULL);
-        return;
-    }
-    call->writer = writer;
-    call->created = (uint64_t)time(NULL);
-    make_id(prefix, call->id, sizeof call->id);
-    snprintf(call->model, sizeof call->model, "%s", model ? model : c->server->name);
     atomic_store(&call->n_open, 1);
     pd_status status = begin(call, &err);
     if (status != PD_OK) {
@@ -428,4 +421,44 @@ void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *
         pd_http_on_gone(call->reply, cancel_all, call);
     }
     let_go(call);
+}
+
+static void free_asked(srv_asked *asked) {
+    for (size_t i = 0; i < asked->n; i++) srv_prompt_free(&asked->prompts[i]);
+    pd_free(asked->prompts);
+    srv_settings_free(&asked->settings);
+}
+
+void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *prefix,
+                    srv_reader read) {
+    pd_error err;
+    cJSON *body;
+    srv_asked asked = {0};
+    srv_fields f = {0};
+    srv_call *call = NULL;
+    pd_status status = srv_json_parse(c->request->body, c->request->n_body, &body, &err);
+    f.object = body;
+    if (status == PD_OK) status = read(c, &f, &asked, &err);
+    if (status == PD_OK && !(call = make_call(c, &asked)))
+        status = PD_RAISE(&err, PD_ERR_MEMORY_HOST, "no memory for a request");
+    if (status == PD_OK) {
+        call->writer = writer;
+        call->created = (uint64_t)time(NULL);
+        make_id(prefix, call->id, sizeof call->id);
+        snprintf(call->model, sizeof call->model, "%s",
+                 asked.model ? asked.model : c->server->name);
+        start(call);
+    } else {
+        srv_send_error(c->reply, c->style, &err, f.param);
+    }
+    free_asked(&asked);
+    cJSON_Delete(body);
+}
+
+pd_status srv_ask_conversation(const srv_context *c, const srv_form *form, srv_fields *f,
+                               srv_asked *out, pd_error *err) {
+    out->prompts = pd_alloc(1, sizeof *out->prompts);
+    if (!out->prompts) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a request");
+    out->n = 1;
+    return srv_conversation_read(c->server, c->engine->model, form, f, out->prompts, err);
 }

@@ -38,6 +38,8 @@ typedef struct srv_choice {
     pd_stop *stop;
     pd_bytes text;    /* shown so far; streams: not told yet */
     cJSON *log_probs; /* the writer's, of what `text` holds */
+    pd_bytes told;    /* the writer's: of a stream that ends with all of it once more */
+    cJSON *told_log_probs;
     uint32_t n_drawn, n_chars;
     const char *finish;  /* "stop", "length"; NULL: it goes on */
     const char *matched; /* the stop string that ended it; NULL: none did */
@@ -58,10 +60,12 @@ typedef struct srv_part {
 typedef struct srv_writer {
     /* A token was drawn, or with settings.echo is one of the prompt: adds to choice->log_probs. */
     void (*log_prob)(srv_choice *c, const pd_event *e);
-    void (*begin)(srv_call *call);   /* a stream: what comes first; may be NULL */
-    void (*piece)(srv_choice *c);    /* a stream: text and log_probs, which are then forgotten */
-    void (*end)(srv_choice *c);      /* a stream: the choice is over */
-    void (*finish)(srv_call *call);  /* a stream: all are */
+    void (*begin)(srv_call *call);  /* a stream: what comes first; may be NULL */
+    void (*piece)(srv_choice *c);   /* a stream: text and log_probs, which are then forgotten */
+    void (*end)(srv_choice *c);     /* a stream: the choice is over */
+    void (*finish)(srv_call *call); /* a stream: all are */
+    /* a stream: it ends with an error; NULL: that is an event "error", or OpenAI's data */
+    void (*fail)(srv_call *call, const pd_error *err);
     cJSON *(*whole)(srv_call *call); /* the answer's body */
     const char *ping; /* a stream: what keeps a client waiting while its prompt is computed */
 } srv_writer;
@@ -70,6 +74,7 @@ struct srv_call {
     pd_server *server;
     srv_engine *engine; /* held */
     pd_http_reply *reply;
+    srv_style style;
     const srv_writer *writer;
     srv_settings settings;
     srv_part *parts; /* [n_parts] */
@@ -81,18 +86,31 @@ struct srv_call {
     char id[40];
     uint64_t created; /* seconds since 1970 */
     char model[128];
-    uint32_t n_events; /* the writer's own count */
-    void *state;       /* the writer's own; pd_free */
+    uint32_t n_events; /* of a stream, so far */
 };
 
-/* Takes prompts and settings over, in any case. Prompts: [n], a list from pd_alloc. prefix: of the
- * id. model: as the request names it, or NULL. */
+/* What a request asks for. */
+typedef struct srv_asked {
+    const char *model; /* as it names it, or NULL; in the request */
+    srv_settings settings;
+    srv_prompt *prompts; /* [n] */
+    size_t n;
+} srv_asked;
+
+/* Reads a request; what it left is freed in any case. */
+typedef pd_status (*srv_reader)(const srv_context *c, srv_fields *f, srv_asked *out, pd_error *err);
+
+/* Reads what is asked for and computes it; or answers why not. prefix: of the id. */
 void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *prefix,
-                    const char *model, srv_settings *settings, srv_prompt *prompts, size_t n);
+                    srv_reader read);
+/* For readers: the one prompt is a conversation. Errors: those of srv_conversation_read. */
+pd_status srv_ask_conversation(const srv_context *c, const srv_form *form, srv_fields *f,
+                               srv_asked *out, pd_error *err);
 
 /* ---- for writers ---------------------------------------------------------------------------- */
 
-/* "data: ...\n\n"; with a name "event: NAME\n" before it. Takes the tree. */
+/* "data: ...\n\n"; with a name "event: NAME\n" before it. Takes the tree. It is event number
+ * call->n_events, from 0. */
 void srv_stream_json(srv_call *call, const char *event, cJSON *root);
 void srv_stream_text(srv_call *call, const char *text);
 /* Sums over the parts. */
@@ -102,8 +120,8 @@ void srv_add_usage(cJSON *object, const srv_call *call);
 void srv_add_timings(cJSON *object, const srv_call *call);
 /* choice->log_probs, which then are the caller's; NULL where none are wanted. */
 cJSON *srv_take_log_probs(srv_choice *c);
-
-/* write_chat.c, write_completion.c */
-extern const srv_writer srv_chat_writer, srv_completion_writer;
+/* {"token", "logprob", "bytes", "top_logprobs": [...]}, of a token that belongs to the answer: NULL
+ * for the one that ends it. */
+cJSON *srv_log_prob_json(const srv_call *call, const pd_event *e);
 
 #endif

@@ -16,10 +16,19 @@ static int http_status(pd_status status) {
     }
 }
 
-static const char *type_of(int status) {
+static const char *openai_type(int status) {
     return status == 503   ? "unavailable_error"
            : status >= 500 ? "server_error"
                            : "invalid_request_error";
+}
+
+/* https://docs.anthropic.com/en/api/errors */
+static const char *anthropic_type(int status) {
+    switch (status) {
+    case 404: return "not_found_error";
+    case 503: return "overloaded_error";
+    default: return status < 500 ? "invalid_request_error" : "api_error";
+    }
 }
 
 static const char *code_of(pd_status status) {
@@ -31,23 +40,55 @@ static const char *code_of(pd_status status) {
     }
 }
 
-char *srv_error_text(const pd_error *err, const char *param) {
-    int status = http_status(err->status);
-    const char *code = code_of(err->status);
-    cJSON *j = cJSON_CreateObject(), *error = cJSON_AddObjectToObject(j, "error");
-    srv_add_text(error, "message", err->message, strlen(err->message));
-    cJSON_AddStringToObject(error, "type", type_of(status));
-    cJSON_AddItemToObject(
-        error, "param", param && *param ? srv_text_json(param, strlen(param)) : cJSON_CreateNull());
-    cJSON_AddItemToObject(error, "code", code ? cJSON_CreateString(code) : cJSON_CreateNull());
-    return srv_json_text(j);
+/* "" for param: none, as for code and NULL. */
+static cJSON *text_or_null(const char *text) {
+    return text && *text ? srv_text_json(text, strlen(text)) : cJSON_CreateNull();
 }
 
-void srv_send_error(pd_http_reply *reply, const pd_error *err, const char *param) {
-    int status = http_status(err->status);
-    char *text = srv_error_text(err, param);
+/* {"error": {"message", "type", "param", "code"}} */
+static cJSON *openai_json(int status, const char *code, const char *param, const char *message) {
+    cJSON *j = cJSON_CreateObject(), *error = cJSON_AddObjectToObject(j, "error");
+    srv_add_text(error, "message", message, strlen(message));
+    cJSON_AddStringToObject(error, "type", openai_type(status));
+    cJSON_AddItemToObject(error, "param", text_or_null(param));
+    cJSON_AddItemToObject(error, "code", text_or_null(code));
+    return j;
+}
+
+/* {"type": "error", "error": {"type", "message"}} */
+static cJSON *anthropic_json(int status, const char *message) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "type", "error");
+    cJSON *error = cJSON_AddObjectToObject(j, "error");
+    cJSON_AddStringToObject(error, "type", anthropic_type(status));
+    srv_add_text(error, "message", message, strlen(message));
+    return j;
+}
+
+static void send(pd_http_reply *reply, int status, cJSON *error) {
+    char *text = srv_json_text(error);
     if (status == 503) pd_http_add_header(reply, "Retry-After", "5");
     pd_http_send(reply, status, "application/json; charset=utf-8", text ? text : "",
                  text ? strlen(text) : 0);
     cJSON_free(text);
+}
+
+cJSON *srv_error_json(srv_style style, const pd_error *err, const char *param) {
+    int status = http_status(err->status);
+    if (style == SRV_ANTHROPIC) return anthropic_json(status, err->message);
+    return openai_json(status, code_of(err->status), param, err->message);
+}
+
+void srv_send_error(pd_http_reply *reply, srv_style style, const pd_error *err, const char *param) {
+    send(reply, http_status(err->status), srv_error_json(style, err, param));
+}
+
+void srv_send_refusal(pd_http_reply *reply, srv_style style, int status, const char *code,
+                      const char *message) {
+    if (style == SRV_ANTHROPIC) {
+        send(reply, status, anthropic_json(status, message));
+        return;
+    }
+    if (status == 503) pd_http_add_header(reply, "Retry-After", "5");
+    pd_http_send_error(reply, status, code, "%s", message);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/image_fetch.h"
 #include "server/prompt.h"
 
 static const char *without_prefix(const char *text, const char *prefix) {
@@ -16,9 +17,13 @@ static const char *without_prefix(const char *text, const char *prefix) {
 
 /* ---- data: ---------------------------------------------------------------------------------- */
 
+uint64_t srv_image_max_bytes(const pd_server *s) {
+    return s->desc.image.max_bytes ? s->desc.image.max_bytes : UINT64_C(64) << 20;
+}
+
 pd_status srv_image_from_base64(const pd_server *s, const char *text, size_t n, pd_image *out,
                                 pd_error *err) {
-    uint64_t most = s->desc.image.max_bytes ? s->desc.image.max_bytes : UINT64_C(64) << 20;
+    uint64_t most = srv_image_max_bytes(s);
     if (n / 4 * 3 > most || n > INT32_MAX)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED, "a picture is larger than %llu bytes",
                         (unsigned long long)most);
@@ -69,16 +74,34 @@ static pd_status read_file(const pd_server *s, const char *path, pd_image *out, 
     return status;
 }
 
-pd_status srv_image_read(const pd_server *s, const char *url, pd_image *out, pd_error *err) {
+/* ---- http(s):// ----------------------------------------------------------------------------- */
+
+/* What the other server sent is not told, nor what it made of a decoder. */
+static pd_status read_web(const pd_server *s, const char *url, uint64_t *fetch_ns, pd_image *out,
+                          pd_error *err) {
+    pd_bytes bytes = {0};
+    if (!s->desc.allow_image_urls)
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "pictures from the network are not allowed (--allow-image-urls)");
+    pd_status status =
+        srv_fetch(url, srv_image_max_bytes(s), fetch_ns, srv_address_is_far, &bytes, err);
+    if (status == PD_OK) {
+        status = pd_image_decode(bytes.data, bytes.n, &s->desc.image, out, err);
+        if (status == PD_ERR_FORMAT || status == PD_ERR_UNSUPPORTED)
+            PD_RAISE(err, status, "what came from a picture's address is no picture that is taken");
+    }
+    pd_bytes_free(&bytes);
+    return status;
+}
+
+pd_status srv_image_read(const pd_server *s, const char *url, uint64_t *fetch_ns, pd_image *out,
+                         pd_error *err) {
     const char *rest;
     *out = (pd_image){0};
     if ((rest = without_prefix(url, "data:"))) return read_data(s, rest, out, err);
     if ((rest = without_prefix(url, "file://"))) return read_file(s, rest, out, err);
-    bool is_web = without_prefix(url, "http://") || without_prefix(url, "https://");
-    if (is_web && !s->desc.allow_image_urls)
-        return PD_RAISE(err, PD_ERR_ARGUMENT,
-                        "pictures from the network are not allowed (--allow-image-urls)");
-    if (is_web) return srv_image_fetch(s, url, out, err);
+    if (without_prefix(url, "http://") || without_prefix(url, "https://"))
+        return read_web(s, url, fetch_ns, out, err);
     return PD_RAISE(err, PD_ERR_ARGUMENT,
                     "a picture's address has to begin with data:, http(s):// or file://");
 }

@@ -2,6 +2,7 @@
 #ifndef PD_SERVER_PARTS_H
 #define PD_SERVER_PARTS_H
 
+#include <cjson/cJSON.h>
 #include <stdatomic.h>
 
 #include "base/thread.h"
@@ -33,10 +34,16 @@ void srv_engine_release(srv_engine *e);
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
+/* Whose clients ask: errors are told in the form that they know. */
+typedef enum srv_style { SRV_OPENAI, SRV_ANTHROPIC } srv_style;
+
 /* With the status that belongs to it; param: the field that it is about, or NULL or "". */
-void srv_send_error(pd_http_reply *reply, const pd_error *err, const char *param);
-/* {"error": {...}} as text, for streams. pd_free. NULL: no memory. */
-char *srv_error_text(const pd_error *err, const char *param);
+void srv_send_error(pd_http_reply *reply, srv_style style, const pd_error *err, const char *param);
+/* The same as JSON, for streams. */
+cJSON *srv_error_json(srv_style style, const pd_error *err, const char *param);
+/* One that is none of the engine's. code: NULL for none. */
+void srv_send_refusal(pd_http_reply *reply, srv_style style, int status, const char *code,
+                      const char *message);
 
 /* ---- routes.c ------------------------------------------------------------------------------- */
 
@@ -50,6 +57,7 @@ typedef struct srv_context {
     srv_engine *engine; /* held by the caller; NULL for routes that need none */
     const pd_http_request *request;
     pd_http_reply *reply;
+    srv_style style;
 } srv_context;
 
 /* Each answers, or sees to it that somebody will. */
@@ -67,5 +75,10 @@ void srv_apply_template(const srv_context *c);
 void srv_embeddings(const srv_context *c);
 void srv_completions(const srv_context *c);
 void srv_chat_completions(const srv_context *c);
+void srv_responses(const srv_context *c);
+void srv_messages(const srv_context *c);
+/* How long the prompt of a response or message would be. */
+void srv_count_response(const srv_context *c);
+void srv_count_message(const srv_context *c);
 
 #endif

@@ -50,6 +50,7 @@ typedef struct srv_chat {
     size_t n_turns, max_turns;
     pd_image *images; /* of all turns */
     size_t n_images;
+    uint64_t fetch_ns; /* that fetching pictures may still take */
 } srv_chat;
 
 /* Room for so many turns. Errors: MEMORY_HOST. */
@@ -67,19 +68,43 @@ pd_status srv_chat_image_base64(srv_chat *c, const char *base64, pd_error *err);
 /* By Gemma's template; an assistant's last turn is one that goes on. Takes the pictures. */
 pd_status srv_chat_encode(srv_chat *c, srv_prompt *out, pd_error *err);
 
-/* The field "messages" of chat completions. Errors: ARGUMENT, UNSUPPORTED, and srv_chat_image's. */
-pd_status srv_messages_read(const pd_server *s, const pd_model *m, srv_fields *f, srv_prompt *out,
-                            pd_error *err);
+/* ---- prompt_messages.c ---------------------------------------------------------------------- */
+
+/* A kind of part that a message's content can have. */
+typedef struct srv_part_kind {
+    const char *type;
+    pd_status (*read)(srv_chat *c, srv_fields *part, pd_error *err);
+} srv_part_kind;
+
+/* How an interface writes conversations. */
+typedef struct srv_form {
+    const char *list;       /* the field with the messages */
+    bool text_alone;        /* which may be a user's text instead */
+    const char *item;       /* the type of the list's items, if they name one; NULL: any */
+    const char *system;     /* the field with what comes before them; NULL: there is none */
+    srv_part_kind parts[5]; /* ends with a type that is NULL */
+} srv_form;
+extern const srv_form srv_chat_form, srv_responses_form, srv_messages_form;
+
+/* A request's conversation. Errors: ARGUMENT, UNSUPPORTED, and srv_chat_image's. */
+pd_status srv_conversation_read(const pd_server *s, const pd_model *m, const srv_form *form,
+                                srv_fields *f, srv_prompt *out, pd_error *err);
+/* Positions that it takes in a sequence. */
+uint64_t srv_prompt_count(const pd_model *m, const srv_prompt *p);
 
 /* ---- images.c ------------------------------------------------------------------------------- */
 
+#define SRV_FETCH_NS UINT64_C(20000000000) /* for all pictures of a request */
+
 /* A picture by its address: data:...;base64, below --media-path as file://, and http(s) where that
- * is allowed. Errors: ARGUMENT (an address that is not taken, base64 that is none), FORMAT,
- * UNSUPPORTED, MEMORY_HOST, IO. */
-pd_status srv_image_read(const pd_server *s, const char *url, pd_image *out, pd_error *err);
+ * is allowed. *fetch_ns: the time that fetching may take, of which what it took is subtracted.
+ * Errors: ARGUMENT (an address that is not taken, base64 that is none), FORMAT, UNSUPPORTED,
+ * MEMORY_HOST, IO. */
+pd_status srv_image_read(const pd_server *s, const char *url, uint64_t *fetch_ns, pd_image *out,
+                         pd_error *err);
 pd_status srv_image_from_base64(const pd_server *s, const char *text, size_t n, pd_image *out,
                                 pd_error *err);
-/* image_fetch.c. From public addresses alone, within limits of size, time and redirects. */
-pd_status srv_image_fetch(const pd_server *s, const char *url, pd_image *out, pd_error *err);
+/* The most bytes of one. */
+uint64_t srv_image_max_bytes(const pd_server *s);
 
 #endif

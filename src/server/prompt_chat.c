@@ -1,8 +1,7 @@
-/* Conversations: messages of any interface to turns of Gemma's template.
+/* Conversations: turns with text and pictures, and Gemma's template.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -16,7 +15,7 @@ static pd_status raise_no_memory(pd_error *err) {
 
 pd_status srv_chat_begin(srv_chat *c, const pd_server *s, const pd_model *m, size_t max_turns,
                          pd_error *err) {
-    *c = (srv_chat){.server = s, .model = m, .max_turns = max_turns};
+    *c = (srv_chat){.server = s, .model = m, .max_turns = max_turns, .fetch_ns = SRV_FETCH_NS};
     c->turns = pd_alloc(max_turns + 1, sizeof *c->turns);
     c->images = pd_alloc(s->desc.max_images, sizeof *c->images);
     return c->turns && c->images ? PD_OK : raise_no_memory(err);
@@ -86,7 +85,7 @@ static pd_status place_image(srv_chat *c, const pd_image *image, pd_error *err) 
 pd_status srv_chat_image(srv_chat *c, const char *url, pd_error *err) {
     pd_image image;
     PD_TRY(check_place(c, err));
-    PD_TRY(srv_image_read(c->server, url, &image, err));
+    PD_TRY(srv_image_read(c->server, url, &c->fetch_ns, &image, err));
     return place_image(c, &image, err);
 }
 
@@ -135,89 +134,5 @@ pd_status srv_chat_encode(srv_chat *c, srv_prompt *out, pd_error *err) {
     out->n_images = c->n_images;
     c->images = NULL;
     c->n_images = 0;
-    return status;
-}
-
-/* ---- messages of chat completions ----------------------------------------------------------- */
-
-static pd_status read_image_part(srv_chat *c, srv_fields *part, pd_error *err) {
-    const cJSON *image = srv_get(part, "image_url");
-    const char *url = NULL;
-    if (cJSON_IsString(image)) {
-        url = image->valuestring;
-    } else if (cJSON_IsObject(image)) {
-        srv_fields inside = {.object = image};
-        PD_TRY(srv_get_string(&inside, "url", &url, err));
-    }
-    if (!url) return PD_RAISE(err, PD_ERR_ARGUMENT, "an image_url part has to have a url");
-    return srv_chat_image(c, url, err);
-}
-
-static pd_status read_part(srv_chat *c, const cJSON *j, pd_error *err) {
-    srv_fields part = {.object = j};
-    const char *type = NULL, *text = NULL;
-    if (!cJSON_IsObject(j))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "a part of a message has to be an object");
-    PD_TRY(srv_get_string(&part, "type", &type, err));
-    if (type && strcmp(type, "image_url") == 0) return read_image_part(c, &part, err);
-    if (!type || strcmp(type, "text") != 0)
-        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                        "a part of type %.40s is not known here: text and image_url are",
-                        type ? type : "null");
-    PD_TRY(srv_get_string(&part, "text", &text, err));
-    if (!text) return PD_RAISE(err, PD_ERR_ARGUMENT, "a text part has no text");
-    srv_chat_text(c, text);
-    return PD_OK;
-}
-
-static pd_status read_content(srv_chat *c, const cJSON *content, pd_error *err) {
-    const cJSON *part;
-    if (!content || cJSON_IsNull(content)) return PD_OK;
-    if (cJSON_IsString(content)) {
-        srv_chat_text(c, content->valuestring);
-        return PD_OK;
-    }
-    if (!cJSON_IsArray(content))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "a message's content has to be a string or a list");
-    cJSON_ArrayForEach(part, content) PD_TRY(read_part(c, part, err));
-    return PD_OK;
-}
-
-static pd_status read_message(srv_chat *c, const cJSON *j, pd_error *err) {
-    srv_fields message = {.object = j};
-    const char *role = NULL;
-    if (!cJSON_IsObject(j)) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has to be an object");
-    PD_TRY(srv_get_string(&message, "role", &role, err));
-    if (!role) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has no role");
-    PD_TRY(srv_chat_turn(c, role, err));
-    return read_content(c, srv_get(&message, "content"), err);
-}
-
-static pd_status read_messages(srv_chat *c, const cJSON *list, srv_fields *f, srv_prompt *out,
-                               pd_error *err) {
-    const cJSON *message;
-    char place[64];
-    int i = 0;
-    cJSON_ArrayForEach(message, list) {
-        snprintf(place, sizeof place, "messages[%d]", i++);
-        srv_blame(f, place);
-        PD_TRY(read_message(c, message, err));
-    }
-    srv_blame(f, "messages");
-    PD_TRY(srv_chat_encode(c, out, err));
-    f->param[0] = '\0';
-    return PD_OK;
-}
-
-pd_status srv_messages_read(const pd_server *s, const pd_model *m, srv_fields *f, srv_prompt *out,
-                            pd_error *err) {
-    srv_chat c;
-    const cJSON *list = srv_get(f, "messages");
-    *out = (srv_prompt){0};
-    if (!cJSON_IsArray(list) || !list->child)
-        return srv_refuse(f, "messages", "a list of messages", list, err);
-    pd_status status = srv_chat_begin(&c, s, m, (size_t)cJSON_GetArraySize(list), err);
-    if (status == PD_OK) status = read_messages(&c, list, f, out, err);
-    srv_chat_free(&c);
     return status;
 }

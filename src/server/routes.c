@@ -1,4 +1,6 @@
 /* Which path is whose.  SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/parts.h"
@@ -29,6 +31,12 @@ static const route routes[] = {
     {"POST", "/completions", srv_completions, true},
     {"POST", "/v1/chat/completions", srv_chat_completions, true},
     {"POST", "/chat/completions", srv_chat_completions, true},
+    {"POST", "/v1/responses", srv_responses, true},
+    {"POST", "/responses", srv_responses, true},
+    {"POST", "/v1/responses/input_tokens", srv_count_response, true},
+    {"POST", "/responses/input_tokens", srv_count_response, true},
+    {"POST", "/v1/messages", srv_messages, true},
+    {"POST", "/v1/messages/count_tokens", srv_count_message, true},
 };
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 
@@ -49,29 +57,41 @@ static const route *find(const char *method, const char *path, const route **oth
     return NULL;
 }
 
-static void refuse_unready(const srv_context *c) {
-    pd_http_add_header(c->reply, "Retry-After", "5");
-    pd_http_send_error(c->reply, 503, "loading_model", "the model is being loaded");
+static srv_style style_of(const char *path) {
+    static const char messages[] = "/v1/messages";
+    return strncmp(path, messages, sizeof messages - 1) == 0 ? SRV_ANTHROPIC : SRV_OPENAI;
+}
+
+static void refuse(const srv_context *c, int status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void refuse(const srv_context *c, int status, const char *code, const char *format, ...) {
+    char message[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    srv_send_refusal(c->reply, c->style, status, code, message);
 }
 
 void srv_handle(void *server, const pd_http_request *request, pd_http_reply *reply) {
-    srv_context c = {.server = server, .request = request, .reply = reply};
+    srv_context c = {
+        .server = server, .request = request, .reply = reply, .style = style_of(request->path)};
     const route *other, *r = find(request->method, request->path, &other);
     if (!r && other) {
         pd_http_add_header(reply, "Allow", other->method);
-        pd_http_send_error(reply, 405, NULL, "%.64s takes %s", request->path, other->method);
+        refuse(&c, 405, NULL, "%.64s takes %s", request->path, other->method);
         return;
     }
     if (!r) {
-        pd_http_send_error(reply, 404, NULL, "there is no %.64s here", request->path);
+        refuse(&c, 404, NULL, "there is no %.64s here", request->path);
         return;
     }
     bool is_late = atomic_load(&c.server->drains) && strcmp(r->method, "POST") == 0;
     if (r->needs_engine) c.engine = srv_engine_hold(c.server);
     if (is_late)
-        pd_http_send_error(reply, 503, "ending", "the server is ending");
+        refuse(&c, 503, "ending", "the server is ending");
     else if (r->needs_engine && !c.engine)
-        refuse_unready(&c);
+        refuse(&c, 503, "loading_model", "the model is being loaded");
     else
         r->fn(&c);
     srv_engine_release(c.engine);

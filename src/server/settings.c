@@ -125,23 +125,24 @@ static pd_status read_sampler(const pd_server *server, const pd_model *m, srv_fi
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
+pd_status srv_read_format(srv_fields *f, const char *name, const cJSON *format, pd_error *err) {
+    const char *type = "text";
+    srv_fields inside = {.object = format};
+    if (!format) return PD_OK;
+    if (!cJSON_IsObject(format)) return srv_refuse(f, name, "an object", format, err);
+    srv_blame(f, name);
+    PD_TRY(srv_get_string(&inside, "type", &type, err));
+    if (strcmp(type, "text") != 0)
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "%s %.40s is not known here: answers are free text", name, type);
+    srv_blame(f, "");
+    return PD_OK;
+}
+
 /* What would change the answer and cannot be done is refused, rather than ignored. */
 static pd_status refuse_unknown_ways(srv_fields *f, pd_error *err) {
-    const cJSON *format = srv_get(f, "response_format"), *tools = srv_get(f, "tools");
-    const char *type = "text";
-    if (format) {
-        srv_fields inside = {.object = format};
-        srv_blame(f, "response_format");
-        if (!cJSON_IsObject(format))
-            return srv_refuse(f, "response_format", "an object", format, err);
-        PD_TRY(srv_get_string(&inside, "type", &type, err));
-        if (strcmp(type, "text") != 0)
-            return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                            "response_format %.40s is not known here: "
-                            "answers are free text",
-                            type);
-        f->param[0] = '\0';
-    }
+    const cJSON *tools = srv_get(f, "tools");
+    PD_TRY(srv_read_format(f, "response_format", srv_get(f, "response_format"), err));
     if (tools && cJSON_GetArraySize(tools) > 0) {
         srv_blame(f, "tools");
         return PD_RAISE(err, PD_ERR_UNSUPPORTED, "tools are not known here");
@@ -179,5 +180,6 @@ void srv_settings_free(srv_settings *s) {
     for (size_t i = 0; i < s->n_stops; i++) pd_free(s->stops[i]);
     pd_free(s->stops);
     pd_free(s->biases);
+    cJSON_Delete(s->repeated);
     *s = (srv_settings){0};
 }

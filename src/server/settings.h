@@ -18,6 +18,7 @@ typedef struct srv_settings {
     bool echo;                  /* completions: the prompt comes first, with log_probs too */
     bool stream, include_usage; /* usage at the end of a stream */
     bool timings, timings_per_token;
+    cJSON *repeated; /* fields that the answer has too; NULL: none */
 } srv_settings;
 
 /* What every interface has: temperature, top_p, seed, stop, stream, ... Errors: ARGUMENT,
@@ -27,6 +28,9 @@ pd_status srv_settings_read(const pd_server *s, const pd_model *model, srv_field
 void srv_settings_free(srv_settings *s);
 /* A string or a list of them becomes the stop strings. */
 pd_status srv_read_stops(srv_fields *f, const char *name, srv_settings *out, pd_error *err);
+/* What an answer has to be: an object whose type is "text" is taken, or NULL; others are refused.
+ */
+pd_status srv_read_format(srv_fields *f, const char *name, const cJSON *format, pd_error *err);
 /* The most tokens of an answer. Zero: none, the prompt alone; -1: what there is room for. */
 pd_status srv_read_n_max(srv_fields *f, const char *name, srv_settings *out, pd_error *err);
 

@@ -1,6 +1,5 @@
 /* Chat completions as OpenAI writes them.
  * https://platform.openai.com/docs/api-reference/chat  SPDX-License-Identifier: MIT */
-#include "base/memory.h"
 #include "server/call.h"
 
 /* ---- log-probabilities ---------------------------------------------------------------------- */
@@ -18,19 +17,23 @@ static cJSON *token_json(const pd_model *m, pd_log_prob p) {
     return j;
 }
 
-/* {"content": [{"token", "logprob", "bytes", "top_logprobs"}, ...]}; the token that ends an answer
- * is no part of it. */
+cJSON *srv_log_prob_json(const srv_call *call, const pd_event *e) {
+    const pd_model *m = call->engine->model;
+    if (!call->settings.ignore_stop && pd_model_is_stop(m, e->token.id)) return NULL;
+    cJSON *j = token_json(m, e->token), *top = cJSON_AddArrayToObject(j, "top_logprobs");
+    for (uint32_t i = 0; i < e->n_top; i++) cJSON_AddItemToArray(top, token_json(m, e->top[i]));
+    return j;
+}
+
+/* {"content": [...]}. */
 static void add_log_prob(srv_choice *c, const pd_event *e) {
-    const pd_model *m = c->call->engine->model;
     if (!c->log_probs) {
         c->log_probs = cJSON_CreateObject();
         cJSON_AddArrayToObject(c->log_probs, "content");
         cJSON_AddNullToObject(c->log_probs, "refusal");
     }
-    if (!c->call->settings.ignore_stop && pd_model_is_stop(m, e->token.id)) return;
-    cJSON *j = token_json(m, e->token), *top = cJSON_AddArrayToObject(j, "top_logprobs");
-    for (uint32_t i = 0; i < e->n_top; i++) cJSON_AddItemToArray(top, token_json(m, e->top[i]));
-    cJSON_AddItemToArray(cJSON_GetObjectItem(c->log_probs, "content"), j);
+    cJSON *j = srv_log_prob_json(c->call, e);
+    if (j) cJSON_AddItemToArray(cJSON_GetObjectItem(c->log_probs, "content"), j);
 }
 
 /* ---- whole ---------------------------------------------------------------------------------- */
@@ -119,13 +122,13 @@ static void finish(srv_call *call) {
     srv_stream_text(call, "data: [DONE]\n\n");
 }
 
-const srv_writer srv_chat_writer = {.log_prob = add_log_prob,
-                                    .begin = begin,
-                                    .piece = piece,
-                                    .end = end,
-                                    .finish = finish,
-                                    .whole = whole,
-                                    .ping = ": ping\n\n"};
+static const srv_writer writer = {.log_prob = add_log_prob,
+                                  .begin = begin,
+                                  .piece = piece,
+                                  .end = end,
+                                  .finish = finish,
+                                  .whole = whole,
+                                  .ping = ": ping\n\n"};
 
 /* ---- POST /v1/chat/completions -------------------------------------------------------------- */
 
@@ -138,35 +141,16 @@ static pd_status read_log_probs(srv_fields *f, srv_settings *s, pd_error *err) {
     return PD_RAISE(err, PD_ERR_ARGUMENT, "top_logprobs needs logprobs: true");
 }
 
-static pd_status read(const srv_context *c, srv_fields *f, srv_settings *s, srv_prompt *prompt,
-                      const char **model, pd_error *err) {
-    PD_TRY(srv_get_string(f, "model", model, err));
+static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_error *err) {
+    srv_settings *s = &out->settings;
+    PD_TRY(srv_get_string(f, "model", &out->model, err));
     PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
     PD_TRY(read_log_probs(f, s, err));
     PD_TRY(srv_read_n_max(f, "max_tokens", s, err));
     PD_TRY(srv_read_n_max(f, "max_completion_tokens", s, err));
-    return srv_messages_read(c->server, c->engine->model, f, prompt, err);
+    return srv_ask_conversation(c, &srv_chat_form, f, out, err);
 }
 
 void srv_chat_completions(const srv_context *c) {
-    pd_error err;
-    cJSON *body;
-    srv_settings settings = {0};
-    srv_fields f = {0};
-    const char *model = NULL;
-    srv_prompt *prompt = pd_alloc(1, sizeof *prompt);
-    pd_status status = srv_json_parse(c->request->body, c->request->n_body, &body, &err);
-    f.object = body;
-    if (status == PD_OK && !prompt)
-        status = PD_RAISE(&err, PD_ERR_MEMORY_HOST, "no memory for a request");
-    if (status == PD_OK) status = read(c, &f, &settings, prompt, &model, &err);
-    if (status == PD_OK) {
-        srv_call_begin(c, &srv_chat_writer, "chatcmpl-", model, &settings, prompt, 1);
-    } else {
-        srv_send_error(c->reply, &err, f.param);
-        if (prompt) srv_prompt_free(prompt);
-        pd_free(prompt);
-        srv_settings_free(&settings);
-    }
-    cJSON_Delete(body);
+    srv_call_begin(c, &writer, "chatcmpl-", read);
 }

@@ -2,7 +2,6 @@
  * lm-evaluation-harness asks for among it: an echoed prompt's tokens and the drawn one have exactly
  * an entry each, and equal probabilities are equal as text.
  * https://platform.openai.com/docs/api-reference/completions  SPDX-License-Identifier: MIT */
-#include "base/memory.h"
 #include "server/call.h"
 
 /* ---- log-probabilities ---------------------------------------------------------------------- */
@@ -111,12 +110,12 @@ static void finish(srv_call *call) {
     srv_stream_text(call, "data: [DONE]\n\n");
 }
 
-const srv_writer srv_completion_writer = {.log_prob = add_log_prob,
-                                          .piece = piece,
-                                          .end = end,
-                                          .finish = finish,
-                                          .whole = whole,
-                                          .ping = ": ping\n\n"};
+static const srv_writer writer = {.log_prob = add_log_prob,
+                                  .piece = piece,
+                                  .end = end,
+                                  .finish = finish,
+                                  .whole = whole,
+                                  .ping = ": ping\n\n"};
 
 /* ---- POST /v1/completions ------------------------------------------------------------------- */
 
@@ -136,10 +135,10 @@ static pd_status check_echo(srv_fields *f, const srv_settings *s, pd_error *err)
     return PD_RAISE(err, PD_ERR_ARGUMENT, "echo with logprobs has one choice");
 }
 
-static pd_status read(const srv_context *c, srv_fields *f, srv_settings *s, srv_prompt **prompts,
-                      size_t *n, const char **model, pd_error *err) {
+static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_error *err) {
     const char *suffix = NULL;
-    PD_TRY(srv_get_string(f, "model", model, err));
+    srv_settings *s = &out->settings;
+    PD_TRY(srv_get_string(f, "model", &out->model, err));
     PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
     PD_TRY(srv_get_bool(f, "echo", &s->echo, err));
     PD_TRY(srv_get_string(f, "suffix", &suffix, err));
@@ -151,27 +150,9 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_settings *s, srv_
     PD_TRY(check_echo(f, s, err));
     PD_TRY(srv_read_n_max(f, "max_tokens", s, err));
     PD_TRY(srv_read_n_max(f, "n_predict", s, err)); /* llama.cpp's */
-    return srv_prompts_read(c->engine->model, f, prompts, n, err);
+    return srv_prompts_read(c->engine->model, f, &out->prompts, &out->n, err);
 }
 
 void srv_completions(const srv_context *c) {
-    pd_error err;
-    cJSON *body;
-    srv_settings settings = {0};
-    srv_prompt *prompts = NULL;
-    size_t n = 0;
-    srv_fields f = {0};
-    const char *model = NULL;
-    pd_status status = srv_json_parse(c->request->body, c->request->n_body, &body, &err);
-    f.object = body;
-    if (status == PD_OK) status = read(c, &f, &settings, &prompts, &n, &model, &err);
-    if (status == PD_OK) {
-        srv_call_begin(c, &srv_completion_writer, "cmpl-", model, &settings, prompts, n);
-    } else {
-        srv_send_error(c->reply, &err, f.param);
-        for (size_t i = 0; i < n; i++) srv_prompt_free(&prompts[i]);
-        pd_free(prompts);
-        srv_settings_free(&settings);
-    }
-    cJSON_Delete(body);
+    srv_call_begin(c, &writer, "cmpl-", read);
 }
