@@ -151,10 +151,14 @@ pd_status srv_conversation_read(const pd_server *s, const pd_model *m, const srv
     const cJSON *list = srv_get(f, form->list);
     bool is_text = form->text_alone && cJSON_IsString(list);
     *out = (srv_prompt){0};
-    if (!is_text && (!cJSON_IsArray(list) || !list->child))
+    if (!is_text && !cJSON_IsArray(list))
         return srv_refuse(f, form->list,
                           form->text_alone ? "a text or a list of messages" : "a list of messages",
                           list, err);
+    if (!is_text && !list->child) {
+        srv_blame(f, form->list);
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is empty", form->list);
+    }
     size_t max_turns = (is_text ? 1 : (size_t)cJSON_GetArraySize(list)) + 1; /* and the system's */
     pd_status status = srv_chat_begin(&c, s, m, max_turns, err);
     if (status == PD_OK) status = read_turns(&c, form, list, f, err);

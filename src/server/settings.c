@@ -2,6 +2,7 @@
 #include "server/settings.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,10 +126,9 @@ static pd_status read_sampler(const pd_server *server, const pd_model *m, srv_fi
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
-pd_status srv_read_format(srv_fields *f, const char *name, const cJSON *format, pd_error *err) {
+static pd_status check_format(srv_fields *f, const char *name, const cJSON *format, pd_error *err) {
     const char *type = "text";
     srv_fields inside = {.object = format};
-    if (!format) return PD_OK;
     if (!cJSON_IsObject(format)) return srv_refuse(f, name, "an object", format, err);
     srv_blame(f, name);
     PD_TRY(srv_get_string(&inside, "type", &type, err));
@@ -139,10 +139,21 @@ pd_status srv_read_format(srv_fields *f, const char *name, const cJSON *format, 
     return PD_OK;
 }
 
+pd_status srv_read_format(srv_fields *f, const char *group, const char *name, pd_error *err) {
+    char whole[64];
+    srv_fields inside = {.object = group ? srv_get(f, group) : f->object};
+    if (!inside.object) return PD_OK;
+    if (!cJSON_IsObject(inside.object))
+        return srv_refuse(f, group, "an object", inside.object, err);
+    snprintf(whole, sizeof whole, "%s%s%s", group ? group : "", group ? "." : "", name);
+    const cJSON *format = srv_get(&inside, name);
+    return format ? check_format(f, whole, format, err) : PD_OK;
+}
+
 /* What would change the answer and cannot be done is refused, rather than ignored. */
 static pd_status refuse_unknown_ways(srv_fields *f, pd_error *err) {
     const cJSON *tools = srv_get(f, "tools");
-    PD_TRY(srv_read_format(f, "response_format", srv_get(f, "response_format"), err));
+    PD_TRY(srv_read_format(f, NULL, "response_format", err));
     if (tools && cJSON_GetArraySize(tools) > 0) {
         srv_blame(f, "tools");
         return PD_RAISE(err, PD_ERR_UNSUPPORTED, "tools are not known here");

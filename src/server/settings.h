@@ -28,9 +28,9 @@ pd_status srv_settings_read(const pd_server *s, const pd_model *model, srv_field
 void srv_settings_free(srv_settings *s);
 /* A string or a list of them becomes the stop strings. */
 pd_status srv_read_stops(srv_fields *f, const char *name, srv_settings *out, pd_error *err);
-/* What an answer has to be: an object whose type is "text" is taken, or NULL; others are refused.
- */
-pd_status srv_read_format(srv_fields *f, const char *name, const cJSON *format, pd_error *err);
+/* What an answer has to be: an object whose type is "text" is taken; others are refused. group: the
+ * object that the field is in; NULL: it is the request's. */
+pd_status srv_read_format(srv_fields *f, const char *group, const char *name, pd_error *err);
 /* The most tokens of an answer. Zero: none, the prompt alone; -1: what there is room for. */
 pd_status srv_read_n_max(srv_fields *f, const char *name, srv_settings *out, pd_error *err);
 

@@ -67,8 +67,9 @@ static void add_usage(cJSON *j, const srv_call *call) {
     pd_request_stats s = srv_call_stats(call);
     cJSON *usage = cJSON_AddObjectToObject(j, "usage");
     srv_add_count(usage, "input_tokens", s.n_prompt);
-    srv_add_count(cJSON_AddObjectToObject(usage, "input_tokens_details"), "cached_tokens",
-                  s.n_cached);
+    cJSON *details = cJSON_AddObjectToObject(usage, "input_tokens_details");
+    srv_add_count(details, "cached_tokens", s.n_cached);
+    srv_add_count(details, "cache_write_tokens", 0);
     srv_add_count(usage, "output_tokens", s.n_drawn);
     srv_add_count(cJSON_AddObjectToObject(usage, "output_tokens_details"), "reasoning_tokens", 0);
     srv_add_count(usage, "total_tokens", (uint64_t)s.n_prompt + s.n_drawn);
@@ -228,15 +229,6 @@ static pd_status refuse_stored(srv_fields *f, pd_error *err) {
     return PD_RAISE(err, PD_ERR_UNSUPPORTED, "background is not known here: nothing is stored");
 }
 
-/* "text": {"format": {"type": "text"}}. */
-static pd_status read_text(srv_fields *f, pd_error *err) {
-    const cJSON *text = srv_get(f, "text");
-    srv_fields inside = {.object = text};
-    if (!text) return PD_OK;
-    if (!cJSON_IsObject(text)) return srv_refuse(f, "text", "an object", text, err);
-    return srv_read_format(f, "text.format", srv_get(&inside, "format"), err);
-}
-
 /* "include": ["message.output_text.logprobs"], "top_logprobs": N. */
 static pd_status read_log_probs(srv_fields *f, srv_settings *s, pd_error *err) {
     const cJSON *include = srv_get(f, "include"), *item;
@@ -272,7 +264,7 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
     s->n_choices = 1;
     PD_TRY(refuse_stored(f, err));
-    PD_TRY(read_text(f, err));
+    PD_TRY(srv_read_format(f, "text", "format", err));
     PD_TRY(read_log_probs(f, s, err));
     PD_TRY(srv_get_u32(f, "max_output_tokens", 1, 16777216, &s->n_max, err));
     PD_TRY(read_repeated(f, s, err));
