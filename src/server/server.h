@@ -7,6 +7,8 @@
  *     fields.c         JSON that came in: typed fields, each refusal with the field's name
  *     settings.c       how tokens are drawn, as every interface names it
  *     prompt_*.c       texts, tokens, messages and pictures to what a batch takes
+ *     image*.c         pictures in requests, below a folder, and from the network
+ *     public_address.c whom the network may be asked for
  *     call.c           a request under way: events of a batch to texts, ends and log-probabilities
  *     write_*.c        these as each interface wants them, whole or streamed
  *     about_*.c        what a server tells of itself, and of tokens

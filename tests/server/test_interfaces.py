@@ -154,7 +154,8 @@ def response_inputs(server):
 @test
 def response_ignores(server):
     same(text_of(respond(server, store=True, reasoning={"effort": "high"}, truncation="auto", tools=[],
-                         tool_choice="auto", parallel_tool_calls=False, service_tier="auto", n=3, include=["reasoning.encrypted_content"],
+                         tool_choice="auto", parallel_tool_calls=False, service_tier="auto", n=3,
+                         include=["reasoning.encrypted_content"],
                          text={"format": {"type": "text"}, "verbosity": "low"}, previous_response_id=None)), ANSWER)
 
 
