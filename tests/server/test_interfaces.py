@@ -10,8 +10,10 @@ SPDX-License-Identifier: MIT
 import contextlib
 import http.server
 import json
+import os
 import re
 import sys
+import tempfile
 import threading
 
 import serve
@@ -526,6 +528,62 @@ def urls_need_a_flag(_):
         check("--allow-image-urls" in refuse_url(server, f"http://127.0.0.1:{port}/x.png"), "the flag is not named")
         check("--media-path" in refuse_url(server, "file:///1.png"), "the flag is not named")
     same(Near.asked, [])
+
+
+# ---- streams that fail --------------------------------------------------------------------------
+
+LONG = {RESPONSES: {"input": QUESTION, "max_output_tokens": 60, "ignore_eos": True},
+        MESSAGES: {"messages": ASKED, "max_tokens": 60, "ignore_eos": True}}
+
+
+def with_faults(folder, path, body, **more):
+    """The events of a stream from a device whose driver counts its calls; and their number."""
+    report = os.path.join(folder, "report")
+    env = {"XDG_DATA_HOME": os.environ["FAULT_LAYER_DATA"], "PERIDOT_FAULT_LAYER": "1",
+           "PERIDOT_FAULT_REPORT": report, "PERIDOT_CACHE_DIR": os.path.join(folder, "cache"), **more}
+    with serve.start(PROGRAM, "--device", "vulkan:0", env=env) as server:
+        events = named_events(server, path, body)
+    with open(report, encoding="utf-8") as f:
+        return events, int(f.read().split()[1])
+
+
+@test
+def a_stream_that_fails(_):
+    """A call of the driver's fails in the middle of an answer; which one that is, two runs without tell."""
+    if not os.environ.get("FAULT_LAYER_DATA") or "llvmpipe" not in serve.peridot(PROGRAM, "devices"):
+        return "skipped: no fault layer, or no llvmpipe"
+    with tempfile.TemporaryDirectory() as folder:
+        _, short = with_faults(folder, RESPONSES, {**LONG[RESPONSES], "max_output_tokens": 2})
+        events, long = with_faults(folder, RESPONSES, LONG[RESPONSES])
+        same(events[-1][0], "response.incomplete")
+        check(long > short + 50, "calls of a short answer and of a long one:", short, long)
+        fault = {"PERIDOT_FAULT_CALL": str((short + long) // 2)}
+        events, _ = with_faults(folder, RESPONSES, LONG[RESPONSES], **fault)
+        check_failed_response(events)
+        events, _ = with_faults(folder, MESSAGES, LONG[MESSAGES], **fault)
+        check_failed_message(events)
+
+
+def check_failed_response(events):
+    names = [name for name, _ in events]
+    same(names, BEGIN + [DELTA] * names.count(DELTA) + ["response.failed"])
+    check(1 < names.count(DELTA) < 60, "deltas:", names.count(DELTA))
+    same([data["sequence_number"] for _, data in events], list(range(len(events))))
+    response = events[-1][1]["response"]
+    expect_fields(response, RESPONSE, "a response")
+    same((response["status"], response["output"], response["usage"]), ("failed", [], None))
+    same((response["error"]["code"], response["incomplete_details"]), ("server_error", None))
+    check(response["error"]["message"], response["error"])
+
+
+def check_failed_message(events):
+    names = [name for name, _ in events if name != "ping"]
+    n = names.count("content_block_delta")
+    same(names, ["message_start", "content_block_start"] + ["content_block_delta"] * n + ["error"])
+    check(1 < n < 60, "deltas:", n)
+    error = events[-1][1]["error"]
+    expect_fields(error, "type message", "an error's error")
+    check(error["type"] in ("api_error", "overloaded_error") and error["message"], error)
 
 
 # ---- keys ---------------------------------------------------------------------------------------
