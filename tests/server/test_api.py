@@ -107,9 +107,8 @@ def props(server):
     found = server.ok("/props")
     same(found["total_slots"], 4)
     check(is_int(found["default_generation_settings"]["n_ctx"]), "no n_ctx:", found)
-    check("start_of_turn" in found["chat_template"], "no template:", found["chat_template"][:200])
     same(found["modalities"]["vision"], True)
-    for name in ("bos_token", "eos_token", "build_info", "model_path"):
+    for name in ("model_alias", "build_info", "device"):
         check(isinstance(found[name], str) and found[name], name, found)
 
 
@@ -174,7 +173,6 @@ def tokenize(server):
 def tokenizer_info(server):
     found = server.ok("/tokenizer_info")
     same([found[name] for name in ("bos_token", "eos_token", "pad_token")], ["<bos>", "<eos>", "<pad>"])
-    check("start_of_turn" in found["chat_template"], "no template")
 
 
 @test

@@ -93,8 +93,8 @@ def completions(server):
     same(len(answer.choices[0].logprobs.tokens), len(answer.choices[0].logprobs.token_logprobs))
     chunks = create(model="x", prompt="The capital of France", temperature=0, max_tokens=20, stream=True)
     same("".join(c.choices[0].text for c in chunks), " is Paris.")
-    both = create(model="x", prompt=["The capital of France", "The capital of Italy"], temperature=0, max_tokens=20)
-    same([c.text for c in both.choices], [" is Paris.", " is Rome."])
+    both = create(model="x", prompt=["The capital of France is", "The capital of Italy is"], temperature=0, max_tokens=20)
+    same([c.text for c in both.choices], [" Paris.", " Rome."])
     echoed = create(model="x", prompt=[[2, 600]], temperature=0, max_tokens=1, echo=True, logprobs=1)
     same(len(echoed.choices[0].logprobs.token_logprobs), 3)
 
