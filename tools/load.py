@@ -34,7 +34,8 @@ WORDS = """the of and to in is was for that on with as by at from his it an were
 not their she its been have they who one also her first other all two can after into more some time when there up
 city about between during year many would most school used world known over only then out number part made under
 people where these may now three no several around name use early through state house water place great each both
-family work day same small long before since against system large group high line end country four river home""".split()
+family work day same small long before since against system large group high line end country four river home""".split(
+)
 GROWTH, SLACK = 1.05, 16 << 20  # of memory that counts as flat
 
 
@@ -64,11 +65,19 @@ def arguments():
     p.add_argument("--prompt-tokens", type=parse_range, default=(20, 200), metavar="A-B", help="(20-200)")
     p.add_argument("--answer-tokens", type=parse_range, default=(10, 100), metavar="A-B", help="(10-100)")
     p.add_argument("--shared-prefix", type=int, default=0, metavar="N", help="tokens that all prompts begin with (0)")
-    p.add_argument("--hang-up", type=share, default=0, metavar="SHARE", help="of the clients that leave mid-answer (0)")
+    p.add_argument("--hang-up",
+                   type=share,
+                   default=0,
+                   metavar="SHARE",
+                   help="of the clients that leave mid-answer (0)")
     p.add_argument("--stop-early", action="store_true", help="answers may end before their tokens are used up")
     p.add_argument("--no-stream", action="store_true", help="whole answers: no times of tokens")
     p.add_argument("--temperature", type=float, default=1.0, help="(1)")
-    p.add_argument("--fields", type=json.loads, default={}, metavar="JSON", help="an object of more fields for each request")
+    p.add_argument("--fields",
+                   type=json.loads,
+                   default={},
+                   metavar="JSON",
+                   help="an object of more fields for each request")
     p.add_argument("--seed", type=int, default=1, help="of all that is asked (1)")
     p.add_argument("--model", default="default", help="name in the requests")
     p.add_argument("--api-key")
@@ -284,13 +293,14 @@ def figures(answers, took):
 
 
 def tell(found):
-    print(f"{found['answered']} of {found['requests']} requests answered in {found['seconds']:.1f} s, {found['left']} hung up: "
-          f"{found['requests_per_second']:.2f} a second")
+    print(f"{found['answered']} of {found['requests']} requests answered in {found['seconds']:.1f} s, "
+          f"{found['requests_per_second']:.2f} a second; {found['left']} hung up")
     print(f"prompts   {found['prompt_tokens']:9} tokens, {found['cached_tokens']} of them cached, "
           f"{found['prompt_tokens_per_second']:.1f} a second")
     print(f"answers   {found['answer_tokens']:9} tokens, {found['answer_tokens_per_second']:.1f} a second")
     print("milliseconds              50 %      95 %      99 %")
-    for name, key in (("to the first token", "first_token_ms"), ("between tokens", "between_tokens_ms"), ("whole answer", "answer_ms")):
+    for name, key in (("to the first token", "first_token_ms"), ("between tokens", "between_tokens_ms"),
+                      ("whole answer", "answer_ms")):
         if found[key]:
             print(f"{name:20}" + "".join(f"{found[key][p]:10.1f}" for p in ("p50", "p95", "p99")))
     for error, n in found["errors"].items():

@@ -140,7 +140,8 @@ class Server:
         """The connection, and the response without its body."""
         data, kind = body_of(body)
         connection = self.connect(timeout)
-        connection.request(method or ("GET" if body is None else "POST"), path, data, {**kind, **self.headers(headers)})
+        connection.request(method or ("GET" if body is None else "POST"), path, data,
+                           {**kind, **self.headers(headers)})
         return connection, connection.getresponse()
 
     def ask(self, path, body=None, method=None, headers=None, timeout=SECONDS):
@@ -204,7 +205,11 @@ class Server:
         end = time.monotonic() + seconds * PATIENCE
         while True:  # it is done between two steps
             found = self.metrics()
-            used = {n: v for n, v in found.items() if v and n.startswith(("peridot:kv_pages_used", "peridot:sequences_kept"))}
+            used = {
+                n: v
+                for n, v in found.items()
+                if v and n.startswith(("peridot:kv_pages_used", "peridot:sequences_kept"))
+            }
             if not used:
                 return found
             check(time.monotonic() < end, "cleared, and still in use:", used)
@@ -284,7 +289,8 @@ def start(program, *arguments, env=None, seconds=120, context=None, code=0):
         except BaseException:
             if process.poll() is None:
                 stop(process, 5)
-            print(f"---- the server's log (exit code {process.returncode}):\n{server.text()[-4000:]}\n----", flush=True)
+            print(f"---- the server's log (exit code {process.returncode}):\n{server.text()[-4000:]}\n----",
+                  flush=True)
             raise
 
 

@@ -105,7 +105,8 @@ def unknown_fields(server):
 
 @test
 def other_endpoints(server):
-    for path, field, values in (("/tokenize", "content", [3, [], {}, None]), ("/detokenize", "tokens", ["x", 3, [1.5], ["x"], [99999999], [-1]]),
+    for path, field, values in (("/tokenize", "content", [3, [], {}, None]),
+                                ("/detokenize", "tokens", ["x", 3, [1.5], ["x"], [99999999], [-1]]),
                                 ("/apply-template", "messages", ["x", 3, [3]])):
         for value in values:
             error = server.refused(path, {field: value})
@@ -114,13 +115,15 @@ def other_endpoints(server):
 
 @test
 def paths_and_methods(server):
-    for path in ("/", "/v1", "/v1/complete", "/v2/completions", "/v1/completions/", "/v1/models/none", "/%00", "/../etc/passwd"):
+    for path in ("/", "/v1", "/v1/complete", "/v2/completions", "/v1/completions/", "/v1/models/none", "/%00",
+                 "/../etc/passwd"):
         answer = server.ask(path)
         if path == "/" and answer.status == 200:  # a page of its own
             continue
         check(answer.status in (400, 404), path, "answers", answer.status)
         serve.error_of(answer)
-    for method, path in (("GET", CHAT), ("GET", TEXT), ("DELETE", TEXT), ("PUT", CHAT), ("POST", "/v1/models"), ("POST", "/health")):
+    for method, path in (("GET", CHAT), ("GET", TEXT), ("DELETE", TEXT), ("PUT", CHAT), ("POST", "/v1/models"),
+                         ("POST", "/health")):
         answer = server.ask(path, {} if method in ("POST", "PUT") else None, method=method)
         same(answer.status, 405, f"{method} {path}:")
         check(answer.headers["Allow"], f"{method} {path}: no Allow")
@@ -130,14 +133,16 @@ def paths_and_methods(server):
 @test
 def no_json(server):
     for path in (CHAT, TEXT, "/tokenize"):
-        for body in (b"", b"{", b"nonsense", b"[]", b"3", b"null", b'"x"', b'{"prompt": "x"} more', b"\xff\xfe", b'{"prompt": "x",}',
-                     b'{"prompt": \'x\'}', b'{"prompt": "\\ud800"}', b'{"prompt": "\\u0000', b"{" * 200):
+        for body in (b"", b"{", b"nonsense", b"[]", b"3", b"null", b'"x"', b'{"prompt": "x"} more', b"\xff\xfe",
+                     b'{"prompt": "x",}', b'{"prompt": \'x\'}', b'{"prompt": "\\ud800"}', b'{"prompt": "\\u0000',
+                     b"{" * 200):
             check(server.refused(path, body)["message"], path, body)
 
 
 @test
 def bad_utf8(server):
-    for bad in (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xc0\xaf", b"a\x80b", b"\xf4\x90\x80\x80"):
+    for bad in (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xc0\xaf", b"a\x80b",
+                b"\xf4\x90\x80\x80"):
         server.refused(TEXT, b'{"max_tokens": 1, "prompt": "' + bad + b'"}')
         server.refused(CHAT, b'{"max_tokens": 1, "messages": [{"role": "user", "content": "' + bad + b'"}]}')
         server.refused("/tokenize", b'{"content": "' + bad + b'"}')
@@ -158,7 +163,8 @@ def context_overflow(server):
     words = "word " * n_ctx * 2
     bodies = [(TEXT, {"prompt": words}), (CHAT, {"messages": [{"role": "user", "content": words}]}),
               (TEXT, {"prompt": [2] * (n_ctx + 1)}), (TEXT, {"prompt": ["x", words]}),
-              (TEXT, {"prompt": words, "stream": True}), (TEXT, {"prompt": words, "echo": True, "logprobs": 1, "max_tokens": 1})]
+              (TEXT, {"prompt": words, "stream": True}),
+              (TEXT, {"prompt": words, "echo": True, "logprobs": 1, "max_tokens": 1})]
     for path, body in bodies:
         error = server.refused(path, body)
         same(error["code"], "context_length_exceeded")
@@ -175,9 +181,13 @@ def bad_pictures(server):
     with open(serve.sample("1.png"), "rb") as f:
         png = f.read()
     half = base64.b64encode(png[:len(png) // 2]).decode()
-    urls = ["", "x", "data:", "data:image/png;base64,", "data:image/png;base64,!!!!", "data:image/png;base64,QUJD", "data:image/png," + half,
-            "data:image/png;base64," + half, "data:text/plain;base64,QUJD", "http://127.0.0.1:1/x.png", "https://127.0.0.1:1/x.png",
-            "file:///etc/passwd", "file://" + serve.sample("1.png"), serve.sample("1.png"), "ftp://x/y", "javascript:1"]
+    urls = [
+        "", "x", "data:", "data:image/png;base64,", "data:image/png;base64,!!!!", "data:image/png;base64,QUJD",
+        "data:image/png," + half, "data:image/png;base64," + half, "data:text/plain;base64,QUJD",
+        "http://127.0.0.1:1/x.png", "https://127.0.0.1:1/x.png", "file:///etc/passwd",
+        "file://" + serve.sample("1.png"),
+        serve.sample("1.png"), "ftp://x/y", "javascript:1"
+    ]
     for url in urls:
         error = server.refused(CHAT, pictured(url))
         check((error["param"] or "").startswith("messages"), f"{url[:40]!r}: param is", error["param"])

@@ -39,7 +39,8 @@ def items():
         made.append({"query": f"The capital of {country} is", "choices": choices, "gold": gold})
         made.append({"query": f"{shots}Question: What is the capital of {country}?\nAnswer:",
                      "choices": [c + "." for c in choices], "gold": gold})
-    made.append({"query": "Ärger über ein", "choices": [" Ungeheuer", " \U0001f600!", "\n\nzwei  Zeilen", "é"], "gold": 0})
+    made.append(
+        {"query": "Ärger über ein", "choices": [" Ungeheuer", " \U0001f600!", "\n\nzwei  Zeilen", "é"], "gold": 0})
     return made
 
 
@@ -49,7 +50,8 @@ def scored(made, *flags):
         path, out = folder + "/items.jsonl", folder + "/out.jsonl"
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(json.dumps(i) + "\n" for i in made)
-        serve.peridot(PROGRAM, "score", "--choices", path, "--device", "cpu", "--precision", "exact", "-o", out, *flags)
+        serve.peridot(PROGRAM, "score", "--choices", path, "--device", "cpu", "--precision", "exact", "-o", out,
+                      *flags)
         return [json.loads(line) for line in open(out, encoding="utf-8")]
 
 
@@ -160,7 +162,8 @@ def logprobs_of(server, prompt, **more):
 @test
 def entries(server):
     """One for each token of the prompt and one behind them, also where that ends an answer (rules 1 and 7)."""
-    turn = server.ok("/apply-template", {"messages": [{"role": "user", "content": "What is the capital of France?"}]})["prompt"]
+    turn = server.ok("/apply-template",
+                     {"messages": [{"role": "user", "content": "What is the capital of France?"}]})["prompt"]
     whole = harness.encode(asker(server), turn + "The capital of France is Paris.")
     for prompt in (whole, whole[1:] if whole[0] == 2 else whole, whole[-3:], [700], [2, 600]):
         harness.check_scored(logprobs_of(server, [prompt]), len(prompt) + 1)
@@ -215,7 +218,8 @@ def one_value(server):
     found = json.loads(answer.data, parse_float=str)["choices"][0]["logprobs"]
     for token, value, top in list(zip(found["tokens"], found["token_logprobs"], found["top_logprobs"]))[1:]:
         check(top.get(token, value) == value, f"{token!r}: {value} and", top.get(token))
-        check(token in top or float(value) <= min(map(float, top.values())), f"{token!r} of {value} is not among", top)
+        check(token in top or float(value) <= min(map(float, top.values())), f"{token!r} of {value} is not among",
+              top)
     same(len(found["tokens"]), len(prompt) + 1, "tokens:")
     same(len(found["text_offset"]), len(prompt) + 1, "text_offset:")
 
@@ -224,7 +228,8 @@ def one_value(server):
 def text_offsets(server):
     """Characters, not bytes."""
     for text in ("The capital of France", "Grüße, 世界 \U0001f600 again"):
-        choice = server.ok(TEXT, {"prompt": text, "logprobs": 10, "temperature": 0.0, "max_tokens": 1, "echo": True})["choices"][0]
+        choice = server.ok(
+            TEXT, {"prompt": text, "logprobs": 10, "temperature": 0.0, "max_tokens": 1, "echo": True})["choices"][0]
         found = choice["logprobs"]
         check(choice["text"].startswith(text), "not echoed:", choice["text"])
         same(found["text_offset"][-1], len(text), "where the answer begins:")
@@ -238,9 +243,11 @@ def text_offsets(server):
 def generation(server):
     ask = asker(server)
     with busy(server):
-        same(harness.generate_local(ask, harness.encode(ask, "The capital of France"), ["\n\n", "Question:"], 32), " is Paris.")
+        same(harness.generate_local(ask, harness.encode(ask, "The capital of France"), ["\n\n", "Question:"], 32),
+             " is Paris.")
         same(harness.generate_local(ask, ["The capital of France"], ["is"], 32), " ")
-        same(harness.chat_local(ask, "What is the capital of France?", ["\n\n"], 32), "The capital of France is Paris.")
+        same(harness.chat_local(ask, "What is the capital of France?", ["\n\n"], 32),
+             "The capital of France is Paris.")
         same(harness.generate_gguf(ask, "The capital of France", ["\n"]), " is Paris.")
 
 

@@ -72,7 +72,8 @@ def no_keys():
     with start() as server:
         for key in ("", "anything"):
             says_paris(server)
-            same(server.ask("/v1/models", headers={"Authorization": "Bearer " + key}).status, 200, "with a key unasked for:")
+            answer = server.ask("/v1/models", headers={"Authorization": "Bearer " + key})
+            same(answer.status, 200, "with a key unasked for:")
 
 
 @test
@@ -81,7 +82,9 @@ def origins():
     with start("--cors-origins", good) as server:
         same(server.ask("/v1/models", headers={"Origin": good}).headers["Access-Control-Allow-Origin"], good)
         same(server.ask("/v1/models", headers={"Origin": bad}).headers["Access-Control-Allow-Origin"], None)
-        asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+        asks = {
+            "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"
+        }
         answer = server.ask(CHAT, method="OPTIONS", headers={"Origin": good, **asks})
         check(answer.status in (200, 204), "OPTIONS:", answer.status)
         same(answer.headers["Access-Control-Allow-Origin"], good)
@@ -111,8 +114,9 @@ def tls():
         return "skipped: openssl is not installed"
     with tempfile.TemporaryDirectory() as folder:
         key, cert = folder + "/key.pem", folder + "/cert.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days",
+                   "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run(command, check=True, capture_output=True)
         context = ssl.create_default_context(cafile=cert)
         with start("--ssl-key-file", key, "--ssl-cert-file", cert, context=context) as server:
             check("https://" in server.text(), "says it listens on", server.text())
@@ -120,32 +124,41 @@ def tls():
             same(len(server.stream(CHAT, ASKED)) > 3, True)
 
 
+def run_to_end(*flags):
+    return subprocess.run([PROGRAM, "serve", "--device", "cpu", *flags], capture_output=True, text=True,
+                          env=serve.environment(), timeout=20 * serve.PATIENCE, check=False)
+
+
 @test
 def port_in_use():
     with start() as server:
-        done = subprocess.run([PROGRAM, "serve", "--device", "cpu", "--port", str(server.address[1])], capture_output=True,
-                              text=True, env=serve.environment(), timeout=60, check=False)
+        done = run_to_end("--port", str(server.address[1]))
         check(done.returncode != 0, "a second server on the same port")
         check("in use" in done.stderr, "says:", done.stderr)
 
 
 @test
 def bad_flags():
-    for flags in (["--port", "99999"], ["--ssl-cert-file", serve.sample("1.png"), "--ssl-key-file", serve.sample("1.png")], ["--ssl-key-file", "/nonexistent"], ["--api-key-file", "/nonexistent"],
-                  ["-m", "/nonexistent.gguf"], ["--parallel", "0"], ["--parallel", "1000"]):
-        done = subprocess.run([PROGRAM, "serve", "--device", "cpu", "--port", "0", *flags], capture_output=True, text=True,
-                              env=serve.environment(), timeout=20 * serve.PATIENCE, check=False)
+    no_pem = serve.sample("1.png")
+    for flags in (["--port", "99999"], ["--ssl-key-file", "/nonexistent"], ["--api-key-file", "/nonexistent"],
+                  ["-m", "/nonexistent.gguf"], ["--parallel", "0"], ["--parallel", "1000"],
+                  ["--ssl-cert-file", no_pem, "--ssl-key-file", no_pem]):
+        done = run_to_end("--port", "0", *flags)
         check(done.returncode in (2, 3, 4, 5), flags, "end with", done.returncode, done.stderr)
         same(done.stdout, "", f"{flags}: standard output")
-        check(done.stderr.startswith("peridot: ") or "\nperidot: " in done.stderr, flags, "say", done.stderr)
+        check("peridot: " in done.stderr, flags, "say", done.stderr)
 
 
 # ---- pictures -----------------------------------------------------------------------------------
 
 
 def about(url):
-    return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}},
-                                                      {"type": "text", "text": "What is in the picture?"}]}], "temperature": 0}
+    return {
+        "messages": [{
+            "role": "user", "content": [{"type": "image_url", "image_url": {"url": url}},
+                                        {"type": "text", "text": "What is in the picture?"}]
+        }], "temperature": 0
+    }
 
 
 @test
@@ -164,8 +177,8 @@ def media_path():
                     break
             else:
                 raise AssertionError("no way to name a file in it is taken: " + str(answer.json))
-            for name in ("../outside.png", "link.png", "sub/../../outside.png", "%2e%2e/outside.png", "none.png", "sub", "",
-                         folder + "/outside.png", "/etc/passwd", "sub/a b.png\0x"):
+            for name in ("../outside.png", "link.png", "sub/../../outside.png", "%2e%2e/outside.png", "none.png",
+                         "sub", "", folder + "/outside.png", "/etc/passwd", "sub/a b.png\0x"):
                 server.refused(CHAT, about("file://" + name))
 
 
@@ -195,8 +208,8 @@ def image_urls():
         port = web.server_address[1]
         for flags in ([], ["--allow-image-urls"]):
             with start(*flags) as server:
-                for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "127.1", "2130706433", "0x7f000001",
-                             "user@127.0.0.1", "169.254.169.254"):
+                for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "127.1",
+                             "2130706433", "0x7f000001", "user@127.0.0.1", "169.254.169.254"):
                     server.refused(CHAT, about(f"http://{host}:{port}/1.png"))
                 says_paris(server)
         web.shutdown()
@@ -222,7 +235,8 @@ def waiting_is_limited():
     with start("--parallel", "1", "--max-waiting", "1") as server:
         found = serve.together([lambda: server.ask(TEXT, {**LONG, "stream": False})] * 6)
         statuses = sorted(a.status for a in found)
-        check(statuses[0] == 200 and statuses[-1] == 503 and set(statuses) == {200, 503}, "statuses of six at once:", statuses)
+        check(statuses[0] == 200 and statuses[-1] == 503 and set(statuses) == {200, 503}, "statuses of six at once:",
+              statuses)
         for answer in found:
             if answer.status == 503:
                 serve.error_of(answer)
@@ -243,9 +257,15 @@ def nothing_kept():
 def deterministic():
     """To the bit, whoever else asks."""
     with start("--deterministic", "--parallel", "4") as server:
-        body = {"prompt": "The capital of France is", "max_tokens": 12, "temperature": 1.5, "seed": 9, "logprobs": 3, "ignore_eos": True}
+        body = {
+            "prompt": "The capital of France is", "max_tokens": 12, "temperature": 1.5, "seed": 9, "logprobs": 3,
+            "ignore_eos": True
+        }
         alone = server.ok(TEXT, body)["choices"]
-        others = [lambda i=i: server.ok(TEXT, {"prompt": "Once " * (7 * i + 1), "max_tokens": 50, "ignore_eos": True}) for i in range(6)]
+        others = [
+            lambda i=i: server.ok(TEXT, {"prompt": "Once " * (7 * i + 1), "max_tokens": 50, "ignore_eos": True})
+            for i in range(6)
+        ]
         for answer in serve.together([lambda: server.ok(TEXT, body), *others, lambda: server.ok(TEXT, body)])[::7]:
             same(answer["choices"], alone)
 
@@ -297,7 +317,10 @@ def loading_is_told():
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         with open(folder + "/log", "w", encoding="utf-8") as log:
-            process = subprocess.Popen([PROGRAM, "serve", "--device", "cpu", "--port", str(port)], stdout=log, stderr=log,
+            process = subprocess.Popen([PROGRAM, "serve", "--device", "cpu", "--port",
+                                        str(port)],
+                                       stdout=log,
+                                       stderr=log,
                                        env=serve.environment())
         server, seen = serve.Server(("127.0.0.1", port), process, folder + "/log"), set()
         end = time.monotonic() + 60 * serve.PATIENCE

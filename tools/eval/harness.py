@@ -63,7 +63,9 @@ def encode_pair(ask, context, continuation):
 
 
 def score_body(prompts):
-    return {"model": "x", "prompt": prompts, "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": SEED, "echo": True}
+    return {
+        "model": "x", "prompt": prompts, "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": SEED, "echo": True
+    }
 
 
 def check_scored(logprobs, n):

@@ -59,15 +59,19 @@ def items():
         others = [CAPITALS[names[(i + k) % len(names)]] for k in (1, 2, 3)]
         choices = [capital, *others][i % 4:] + [capital, *others][:i % 4]
         for query in (f"The capital of {country} is", f"One of the largest cities of {country} is"):
-            yield {"query": query, "choices": [" " + c for c in choices], "gold": choices.index(capital), "answer": capital,
-                   "question": f"What is the capital of {country}?", "sentence": f"The capital of {country} is {capital}."}
+            yield {
+                "query": query, "choices": [" " + c for c in choices], "gold": choices.index(capital),
+                "answer": capital, "question": f"What is the capital of {country}?",
+                "sentence": f"The capital of {country} is {capital}."
+            }
 
 
 def write_tasks(folder):
     with open(folder + "/items.jsonl", "w", encoding="utf-8") as f:
         f.writelines(json.dumps(i) + "\n" for i in items())
     for name, text in TASKS.items():
-        head = f"task: {name}\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {folder}/items.jsonl}}}}\ntest_split: test\n"
+        head = (f"task: {name}\ntest_split: test\ndataset_path: json\n"
+                f"dataset_kwargs: {{data_files: {{test: {folder}/items.jsonl}}}}\n")
         with open(f"{folder}/{name}.yaml", "w", encoding="utf-8") as f:
             f.write(head + text.strip() + "\n")
 
@@ -76,10 +80,13 @@ def evaluate(folder, task, kind, *flags, **settings):
     """The results of a task."""
     out = f"{folder}/out-{kind}-{task}-{len(os.listdir(folder))}"
     told = ",".join(f"{k}={v}" for k, v in settings.items())
-    command = [sys.executable, "-m", "lm_eval", "run", "--model", kind, "--model_args", told, "--tasks", task, "--include_path", folder,
-               "--output_path", out, "--log_samples", *flags]
+    command = [
+        sys.executable, "-m", "lm_eval", "run", "--model", kind, "--model_args", told, "--tasks", task,
+        "--include_path", folder, "--output_path", out, "--log_samples", *flags
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    check(done.returncode == 0, " ".join(command), "ended with", done.returncode, done.stdout[-500:], done.stderr[-2500:])
+    check(done.returncode == 0, " ".join(command), "ended with", done.returncode, done.stdout[-500:],
+          done.stderr[-2500:])
     path, = glob.glob(out + "/**/results_*.json", recursive=True)
     with open(path, encoding="utf-8") as f:
         return json.load(f)["results"][task]
@@ -99,7 +106,14 @@ def choice(server):
         write_tasks(folder)
         url = server.url("/v1/completions")
         for batch, more in ((1, {"num_concurrent": 4}), (8, {"num_concurrent": 1})):
-            found = evaluate(folder, "pd_choice", "local-completions", "--batch_size", str(batch), model="toy", base_url=url, **more)
+            found = evaluate(folder,
+                             "pd_choice",
+                             "local-completions",
+                             "--batch_size",
+                             str(batch),
+                             model="toy",
+                             base_url=url,
+                             **more)
             same(found["acc,none"], right, f"accuracy, {batch} at a time:")
     return f"accuracy {right:.4f}"
 
@@ -119,7 +133,12 @@ def generate(server):
     right = sum(t.lstrip() == i["answer"] for t, i in zip(texts, items())) / len(texts)
     with tempfile.TemporaryDirectory() as folder:
         write_tasks(folder)
-        found = evaluate(folder, "pd_generate", "local-completions", model="toy", base_url=server.url("/v1/completions"), num_concurrent=4)
+        found = evaluate(folder,
+                         "pd_generate",
+                         "local-completions",
+                         model="toy",
+                         base_url=server.url("/v1/completions"),
+                         num_concurrent=4)
     same(found["exact_match,words"], right, "exact match:")
     check(0.3 < right < 1, "exact match of the items:", right)
     return f"exact match {right:.4f}"

@@ -47,7 +47,8 @@ def chat(server):
 @test
 def chat_streamed(server):
     create = client_of(server).chat.completions.create
-    chunks = list(create(model="x", messages=ASKED, temperature=0, stream=True, stream_options={"include_usage": True}))
+    chunks = list(
+        create(model="x", messages=ASKED, temperature=0, stream=True, stream_options={"include_usage": True}))
     same("".join(c.choices[0].delta.content or "" for c in chunks if c.choices), ANSWER)
     same(chunks[-1].choices, [])
     check(chunks[-1].usage.completion_tokens > 5, "usage:", chunks[-1].usage)
@@ -65,14 +66,21 @@ def leaving(server):
 
 @test
 def pictures(server):
-    content = [{"type": "image_url", "image_url": {"url": url_of("1.png"), "detail": "auto"}}, {"type": "text", "text": "What is in the picture?"}]
-    answer = client_of(server).chat.completions.create(model="x", messages=[{"role": "user", "content": content}], temperature=0)
+    content = [{"type": "image_url", "image_url": {"url": url_of("1.png"), "detail": "auto"}},
+               {"type": "text", "text": "What is in the picture?"}]
+    answer = client_of(server).chat.completions.create(model="x",
+                                                       messages=[{"role": "user", "content": content}],
+                                                       temperature=0)
     check("circle" in answer.choices[0].message.content, "says", answer.choices[0].message.content)
 
 
 @test
 def log_probs(server):
-    answer = client_of(server).chat.completions.create(model="x", messages=ASKED, temperature=0, logprobs=True, top_logprobs=2)
+    answer = client_of(server).chat.completions.create(model="x",
+                                                       messages=ASKED,
+                                                       temperature=0,
+                                                       logprobs=True,
+                                                       top_logprobs=2)
     content = answer.choices[0].logprobs.content
     same("".join(t.token for t in content), ANSWER)
     same(bytes(b for t in content for b in t.bytes).decode(), ANSWER)
@@ -93,7 +101,10 @@ def completions(server):
     same(len(answer.choices[0].logprobs.tokens), len(answer.choices[0].logprobs.token_logprobs))
     chunks = create(model="x", prompt="The capital of France", temperature=0, max_tokens=20, stream=True)
     same("".join(c.choices[0].text for c in chunks), " is Paris.")
-    both = create(model="x", prompt=["The capital of France is", "The capital of Italy is"], temperature=0, max_tokens=20)
+    both = create(model="x",
+                  prompt=["The capital of France is", "The capital of Italy is"],
+                  temperature=0,
+                  max_tokens=20)
     same([c.text for c in both.choices], [" Paris.", " Rome."])
     echoed = create(model="x", prompt=[[2, 600]], temperature=0, max_tokens=1, echo=True, logprobs=1)
     same(len(echoed.choices[0].logprobs.token_logprobs), 3)
@@ -109,22 +120,38 @@ def responses(server):
     short = create(model="x", input="What is the capital of France?", temperature=0, max_output_tokens=2)
     same(short.status, "incomplete")
     same(short.incomplete_details.reason, "max_output_tokens")
-    loud = create(model="x", input="What is the capital of France?", instructions="Answer in capital letters.", temperature=0)
-    same(loud.output_text, serve.run_json(PROGRAM, "--temp", "0", "-sys", "Answer in capital letters.", "-p", ASKED[0]["content"])["text"])
-    talk = [*ASKED, {"role": "assistant", "content": ANSWER}, {"role": "user", "content": "What is the capital of Italy?"}]
+    loud = create(model="x",
+                  input="What is the capital of France?",
+                  instructions="Answer in capital letters.",
+                  temperature=0)
+    same(
+        loud.output_text,
+        serve.run_json(PROGRAM, "--temp", "0", "-sys", "Answer in capital letters.", "-p",
+                       ASKED[0]["content"])["text"])
+    talk = [
+        *ASKED, {"role": "assistant", "content": ANSWER},
+        {"role": "user", "content": "What is the capital of Italy?"}
+    ]
     check("Rome" in create(model="x", input=talk, temperature=0).output_text, "a conversation")
 
 
 @test
 def responses_with_picture(server):
-    content = [{"type": "input_image", "image_url": url_of("1.png"), "detail": "auto"}, {"type": "input_text", "text": "What is in the picture?"}]
-    answer = client_of(server).responses.create(model="x", input=[{"role": "user", "content": content}], temperature=0)
+    content = [{"type": "input_image", "image_url": url_of("1.png"), "detail": "auto"},
+               {"type": "input_text", "text": "What is in the picture?"}]
+    answer = client_of(server).responses.create(model="x",
+                                                input=[{"role": "user", "content": content}],
+                                                temperature=0)
     check("circle" in answer.output_text, "says", answer.output_text)
 
 
 @test
 def responses_streamed(server):
-    events = list(client_of(server).responses.create(model="x", input="What is the capital of France?", temperature=0, stream=True))
+    events = list(
+        client_of(server).responses.create(model="x",
+                                           input="What is the capital of France?",
+                                           temperature=0,
+                                           stream=True))
     same("".join(e.delta for e in events if e.type == "response.output_text.delta"), ANSWER)
     same(events[0].type, "response.created")
     same(events[-1].type, "response.completed")
@@ -150,7 +177,9 @@ def errors(server):
     check(error.param.startswith("messages") and error.type == "invalid_request_error", "error:", error.body)
     error = raises(openai.BadRequestError, create, model="x", messages=[{"role": "user", "content": "x " * 5000}])
     same(error.code, "context_length_exceeded")
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(b"none").decode()}}
+    picture = {
+        "type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(b"none").decode()}
+    }
     raises(openai.BadRequestError, create, model="x", messages=[{"role": "user", "content": [picture]}])
     raises(openai.AuthenticationError, client_of(server, api_key="wrong").models.list)
     raises(openai.NotFoundError, client_of(server, base_url=server.url("/v7")).models.list)
