@@ -75,11 +75,11 @@ run_in() {
   local root=$roots/$1
   shift
   ROOT=$root TREE=$tree unshare --mount --propagation private bash -c '
-    mkdir -p "$ROOT$TREE"
-    mount --bind "$TREE" "$ROOT$TREE"
     mount -t proc proc "$ROOT/proc"
     for d in dev sys; do mount --rbind "/$d" "$ROOT/$d"; done
     mount -t tmpfs -o mode=1777 tmpfs "$ROOT/tmp"
+    mkdir -p "$ROOT$TREE" # behind that: the tree may lie in /tmp
+    mount --bind "$TREE" "$ROOT$TREE"
     unset ROOT TREE
     exec chroot "$0" env -u CC -u CXX -u CMAKE_C_COMPILER_LAUNCHER -u CMAKE_CXX_COMPILER_LAUNCHER \
       HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \

@@ -6,13 +6,13 @@
 #                for variants that differ in a kernel's arithmetic alone
 #   no-glslang   a build without a shader compiler: golden models on Vulkan
 #   no-vulkan    a build without Vulkan: unit and command line tests, as far as devices matter
-#   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden and
-#                command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
+#   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden, server
+#                and command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
 #                since the drivers have some; and failing Vulkan calls and allocations, with it
 #   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
 #                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
-# Usage: tools/test.sh [--long] [--drivers] | --real-model | --reference
+# Usage: tools/test.sh [--long] [--drivers] | --real-model | --reference | --clients
 #   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
 #               every PERIDOT_DISABLE switch, every variant under the validation layer, and the
 #               golden models on Vulkan under the sanitizers
@@ -21,6 +21,8 @@
 #               tools/real_model.sh fetches, which asks for your consent to Gemma's terms, or
 #               PERIDOT_REAL_MODEL=FILE
 #   --reference nothing of these: builds dev, and compares it with transformers (tests/reference)
+#   --clients   nothing of these: builds dev, and asks its server through clients that others wrote
+#               (tests/server/clients)
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,6 +31,7 @@ cd "$(dirname "$0")/.."
 long=0
 real_model=0
 reference=0
+clients=0
 driver_flags=(--fast)
 for argument in "$@"; do
   case $argument in
@@ -36,7 +39,8 @@ for argument in "$@"; do
   --drivers) driver_flags=(--sid) ;;
   --real-model) real_model=1 ;;
   --reference) reference=1 ;;
-  *) die "usage: tools/test.sh [--long] [--drivers] | --real-model | --reference" ;;
+  --clients) clients=1 ;;
+  *) die "usage: tools/test.sh [--long] [--drivers] | --real-model | --reference | --clients" ;;
   esac
 done
 
@@ -62,6 +66,18 @@ if [ $reference -eq 1 ]; then
   build dev
   status=0
   tests/reference/run.sh || status=$?
+  [ $status -eq 77 ] || exit $status
+  exit 0
+fi
+
+if [ $clients -eq 1 ]; then
+  # shellcheck disable=SC2086
+  install_packages $build_packages libcmocka-dev
+  use_ccache
+  install_packages python3-venv || echo "without it these clients are skipped"
+  build dev
+  status=0
+  tests/server/clients/run.sh || status=$?
   [ $status -eq 77 ] || exit $status
   exit 0
 fi
@@ -143,7 +159,7 @@ fi
 
 if build_tests no-vulkan -DPERIDOT_TOOLS=OFF; then
   # what does not depend on devices at all was tested above
-  run_tests no-vulkan no-vulkan -R '^(unit|cli|tree)\.' -E '^cli\.(fetch|convert|quantize|forward|images)$'
+  run_tests no-vulkan no-vulkan -R '^(unit|cli|tree|server)\.' -E '^cli\.(fetch|convert|quantize|forward|images)$'
 fi
 
 # clang: the second compiler that must accept every file. At -O2 it takes minutes over each file of
@@ -153,7 +169,7 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   export UBSAN_OPTIONS=print_stacktrace=1
   PERIDOT_TEST_SPARSE=1 VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
-    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli)\.' -E "vulkan|radv|$variants"
+    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli|server)\.' -E "vulkan|radv|$variants"
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan' -E "$variants"
   PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
