@@ -16,7 +16,6 @@ from serve import check, same, test
 PROGRAM = sys.argv[1]
 KEY = "a-key"
 ASKED = [{"role": "user", "content": "What is the capital of France?"}]
-GREEDY = {"extra_body": {"temperature": 0}}  # which newer versions have no argument for
 ANSWER = "The capital of France is Paris."
 
 
@@ -24,8 +23,13 @@ def client_of(server, **more):
     return anthropic.Anthropic(**{"base_url": server.url(), "api_key": KEY, "max_retries": 0, "timeout": 120, **more})
 
 
+# The package knows no temperature any more.
+GREEDY = {"extra_body": {"temperature": 0}}
+
+
 def create(server, **more):
-    return client_of(server).messages.create(**{"model": "x", "max_tokens": 100, "messages": ASKED, **GREEDY, **more})
+    asked = {"model": "x", "max_tokens": 100, "messages": ASKED, **GREEDY}
+    return client_of(server).messages.create(**{**asked, **more})
 
 
 @test
@@ -36,14 +40,12 @@ def text(server):
     check(answer.usage.input_tokens > 5 and answer.usage.output_tokens > 5, "usage:", answer.usage)
     same(create(server, max_tokens=2).stop_reason, "max_tokens")
     stopped = create(server, stop_sequences=[" of France"])
-    same((stopped.content[0].text, stopped.stop_reason, stopped.stop_sequence),
-         ("The capital", "stop_sequence", " of France"))
+    same((stopped.content[0].text, stopped.stop_reason, stopped.stop_sequence), ("The capital", "stop_sequence", " of France"))
 
 
 @test
 def system(server):
-    loud = serve.run_json(PROGRAM, "--temp", "0", "-sys", "Answer in capital letters.", "-p",
-                          ASKED[0]["content"])["text"]
+    loud = serve.run_json(PROGRAM, "--temp", "0", "-sys", "Answer in capital letters.", "-p", ASKED[0]["content"])["text"]
     same(create(server, system="Answer in capital letters.").content[0].text, loud)
     same(create(server, system=[{"type": "text", "text": "Answer in capital letters."}]).content[0].text, loud)
 
@@ -86,18 +88,10 @@ def raises(kind, call, **more):
 @test
 def errors(server):
     messages = client_of(server).messages.create
-    error = raises(anthropic.BadRequestError,
-                   messages,
-                   model="x",
-                   max_tokens=5,
-                   messages=[{"role": "king", "content": "x"}])
+    error = raises(anthropic.BadRequestError, messages, model="x", max_tokens=5, messages=[{"role": "king", "content": "x"}])
     same(error.body["type"], "error")
     same(error.body["error"]["type"], "invalid_request_error")
-    raises(anthropic.BadRequestError,
-           messages,
-           model="x",
-           max_tokens=5,
-           messages=[{"role": "user", "content": "x " * 5000}])
+    raises(anthropic.BadRequestError, messages, model="x", max_tokens=5, messages=[{"role": "user", "content": "x " * 5000}])
     wrong = client_of(server, api_key="wrong").messages.create
     raises(anthropic.AuthenticationError, wrong, model="x", max_tokens=5, messages=ASKED)
 
