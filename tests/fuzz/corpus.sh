@@ -18,6 +18,12 @@ END
 echo '1{"prompt":[[2,5,6],[7,8]],"max_tokens":1,"logprobs":1,"echo":true,"add_bos":false,"logit_bias":[[3,1],[4,false]]}' \
   >"$out/request/ids"
 echo '1{"prompt":["one","two <start_of_turn>"],"stop":"\\n","top_k":40,"min_p":0.1,"repeat_last_n":-1}' >"$out/request/texts"
+echo '3{"instructions":"Be brief.","input":[{"role":"user","content":[{"type":"input_text","text":"a"},
+{"type":"input_image","image_url":"data:image/png;base64,iVBORw0KGgo="}]},{"type":"message","role":"assistant","content":[
+{"type":"output_text","text":"b"}]}],"max_output_tokens":5,"text":{"format":{"type":"text"}}}' >"$out/request/responses"
+echo '4{"system":[{"type":"text","text":"a"}],"max_tokens":4,"messages":[{"role":"user","content":[{"type":"image","source":{
+"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},{"type":"text","text":"c"}]}],"stop_sequences":["x"]}' \
+  >"$out/request/messages"
 { printf '2data:image/png;base64,'; base64 -w 0 "$PERIDOT_TEST_DATA/golden/image.png" | head -c 4000; } >"$out/request/picture"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

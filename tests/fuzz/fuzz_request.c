@@ -1,5 +1,5 @@
-/* Bodies of requests: the first byte chooses what reads them, messages, prompts or a picture's
- * address.
+/* Bodies of requests: the first byte chooses what reads them, conversations of three interfaces,
+ * prompts or a picture's address.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,10 +22,10 @@ static pd_model *model(void) {
 
 static pd_server server = {.desc = {.max_images = 4, .image = {.max_pixels = 1 << 16}}};
 
-static void read_messages(srv_fields *f) {
+static void read_messages(const srv_form *form, srv_fields *f) {
     pd_error err = {0};
     srv_prompt p;
-    if (fuzz_clean(srv_messages_read(&server, model(), f, &p, &err), &err))
+    if (fuzz_clean(srv_conversation_read(&server, model(), form, f, &p, &err), &err))
         for (size_t i = 0; i < p.n_ids; i++) fuzz_check(p.ids[i] < 600, "an id out of range");
     srv_prompt_free(&p);
 }
@@ -52,20 +52,24 @@ static void read_body(char kind, const char *text, size_t n) {
     if (kind == '1')
         read_prompts(&f);
     else
-        read_messages(&f);
+        read_messages(kind == '3'   ? &srv_responses_form
+                      : kind == '4' ? &srv_messages_form
+                                    : &srv_chat_form,
+                      &f);
     cJSON_Delete(body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     pd_error err = {0};
     pd_image image = {0};
+    uint64_t fetch_ns = 0;
     if (n == 0) return 0;
     char *text = malloc(n); /* the zero behind it takes the first byte's place */
     fuzz_check(text != NULL, "no memory");
     memcpy(text, data + 1, n - 1);
     text[n - 1] = '\0';
     if (data[0] == '2') {
-        fuzz_clean(srv_image_read(&server, text, &image, &err), &err);
+        fuzz_clean(srv_image_read(&server, text, &fetch_ns, &image, &err), &err);
         pd_image_free(&image);
     } else {
         read_body((char)data[0], text, n - 1);
