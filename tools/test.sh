@@ -159,7 +159,7 @@ fi
 
 if build_tests no-vulkan -DPERIDOT_TOOLS=OFF; then
   # what does not depend on devices at all was tested above
-  run_tests no-vulkan no-vulkan -R '^(unit|cli|tree|server)\.' -E '^cli\.(fetch|convert|quantize|forward|images)$'
+  run_tests no-vulkan no-vulkan -R '^(unit|cli|tree)\.|^server\.api$' -E '^cli\.(fetch|convert|quantize|forward|images)$'
 fi
 
 # clang: the second compiler that must accept every file. At -O2 it takes minutes over each file of
