@@ -101,8 +101,9 @@ typedef struct pd_event {
     const pd_request_stats *stats; /* DONE */
 } pd_event;
 
-/* Called in the batch's thread, between steps: whoever takes long holds up all others. It may
- * submit, cancel and free requests. What it returns counts for TOKEN alone. */
+/* Called in the batch's thread: whoever takes long holds up all others. It may submit, cancel and
+ * free requests, and like other functions that are called within a turn (peridot.h) it must not
+ * wait for another thread's call on the model. What it returns counts for TOKEN alone. */
 typedef bool (*pd_event_fn)(void *ctx, const pd_event *event);
 
 typedef struct pd_request_desc {

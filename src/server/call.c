@@ -8,123 +8,6 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* ---- tokens --------------------------------------------------------------------------------- */
-
-void srv_token_read(const pd_model *m, uint32_t id, srv_token *out) {
-    pd_detokenizer d;
-    pd_detokenizer_init(&d);
-    d.show_special = true;
-    out->n = pd_detokenize(m, &d, id, out->text);
-    memcpy(out->text + out->n, d.held, d.n_held);
-    out->n += d.n_held;
-    out->is_whole =
-        pd_utf8_valid_bytes(out->text, out->n) == out->n && !memchr(out->text, 0, out->n);
-}
-
-void srv_token_key(const srv_token *t, char *out) {
-    size_t n = 0;
-    for (size_t i = 0; i < t->n;) {
-        size_t length = pd_utf8_length((const uint8_t *)t->text + i, t->n - i);
-        if (length && t->text[i]) {
-            memcpy(out + n, t->text + i, length);
-            n += length;
-        } else {
-            length = 1;
-            n += (size_t)snprintf(out + n, 7, "<0x%02X>", (uint8_t)t->text[i]);
-        }
-        i += length;
-    }
-    out[n] = '\0';
-}
-
-cJSON *srv_token_json(const srv_token *t) {
-    char key[6 * sizeof t->text + 1];
-    srv_token_key(t, key);
-    return cJSON_CreateString(key);
-}
-
-/* ---- streams -------------------------------------------------------------------------------- */
-
-void srv_stream_text(srv_call *call, const char *text) {
-    pd_http_write(call->reply, text, strlen(text));
-}
-
-void srv_stream_json(srv_call *call, const char *event, cJSON *root) {
-    char *text = srv_json_text(root);
-    pd_bytes out = {0};
-    if (event) pd_bytes_printf(&out, "event: %s\n", event);
-    pd_bytes_printf(&out, "data: ");
-    if (text) pd_bytes_write(&out, text, strlen(text));
-    pd_bytes_printf(&out, "\n\n");
-    if (text && !out.failed) pd_http_write(call->reply, out.data, out.n);
-    pd_bytes_free(&out);
-    cJSON_free(text);
-    call->n_events++;
-}
-
-static void tell_piece(srv_choice *c) {
-    if (c->text.n == 0 && !c->log_probs) return;
-    c->call->writer->piece(c);
-    pd_bytes_free(&c->text);
-    c->text = (pd_bytes){0};
-    cJSON_Delete(c->log_probs);
-    c->log_probs = NULL;
-}
-
-cJSON *srv_take_log_probs(srv_choice *c) {
-    cJSON *j = c->log_probs;
-    c->log_probs = NULL;
-    return j;
-}
-
-/* ---- usage ---------------------------------------------------------------------------------- */
-
-pd_request_stats srv_call_stats(const srv_call *call) {
-    pd_request_stats sum = {0};
-    for (size_t i = 0; i < call->n_parts; i++) {
-        const pd_request_stats *s = &call->parts[i].stats;
-        sum.n_prompt += s->n_prompt;
-        sum.n_cached += s->n_cached;
-        sum.n_drawn += s->n_drawn;
-        if (s->queue_ns > sum.queue_ns) sum.queue_ns = s->queue_ns;
-        if (s->prompt_ns > sum.prompt_ns) sum.prompt_ns = s->prompt_ns;
-        if (s->answer_ns > sum.answer_ns) sum.answer_ns = s->answer_ns;
-    }
-    return sum;
-}
-
-void srv_add_usage(cJSON *object, const srv_call *call) {
-    pd_request_stats s = srv_call_stats(call);
-    cJSON *usage = cJSON_AddObjectToObject(object, "usage");
-    srv_add_count(usage, "prompt_tokens", s.n_prompt);
-    srv_add_count(usage, "completion_tokens", s.n_drawn);
-    srv_add_count(usage, "total_tokens", (uint64_t)s.n_prompt + s.n_drawn);
-    srv_add_count(cJSON_AddObjectToObject(usage, "prompt_tokens_details"), "cached_tokens",
-                  s.n_cached);
-}
-
-static void add_times(cJSON *j, const char *prefix, uint32_t n, uint64_t ns) {
-    char name[48];
-    double ms = (double)ns / 1e6;
-    snprintf(name, sizeof name, "%s_n", prefix);
-    srv_add_count(j, name, n);
-    snprintf(name, sizeof name, "%s_ms", prefix);
-    cJSON_AddNumberToObject(j, name, ms);
-    snprintf(name, sizeof name, "%s_per_token_ms", prefix);
-    cJSON_AddNumberToObject(j, name, n ? ms / n : 0);
-    snprintf(name, sizeof name, "%s_per_second", prefix);
-    cJSON_AddNumberToObject(j, name, ms > 0 ? 1e3 * n / ms : 0);
-}
-
-void srv_add_timings(cJSON *object, const srv_call *call) {
-    pd_request_stats s = srv_call_stats(call);
-    cJSON *timings = cJSON_AddObjectToObject(object, "timings");
-    srv_add_count(timings, "cache_n", s.n_cached);
-    add_times(timings, "prompt", s.n_prompt - s.n_cached, s.prompt_ns);
-    add_times(timings, "predicted", s.n_drawn, s.answer_ns);
-    cJSON_AddNumberToObject(timings, "queue_ms", (double)s.queue_ns / 1e6);
-}
-
 /* ---- the end -------------------------------------------------------------------------------- */
 
 static void free_part(srv_part *p, uint32_t n_choices) {
@@ -203,82 +86,6 @@ static void let_go(srv_call *call) {
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-static uint32_t count_chars(const char *text, size_t n) {
-    uint32_t chars = 0;
-    for (size_t i = 0; i < n; i++) chars += ((uint8_t)text[i] & 0xc0) != 0x80;
-    return chars;
-}
-
-static void show(srv_choice *c, const char *text, size_t n) {
-    pd_bytes_write(&c->text, text, n);
-    c->n_chars += count_chars(text, n);
-}
-
-/* Texts up to a stop string; true: one is complete. */
-static bool take_text(srv_choice *c, const char *text, size_t n) {
-    char shown[PD_DETOKENIZE_MAX_BYTES + PD_STOP_MAX_BYTES];
-    size_t n_shown = n;
-    if (!c->stop) {
-        show(c, text, n);
-        return false;
-    }
-    bool is_cut = pd_stop_feed(c->stop, text, n, shown, &n_shown);
-    show(c, shown, n_shown);
-    if (is_cut) c->matched = pd_stop_found(c->stop);
-    return is_cut;
-}
-
-static bool on_token(srv_choice *c, const pd_event *e) {
-    srv_call *call = c->call;
-    const pd_model *m = call->engine->model;
-    char text[PD_DETOKENIZE_MAX_BYTES];
-    bool is_end = !call->settings.ignore_stop && pd_model_is_stop(m, e->token.id);
-    c->n_drawn++;
-    if (call->settings.log_probs) call->writer->log_prob(c, e);
-    bool is_cut =
-        !is_end && take_text(c, text, pd_detokenize(m, &c->detokenizer, e->token.id, text));
-    if (is_cut) c->finish = "stop";
-    if (call->streams) tell_piece(c);
-    return !is_cut && !pd_http_is_gone(call->reply);
-}
-
-/* The prompt comes first. A text as it was sent, ids as what they spell. */
-static void echo_token(srv_choice *c, uint32_t id) {
-    char text[PD_DETOKENIZE_MAX_BYTES];
-    size_t n = pd_detokenize(c->call->engine->model, &c->part->echo, id, text);
-    show(c, text, n);
-}
-
-static void on_score(srv_part *p, const pd_event *e) {
-    srv_choice *c = &p->choices[0];
-    if (e->position < p->prompt.n_hidden) return;
-    if (p->call->settings.log_probs) p->call->writer->log_prob(c, e);
-    echo_token(c, p->prompt.ids[e->position]);
-    if (p->call->streams) tell_piece(c);
-}
-
-/* Without log-probabilities the batch has no events for it. */
-static void echo_prompt(srv_part *p) {
-    for (uint32_t i = 0; i < p->call->settings.n_choices; i++) {
-        pd_detokenizer_init(&p->echo);
-        p->echo.show_special = true;
-        for (size_t k = p->prompt.n_hidden; k < p->prompt.n_ids; k++)
-            echo_token(&p->choices[i], p->prompt.ids[k]);
-    }
-}
-
-static void on_end(srv_choice *c, pd_end end) {
-    char text[PD_DETOKENIZE_MAX_BYTES + PD_STOP_MAX_BYTES];
-    if (!c->finish) {
-        c->finish = end == PD_END_LENGTH ? "length" : "stop";
-        take_text(c, text, pd_detokenizer_flush(&c->detokenizer, text));
-        if (c->stop) show(c, text, pd_stop_flush(c->stop, text));
-    }
-    if (!c->call->streams || end == PD_END_FAILED) return;
-    tell_piece(c);
-    c->call->writer->end(c);
-}
-
 static void on_done(srv_part *p, const pd_event *e) {
     srv_call *call = p->call;
     pd_server *s = call->server;
@@ -306,9 +113,9 @@ static bool on_event(void *ctx, const pd_event *e) {
         if (call->streams && call->writer->ping && e->n_done < e->n_total)
             srv_stream_text(call, call->writer->ping);
         return true;
-    case PD_EVENT_SCORE: on_score(p, e); return true;
-    case PD_EVENT_TOKEN: return on_token(&p->choices[e->choice], e);
-    case PD_EVENT_END: on_end(&p->choices[e->choice], e->end); return true;
+    case PD_EVENT_SCORE: srv_part_score(p, e); return true;
+    case PD_EVENT_TOKEN: return srv_choice_token(&p->choices[e->choice], e);
+    case PD_EVENT_END: srv_choice_end(&p->choices[e->choice], e->end); return true;
     case PD_EVENT_DONE: on_done(p, e); return true;
     }
     return true;
@@ -361,22 +168,10 @@ static void cancel_all(void *ctx) {
     for (size_t i = 0; i < call->n_parts; i++) pd_request_cancel(call->parts[i].request);
 }
 
-/* An echo's first token has no probability: it is no event. */
-static void begin_echo(srv_part *p) {
-    srv_call *call = p->call;
-    if (!call->settings.echo) return;
-    if (!call->settings.log_probs) {
-        echo_prompt(p);
-    } else if (p->prompt.n_hidden == 0) {
-        pd_event first = {.kind = PD_EVENT_SCORE, .token = {.id = p->prompt.ids[0]}};
-        on_score(p, &first);
-    }
-}
-
 static pd_status begin(srv_call *call, pd_error *err) {
     for (size_t i = 0; i < call->n_parts; i++)
         PD_TRY(make_choices(call, &call->parts[i], (uint32_t)i * call->settings.n_choices, err));
-    for (size_t i = 0; i < call->n_parts; i++) begin_echo(&call->parts[i]);
+    for (size_t i = 0; i < call->n_parts; i++) srv_part_echo(&call->parts[i]);
     for (size_t i = 0; i < call->n_parts; i++) PD_TRY(hand_over(call, &call->parts[i], err));
     return PD_OK;
 }

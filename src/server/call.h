@@ -107,7 +107,18 @@ void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *
 pd_status srv_ask_conversation(const srv_context *c, const srv_form *form, srv_fields *f,
                                srv_asked *out, pd_error *err);
 
-/* ---- for writers ---------------------------------------------------------------------------- */
+/* ---- call_text.c ---------------------------------------------------------------------------- */
+
+/* What comes before the answer, with settings.echo. */
+void srv_part_echo(srv_part *p);
+/* A token of the prompt, with its log-probability. */
+void srv_part_score(srv_part *p, const pd_event *e);
+/* A drawn token; false: it is the last one, for a stop string or since the client has gone. */
+bool srv_choice_token(srv_choice *c, const pd_event *e);
+/* What was held back comes to light. */
+void srv_choice_end(srv_choice *c, pd_end end);
+
+/* ---- call_tell.c, for writers ---------------------------------------------------------------- */
 
 /* "data: ...\n\n"; with a name "event: NAME\n" before it. Takes the tree. It is event number
  * call->n_events, from 0. */

@@ -9,9 +9,9 @@
  *     prompt_*.c       texts, tokens, messages and pictures to what a batch takes
  *     image*.c         pictures in requests, below a folder, and from the network
  *     public_address.c whom the network may be asked for
- *     call.c           a request under way: events of a batch to texts, ends and log-probabilities
- *     write_*.c        these as each interface wants them, whole or streamed
- *     about_*.c        what a server tells of itself, and of tokens
+ *     call*.c          a request under way: events of a batch to texts, and what writers make of
+ * them write_*.c        these as each interface wants them, whole or streamed about_*.c        what
+ * a server tells of itself, and of tokens
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,9 +23,8 @@
 
 typedef struct pd_server pd_server;
 
-#define PD_SERVER_WHOLE_CONTEXT                                                                    \
-    UINT32_MAX /* of pd_server_desc.batch.session.n_ctx: the model's                               \
-                */
+/* Of batch.session.n_ctx: as many positions as the model has. */
+#define PD_SERVER_WHOLE_CONTEXT UINT32_MAX
 
 typedef struct pd_server_desc {
     pd_http_desc http; /* handler and ctx are the server's own */
