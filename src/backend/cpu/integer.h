@@ -21,7 +21,10 @@
 
 #include "backend/cpu/packed.h"
 
-enum { PD_CPU_MANY_MAX = 16 }; /* most many_rows */
+enum {
+    PD_CPU_MANY_MAX = 16, /* most many_rows */
+    PD_CPU_FEW_MAX = 32   /* most few_rows */
+};
 
 typedef struct pd_cpu_block_scale {
     float scale, sums[2]; /* scale * sum(q) of columns 0 .. 15 and 16 .. 31 */
@@ -67,6 +70,7 @@ typedef struct pd_cpu_integer_kernels {
     uint32_t value_bytes;       /* of an activation */
     uint32_t panel_block_bytes; /* of 16 rows by 32 columns in a panel */
     uint32_t many_rows; /* activation rows that are handled at once, at most PD_CPU_MANY_MAX */
+    uint32_t few_rows;  /* up to so many `few` is faster than a panel, at most PD_CPU_FEW_MAX */
 } pd_cpu_integer_kernels;
 
 enum { PD_CPU_PANEL_BLOCK_MAX = 16 * PD_CPU_UNIT_BYTES }; /* most panel_block_bytes */

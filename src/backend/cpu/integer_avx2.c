@@ -11,7 +11,8 @@
 
 #define VB           32
 #define FEW          4
-#define MANY         6 /* twelve sums of sixteen registers */
+#define MANY         6  /* twelve sums of sixteen registers */
+#define FEW_ROWS     32 /* Zen 3: from 24 to 48 on, by type and length of rows */
 #define PLANES       0
 #define SIGNED_QUADS 0
 #define MOST_BITS    8

@@ -2,6 +2,8 @@
  *
  *     VB           bytes of a vector: 16, 32 or 64
  *     FEW, MANY    activation rows at once, of a packed group and of a panel
+ *     FEW_ROWS     up to so many rows, unpacking groups anew for every FEW costs less than a panel
+ *                  (12 where nothing was measured)
  *     PLANES       0: activations in pairs; 1: in quads; 2: double (integer.h)
  *     vi, vs, vw, vf   vectors of 32-bit and 16-bit integers, 16-bit words, floats
  *     dot          vi plus, in each 32-bit lane, the sum of products of two pairs of 16-bit
@@ -35,6 +37,10 @@ enum {
     HAS_SIGNS = PLANES == 0 || SIGNED_QUADS,       /* of weights */
     PREFETCH_BYTES = 2048 /* the processor's own prefetcher stops at each page of 4 KiB */
 };
+
+#ifndef FEW_ROWS
+#define FEW_ROWS 12
+#endif
 
 _Static_assert(FEW <= MANY && MANY <= PD_CPU_MANY_MAX, "sums have room for MANY rows");
 
@@ -414,7 +420,7 @@ static int32_t integer_burn(uint32_t n) {
         .many = integer_many, .burn = integer_burn,                                                \
         .burn_flops = 2 * LANES * COLUMNS * BURN_CHAINS, .most_bits = MOST_BITS,                   \
         .value_bytes = ACTIVATION_BYTES, .panel_block_bytes = PANEL_UNITS * PD_CPU_UNIT_BYTES,     \
-        .many_rows = MANY                                                                          \
+        .many_rows = MANY, .few_rows = FEW_ROWS                                                    \
     }
 
 #endif

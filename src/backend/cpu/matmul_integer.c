@@ -1,8 +1,8 @@
 /* `cpu`: packed matrices times rows, in integers (packed.h, integer.h). The activations are
  * quantised first, once for all weights of the operation.
  *
- * Few rows (decoding): memory is the limit; threads share the groups, each is unpacked in
- * registers.
+ * Few rows (decoding, also of several sequences): memory is the limit, or the arithmetic of so few
+ * that a panel is not worth it; threads share the groups, each is unpacked in registers.
  *
  * Many rows (prompts): arithmetic is the limit. A thread unpacks a panel of groups by k_block
  * columns once, and multiplies it with all rows of its share, a tile of them at a time: the tile
@@ -20,7 +20,6 @@
 #include "backend/cpu/cpu.h"
 
 enum {
-    FEW_ROWS = 12, /* unpacking in registers, again for every few rows, costs more than a panel */
     GROUP = PD_CPU_GROUP_ROWS,
     PANEL_GROUPS = 4,
     PANEL_COLUMNS = PANEL_GROUPS * GROUP,
@@ -98,7 +97,7 @@ static void put(const integer_job *job, const float *sums, uint32_t n, uint32_t 
 
 static void few_groups(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     const integer_job *job = ctx;
-    float sums[FEW_ROWS * GROUP], up[FEW_ROWS * GROUP];
+    float sums[PD_CPU_FEW_MAX * GROUP], up[PD_CPU_FEW_MAX * GROUP];
     (void)thread;
     uint32_t i = 0, first = 0, column = 0; /* the weight that group `first` begins */
     for (uint32_t g = begin; g < end; g++) {
@@ -248,7 +247,7 @@ void pd_cpu_matmul_integer(pd_program *p, const pd_op *op, const uint8_t *const 
                        .n_rows = pd_cpu_rows(p, op->matmul.out)};
     p->quants.k = job.k;
     pd_pool_run(p->cpu->pool, job.n_rows, 1, quantize_rows, &job);
-    if (job.n_rows <= FEW_ROWS) {
+    if (job.n_rows <= job.integer->few_rows) {
         uint32_t n_groups = 0;
         for (uint32_t i = 0; i < n_weights(&job); i++)
             n_groups += pd_div_up(rows_of(&job, i), GROUP);
