@@ -29,6 +29,15 @@ INLINE vi dot(vi sum, vs w, vs a) {
     __asm__("" : "+x"(sum)); /* else sums of several products are formed first, in memory */
     return sum;
 }
+#define SHORT_SUMS
+INLINE vs dot_short(vs sum, vs w, vs a) {
+    sum += (vs)_mm256_maddubs_epi16((__m256i)w, (__m256i)a);
+    __asm__("" : "+x"(sum)); /* as below */
+    return sum;
+}
+INLINE vi add_short(vi sum, vs pairs) {
+    return sum + (vi)_mm256_madd_epi16((__m256i)pairs, _mm256_set1_epi16(1));
+}
 INLINE vf load_halves(const uint8_t *p) {
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }

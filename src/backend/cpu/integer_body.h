@@ -11,6 +11,8 @@
  *     MOST_BITS    of a quant that dot takes without overflow: 6 or 8
  *     SIGNED_QUADS 0: dot takes the weights' bytes as unsigned; 1: as signed
  *     load_halves  VB / 4 halves widened to vf
+ *     SHORT_SUMS, dot_short, add_short   if dot is two steps: products of quads added up in 16-bit
+ *                  lanes, and pairs of these lanes added to vi; the weights' bytes are unsigned
  *
  * A group's 16 rows are the 32-bit lanes of PARTS vectors. An activation's pair or quad of columns
  * is broadcast to all lanes, so that one dot adds their products for VB / 4 rows, and a row's sum
@@ -96,6 +98,45 @@ INLINE void clear_sums(int M, vi sums[MANY][PARTS][ACTIVATION_PLANES]) {
     }
 }
 
+#ifdef SHORT_SUMS
+
+/* A product of quads comes as two sums of 16 bits in a lane, and making one of 32 of these costs as
+ * much as the product: as many are added up before as 16 bits hold for sure. Two weights of n bits
+ * make at most 2 * (2^n - 1) * 127. Returned are the units of these. */
+INLINE int short_units(weight_source source, int q0, int q1) {
+    const bool sixes = source == SIXES || (source == PANEL && q0 == q1);
+    const int products = source == NIBBLES ? 8 : sixes ? 2 : 4;
+    const int units = products / (q1 - q0 + 1);
+    return units < 4 ? units : 4;
+}
+
+/* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
+INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
+                      int q0, int q1, block_sums *acc) {
+    const int n = short_units(source, q0, q1);
+    clear_sums(M, acc->at);
+    for (int first = 0; first < 4; first += n) {
+        vs sums[MANY][PARTS] = {{{0}}};
+        for (int u = first; u < first + n; u++) { /* not unrolled: it is slower */
+            UNROLL for (int q = q0; q <= q1; q++) {
+                vs wv[PARTS];
+                UNROLL for (int p = 0; p < PARTS; p++) wv[p] = weights_at(source, w, u, q, 0, p);
+                UNROLL for (int i = 0; i < M; i++) {
+                    vs a = broadcast(x + 4 * (2 * u + q) + (size_t)i * ldx);
+                    UNROLL for (int p = 0; p < PARTS; p++) sums[i][p] =
+                        dot_short(sums[i][p], wv[p], a);
+                }
+            }
+        }
+        UNROLL for (int i = 0; i < M; i++) {
+            UNROLL for (int p = 0; p < PARTS; p++) acc->at[i][p][0] =
+                add_short(acc->at[i][p][0], sums[i][p]);
+        }
+    }
+}
+
+#else
+
 /* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
                       int q0, int q1, block_sums *acc) {
@@ -131,6 +172,8 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
         }
     }
 }
+
+#endif
 
 /* sum += acc * d * scale, and m * sum of the activations: of both halves, or of one. */
 INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const row_scales *rows,
