@@ -42,17 +42,18 @@ pd_status pd_parallel_check(const pd_parallel_test *t, uint32_t n_train, pd_erro
 /* ---- a run ---------------------------------------------------------------------------------- */
 
 /* Until it is over it is the batch's thread's. */
-typedef struct run {
+struct pd_parallel {
     const pd_parallel_test *test;
     pd_batch *batch;
     const atomic_int *stop;
-    const uint32_t *ids;   /* [n_seqs, n_prompt + 1]: a prompt, and what its answer begins with */
+    uint32_t *ids;         /* [n_seqs, n_prompt + 1]: a prompt, and what its answer begins with */
     pd_request **requests; /* [2 * n_seqs] prompts, then answers */
     uint32_t n_requests;   /* of them handed over */
     uint32_t n_left;       /* of the kind that is being computed */
     uint64_t start_ns, fed_ns, end_ns;
     pd_error error; /* the first one; status PD_OK: none */
-} run;
+};
+typedef struct pd_parallel run;
 
 static void note_error(run *r, const pd_error *err) {
     if (r->error.status == PD_OK) r->error = *err;
@@ -138,7 +139,7 @@ static bool on_first(void *ctx, const pd_event *e) {
 
 /* Each request's function has returned before its wait does, so that those it has handed over are
  * counted then. */
-static pd_status run_once(run *r, pd_error *err) {
+pd_status pd_parallel_once(pd_parallel *r, uint64_t *prompt_ns, uint64_t *gen_ns, pd_error *err) {
     pd_request *first;
     pd_request_desc desc = request_of(r, 0, 1, on_first);
     desc.prompt_only = desc.no_cache = true;
@@ -149,6 +150,8 @@ static pd_status run_once(run *r, pd_error *err) {
     pd_request_free(first);
     for (uint32_t i = 0; i < r->n_requests; i++) pd_request_wait(r->requests[i]);
     for (uint32_t i = 0; i < r->n_requests; i++) pd_request_free(r->requests[i]);
+    *prompt_ns = r->fed_ns - r->start_ns;
+    *gen_ns = r->end_ns - r->fed_ns;
     return pd_error_again(err, &r->error);
 }
 
@@ -159,13 +162,47 @@ static void share_prompt(const pd_parallel_test *t, uint32_t *ids) {
         memcpy(ids + (size_t)i * (t->n_prompt + 1), ids, t->n_prompt * sizeof *ids);
 }
 
+static pd_status fill(run *r, pd_model *model, pd_precision precision, pd_error *err) {
+    const pd_parallel_test *t = r->test;
+    pd_batch_desc desc = pd_parallel_batch(t, precision);
+    size_t n_ids = (size_t)t->n_seqs * (t->n_prompt + 1);
+    r->ids = pd_alloc(n_ids, sizeof *r->ids);
+    r->requests = pd_alloc((size_t)t->n_seqs * 2, sizeof *r->requests);
+    if (!r->ids || !r->requests)
+        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's requests");
+    pd_bench_fill_ids(r->ids, (uint32_t)n_ids, pd_model_get_info(model)->n_vocab);
+    if (t->shared_prompt) share_prompt(t, r->ids);
+    return pd_batch_create(model, &desc, &r->batch, err);
+}
+
+pd_status pd_parallel_open(const pd_parallel_test *t, pd_model *model, pd_precision precision,
+                           const atomic_int *stop, pd_parallel **out, pd_error *err) {
+    *out = NULL;
+    pd_parallel *r = pd_alloc(1, sizeof *r);
+    if (!r) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test");
+    r->test = t;
+    r->stop = stop;
+    pd_status status = fill(r, model, precision, err);
+    if (status == PD_OK)
+        *out = r;
+    else
+        pd_parallel_close(r);
+    return status;
+}
+
+void pd_parallel_close(pd_parallel *r) {
+    if (!r) return;
+    pd_batch_destroy(r->batch);
+    pd_free(r->requests);
+    pd_free(r->ids);
+    pd_free(r);
+}
+
 static pd_status run_all(run *r, pd_parallel_result *out, pd_error *err) {
-    for (uint32_t i = 0; i <= out->n_samples; i++) {
-        PD_TRY(run_once(r, err));
-        if (i == 0) continue; /* not timed */
-        out->prompt_ns[i - 1] = r->fed_ns - r->start_ns;
-        out->gen_ns[i - 1] = r->end_ns - r->fed_ns;
-    }
+    uint64_t not_timed;
+    PD_TRY(pd_parallel_once(r, &not_timed, &not_timed, err));
+    for (uint32_t i = 0; i < out->n_samples; i++)
+        PD_TRY(pd_parallel_once(r, &out->prompt_ns[i], &out->gen_ns[i], err));
     return PD_OK;
 }
 
@@ -203,23 +240,10 @@ static pd_status sum_up(const pd_parallel_test *t, pd_parallel_result *out, pd_e
 
 pd_status pd_parallel_run(const pd_parallel_test *t, pd_model *model, pd_precision precision,
                           const atomic_int *stop, pd_parallel_result *out, pd_error *err) {
-    pd_batch_desc desc = pd_parallel_batch(t, precision);
-    size_t n_ids = (size_t)t->n_seqs * (t->n_prompt + 1);
-    uint32_t *ids = pd_alloc(n_ids, sizeof *ids);
-    run r = {.test = t, .stop = stop, .ids = ids};
-    pd_status status = PD_OK;
+    pd_parallel *r;
     pd_bench_take_time(out->test_time);
-    r.requests = pd_alloc((size_t)t->n_seqs * 2, sizeof *r.requests);
-    if (!ids || !r.requests)
-        PD_TRY_GOTO(PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's requests"));
-    pd_bench_fill_ids(ids, (uint32_t)n_ids, pd_model_get_info(model)->n_vocab);
-    if (t->shared_prompt) share_prompt(t, ids);
-    PD_TRY_GOTO(pd_batch_create(model, &desc, &r.batch, err));
-    PD_TRY_GOTO(run_all(&r, out, err));
-    PD_TRY_GOTO(sum_up(t, out, err));
-done:
-    pd_batch_destroy(r.batch);
-    pd_free(r.requests);
-    pd_free(ids);
-    return status;
+    PD_TRY(pd_parallel_open(t, model, precision, stop, &r, err));
+    pd_status status = run_all(r, out, err);
+    pd_parallel_close(r);
+    return status == PD_OK ? sum_up(t, out, err) : status;
 }

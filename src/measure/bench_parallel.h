@@ -51,4 +51,12 @@ pd_status pd_parallel_check(const pd_parallel_test *test, uint32_t n_train, pd_e
 pd_status pd_parallel_run(const pd_parallel_test *test, pd_model *model, pd_precision precision,
                           const atomic_int *stop, pd_parallel_result *out, pd_error *err);
 
+/* The same one run at a time, for those who measure others in between. test and stop have to stay.
+ * Errors: as pd_parallel_run. */
+typedef struct pd_parallel pd_parallel;
+pd_status pd_parallel_open(const pd_parallel_test *test, pd_model *model, pd_precision precision,
+                           const atomic_int *stop, pd_parallel **out, pd_error *err);
+void pd_parallel_close(pd_parallel *p); /* NULL is allowed */
+pd_status pd_parallel_once(pd_parallel *p, uint64_t *prompt_ns, uint64_t *gen_ns, pd_error *err);
+
 #endif

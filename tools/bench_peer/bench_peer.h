@@ -39,10 +39,11 @@ pd_status peer_open(const peer_desc *desc, peer **out, pd_error *err);
 void peer_close(peer *p); /* NULL is allowed */
 const peer_info *peer_get_info(const peer *p);
 
-/* One context at a time. Its settings are llama-bench's defaults: batches of 2048 in steps of 512,
- * f16 KV cache, flash attention where llama.cpp chooses it, a windowed cache for windowed layers.
+/* One context at a time, for n_seqs sequences of n_ctx positions each. Its settings are
+ * llama-bench's defaults: batches of 2048 in steps of 512, f16 KV cache, flash attention where
+ * llama.cpp chooses it, a windowed cache for windowed layers.
  */
-pd_status peer_context_create(peer *p, uint32_t n_ctx, pd_error *err);
+pd_status peer_context_create(peer *p, uint32_t n_ctx, uint32_t n_seqs, pd_error *err);
 void peer_context_destroy(peer *p);
 
 /* Makes ids[0..n) the context's content. n = 0 empties it. The state is kept, so that the second
@@ -50,6 +51,10 @@ void peer_context_destroy(peer *p);
 pd_status peer_rewind(peer *p, const uint32_t *ids, uint32_t n, pd_error *err);
 /* Appends ids[0..n) in batches, or one by one, and waits for the logits of the last of each. */
 pd_status peer_append(peer *p, const uint32_t *ids, uint32_t n, bool one_by_one, pd_error *err);
+/* What llama-batched-bench times, from an empty context: n_seqs prompts of n_prompt tokens with the
+ * logits of each last one, then n_gen steps of a token of each. ids: [n_seqs, n_prompt + n_gen]. */
+pd_status peer_parallel(peer *p, const uint32_t *ids, uint32_t n_seqs, uint32_t n_prompt,
+                        uint32_t n_gen, uint64_t *prompt_ns, uint64_t *gen_ns, pd_error *err);
 const float *peer_logits(peer *p); /* of the last token, [n_vocab]; NULL: there are none */
 /* Log-probabilities of the token that follows each of positions first .. n - 2, computed from an
  * empty context: [n - 1 - first]. n: at most 2048. */
@@ -78,11 +83,13 @@ enum { BENCH_PEER_MAX_ROUNDS = 1000 };
 
 typedef struct bench_peer_test {
     uint32_t n_depth, n_tokens;
-    bool is_gen; /* one step per token; false: a prompt */
+    uint32_t n_seqs; /* of so many tokens each, at once; 0: one, in a session */
+    bool is_gen;     /* one step per token; false: a prompt */
     uint32_t n_rounds;
     uint64_t ours_ns[BENCH_PEER_MAX_ROUNDS], peers_ns[BENCH_PEER_MAX_ROUNDS];
     double logits_diff; /* relative L2 between the two after the test's last token; 0.02 to 0.05 is
-                           usual, since llama.cpp rounds activations to 8 bits on the CPU */
+                           usual, since llama.cpp rounds activations to 8 bits on the CPU. NaN: not
+                           compared, with n_seqs */
 } bench_peer_test;
 
 typedef struct bench_peer_summary {
@@ -95,6 +102,11 @@ typedef struct bench_peer_summary {
  * turns at going first. */
 pd_status bench_peer_measure(const bench_peer_options *o, pd_model *model, peer *p,
                              bench_peer_test *test, pd_error *err);
+/* Both of n_seqs sequences at once: prompts, then answers behind them. The first run of each side
+ * is not counted here either. prompts, gens: with n_tokens, n_seqs and n_rounds. */
+pd_status bench_peer_measure_parallel(const bench_peer_options *o, pd_model *model, peer *p,
+                                      bench_peer_test *prompts, bench_peer_test *gens,
+                                      pd_error *err);
 void bench_peer_summarize(const bench_peer_test *test, bench_peer_summary *out);
 
 /* ---- report --------------------------------------------------------------------------------- */

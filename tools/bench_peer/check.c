@@ -137,7 +137,7 @@ static pd_status check_model(check *c, pd_error *err) {
     pd_session_desc session = {.n_ctx = MAX_IDS / 4, .precision = PD_PRECISION_EXACT};
     PD_TRY(pd_model_open(c->model_path, &desc, &c->model, err));
     PD_TRY(pd_session_create(c->model, &session, &c->session, err));
-    PD_TRY(peer_context_create(c->p, MAX_IDS / 4, err));
+    PD_TRY(peer_context_create(c->p, MAX_IDS / 4, 1, err));
     if (peer_get_info(c->p)->n_vocab != pd_model_get_info(c->model)->n_vocab)
         return PD_RAISE(err, PD_ERR_MODEL, "llama.cpp reads %u tokens, Peridot %u",
                         peer_get_info(c->p)->n_vocab, pd_model_get_info(c->model)->n_vocab);

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "bench_peer.h"
+#include "measure/bench_parallel.h"
 
 enum { MAX_NUMBERS = 32, MAX_TOKENS = 1 << 20 };
 static const double SUSPICIOUS_DIFF = 0.2;
@@ -27,7 +28,7 @@ typedef struct number_list {
 
 typedef struct arguments {
     bench_peer_options o;
-    number_list prompts, gens, depths;
+    number_list prompts, gens, depths, parallels;
     bool help;
 } arguments;
 
@@ -38,6 +39,7 @@ static const char HELP[] =
     "  -p N[,N...]            prompt tokens (default: 64; 0: no such test)\n"
     "  -n N[,N...]            generated tokens (default: 16; 0: no such test)\n"
     "  -d N[,N...]            tokens in the context before (default: 0)\n"
+    "  --parallel N[,N...]    that many sequences at once instead, of -p and -n tokens each\n"
     "  -r N                   rounds of one run each (default: 3)\n"
     "  -t N                   threads, also of a software Vulkan driver (default: all)\n"
     "  --peridot-device X     as peridot's --device (default: cpu)\n"
@@ -94,13 +96,14 @@ static const char *const BACKENDS[] = {"cpu", "vulkan", NULL};
 static const char *const OUTPUTS[] = {"md", "json", NULL};
 static const char *const PRECISIONS[] = {"f16", "exact", "q8", NULL}; /* as pd_precision counts */
 
-enum { FLAG_DEVICE = 256, FLAG_PRECISION, FLAG_PEER, FLAG_PEER_DEVICE, FLAG_LIBS };
+enum { FLAG_DEVICE = 256, FLAG_PRECISION, FLAG_PEER, FLAG_PEER_DEVICE, FLAG_LIBS, FLAG_PARALLEL };
 
 static const struct option LONG_FLAGS[] = {{"peridot-device", 1, NULL, FLAG_DEVICE},
                                            {"precision", 1, NULL, FLAG_PRECISION},
                                            {"peer", 1, NULL, FLAG_PEER},
                                            {"peer-device", 1, NULL, FLAG_PEER_DEVICE},
                                            {"peer-libs", 1, NULL, FLAG_LIBS},
+                                           {"parallel", 1, NULL, FLAG_PARALLEL},
                                            {"help", 0, NULL, 'h'},
                                            {NULL, 0, NULL, 0}};
 
@@ -130,6 +133,7 @@ static pd_status take_flag(arguments *a, int flag, const char *value, pd_error *
         o->peer_backend = BACKENDS[choice];
         break;
     case FLAG_PEER_DEVICE: o->peer_device = value; break;
+    case FLAG_PARALLEL: return parse_list("--parallel", value, &a->parallels, err);
     case FLAG_LIBS: o->libs_dir = value; break;
     default: return PD_RAISE(err, PD_ERR_ARGUMENT, "unknown or incomplete flag; see --help");
     }
@@ -200,12 +204,37 @@ static pd_status run_list(const arguments *a, const number_list *lengths, bool i
     return PD_OK;
 }
 
+/* tests: two */
+static pd_status run_parallel(const arguments *a, uint32_t n_seqs, pd_model *model, peer *p,
+                              bench_peer_report *report, bench_peer_test *tests, pd_error *err) {
+    if (n_seqs == 0 || n_seqs > PD_MAX_PARALLEL)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--parallel takes numbers from 1 to %d",
+                        PD_MAX_PARALLEL);
+    for (uint32_t i = 0; i < a->prompts.n * a->gens.n; i++) {
+        uint32_t n_prompt = a->prompts.values[i / a->gens.n], n_gen = a->gens.values[i % a->gens.n];
+        if (n_prompt < PD_PARALLEL_MIN_PROMPT || n_gen == 0)
+            return PD_RAISE(err, PD_ERR_ARGUMENT,
+                            "--parallel needs -p of %d or more, and -n of one",
+                            PD_PARALLEL_MIN_PROMPT);
+        bench_peer_test like = {.n_seqs = n_seqs, .n_rounds = a->o.n_rounds};
+        for (uint32_t k = 0; k < 2; k++) tests[k] = like;
+        tests[0].n_tokens = n_prompt;
+        tests[1].n_tokens = n_gen;
+        tests[1].is_gen = true;
+        PD_TRY(bench_peer_measure_parallel(&a->o, model, p, &tests[0], &tests[1], err));
+        for (uint32_t k = 0; k < 2; k++) bench_peer_report_add(report, &tests[k]);
+    }
+    return PD_OK;
+}
+
 static pd_status run_tests(const arguments *a, pd_model *model, peer *p, bench_peer_report *report,
                            pd_error *err) {
     pd_status status = PD_OK;
-    bench_peer_test *test = pd_alloc(1, sizeof *test);
+    bench_peer_test *test = pd_alloc(2, sizeof *test);
     if (!test) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the tests");
-    for (uint32_t i = 0; i < a->depths.n && status == PD_OK; i++) {
+    for (uint32_t i = 0; i < a->parallels.n && status == PD_OK; i++)
+        status = run_parallel(a, a->parallels.values[i], model, p, report, test, err);
+    for (uint32_t i = 0; !a->parallels.n && i < a->depths.n && status == PD_OK; i++) {
         uint32_t depth = a->depths.values[i];
         status = run_list(a, &a->prompts, false, depth, model, p, report, test, err);
         if (status == PD_OK)

@@ -7,6 +7,9 @@
  * its last token. llama.cpp then has the logits in host memory; Peridot has them on the device, and
  * the most probable token in host memory: what either needs to go on.
  *
+ * Several sequences are llama-batched-bench's calls on one side, requests to Peridot's scheduler on
+ * the other, whose answers are of the tokens that it draws.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -15,6 +18,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench_peer.h"
+#include "measure/bench_parallel.h"
 
 typedef struct bench {
     const bench_peer_options *o;
@@ -109,7 +113,7 @@ pd_status bench_peer_measure(const bench_peer_options *o, pd_model *model, peer 
     if (!b.ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for %u tokens", n);
     fill_ids(b.ids, n, n_vocab);
     PD_TRY_GOTO(pd_session_create(model, &desc, &b.session, err));
-    PD_TRY_GOTO(peer_context_create(p, n_ctx, err));
+    PD_TRY_GOTO(peer_context_create(p, n_ctx, 1, err));
     PD_TRY_GOTO(run_rounds(&b, n_vocab, err));
 done:
     peer_context_destroy(p);
@@ -118,10 +122,66 @@ done:
     return status;
 }
 
+/* ---- several sequences at once -------------------------------------------------------------- */
+
+typedef struct parallel {
+    pd_parallel *ours;
+    peer *p;
+    const pd_parallel_test *test;
+    uint32_t *ids; /* llama.cpp's: [n_seqs, n_prompt + n_gen] */
+} parallel;
+
+static pd_status run_parallel_peers(const parallel *b, uint64_t *prompt_ns, uint64_t *gen_ns,
+                                    pd_error *err) {
+    const pd_parallel_test *t = b->test;
+    pd_status status =
+        peer_parallel(b->p, b->ids, t->n_seqs, t->n_prompt, t->n_gen, prompt_ns, gen_ns, err);
+    peer_rest(b->p);
+    return status;
+}
+
+static pd_status run_parallel_rounds(const parallel *b, bench_peer_test *prompts,
+                                     bench_peer_test *gens, pd_error *err) {
+    uint64_t uncounted_ns;
+    PD_TRY(pd_parallel_once(b->ours, &uncounted_ns, &uncounted_ns, err));
+    PD_TRY(run_parallel_peers(b, &uncounted_ns, &uncounted_ns, err));
+    for (uint32_t i = 0; i < prompts->n_rounds; i++) {
+        for (uint32_t k = 0; k < 2; k++)
+            PD_TRY((i + k) % 2 == 0
+                       ? pd_parallel_once(b->ours, &prompts->ours_ns[i], &gens->ours_ns[i], err)
+                       : run_parallel_peers(b, &prompts->peers_ns[i], &gens->peers_ns[i], err));
+    }
+    return PD_OK;
+}
+
+pd_status bench_peer_measure_parallel(const bench_peer_options *o, pd_model *model, peer *p,
+                                      bench_peer_test *prompts, bench_peer_test *gens,
+                                      pd_error *err) {
+    pd_parallel_test test = {.n_seqs = prompts->n_seqs,
+                             .n_prompt = prompts->n_tokens,
+                             .n_gen = gens->n_tokens,
+                             .n_ubatch = 512};
+    uint32_t n = test.n_prompt + test.n_gen, n_vocab = pd_model_get_info(model)->n_vocab;
+    parallel b = {.p = p, .test = &test, .ids = pd_alloc((size_t)n * test.n_seqs, sizeof *b.ids)};
+    pd_status status;
+    if (!b.ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for the tokens");
+    for (uint32_t s = 0; s < test.n_seqs; s++) fill_ids(b.ids + (size_t)s * n, n, n_vocab);
+    prompts->logits_diff = gens->logits_diff = NAN;
+    PD_TRY_GOTO(pd_parallel_open(&test, model, o->precision, NULL, &b.ours, err));
+    PD_TRY_GOTO(peer_context_create(p, (uint32_t)pd_round_up(n, 256), test.n_seqs, err));
+    PD_TRY_GOTO(run_parallel_rounds(&b, prompts, gens, err));
+done:
+    peer_context_destroy(p);
+    pd_parallel_close(b.ours);
+    pd_free(b.ids);
+    return status;
+}
+
 /* ---- statistics ----------------------------------------------------------------------------- */
 
 static double tokens_per_second(const bench_peer_test *t, const uint64_t *ns, uint32_t i) {
-    return ns[i] ? 1e9 * t->n_tokens / (double)ns[i] : 0;
+    double n = (double)t->n_tokens * (t->n_seqs ? t->n_seqs : 1);
+    return ns[i] ? 1e9 * n / (double)ns[i] : 0;
 }
 
 static void mean_and_stddev(const bench_peer_test *t, const uint64_t *ns, double *mean,

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "bench_peer.h"
@@ -276,9 +277,10 @@ const peer_info *peer_get_info(const peer *p) {
 
 /* ---- running -------------------------------------------------------------------------------- */
 
-pd_status peer_context_create(peer *p, uint32_t n_ctx, pd_error *err) {
+pd_status peer_context_create(peer *p, uint32_t n_ctx, uint32_t n_seqs, pd_error *err) {
     struct llama_context_params params = p->f.llama_context_default_params();
-    params.n_ctx = n_ctx;
+    params.n_ctx = n_ctx * n_seqs;
+    params.n_seq_max = n_seqs;
     params.n_batch = BATCH_TOKENS;
     params.n_ubatch = STEP_TOKENS;
     params.n_threads = params.n_threads_batch = (int32_t)p->n_threads;
@@ -341,6 +343,81 @@ pd_status peer_rewind(peer *p, const uint32_t *ids, uint32_t n, pd_error *err) {
     p->f.llama_memory_clear(p->f.llama_get_memory(p->context), false);
     PD_TRY(peer_append(p, ids, n, false, err));
     return save_state(p, n, err);
+}
+
+/* Of several sequences: row i is token ids[i] of sequence seqs[i] at position pos[i]. */
+typedef struct peer_rows {
+    llama_token ids[BATCH_TOKENS];
+    llama_pos pos[BATCH_TOKENS];
+    llama_seq_id seqs[BATCH_TOKENS], *seq_lists[BATCH_TOKENS];
+    int32_t n_seqs[BATCH_TOKENS];
+    int8_t wanted[BATCH_TOKENS];
+    uint32_t n;
+} peer_rows;
+
+static void add_row(peer_rows *rows, uint32_t id, uint32_t pos, uint32_t seq, bool wanted) {
+    uint32_t i = rows->n++;
+    rows->ids[i] = (llama_token)id;
+    rows->pos[i] = (llama_pos)pos;
+    rows->seqs[i] = (llama_seq_id)seq;
+    rows->seq_lists[i] = &rows->seqs[i];
+    rows->n_seqs[i] = 1;
+    rows->wanted[i] = wanted;
+}
+
+static pd_status decode_rows(peer *p, peer_rows *rows, pd_error *err) {
+    struct llama_batch batch = {.n_tokens = (int32_t)rows->n,
+                                .token = rows->ids,
+                                .pos = rows->pos,
+                                .n_seq_id = rows->n_seqs,
+                                .seq_id = rows->seq_lists,
+                                .logits = rows->wanted};
+    rows->n = 0;
+    int result = p->f.llama_decode(p->context, batch);
+    if (result == 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_DEVICE, "llama_decode of %d tokens returned %d: %s", batch.n_tokens,
+                    result, p->complaint);
+}
+
+static pd_status parallel_prompts(peer *p, peer_rows *rows, const uint32_t *ids, size_t stride,
+                                  uint32_t n_seqs, uint32_t n_prompt, pd_error *err) {
+    for (uint32_t s = 0; s < n_seqs; s++) {
+        for (uint32_t i = 0; i < n_prompt; i++) {
+            if (rows->n == BATCH_TOKENS) PD_TRY(decode_rows(p, rows, err));
+            add_row(rows, ids[s * stride + i], i, s, i + 1 == n_prompt);
+        }
+    }
+    PD_TRY(decode_rows(p, rows, err));
+    p->f.llama_synchronize(p->context);
+    return PD_OK;
+}
+
+static pd_status parallel_answers(peer *p, peer_rows *rows, const uint32_t *ids, size_t stride,
+                                  uint32_t n_seqs, uint32_t first, uint32_t n_gen, pd_error *err) {
+    for (uint32_t i = first; i < first + n_gen; i++) {
+        for (uint32_t s = 0; s < n_seqs; s++) add_row(rows, ids[s * stride + i], i, s, true);
+        PD_TRY(decode_rows(p, rows, err));
+        p->f.llama_synchronize(p->context);
+    }
+    return PD_OK;
+}
+
+pd_status peer_parallel(peer *p, const uint32_t *ids, uint32_t n_seqs, uint32_t n_prompt,
+                        uint32_t n_gen, uint64_t *prompt_ns, uint64_t *gen_ns, pd_error *err) {
+    size_t stride = (size_t)n_prompt + n_gen;
+    pd_status status;
+    peer_rows *rows = pd_alloc(1, sizeof *rows);
+    if (!rows) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a batch");
+    p->f.llama_memory_clear(p->f.llama_get_memory(p->context), false);
+    uint64_t start_ns = pd_clock_ns();
+    PD_TRY_GOTO(parallel_prompts(p, rows, ids, stride, n_seqs, n_prompt, err));
+    *prompt_ns = pd_clock_ns() - start_ns;
+    start_ns = pd_clock_ns();
+    PD_TRY_GOTO(parallel_answers(p, rows, ids, stride, n_seqs, n_prompt, n_gen, err));
+    *gen_ns = pd_clock_ns() - start_ns;
+done:
+    pd_free(rows);
+    return status;
 }
 
 const float *peer_logits(peer *p) {

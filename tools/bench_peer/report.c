@@ -28,6 +28,7 @@ struct bench_peer_report {
 static void test_name(const bench_peer_test *t, char *out, size_t size) {
     char depth[24] = "";
     if (t->n_depth) snprintf(depth, sizeof depth, " @ d%u", t->n_depth);
+    if (t->n_seqs) snprintf(depth, sizeof depth, " x %u", t->n_seqs);
     snprintf(out, size, "%s%u%s", t->is_gen ? "tg" : "pp", t->n_tokens, depth);
 }
 
@@ -76,13 +77,14 @@ static void print_head(const bench_peer_report *r) {
 }
 
 static void print_row(const bench_peer_test *t, const bench_peer_summary *s) {
-    char name[64], ours[64], peers[64], ratio[64];
+    char name[64], ours[64], peers[64], ratio[64], logits[16] = "";
     test_name(t, name, sizeof name);
     snprintf(ours, sizeof ours, "%.2f ± %.2f", s->ours_ts, s->ours_stddev);
     snprintf(peers, sizeof peers, "%.2f ± %.2f", s->peers_ts, s->peers_stddev);
     snprintf(ratio, sizeof ratio, "%.2f [%.2f..%.2f]", s->ratio_median, s->ratio_min, s->ratio_max);
+    if (!t->n_seqs) snprintf(logits, sizeof logits, "%.1e", t->logits_diff);
     /* the sign ± is two bytes and one column */
-    printf("| %-16s | %20s | %20s | %-22s | %.1e |\n", name, ours, peers, ratio, t->logits_diff);
+    printf("| %-16s | %20s | %20s | %-22s | %-7s |\n", name, ours, peers, ratio, logits);
     fflush(stdout);
 }
 
@@ -133,6 +135,7 @@ static void add_test(bench_peer_report *r, const bench_peer_test *t, const bench
     cJSON_AddNumberToObject(j, "n_prompt", t->is_gen ? 0 : t->n_tokens);
     cJSON_AddNumberToObject(j, "n_gen", t->is_gen ? t->n_tokens : 0);
     cJSON_AddNumberToObject(j, "n_depth", t->n_depth);
+    cJSON_AddNumberToObject(j, "n_sequences", t->n_seqs ? t->n_seqs : 1);
     add_side(j, "peridot", s->ours_ts, s->ours_stddev, t->ours_ns, t->n_rounds);
     add_side(j, "peer", s->peers_ts, s->peers_stddev, t->peers_ns, t->n_rounds);
     cJSON_AddNumberToObject(j, "ratio_median", s->ratio_median);

@@ -123,7 +123,7 @@ static pd_status run(int argc, char **argv, score *s, pd_error *err) {
     PD_TRY(pd_model_open(s->model_path, &s->model_desc, &s->model, err));
     PD_TRY(pd_session_create(s->model, &s->session_desc, &s->session, err));
     if (!ours_only) PD_TRY(peer_open(&s->peer, &s->p, err));
-    if (s->p) PD_TRY(peer_context_create(s->p, MAX_IDS, err));
+    if (s->p) PD_TRY(peer_context_create(s->p, MAX_IDS, 1, err));
     return score_rows(s, err);
 }
 
