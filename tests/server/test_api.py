@@ -108,6 +108,8 @@ def props(server):
     same(found["total_slots"], 4)
     check(is_int(found["default_generation_settings"]["n_ctx"]), "no n_ctx:", found)
     same(found["modalities"]["vision"], True)
+    params = found["default_generation_settings"]["params"]
+    same([params[n] for n in ("temperature", "top_k", "min_p", "repeat_penalty", "n_predict")], [1, 64, 0, 1, -1])
     for name in ("model_alias", "build_info", "device"):
         check(isinstance(found[name], str) and found[name], name, found)
 
