@@ -75,7 +75,7 @@ static void add_defaults(cJSON *j, const srv_context *c) {
     srv_add_count(params, "top_k", d->top_k);
     srv_add_float(params, "top_p", d->top_p);
     srv_add_float(params, "min_p", d->min_p);
-    srv_add_float(params, "repeat_penalty", d->repeat_penalty);
+    srv_add_float(params, "repeat_penalty", d->repeat_penalty > 0 ? d->repeat_penalty : 1);
     srv_add_float(params, "presence_penalty", d->presence_penalty);
     srv_add_float(params, "frequency_penalty", d->frequency_penalty);
     cJSON_AddNumberToObject(params, "n_predict",
