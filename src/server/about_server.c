@@ -91,7 +91,8 @@ void srv_props(const srv_context *c) {
     add_defaults(defaults, c);
     srv_add_count(j, "total_slots", pd_batch_n_parallel(c->engine->batch));
     cJSON_AddStringToObject(j, "model_alias", c->server->name);
-    if (c->server->desc.path) cJSON_AddStringToObject(j, "model_path", c->server->desc.path);
+    const char *path = c->server->desc.path;
+    if (path) srv_add_text(j, "model_path", path, strlen(path));
     cJSON *modalities = cJSON_AddObjectToObject(j, "modalities");
     cJSON_AddBoolToObject(modalities, "vision", pd_model_get_vision(m) != NULL);
     cJSON_AddBoolToObject(modalities, "audio", false);

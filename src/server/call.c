@@ -240,8 +240,7 @@ void srv_call_begin(const srv_context *c, const srv_writer *writer, const char *
         call->writer = writer;
         call->created = (uint64_t)time(NULL);
         make_id(prefix, call->id, sizeof call->id);
-        snprintf(call->model, sizeof call->model, "%s",
-                 asked.model ? asked.model : c->server->name);
+        srv_copy_name(call->model, sizeof call->model, asked.model ? asked.model : c->server->name);
         start(call);
     } else {
         srv_send_error(c->reply, c->style, &err, f.param);

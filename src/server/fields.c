@@ -158,6 +158,12 @@ void srv_add_text(cJSON *object, const char *name, const char *text, size_t n) {
     cJSON_AddItemToObject(object, name, srv_text_json(text, n));
 }
 
+void srv_copy_name(char *out, size_t size, const char *name) {
+    snprintf(out, size, "%s", name);
+    size_t n = strlen(out);
+    for (size_t at = 0; (at += pd_utf8_valid_bytes(out + at, n - at)) < n;) out[at] = '?';
+}
+
 void srv_add_count(cJSON *object, const char *name, uint64_t n) {
     cJSON_AddNumberToObject(object, name, (double)n);
 }

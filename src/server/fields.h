@@ -45,6 +45,8 @@ char *srv_json_text(cJSON *root);
 /* A text of n bytes as a string: what is no UTF-8, and zeros, become U+FFFD. */
 cJSON *srv_text_json(const char *text, size_t n);
 void srv_add_text(cJSON *object, const char *name, const char *text, size_t n);
+/* A name that may come from anywhere, cut to size - 1 bytes: what is no UTF-8 there becomes "?". */
+void srv_copy_name(char *out, size_t size, const char *name);
 /* A whole number, which cJSON's doubles hold up to 2^53. */
 void srv_add_count(cJSON *object, const char *name, uint64_t n);
 /* A number to the digits that tell floats apart. */

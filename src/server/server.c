@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "server/fields.h"
 #include "server/parts.h"
 
 enum { WAIT_MS = 50, DEFAULT_DRAIN_SECONDS = 30, DEFAULT_IMAGES = 64 };
@@ -71,7 +72,7 @@ static pd_status open_engine(pd_server *s, srv_engine **out, pd_error *err) {
 
 static void take_name(pd_server *s, const pd_model *m) {
     const char *name = s->desc.name ? s->desc.name : pd_model_get_info(m)->name;
-    if (!s->name[0]) snprintf(s->name, sizeof s->name, "%s", name);
+    if (!s->name[0]) srv_copy_name(s->name, sizeof s->name, name);
 }
 
 static pd_status open_first(pd_server *s, pd_error *err) {

@@ -104,6 +104,15 @@ def unknown_fields(server):
 
 
 @test
+def names_of_models(server):
+    """Any is taken, and told again as far as there is room: whole characters of it."""
+    for name in ("\U0001f600" * 50, "a" + "\U0001f600" * 50, "\u00e9" * 200, '"\\\t', "x" * 5000):
+        for path, body in BASE.items():
+            told = server.ok(path, {**body, "model": name})["model"]
+            check(told and name.startswith(told.rstrip("?")), repr(name[:10]), "became", repr(told))
+
+
+@test
 def other_endpoints(server):
     for path, field, values in (("/tokenize", "content", [3, [], {}, None]),
                                 ("/detokenize", "tokens", ["x", 3, [1.5], ["x"], [99999999], [-1]]),

@@ -94,6 +94,15 @@ def origins():
         same(server.ask("/v1/models", headers={"Host": "elsewhere.example"}).status, 403, "a name that was rebound:")
 
 
+@test
+def odd_name():
+    """One that is no UTF-8 is told as JSON that is."""
+    with start("--alias", os.fsdecode(b"pip\xff\xc3")) as server:
+        same(server.ok("/v1/models")["data"][0]["id"], "pip??")
+        same(server.ok(CHAT, ASKED)["model"], "pip??")
+        same(server.ok("/props")["model_alias"], "pip??")
+
+
 # ---- where it listens ---------------------------------------------------------------------------
 
 
