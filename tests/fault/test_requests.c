@@ -74,7 +74,7 @@ static void one_fails(void *ctx, const char *device) {
 
 static void test_one_fails(void **state) {
     (void)state;
-    on_every_device(one_fails, NULL);
+    one_fails(NULL, "cpu"); /* the failure is the test's own, whatever the device */
 }
 
 static void lost(void *ctx, const char *device) {
@@ -103,7 +103,7 @@ static void lost(void *ctx, const char *device) {
 
 static void test_lost(void **state) {
     (void)state;
-    on_every_device(lost, NULL);
+    lost(NULL, "cpu"); /* the failure is the test's own, whatever the device */
 }
 
 /* ---- pages run out -------------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ static void test_few_pages(void **state) {
     bool deterministic = false;
     on_every_device(few_pages, &deterministic);
     deterministic = true;
-    on_every_device(few_pages, &deterministic);
+    few_pages(&deterministic, "cpu");
 }
 
 /* One that is alone and finds no room at all fails, and the next one is computed. */
@@ -161,7 +161,7 @@ static void too_few_pages(void *ctx, const char *device) {
 
 static void test_too_few_pages(void **state) {
     (void)state;
-    on_every_device(too_few_pages, NULL);
+    too_few_pages(NULL, "cpu"); /* the failure is the test's own, whatever the device */
 }
 
 int main(void) {

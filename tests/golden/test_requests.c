@@ -62,6 +62,72 @@ static void test_same_tokens_deterministic(void **state) {
     on_every_device(same_tokens, &deterministic);
 }
 
+/* ---- to the bit ----------------------------------------------------------------------------- */
+
+enum { N_MIXED = 200 };
+
+/* Short and long, drawn in all ways, with choices, scores and beginnings in common. */
+static ask make_mixed(uint32_t number) {
+    ask a = make_ask(number);
+    a.n_max = 1 + number % 7;
+    a.log_probs = true;
+    a.ignore_stop = true;
+    a.n_top = number % 3;
+    if (number % 11 == 0) a.n_choices = 2;
+    a.scores = !a.n_choices && number % 9 == 5;
+    return a;
+}
+
+static void check_equal_bits(const char *device, uint32_t number, const answer *got,
+                             const answer *wanted) {
+    bool same =
+        got->n[0] == wanted->n[0] && got->n[1] == wanted->n[1] && got->n_scores == wanted->n_scores;
+    for (uint32_t c = 0; same && c < 2; c++)
+        same = memcmp(got->ids[c], wanted->ids[c], 4 * got->n[c]) == 0 &&
+               memcmp(got->log_probs[c], wanted->log_probs[c], 4 * got->n[c]) == 0;
+    for (uint32_t i = 0; same && i < got->n_scores; i++)
+        same = memcmp(&got->scores[i], &wanted->scores[i], sizeof got->scores[i]) == 0;
+    if (got->status != PD_OK) fail_msg("%s: request %u: %s", device, number, got->error.message);
+    if (!same) fail_msg("%s: request %u is not what it is alone", device, number);
+}
+
+/* Each alone, knowing nothing; then all at once, in another order, with all that is known. Batches
+ * of another n_parallel have other kernels. */
+static void equal_bits(void *ctx, const char *device) {
+    (void)ctx;
+    uint32_t n = strcmp(device, "cpu") == 0 ? N_MIXED : 20;
+    answer *alone = calloc(n, sizeof *alone), *together = calloc(n, sizeof *together);
+    pd_model *m = open_model(device);
+    pd_batch *b = open_batch(m, 7, true);
+    for (uint32_t i = 0; i < n; i++) {
+        ask a = make_mixed(i);
+        submit_and_finish(b, &a, &alone[i]);
+        pd_batch_clear(b);
+    }
+    pd_batch_destroy(b);
+    b = open_batch(m, 7, true);
+    for (uint32_t i = 0; i < n; i++) {
+        ask a = make_mixed(i * 77 % n);
+        submit(b, &a, &together[i * 77 % n]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        finish(&together[i]);
+        check_equal_bits(device, i, &together[i], &alone[i]);
+    }
+    pd_batch_stats s;
+    pd_batch_get_stats(b, &s);
+    assert_true(s.n_cached > 0);
+    pd_batch_destroy(b);
+    pd_model_close(m);
+    free(alone);
+    free(together);
+}
+
+static void test_equal_bits(void **state) {
+    (void)state;
+    on_every_device(equal_bits, NULL);
+}
+
 /* ---- beginnings that are known -------------------------------------------------------------- */
 
 static void shares(void *ctx, const char *device) {
@@ -122,7 +188,7 @@ static void shares_at_once(void *ctx, const char *device) {
 
 static void test_shares_at_once(void **state) {
     (void)state;
-    on_every_device(shares_at_once, NULL);
+    shares_at_once(NULL, "cpu"); /* no device makes a difference */
 }
 
 /* ---- log-probabilities ---------------------------------------------------------------------- */
@@ -227,7 +293,7 @@ static void cancels(void *ctx, const char *device) {
 
 static void test_cancels(void **state) {
     (void)state;
-    on_every_device(cancels, NULL);
+    cancels(NULL, "cpu"); /* no device makes a difference */
 }
 
 static void refuses(void *ctx, const char *device) {
@@ -266,15 +332,16 @@ static void refuses(void *ctx, const char *device) {
 
 static void test_refuses(void **state) {
     (void)state;
-    on_every_device(refuses, NULL);
+    refuses(NULL, "cpu"); /* no device makes a difference */
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_tokens), cmocka_unit_test(test_same_tokens_deterministic),
-        cmocka_unit_test(test_shares),      cmocka_unit_test(test_shares_at_once),
-        cmocka_unit_test(test_scores),      cmocka_unit_test(test_cancels),
-        cmocka_unit_test(test_refuses),     cmocka_unit_test(check_validation_silent)};
+        cmocka_unit_test(test_same_tokens),       cmocka_unit_test(test_same_tokens_deterministic),
+        cmocka_unit_test(test_equal_bits),        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_shares_at_once),    cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_cancels),           cmocka_unit_test(test_refuses),
+        cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     return cmocka_run_group_tests_name("golden.requests", tests, NULL, NULL);
 }
