@@ -10,6 +10,28 @@
 
 enum { N_REQUESTS = 14, ANSWER = 12 };
 
+/* Opening builds pipelines: the tests share a model per device. */
+static struct {
+    char device[64];
+    pd_model *model;
+} shared[16];
+
+static pd_model *share_model(const char *device) {
+    size_t i = 0;
+    while (shared[i].model && strcmp(shared[i].device, device) != 0) i++;
+    if (!shared[i].model) {
+        snprintf(shared[i].device, sizeof shared[i].device, "%s", device);
+        shared[i].model = open_model(device);
+    }
+    return shared[i].model;
+}
+
+static int close_models(void **state) {
+    (void)state;
+    for (size_t i = 0; shared[i].model; i++) pd_model_close(shared[i].model);
+    return 0;
+}
+
 /* ---- the same tokens as a session's --------------------------------------------------------- */
 
 /* Requests of all sorts: some begin alike, one is longer than a chunk, some are drawn by the host.
@@ -31,7 +53,7 @@ static ask make_ask(uint32_t number) {
 static void same_tokens(void *ctx, const char *device) {
     bool deterministic = *(const bool *)ctx;
     static answer got[N_REQUESTS], wanted[N_REQUESTS];
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 3, deterministic);
     for (uint32_t i = 0; i < N_REQUESTS; i++) {
         ask a = make_ask(i);
@@ -47,7 +69,6 @@ static void same_tokens(void *ctx, const char *device) {
     assert_true(s.n_cached > 0);
     if (!deterministic) assert_true(s.n_step_rows > s.n_steps / 2); /* rows of several */
     pd_batch_destroy(b);
-    pd_model_close(m);
 }
 
 static void test_same_tokens(void **state) {
@@ -97,7 +118,7 @@ static void equal_bits(void *ctx, const char *device) {
     (void)ctx;
     uint32_t n = strcmp(device, "cpu") == 0 ? N_MIXED : 20;
     answer *alone = calloc(n, sizeof *alone), *together = calloc(n, sizeof *together);
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 7, true);
     for (uint32_t i = 0; i < n; i++) {
         ask a = make_mixed(i);
@@ -118,7 +139,6 @@ static void equal_bits(void *ctx, const char *device) {
     pd_batch_get_stats(b, &s);
     assert_true(s.n_cached > 0);
     pd_batch_destroy(b);
-    pd_model_close(m);
     free(alone);
     free(together);
 }
@@ -133,7 +153,7 @@ static void test_equal_bits(void **state) {
 static void shares(void *ctx, const char *device) {
     (void)ctx;
     static answer first, again, other, third, many;
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 4, false);
     ask a = {.family = 1, .n_same = 90, .n = 100, .n_max = 20};
     ask branch = a, branch2 = a, choices = a;
@@ -159,7 +179,6 @@ static void shares(void *ctx, const char *device) {
     pd_batch_get_stats(b, &s);
     assert_true(s.n_cached >= 2 * 99);
     pd_batch_destroy(b);
-    pd_model_close(m);
 }
 
 static void test_shares(void **state) {
@@ -171,7 +190,7 @@ static void test_shares(void **state) {
 static void shares_at_once(void *ctx, const char *device) {
     (void)ctx;
     static answer got[6];
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 6, false);
     for (uint32_t i = 0; i < 6; i++) {
         ask a = {.family = 2, .n_same = 128, .n = 132, .number = i, .n_max = 4};
@@ -183,7 +202,6 @@ static void shares_at_once(void *ctx, const char *device) {
     if (s.n_prompt > 132 + 5 * 70)
         fail_msg("%s: %llu rows of prompts were computed", device, (unsigned long long)s.n_prompt);
     pd_batch_destroy(b);
-    pd_model_close(m);
 }
 
 static void test_shares_at_once(void **state) {
@@ -211,7 +229,7 @@ static void scores(void *ctx, const char *device) {
     float wanted[MAX_IDS];
     pd_error err;
     pd_session *s;
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 3, false);
     ask a = {.family = 1, .n_same = 100, .n = 110, .n_max = 1, .n_top = 1, .scores = true};
     pd_session_desc desc = {.n_ctx = CONTEXT, .precision = PD_PRECISION_EXACT, .all_logits = true};
@@ -251,7 +269,6 @@ static void scores(void *ctx, const char *device) {
     finish(&beside);
     pd_session_destroy(s);
     pd_batch_destroy(b);
-    pd_model_close(m);
 }
 
 static void test_scores(void **state) {
@@ -264,7 +281,7 @@ static void test_scores(void **state) {
 static void cancels(void *ctx, const char *device) {
     (void)ctx;
     static answer early, late, stopped, left;
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 2, false);
     ask a = {.family = 1, .n_same = 40, .n = 40, .n_max = 100};
     ask cut = a;
@@ -288,7 +305,6 @@ static void cancels(void *ctx, const char *device) {
     assert_true(left.is_done);
     assert_int_equal(left.status, PD_ERR_CANCELLED);
     pd_request_free(left.request);
-    pd_model_close(m);
 }
 
 static void test_cancels(void **state) {
@@ -301,7 +317,7 @@ static void refuses(void *ctx, const char *device) {
     static answer got;
     pd_error err;
     pd_request *r;
-    pd_model *m = open_model(device);
+    pd_model *m = share_model(device);
     pd_batch *b;
     pd_batch_desc desc = {.session = {.n_ctx = 128}, .n_parallel = 1, .max_waiting = 2};
     must(pd_batch_create(m, &desc, &b, &err), &err);
@@ -327,7 +343,6 @@ static void refuses(void *ctx, const char *device) {
     assert_int_equal(got.ends[0], PD_END_LENGTH);
     assert_int_equal(got.n[0], 126);
     pd_batch_destroy(b);
-    pd_model_close(m);
 }
 
 static void test_refuses(void **state) {
@@ -343,5 +358,5 @@ int main(void) {
         cmocka_unit_test(test_cancels),           cmocka_unit_test(test_refuses),
         cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
-    return cmocka_run_group_tests_name("golden.requests", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("golden.requests", tests, NULL, close_models);
 }
