@@ -27,6 +27,7 @@ import types
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PATIENCE = float(os.environ.get("PERIDOT_TEST_PATIENCE", "1"))  # sanitizers make all of it slower
+DEVICE = os.environ.get("PERIDOT_TEST_DEVICE", "cpu")  # to serve on, and to compare with
 LISTENING = re.compile(r"peridot: listening on (\S+)")
 SECONDS = 120  # that one answer may take
 
@@ -306,7 +307,7 @@ def peridot(program, *arguments, text=None):
 
 
 def run_json(program, *arguments):
-    return json.loads(peridot(program, "run", "--json", "--quiet", "--device", "cpu", *arguments))
+    return json.loads(peridot(program, "run", "--json", "--quiet", "--device", DEVICE, *arguments))
 
 
 # ---- a runner -----------------------------------------------------------------------------------

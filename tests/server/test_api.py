@@ -17,7 +17,7 @@ import serve
 from serve import check, same, test
 
 PROGRAM = sys.argv[1]
-ARGUMENTS = ["--device", "cpu", "--parallel", "4"]
+ARGUMENTS = ["--device", serve.DEVICE, "--parallel", "4"]
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 QUESTION = "What is the capital of France?"
 ANSWER = "The capital of France is Paris."

@@ -222,7 +222,7 @@ def goes_on(server):
 
 def without_encoder():
     """A model without one: words are answered, pictures refused."""
-    arguments = ["-m", serve.golden("small-q4_0.gguf"), "--device", "cpu"]
+    arguments = ["-m", serve.golden("small-q4_0.gguf"), "--device", serve.DEVICE]
     with serve.start(PROGRAM, *arguments) as server:
         server.ok(TEXT, {"prompt": "a", "max_tokens": 2})
         error = server.refused(CHAT, pictured(serve.data_url(serve.sample("1.png"))))
@@ -240,7 +240,7 @@ def main():
         names = [n for n in names if n != "without_encoder"]
         if sys.argv[2:] and not names:
             return
-    serve.run(lambda: serve.start(PROGRAM, "--device", "cpu"), names)
+    serve.run(lambda: serve.start(PROGRAM, "--device", serve.DEVICE), names)
 
 
 if __name__ == "__main__":

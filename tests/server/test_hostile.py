@@ -294,6 +294,8 @@ EXTREMES = [
 def seeds():
     """(path, good body): what is damaged."""
     picture = {"type": "image_url", "image_url": {"url": serve.data_url(serve.sample("1.png"))}}
+    source = {"type": "image", "source": {"type": "base64", "media_type": "image/png",
+                                          "data": picture["image_url"]["url"].split(",")[1]}}
     shown = [{"role": "user", "content": [picture, {"type": "text", "text": "What is in the picture?"}]}]
     few = {"max_tokens": 4, "temperature": 0.5, "seed": 1, "top_k": 20, "top_p": 0.9, "min_p": 0.01}
     full = {
@@ -316,7 +318,13 @@ def seeds():
         ("/detokenize", {"tokens": [2, 600, 700]}),
         ("/apply-template", ASKED),
         ("/v1/responses", {"input": "Hello", "max_output_tokens": 4, "instructions": "Be brief."}),
+        ("/v1/responses", {"input": [{"role": "user", "content": [
+            {"type": "input_image", "image_url": picture["image_url"]["url"]},
+            {"type": "input_text", "text": "What?"}]}],
+                           "max_output_tokens": 4, "stream": True, "temperature": 0.5, "top_p": 0.9}),
         ("/v1/messages", {"model": "x", "max_tokens": 4, "messages": ASKED["messages"], "system": "Be brief."}),
+        ("/v1/messages", {"model": "x", "max_tokens": 4, "stream": True, "stop_sequences": ["x"], "messages": [
+            {"role": "user", "content": [source, {"type": "text", "text": "What?"}]}]}),
         ("/v1/embeddings", {"input": "x"}),
     ]
 
@@ -414,7 +422,7 @@ def damaged(server):
 
 @contextlib.contextmanager
 def with_key():
-    with serve.start(PROGRAM, "--device", "cpu", "--parallel", "4", "--api-key", KEY) as server:
+    with serve.start(PROGRAM, "--device", serve.DEVICE, "--parallel", "4", "--api-key", KEY) as server:
         server.key = KEY
         yield server
 

@@ -20,7 +20,7 @@ import serve
 from serve import check, same, test
 
 PROGRAM = sys.argv[1]
-ARGUMENTS = ["--device", "cpu", "--parallel", "4", "--media-path", serve.sample(""), "--allow-image-urls"]
+ARGUMENTS = ["--device", serve.DEVICE, "--parallel", "4", "--media-path", serve.sample(""), "--allow-image-urls"]
 RESPONSES, MESSAGES, CHAT = "/v1/responses", "/v1/messages", "/v1/chat/completions"
 COUNTS = {RESPONSES: RESPONSES + "/input_tokens", MESSAGES: MESSAGES + "/count_tokens"}
 QUESTION = "What is the capital of France?"
@@ -516,7 +516,7 @@ def nothing_near_is_asked(server):
 def proxies_are_not_asked(_):
     with near_service() as port:
         proxy = {name: f"http://127.0.0.1:{port}" for name in ("http_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")}
-        with serve.start(PROGRAM, "--device", "cpu", "--allow-image-urls", env=proxy) as server:
+        with serve.start(PROGRAM, "--device", serve.DEVICE, "--allow-image-urls", env=proxy) as server:
             refuse_url(server, f"http://127.0.0.1:{port}/x.png")
             refuse_url(server, "http://no-such-host.invalid/x.png")
     same(Near.asked, [])
@@ -524,7 +524,7 @@ def proxies_are_not_asked(_):
 
 @test
 def urls_need_a_flag(_):
-    with near_service() as port, serve.start(PROGRAM, "--device", "cpu") as server:
+    with near_service() as port, serve.start(PROGRAM, "--device", serve.DEVICE) as server:
         check("--allow-image-urls" in refuse_url(server, f"http://127.0.0.1:{port}/x.png"), "the flag is not named")
         check("--media-path" in refuse_url(server, "file:///1.png"), "the flag is not named")
     same(Near.asked, [])
@@ -591,7 +591,7 @@ def check_failed_message(events):
 
 @test
 def keys(_):
-    with serve.start(PROGRAM, "--device", "cpu", "--api-key", "word") as server:
+    with serve.start(PROGRAM, "--device", serve.DEVICE, "--api-key", "word") as server:
         body = {"messages": ASKED, "max_tokens": 1}
         for path in (MESSAGES, COUNTS[MESSAGES]):
             same(server.ask(path, body, headers={"x-api-key": "word", "anthropic-version": "2023-06-01"}).status, 200)

@@ -50,7 +50,7 @@ def scored(made, *flags):
         path, out = folder + "/items.jsonl", folder + "/out.jsonl"
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(json.dumps(i) + "\n" for i in made)
-        serve.peridot(PROGRAM, "score", "--choices", path, "--device", "cpu", "--precision", "exact", "-o", out,
+        serve.peridot(PROGRAM, "score", "--choices", path, "--device", serve.DEVICE, "--precision", "exact", "-o", out,
                       *flags)
         return [json.loads(line) for line in open(out, encoding="utf-8")]
 
@@ -149,7 +149,7 @@ def the_same_twice(server):
 
 def to_the_bit():
     """With --deterministic, and in the usual precision."""
-    with serve.start(PROGRAM, "--device", "cpu", "--parallel", "4", "--deterministic") as server:
+    with serve.start(PROGRAM, "--device", serve.DEVICE, "--parallel", "4", "--deterministic") as server:
         first, *others = thrice(server)
         for other in others:
             same([(x, y) for x, y in zip(first, other, strict=True) if x != y], [], "what differs:")
@@ -268,7 +268,7 @@ def main():
         sys.exit(1)
     if names == ["to_the_bit"]:
         return
-    serve.run(lambda: serve.start(PROGRAM, "--device", "cpu", "--parallel", "4", "--precision", "exact"), names)
+    serve.run(lambda: serve.start(PROGRAM, "--device", serve.DEVICE, "--parallel", "4", "--precision", "exact"), names)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ LONG = {"prompt": "Once", "max_tokens": 1500, "logit_bias": NEVER, "stream": Tru
 
 
 def start(*flags, **more):
-    return serve.start(PROGRAM, "--device", "cpu", *flags, **more)
+    return serve.start(PROGRAM, "--device", serve.DEVICE, *flags, **more)
 
 
 def says_paris(server, **more):
@@ -134,7 +134,7 @@ def tls():
 
 
 def run_to_end(*flags):
-    return subprocess.run([PROGRAM, "serve", "--device", "cpu", *flags], capture_output=True, text=True,
+    return subprocess.run([PROGRAM, "serve", "--device", serve.DEVICE, *flags], capture_output=True, text=True,
                           env=serve.environment(), timeout=20 * serve.PATIENCE, check=False)
 
 
@@ -326,7 +326,7 @@ def loading_is_told():
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         with open(folder + "/log", "w", encoding="utf-8") as log:
-            process = subprocess.Popen([PROGRAM, "serve", "--device", "cpu", "--port",
+            process = subprocess.Popen([PROGRAM, "serve", "--device", serve.DEVICE, "--port",
                                         str(port)],
                                        stdout=log,
                                        stderr=log,

@@ -98,7 +98,7 @@ def errors(server):
 
 @contextlib.contextmanager
 def with_key():
-    with serve.start(PROGRAM, "--device", "cpu", "--api-key", KEY) as server:
+    with serve.start(PROGRAM, "--device", serve.DEVICE, "--api-key", KEY) as server:
         server.key = KEY
         yield server
 

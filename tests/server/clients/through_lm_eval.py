@@ -154,4 +154,4 @@ def chat(server):
 
 
 if __name__ == "__main__":
-    serve.run(lambda: serve.start(PROGRAM, "--device", "cpu", "--parallel", "4"), sys.argv[2:])
+    serve.run(lambda: serve.start(PROGRAM, "--device", serve.DEVICE, "--parallel", "4"), sys.argv[2:])
