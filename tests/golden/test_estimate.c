@@ -266,6 +266,7 @@ static void hint_on(void *ctx, const char *device) {
     must(pd_session_create(m, &session, &other, &err), &err);
     session.precision = PD_PRECISION_EXACT;
     session.all_pages = true;
+    session.checkpoint_positions = PD_NO_CHECKPOINTS; /* no copies of pages, which come later */
     session.n_ctx = pd_model_get_info(m)->n_ctx_train;
     m->backend->v->stats(m->backend, &before);
     pd_status status = pd_context_create(m, &session, N_MANY, &c, &err);
