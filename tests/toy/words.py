@@ -4,13 +4,15 @@
     words.py PERIDOT [-n QUESTIONS] [--seed N]
 
 Through `run`, the first questions of conversations, on the processor; the same of them on cpu-ref and
-through Vulkan on llvmpipe, whose answers must be the same. Through `chat`, conversations in text that
-refer back to what was said. An answer is right when it is so word for word; LEAST is a bound that
+through Vulkan on llvmpipe, and all of them at once over HTTP, whose answers must be the same. Through
+`chat`, conversations in text that refer back to what was said. An answer is right when it is so word for word; LEAST is a bound that
 wrong arithmetic falls below, four standard deviations under what the model reaches (docs/toy.md).
 
 SPDX-License-Identifier: MIT
 """
 import argparse
+import base64
+import concurrent.futures
 import json
 import os
 import random
@@ -19,9 +21,10 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "demo"))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "tools", "demo"), os.path.join(HERE, "..", "server")]
 import ask  # noqa: E402
 import questions  # noqa: E402
+import serve  # noqa: E402
 
 LEAST, LEAST_CHAT = 0.92, 0.9
 failures = []
@@ -64,6 +67,35 @@ def check_device(peridot, device, seed, said):
     same = sum(a == b for a, b in zip(said, others))
     # precisions round otherwise on each, and what the model is not sure of may go either way
     check(same >= 0.95 * len(said), f"run on {device}: {same} of {len(said)} answers are the same as on cpu")
+
+
+def messages(system, turn, rng, folder):
+    """A first question as OpenAI's clients send it."""
+    parts = []
+    for path in ask.save_images(turn.images or [], rng, folder)[1::2]:
+        with open(path, "rb") as f:
+            url = "data:image/png;base64," + base64.b64encode(f.read()).decode()
+        parts.append({"type": "image_url", "image_url": {"url": url}})
+    parts.append({"type": "text", "text": turn.question})
+    head = [{"role": "system", "content": system}] if system else []
+    return head + [{"role": "user", "content": parts}]
+
+
+def check_http(peridot, seed, said):
+    """The same questions, eight at a time; each is computed as it is alone."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        asked = [messages(system, turn, rng, folder) for system, turn in ask.first_questions(rng, len(said))]
+    with serve.start(peridot, "--device", "cpu", "--deterministic") as server:
+
+        def answer(talk_so_far):
+            body = {"messages": talk_so_far, "temperature": 0}
+            return server.ok("/v1/chat/completions", body)["choices"][0]["message"]["content"].strip()
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            others = list(pool.map(answer, asked))
+    same = sum(a == b for a, b in zip(said, others))
+    check(same == len(said), f"over HTTP: {same} of {len(said)} answers are the same as from run")
 
 
 def talk(rng, n):
@@ -111,6 +143,7 @@ def main():
         print("skipped: the toy is not built")
         sys.exit(77)
     said = check_run(args.peridot, args.seed, args.n)
+    check_http(args.peridot, args.seed, said)
     check_device(args.peridot, "cpu-ref", args.seed, said[:20])
     if has_llvmpipe(args.peridot):
         check_device(args.peridot, "vulkan:llvmpipe", args.seed, said[:10])
