@@ -169,7 +169,8 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   export UBSAN_OPTIONS=print_stacktrace=1
   PERIDOT_TEST_SPARSE=1 VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
-    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli|server)\.' -E "vulkan|radv|$variants"
+    run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli|server)\.' \
+    -E "vulkan|radv|^server\.(lm_eval|life)|$variants"
   ASAN_OPTIONS=detect_leaks=0 \
     run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan' -E "$variants"
   PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
