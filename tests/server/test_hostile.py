@@ -166,8 +166,8 @@ def no_http(server):
                  b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                  b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
                  b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 50_000 + b"\r\n"):
-        # what is no request yet may wait for the rest of it
-        with server.socket(2) as s, contextlib.suppress(ConnectionError, TimeoutError):
+        # what is no request yet may wait for the rest of it, or be hung up on at once
+        with server.socket(2) as s, contextlib.suppress(OSError):
             s.sendall(text)
             s.shutdown(socket.SHUT_WR)
             answer = s.recv(100)
