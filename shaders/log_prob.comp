@@ -8,7 +8,7 @@ layout(local_size_x_id = PD_WORKGROUP) in;
 layout(constant_id = PD_WORKGROUP) const uint WG = 512;
 
 layout(std430, binding = PD_BIND_LOG_PROB_STEP) readonly buffer Step { uint step_words[]; };
-layout(std430, binding = PD_BIND_LOG_PROB_X) readonly buffer X { float x[]; };    // [outs][2][n_values]
+layout(std430, binding = PD_BIND_LOG_PROB_X) readonly buffer X { float x[]; };    // [outs][n_values]
 layout(std430, binding = PD_BIND_LOG_PROB_OUT) writeonly buffer Out { float y[]; }; // [outs][2]
 layout(push_constant) uniform Push { pd_args_log_prob args; };
 

@@ -2,8 +2,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <math.h>
-
 #include "base/clock.h"
 #include "batch/batch.h"
 #include "sample/log_probs.h"

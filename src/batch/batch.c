@@ -223,9 +223,10 @@ static pd_status hand_over(pd_batch *b, pd_request *r, pd_error *err) {
 
 pd_status pd_batch_submit(pd_batch *b, const pd_request_desc *desc, pd_request **out,
                           pd_error *err) {
+    PD_NEED(err, out);
+    *out = NULL;
     PD_NEED(err, b);
     PD_NEED(err, desc);
-    PD_NEED(err, out);
     PD_TRY(pd_request_create(b, desc, out, err));
     pd_status status = hand_over(b, *out, err);
     if (status != PD_OK) {

@@ -76,7 +76,7 @@ struct pd_batch {
     pd_mutex *lock;
     pd_condition *changed; /* requests have come, one is done, or the batch is to end */
     /* Under the lock: */
-    pd_request *incoming; /* newest first */
+    pd_request *incoming; /* oldest first */
     uint32_t n_waiting;   /* handed over, without a place for choice 0 */
     bool ends, clears;
     pd_request *only; /* whose rows alone the running step computes: cancelling it stops the step */

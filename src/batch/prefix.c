@@ -43,6 +43,7 @@ static uint32_t shared_with(const pd_batch *b, const pd_choice *c, const pd_sequ
     if (c->request->desc.score_prompt) {          /* a row's score is of the token behind it */
         uint32_t n_known = scores->n_top >= c->scores.n_top ? scores->n : 0;
         n = min_u32(n, min_u32(n_known, *common ? *common - 1 : 0));
+        n = min_u32(n, c->request->prompt.n - 1); /* c's text may have an answer already */
     }
     for (;;) {
         if (b->desc.deterministic)

@@ -175,15 +175,23 @@ static uint32_t add_prompts(pd_batch *b, pd_batch_item *items, pd_choice **choic
     return n;
 }
 
+/* Rows of its prompt alone, also where an answer behind it has to be computed again. */
+static uint32_t prompt_chunk(const pd_batch *b, const pd_choice *c) {
+    const pd_tokens *prompt = &c->request->prompt;
+    uint32_t first = c->seq.tokens.n;
+    return first < prompt->n ? pd_tokens_chunk(prompt, first, b->context->desc.n_chunk) : 1;
+}
+
+static uint32_t one_item(pd_choice *c, uint32_t n_rows, pd_batch_item *items, pd_choice **choices) {
+    choices[0] = c;
+    items[0] = item_of(c, n_rows);
+    return 1;
+}
+
 /* Deterministic: one choice at a time, in steps that its prompt alone decides. */
 static uint32_t next_alone(pd_batch *b, pd_batch_item *items, pd_choice **choices) {
     pd_choice *c = b->places[b->turn++ % b->n_places];
-    const pd_tokens *prompt = &c->request->prompt;
-    uint32_t first = c->seq.tokens.n;
-    choices[0] = c;
-    items[0] = item_of(
-        c, first < prompt->n ? pd_tokens_chunk(prompt, first, b->context->desc.n_chunk) : 1);
-    return 1;
+    return one_item(c, prompt_chunk(b, c), items, choices);
 }
 
 uint32_t pd_batch_next_items(pd_batch *b, pd_batch_item *items, pd_choice **choices) {
@@ -192,10 +200,11 @@ uint32_t pd_batch_next_items(pd_batch *b, pd_batch_item *items, pd_choice **choi
     pd_choice *first = first_prompt(b);
     bool alone = first && is_alone(b, first, n);
     if (alone && (n == 0 || !b->was_alone)) {
+        bool scores = first->request->desc.score_prompt; /* and has no pictures */
+        uint32_t n_rows =
+            scores ? prompt_chunk(b, first) : rows_of(b, first, b->context->desc.n_chunk);
         b->was_alone = true;
-        choices[0] = first;
-        items[0] = item_of(first, rows_of(b, first, b->context->desc.n_chunk));
-        return 1;
+        return one_item(first, n_rows, items, choices);
     }
     b->was_alone = false;
     return add_prompts(b, items, choices, n);

@@ -1,10 +1,11 @@
 /* Contexts and what they are made of: limits, KV pages, programs, sequences. Steps: context_run.c.
  *
  * `prefill` is compiled for chunks of up to n_chunk rows, `few` and `some` for the short turns of a
- * conversation, `decode` for a single row, and for several sequences `batch` for a row of each.
- * Logits of all positions (all_logits) would fill the memory long before n_chunk rows of 262144:
- * prefill then ends with the rows that the head multiplies, and `lm_head` makes logits of some of
- * them at a time (lm_head_step.c).
+ * conversation, `decode` for a single row, and for a row of each of several sequences there is a
+ * `batch` of 2, of 4, of 8 and so on. Logits of all positions (all_logits) would fill the memory
+ * long before n_chunk rows of 262144: prefill, or `score` where a context generates as well, then
+ * ends with the rows that the head multiplies, and `lm_head` makes logits of some of them at a time
+ * (lm_head_step.c).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -70,9 +71,9 @@ static const char *const stage_names[PD_STAGE_COUNT] = {[PD_STAGE_DECODE] = "dec
 
 /* Rows of a step of several sequences; 0: of another stage. */
 static uint32_t batch_rows(const pd_context *c, pd_stage_kind kind) {
-    if (kind < PD_STAGE_BATCH || kind >= PD_STAGE_FEW) return 0;
-    bool is_last = kind == PD_STAGE_FEW - 1;
-    return is_last ? c->n_seqs : min_u32(2u << (kind - PD_STAGE_BATCH), c->n_seqs);
+    if (kind < PD_STAGE_BATCH || kind > PD_STAGE_BATCH_LAST) return 0;
+    if (kind == PD_STAGE_BATCH_LAST) return c->n_seqs;
+    return min_u32(2u << (kind - PD_STAGE_BATCH), c->n_seqs);
 }
 
 /* Prefill's, in plans whose kernels and tiles suit fewer rows; 0: of another stage. */
@@ -115,7 +116,7 @@ static pd_status make_plan(const pd_context *c, pd_stage_kind kind, pd_plan *out
         d.name = stage_names[kind];
         d.max_rows = most_rows(c, kind);
         if (c->desc.all_logits || kind == PD_STAGE_SCORE) d.max_outs = 0;
-        d.takes_embeddings = m->vision && d.max_rows == c->desc.n_chunk;
+        d.takes_embeddings = m->vision && (kind == PD_STAGE_PREFILL || kind == PD_STAGE_SCORE);
         break;
     case PD_STAGE_DECODE: d.keeps_hidden = m->lm_head.requantised; break;
     default:

@@ -35,10 +35,10 @@ struct pd_stage {
 
 typedef enum pd_stage_kind {
     PD_STAGE_DECODE, /* one row, of any sequence; runs ahead */
-    PD_STAGE_BATCH,  /* 2 rows with logits of each, then 4, 8, ... and n_seqs: kernels fit them */
-    PD_STAGE_FEW =
-        PD_STAGE_BATCH + 6, /* as prefill, for up to PD_FEW_ROWS and without images: a short turn */
-    PD_STAGE_SOME,          /* ... PD_SOME_ROWS */
+    PD_STAGE_BATCH,  /* 2 rows with logits of each; the next ones 4, 8, ... : kernels fit them */
+    PD_STAGE_BATCH_LAST = PD_STAGE_BATCH + 5, /* 64, or more if n_seqs is */
+    PD_STAGE_FEW,     /* as prefill, for up to PD_FEW_ROWS and without images: a short turn */
+    PD_STAGE_SOME,    /* ... PD_SOME_ROWS */
     PD_STAGE_PREFILL, /* up to n_chunk rows, with logits of up to n_seqs; all_logits: with none */
     PD_STAGE_SCORE,   /* as prefill of all_logits, in a context that scores besides */
     PD_STAGE_LM_HEAD, /* of rows that one of these two has left, max_outs at a time */

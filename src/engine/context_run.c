@@ -38,7 +38,7 @@ static pd_stage_kind choose_prefill(const pd_context *c, uint64_t n_rows, bool p
 
 static pd_stage_kind choose_batch(uint32_t n_rows) {
     uint32_t kind = PD_STAGE_BATCH;
-    while (kind + 1 < PD_STAGE_FEW && n_rows > 2u << (kind - PD_STAGE_BATCH)) kind++;
+    while (kind < PD_STAGE_BATCH_LAST && n_rows > 2u << (kind - PD_STAGE_BATCH)) kind++;
     return (pd_stage_kind)kind;
 }
 

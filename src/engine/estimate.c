@@ -161,7 +161,7 @@ static void fill(const pd_context *c, uint64_t kv_before, pd_estimate *e) {
     e->prefill_bytes =
         held[PD_STAGE_PREFILL] + held[PD_STAGE_LM_HEAD] + held[PD_STAGE_FEW] + held[PD_STAGE_SOME];
     e->decode_bytes = 0;
-    for (int i = PD_STAGE_DECODE; i < PD_STAGE_FEW; i++) e->decode_bytes += held[i];
+    for (int i = PD_STAGE_DECODE; i <= PD_STAGE_BATCH_LAST; i++) e->decode_bytes += held[i];
     e->step_bytes = s.step_bytes;
     e->kv_global_bytes = global_share(c, s.kv_bytes - kv_before);
     e->kv_local_bytes = s.kv_bytes - kv_before - e->kv_global_bytes;

@@ -23,7 +23,8 @@ static uint64_t positions_of(const pd_parallel_test *t) {
     return (uint64_t)t->n_prompt + t->n_gen;
 }
 
-/* A page more than the positions need: a prompt's last page is copied before it is gone on with. */
+/* A page more than the positions need: a prompt's last page is copied before it is gone on with.
+ * All prompts are kept, whatever they take. */
 pd_batch_desc pd_parallel_batch(const pd_parallel_test *t, pd_precision precision) {
     uint32_t n_ctx = (uint32_t)pd_round_up(positions_of(t) + PD_PAGE_POSITIONS, PD_PAGE_POSITIONS);
     return (pd_batch_desc){

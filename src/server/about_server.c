@@ -5,13 +5,6 @@
 #include "base/clock.h"
 #include "server/call.h"
 
-static void send_json(const srv_context *c, int status, cJSON *j) {
-    char *text = srv_json_text(j);
-    pd_http_send(c->reply, status, "application/json; charset=utf-8", text ? text : "",
-                 text ? strlen(text) : 0);
-    cJSON_free(text);
-}
-
 /* ---- /health -------------------------------------------------------------------------------- */
 
 void srv_health(const srv_context *c) {
@@ -19,7 +12,7 @@ void srv_health(const srv_context *c) {
     if (e) {
         cJSON *j = cJSON_CreateObject();
         cJSON_AddStringToObject(j, "status", "ok");
-        send_json(c, 200, j);
+        srv_send_json(c->reply, 200, j);
     } else {
         pd_http_send_error(c->reply, 503, "loading_model", "the model is being loaded");
     }
@@ -54,14 +47,14 @@ void srv_models(const srv_context *c) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "object", "list");
     cJSON_AddItemToArray(cJSON_AddArrayToObject(j, "data"), model_json(c));
-    send_json(c, 200, j);
+    srv_send_json(c->reply, 200, j);
 }
 
 /* /v1/models/NAME */
 void srv_model(const srv_context *c) {
     const char *name = strrchr(c->request->path, '/') + 1;
     if (strcmp(name, c->server->name) == 0)
-        send_json(c, 200, model_json(c));
+        srv_send_json(c->reply, 200, model_json(c));
     else
         pd_http_send_error(c->reply, 404, "model_not_found", "there is no model %.64s here", name);
 }
@@ -104,7 +97,7 @@ void srv_props(const srv_context *c) {
     cJSON_AddStringToObject(j, "device_name", device->name);
     cJSON_AddStringToObject(j, "file_type", pd_model_get_info(m)->file_type);
     cJSON_AddBoolToObject(j, "deterministic", c->server->desc.batch.deterministic);
-    send_json(c, 200, j);
+    srv_send_json(c->reply, 200, j);
 }
 
 /* ---- /slots --------------------------------------------------------------------------------- */
@@ -121,14 +114,14 @@ void srv_slots(const srv_context *c) {
         cJSON_AddBoolToObject(j, "is_processing", i < s.n_running);
         cJSON_AddItemToArray(list, j);
     }
-    send_json(c, 200, list);
+    srv_send_json(c->reply, 200, list);
 }
 
 void srv_clear_cache(const srv_context *c) {
     cJSON *j = cJSON_CreateObject();
     pd_batch_clear(c->engine->batch);
     cJSON_AddBoolToObject(j, "success", true);
-    send_json(c, 200, j);
+    srv_send_json(c->reply, 200, j);
 }
 
 void srv_embeddings(const srv_context *c) {

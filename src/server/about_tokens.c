@@ -5,18 +5,6 @@
 #include "base/memory.h"
 #include "server/call.h"
 
-static void send_json(const srv_context *c, cJSON *j) {
-    char *text = srv_json_text(j);
-    pd_error err;
-    if (text) {
-        pd_http_send(c->reply, 200, "application/json; charset=utf-8", text, strlen(text));
-    } else {
-        PD_RAISE(&err, PD_ERR_MEMORY_HOST, "no memory for the answer");
-        srv_send_error(c->reply, c->style, &err, NULL);
-    }
-    cJSON_free(text);
-}
-
 /* What reads a request and makes the answer of it. */
 typedef pd_status (*answer_fn)(const srv_context *c, srv_fields *f, cJSON *out, pd_error *err);
 
@@ -28,7 +16,7 @@ static void answer(const srv_context *c, answer_fn fn) {
     f.object = body;
     if (status == PD_OK) status = fn(c, &f, out, &err);
     if (status == PD_OK) {
-        send_json(c, out);
+        srv_send_json(c->reply, 200, out);
     } else {
         srv_send_error(c->reply, c->style, &err, f.param);
         cJSON_Delete(out);
@@ -198,5 +186,5 @@ void srv_tokenizer_info(const srv_context *c) {
     srv_add_token(j, "unk_token", m, PD_TOKEN_UNK);
     cJSON_AddStringToObject(j, "chat_template", srv_template);
     srv_add_count(j, "vocab_size", pd_model_get_info(m)->n_vocab);
-    send_json(c, j);
+    srv_send_json(c->reply, 200, j);
 }

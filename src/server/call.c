@@ -31,17 +31,6 @@ static void free_call(srv_call *call) {
     pd_free(call);
 }
 
-static void answer_whole(srv_call *call) {
-    static const pd_error no_memory = {.status = PD_ERR_MEMORY_HOST,
-                                       .message = "no memory for the answer"};
-    char *text = srv_json_text(call->writer->whole(call));
-    if (text)
-        pd_http_send(call->reply, 200, "application/json; charset=utf-8", text, strlen(text));
-    else
-        srv_send_error(call->reply, call->style, &no_memory, NULL);
-    cJSON_free(text);
-}
-
 static const pd_error *failure(const srv_call *call) {
     return call->refused.status != PD_OK ? &call->refused
            : call->error.status != PD_OK ? &call->error
@@ -80,7 +69,7 @@ static void let_go(srv_call *call) {
     else if (failure(call))
         srv_send_error(call->reply, call->style, failure(call), NULL);
     else
-        answer_whole(call);
+        srv_send_json(call->reply, 200, call->writer->whole(call));
     free_call(call);
 }
 

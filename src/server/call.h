@@ -19,7 +19,6 @@ typedef struct srv_token {
     char text[2 * PD_DETOKENIZE_MAX_BYTES]; /* [n] its bytes, of which the last may be no whole
                                                character */
     size_t n;
-    bool is_whole; /* they are UTF-8 */
 } srv_token;
 void srv_token_read(const pd_model *m, uint32_t id, srv_token *out);
 /* Its text as JSON; bytes that are no character are named, as <0xE2>. */
@@ -129,6 +128,10 @@ pd_request_stats srv_call_stats(const srv_call *call);
 /* {"prompt_tokens": ...}, and llama.cpp's "timings". */
 void srv_add_usage(cJSON *object, const srv_call *call);
 void srv_add_timings(cJSON *object, const srv_call *call);
+/* What OpenAI's two kinds of completions begin with, whole or as a chunk: {"id", "object", ...}. */
+cJSON *srv_completion_head(const srv_call *call, const char *object);
+/* The end of their streams: usage, where it is wanted, and [DONE]. */
+void srv_completion_done(srv_call *call, const char *object);
 /* choice->log_probs, which then are the caller's; NULL where none are wanted. */
 cJSON *srv_take_log_probs(srv_choice *c);
 /* {"token", "logprob", "bytes", "top_logprobs": [...]}, of a token that belongs to the answer: NULL

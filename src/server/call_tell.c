@@ -16,8 +16,6 @@ void srv_token_read(const pd_model *m, uint32_t id, srv_token *out) {
     out->n = pd_detokenize(m, &d, id, out->text);
     memcpy(out->text + out->n, d.held, d.n_held);
     out->n += d.n_held;
-    out->is_whole =
-        pd_utf8_valid_bytes(out->text, out->n) == out->n && !memchr(out->text, 0, out->n);
 }
 
 void srv_token_key(const srv_token *t, char *out) {
@@ -113,4 +111,27 @@ void srv_add_timings(cJSON *object, const srv_call *call) {
     add_times(timings, "prompt", s.n_prompt - s.n_cached, s.prompt_ns);
     add_times(timings, "predicted", s.n_drawn, s.answer_ns);
     cJSON_AddNumberToObject(timings, "queue_ms", (double)s.queue_ns / 1e6);
+}
+
+/* ---- completions ---------------------------------------------------------------------------- */
+
+cJSON *srv_completion_head(const srv_call *call, const char *object) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "id", call->id);
+    cJSON_AddStringToObject(j, "object", object);
+    srv_add_count(j, "created", call->created);
+    cJSON_AddStringToObject(j, "model", call->model);
+    cJSON_AddStringToObject(j, "system_fingerprint", "peridot-" PD_VERSION_STRING);
+    return j;
+}
+
+void srv_completion_done(srv_call *call, const char *object) {
+    if (call->settings.include_usage) {
+        cJSON *j = srv_completion_head(call, object);
+        cJSON_AddArrayToObject(j, "choices");
+        srv_add_usage(j, call);
+        srv_add_timings(j, call);
+        srv_stream_json(call, NULL, j);
+    }
+    srv_stream_text(call, "data: [DONE]\n\n");
 }

@@ -53,7 +53,7 @@ bool srv_choice_token(srv_choice *c, const pd_event *e) {
     return !is_cut && !pd_http_is_gone(call->reply);
 }
 
-/* The prompt comes first. A text as it was sent, ids as what they spell. */
+/* The prompt comes first, as what its ids spell. */
 static void echo_token(srv_choice *c, uint32_t id) {
     char text[PD_DETOKENIZE_MAX_BYTES];
     size_t n = pd_detokenize(c->call->engine->model, &c->part->echo, id, text);

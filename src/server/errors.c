@@ -65,11 +65,13 @@ static cJSON *anthropic_json(int status, const char *message) {
     return j;
 }
 
-static void send(pd_http_reply *reply, int status, cJSON *error) {
-    char *text = srv_json_text(error);
-    if (status == 503) pd_http_add_header(reply, "Retry-After", "5");
-    pd_http_send(reply, status, "application/json; charset=utf-8", text ? text : "",
-                 text ? strlen(text) : 0);
+void srv_send_json(pd_http_reply *reply, int status, cJSON *j) {
+    char *text = srv_json_text(j);
+    if (status == 503 || !text) pd_http_add_header(reply, "Retry-After", "5");
+    if (text)
+        pd_http_send(reply, status, "application/json; charset=utf-8", text, strlen(text));
+    else
+        pd_http_send_error(reply, 503, NULL, "no memory for the answer");
     cJSON_free(text);
 }
 
@@ -80,13 +82,13 @@ cJSON *srv_error_json(srv_style style, const pd_error *err, const char *param) {
 }
 
 void srv_send_error(pd_http_reply *reply, srv_style style, const pd_error *err, const char *param) {
-    send(reply, http_status(err->status), srv_error_json(style, err, param));
+    srv_send_json(reply, http_status(err->status), srv_error_json(style, err, param));
 }
 
 void srv_send_refusal(pd_http_reply *reply, srv_style style, int status, const char *code,
                       const char *message) {
     if (style == SRV_ANTHROPIC) {
-        send(reply, status, anthropic_json(status, message));
+        srv_send_json(reply, status, anthropic_json(status, message));
         return;
     }
     if (status == 503) pd_http_add_header(reply, "Retry-After", "5");

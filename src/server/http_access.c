@@ -6,7 +6,9 @@
  * of loopback itself, and the one that the server was told to listen at.
  *
  * Origins. A page of another origin reads an answer only if the answer says so, which is what
- * configured origins are for. A preflight request asks that beforehand, and bears no key.
+ * configured origins are for. A preflight request asks that beforehand, and bears no key. Browsers
+ * send some requests without asking, whose answers then cannot be read, but which would be computed
+ * all the same: from other origins than its own and the configured ones the server takes GET alone.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -135,9 +137,19 @@ static const char *allowed_origin(const pd_http *server, const char *origin) {
     return NULL;
 }
 
+static void refuse_origin(pd_http_reply *r) {
+    http_refuse(r, 403, "origin_not_allowed", "Pages of this origin may not ask this server.");
+}
+
+/* A page of the server's own, whatever stands between the two. */
+static bool is_own_origin(const pd_http_reply *r, const char *origin) {
+    const char *host = header(r, "Host"), *name = strstr(origin, "://");
+    return host && name && strcasecmp(name + 3, host) == 0;
+}
+
 static bool answer_preflight(pd_http_reply *r) {
     if (!r->cors_origin) {
-        http_refuse(r, 403, "origin_not_allowed", "Pages of this origin may not ask this server.");
+        refuse_origin(r);
         return false;
     }
     pd_http_add_header(r, "Access-Control-Allow-Methods", METHODS);
@@ -155,7 +167,13 @@ static bool answer_preflight(pd_http_reply *r) {
 static bool check_origin(pd_http_reply *r, const char *method) {
     const char *origin = header(r, "Origin");
     if (origin) r->cors_origin = allowed_origin(r->server, origin);
-    if (strcmp(method, "OPTIONS") != 0) return true;
+    bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (reads || (!origin && strcmp(method, "OPTIONS") != 0)) return true;
+    if (strcmp(method, "OPTIONS") != 0) {
+        if (r->cors_origin || is_own_origin(r, origin)) return true;
+        refuse_origin(r);
+        return false;
+    }
     if (origin && header(r, "Access-Control-Request-Method")) return answer_preflight(r);
     pd_http_add_header(r, "Allow", METHODS);
     http_set_whole(r, 204, NULL, "", 0);

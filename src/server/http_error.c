@@ -41,14 +41,19 @@ static void make_utf8(char *message) {
     for (size_t at = 0; (at += pd_utf8_valid_bytes(message + at, n - at)) < n;) message[at] = '?';
 }
 
-void http_refuse(pd_http_reply *r, int status, const char *code, const char *format, ...) {
+__attribute__((format(printf, 3, 0))) static char *format_json(int status, const char *code,
+                                                               const char *format, va_list args) {
     char message[512];
+    vsnprintf(message, sizeof message, format, args);
+    make_utf8(message);
+    return error_json(status, code, message);
+}
+
+void http_refuse(pd_http_reply *r, int status, const char *code, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    char *json = format_json(status, code, format, args);
     va_end(args);
-    make_utf8(message);
-    char *json = error_json(status, code, message);
     http_set_whole(r, status, "application/json", json ? json : "", json ? strlen(json) : 0);
     cJSON_free(json);
     r->phase = HTTP_REFUSED;
@@ -74,13 +79,10 @@ void http_refuse_raw_locked(http_connection *c, int status, const char *code, co
 }
 
 void pd_http_send_error(pd_http_reply *r, int status, const char *code, const char *format, ...) {
-    char message[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    char *json = format_json(status, code, format, args);
     va_end(args);
-    make_utf8(message);
-    char *json = error_json(status, code, message);
     pd_http_send(r, status, "application/json", json ? json : "", json ? strlen(json) : 0);
     cJSON_free(json);
 }

@@ -21,7 +21,6 @@ struct pd_server {
     pd_http *http;
     pd_mutex *lock;
     srv_engine *engine; /* under the lock; NULL: it is being opened */
-    pd_error opening;   /* under the lock: why opening again failed last */
     uint64_t started;   /* seconds since 1970 */
     atomic_bool drains; /* nothing new is taken */
     atomic_ullong n_calls, n_failed;
@@ -37,6 +36,8 @@ void srv_engine_release(srv_engine *e);
 /* Whose clients ask: errors are told in the form that they know. */
 typedef enum srv_style { SRV_OPENAI, SRV_ANTHROPIC } srv_style;
 
+/* Takes the tree; NULL: memory ran out, which is told. */
+void srv_send_json(pd_http_reply *reply, int status, cJSON *j);
 /* With the status that belongs to it; param: the field that it is about, or NULL or "". */
 void srv_send_error(pd_http_reply *reply, srv_style style, const pd_error *err, const char *param);
 /* The same as JSON, for streams. */

@@ -15,8 +15,6 @@ typedef struct srv_prompt {
     pd_image *images; /* [n_images] */
     size_t n_images;
     uint32_t n_hidden; /* ids in front that nobody sent: a <bos>, which is not echoed */
-    char *text;        /* [n_text] as it was sent; NULL: as ids */
-    size_t n_text;
 } srv_prompt;
 
 void srv_prompt_free(srv_prompt *p);

@@ -17,7 +17,6 @@ void srv_prompt_free(srv_prompt *p) {
     for (size_t i = 0; i < p->n_images; i++) pd_image_free(&p->images[i]);
     pd_free(p->images);
     pd_free(p->ids);
-    pd_free(p->text);
     *p = (srv_prompt){0};
 }
 
@@ -65,10 +64,7 @@ static pd_status read_one(const pd_model *m, srv_fields *f, const cJSON *j, bool
     if (cJSON_IsArray(j)) {
         PD_TRY(srv_ids_read(m, f, "prompt", j, out, err));
     } else if (cJSON_IsString(j)) {
-        out->n_text = strlen(j->valuestring);
-        out->text = pd_strdup(j->valuestring);
-        if (!out->text) return raise_no_memory(err);
-        PD_TRY(srv_encode(m, out->text, out->n_text, false, true, out, err));
+        PD_TRY(srv_encode(m, j->valuestring, strlen(j->valuestring), false, true, out, err));
     } else {
         return srv_refuse(f, "prompt", "a string, a list of token ids, or a list of these", j, err);
     }

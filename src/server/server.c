@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -13,7 +14,7 @@
 #include "server/fields.h"
 #include "server/parts.h"
 
-enum { WAIT_MS = 50, DEFAULT_DRAIN_SECONDS = 30, DEFAULT_IMAGES = 64 };
+enum { WAIT_MS = 50, DEFAULT_IMAGES = 64 };
 
 static void wait_a_while(void) {
     nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000L}, NULL);
@@ -135,9 +136,15 @@ static pd_status start_http(pd_server *s, pd_error *err) {
     return pd_http_start(&http, &s->http, err);
 }
 
+static pd_status check_media_path(const char *path, pd_error *err) {
+    struct stat found;
+    if (!path || (stat(path, &found) == 0 && S_ISDIR(found.st_mode))) return PD_OK;
+    return PD_RAISE(err, PD_ERR_IO, "the media path \"%s\" is no folder", path);
+}
+
 pd_status pd_server_run(const pd_server_desc *desc, pd_error *err) {
+    PD_TRY(check_media_path(desc->media_path, err));
     pd_server s = {.desc = *desc, .started = (uint64_t)time(NULL)};
-    if (!s.desc.drain_seconds) s.desc.drain_seconds = DEFAULT_DRAIN_SECONDS;
     if (!s.desc.max_images) s.desc.max_images = DEFAULT_IMAGES;
     s.lock = pd_mutex_create();
     pd_status status =

@@ -43,7 +43,7 @@ typedef struct pd_server_desc {
     pd_status (*open)(void *ctx, pd_model **out, pd_error *err);
     void *ctx;
     bool (*goes_on)(void *ctx); /* false: drain and end; asked several times a second */
-    uint32_t drain_seconds;     /* what is running then gets so long; default 30 */
+    uint32_t drain_seconds;     /* what is running then gets so long */
     /* Told once when requests can be answered. */
     void (*ready)(void *ctx, uint16_t port);
 } pd_server_desc;

@@ -175,7 +175,7 @@ static pd_status read_stream(srv_fields *f, srv_settings *s, pd_error *err) {
 pd_status srv_settings_read(const pd_server *server, const pd_model *m, srv_fields *f,
                             srv_settings *s, pd_error *err) {
     bool cache = true;
-    *s = (srv_settings){.n_choices = 1, .n_max = server->desc.n_predict, .timings = true};
+    *s = (srv_settings){.n_choices = 1, .n_max = server->desc.n_predict};
     PD_TRY(refuse_unknown_ways(f, err));
     PD_TRY(read_sampler(server, m, f, s, err));
     PD_TRY(read_stream(f, s, err));

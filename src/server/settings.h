@@ -17,7 +17,7 @@ typedef struct srv_settings {
     bool prompt_only, ignore_stop, log_probs, no_cache;
     bool echo;                  /* completions: the prompt comes first, with log_probs too */
     bool stream, include_usage; /* usage at the end of a stream */
-    bool timings, timings_per_token;
+    bool timings_per_token;
     cJSON *repeated; /* fields that the answer has too; NULL: none */
 } srv_settings;
 

@@ -38,16 +38,6 @@ static void add_log_prob(srv_choice *c, const pd_event *e) {
 
 /* ---- whole ---------------------------------------------------------------------------------- */
 
-static cJSON *head(const srv_call *call, const char *object) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "id", call->id);
-    cJSON_AddStringToObject(j, "object", object);
-    srv_add_count(j, "created", call->created);
-    cJSON_AddStringToObject(j, "model", call->model);
-    cJSON_AddStringToObject(j, "system_fingerprint", "peridot-" PD_VERSION_STRING);
-    return j;
-}
-
 static cJSON *log_probs_or_null(srv_choice *c) {
     cJSON *j = srv_take_log_probs(c);
     return j ? j : cJSON_CreateNull();
@@ -66,7 +56,8 @@ static cJSON *choice_json(srv_choice *c) {
 }
 
 static cJSON *whole(srv_call *call) {
-    cJSON *j = head(call, "chat.completion"), *choices = cJSON_AddArrayToObject(j, "choices");
+    cJSON *j = srv_completion_head(call, "chat.completion"),
+          *choices = cJSON_AddArrayToObject(j, "choices");
     for (uint32_t i = 0; i < call->settings.n_choices; i++)
         cJSON_AddItemToArray(choices, choice_json(&call->parts[0].choices[i]));
     srv_add_usage(j, call);
@@ -76,9 +67,11 @@ static cJSON *whole(srv_call *call) {
 
 /* ---- streams -------------------------------------------------------------------------------- */
 
+static const char chunk_object[] = "chat.completion.chunk";
+
 /* One choice's chunk, with an empty "delta" to be filled in. */
 static cJSON *chunk(const srv_choice *c, cJSON **delta, cJSON **choice) {
-    cJSON *j = head(c->call, "chat.completion.chunk");
+    cJSON *j = srv_completion_head(c->call, chunk_object);
     *choice = cJSON_CreateObject();
     cJSON_AddItemToArray(cJSON_AddArrayToObject(j, "choices"), *choice);
     srv_add_count(*choice, "index", c->index);
@@ -112,14 +105,7 @@ static void end(srv_choice *c) {
 }
 
 static void finish(srv_call *call) {
-    if (call->settings.include_usage) {
-        cJSON *j = head(call, "chat.completion.chunk");
-        cJSON_AddArrayToObject(j, "choices");
-        srv_add_usage(j, call);
-        srv_add_timings(j, call);
-        srv_stream_json(call, NULL, j);
-    }
-    srv_stream_text(call, "data: [DONE]\n\n");
+    srv_completion_done(call, chunk_object);
 }
 
 static const srv_writer writer = {.log_prob = add_log_prob,

@@ -51,15 +51,7 @@ static void add_log_prob(srv_choice *c, const pd_event *e) {
 
 /* ---- whole ---------------------------------------------------------------------------------- */
 
-static cJSON *head(const srv_call *call) {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "id", call->id);
-    cJSON_AddStringToObject(j, "object", "text_completion");
-    srv_add_count(j, "created", call->created);
-    cJSON_AddStringToObject(j, "model", call->model);
-    cJSON_AddStringToObject(j, "system_fingerprint", "peridot-" PD_VERSION_STRING);
-    return j;
-}
+static const char object[] = "text_completion";
 
 static cJSON *choice_json(srv_choice *c, const char *finish) {
     cJSON *j = cJSON_CreateObject(), *log_probs = srv_take_log_probs(c);
@@ -72,7 +64,7 @@ static cJSON *choice_json(srv_choice *c, const char *finish) {
 }
 
 static cJSON *whole(srv_call *call) {
-    cJSON *j = head(call), *choices = cJSON_AddArrayToObject(j, "choices");
+    cJSON *j = srv_completion_head(call, object), *choices = cJSON_AddArrayToObject(j, "choices");
     for (size_t i = 0; i < call->n_parts; i++)
         for (uint32_t k = 0; k < call->settings.n_choices; k++) {
             srv_choice *c = &call->parts[i].choices[k];
@@ -86,7 +78,7 @@ static cJSON *whole(srv_call *call) {
 /* ---- streams -------------------------------------------------------------------------------- */
 
 static void tell(srv_choice *c, const char *finish) {
-    cJSON *j = head(c->call);
+    cJSON *j = srv_completion_head(c->call, object);
     cJSON_AddItemToArray(cJSON_AddArrayToObject(j, "choices"), choice_json(c, finish));
     srv_stream_json(c->call, NULL, j);
 }
@@ -100,14 +92,7 @@ static void end(srv_choice *c) {
 }
 
 static void finish(srv_call *call) {
-    if (call->settings.include_usage) {
-        cJSON *j = head(call);
-        cJSON_AddArrayToObject(j, "choices");
-        srv_add_usage(j, call);
-        srv_add_timings(j, call);
-        srv_stream_json(call, NULL, j);
-    }
-    srv_stream_text(call, "data: [DONE]\n\n");
+    srv_completion_done(call, object);
 }
 
 static const srv_writer writer = {.log_prob = add_log_prob,
@@ -118,6 +103,8 @@ static const srv_writer writer = {.log_prob = add_log_prob,
                                   .ping = ": ping\n\n"};
 
 /* ---- POST /v1/completions ------------------------------------------------------------------- */
+
+enum { MAX_ANSWERS = 4096 }; /* of all prompts */
 
 /* "logprobs": N, and what some clients send: true. */
 static pd_status read_log_probs(srv_fields *f, srv_settings *s, pd_error *err) {
@@ -150,7 +137,10 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     PD_TRY(check_echo(f, s, err));
     PD_TRY(srv_read_n_max(f, "max_tokens", s, err));
     PD_TRY(srv_read_n_max(f, "n_predict", s, err)); /* llama.cpp's */
-    return srv_prompts_read(c->engine->model, f, &out->prompts, &out->n, err);
+    PD_TRY(srv_prompts_read(c->engine->model, f, &out->prompts, &out->n, err));
+    if (out->n * s->n_choices <= MAX_ANSWERS) return PD_OK;
+    srv_blame(f, "n");
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "a request can have at most %d answers", MAX_ANSWERS);
 }
 
 void srv_completions(const srv_context *c) {

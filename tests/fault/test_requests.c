@@ -116,6 +116,7 @@ static void few_pages(void *ctx, const char *device) {
     for (uint32_t i = 0; i < 6; i++) {
         asks[i] = (ask){.family = i, .n_same = 60, .n = 60 + i, .n_max = 100, .ignore_stop = true};
         if (i % 2) asks[i].sampler = (pd_sampler_desc){.temp = 1, .top_k = 20, .seed = i};
+        asks[i].scores = i == 2 || i == 3; /* whose answers are computed again as well */
         by_session(m, &asks[i], &wanted[i]);
     }
     pd_batch *b = open_batch(m, 4, deterministic);
@@ -124,6 +125,7 @@ static void few_pages(void *ctx, const char *device) {
     for (uint32_t i = 0; i < 6; i++) {
         finish(&got[i]);
         check_same(device, i, &got[i], &wanted[i]);
+        assert_int_equal(got[i].n_scores, asks[i].scores ? asks[i].n - 1 : 0);
     }
     pd_batch_stats s;
     pd_batch_get_stats(b, &s);

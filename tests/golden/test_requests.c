@@ -152,21 +152,26 @@ static void test_equal_bits(void **state) {
 
 static void shares(void *ctx, const char *device) {
     (void)ctx;
-    static answer first, again, other, third, many;
+    static answer first, again, second, third, many;
     pd_model *m = share_model(device);
     pd_batch *b = open_batch(m, 4, false);
     ask a = {.family = 1, .n_same = 90, .n = 100, .n_max = 20};
-    ask branch = a, branch2 = a, choices = a;
+    ask fork = {.family = 2, .n_same = 90, .n = 250, .n_max = 1}, choices = a;
     submit_and_finish(b, &a, &first);
     assert_int_equal(first.stats.n_cached, 0);
     submit_and_finish(b, &a, &again);
     assert_int_equal(again.stats.n_cached, 99); /* all but what is drawn from */
     check_same(device, 0, &again, &first);
-    branch.number = 1; /* another end: where they part is marked for the next one */
-    branch2.number = 2;
-    submit_and_finish(b, &branch, &other);
-    submit_and_finish(b, &branch2, &third);
+    /* the pages behind which the texts part are gone: the second one comes as far as the first
+     * one's last mark, and marks the place for the third */
+    submit_and_finish(b, &fork, &first);
+    fork.number = 1;
+    submit_and_finish(b, &fork, &second);
+    assert_int_equal(second.stats.n_cached, 64);
+    fork.number = 2;
+    submit_and_finish(b, &fork, &third);
     assert_int_equal(third.stats.n_cached, 90);
+    submit_and_finish(b, &a, &first);
     pd_batch_clear(b);
     choices.n_choices = 3;
     submit_and_finish(b, &choices, &many);

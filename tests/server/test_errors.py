@@ -207,6 +207,12 @@ def bad_pictures(server):
 
 
 @test
+def too_many_answers(server):
+    error = server.refused(TEXT, {"prompt": ["a"] * 100, "n": 100, "max_tokens": 1})
+    same((error["param"], error["message"]), ("n", "a request can have at most 4096 answers"))
+
+
+@test
 def too_many_pictures(server):
     url = serve.data_url(serve.sample("1.png"))
     many = [{"type": "image_url", "image_url": {"url": url}}] * 500

@@ -580,6 +580,14 @@ def origins():
         _, _, headers = s.get("/echo", headers={"Origin": "https://a.example"})
         check("Access-Control-Allow-Origin" not in headers, headers)
         check(s.get("/echo", "OPTIONS", headers=ask)[0] == 403)
+        # what a browser sends without asking
+        for origin in ("https://a.example", "null", f"http://127.0.0.1:{s.port}.evil.example"):
+            status, data, _ = s.get("/echo", "POST", b"x", headers={"Origin": origin, "Content-Type": "text/plain"})
+            check(status == 403, origin, status)
+            error_of(data, status, "permission_error", "origin_not_allowed")
+        own = f"127.0.0.1:{s.port}"
+        check(s.get("/echo", "POST", b"x", headers={"Origin": "http://" + own, "Host": own})[0] == 200)
+        check(s.get("/echo", "POST", b"x")[0] == 200)
 
 
 @test

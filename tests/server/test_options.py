@@ -306,7 +306,12 @@ def drains():
 
 @test
 def drains_not_for_ever():
-    with start("--drain-seconds", "1", "--parallel", "2") as server:
+    for seconds in ("0", "1"):
+        drains_for(seconds)
+
+
+def drains_for(seconds):
+    with start("--drain-seconds", seconds, "--parallel", "2") as server:
         stream = server.events(TEXT, {**LONG, "n": 100})
         next(stream)
         began = time.monotonic()
@@ -316,6 +321,14 @@ def drains_not_for_ever():
         with contextlib.suppress(OSError, AssertionError, serve.http.client.HTTPException):
             last = list(stream)[-1]
             check(last != "[DONE]" or time.monotonic() - began < 2, "a hundred answers in a second")
+
+
+@test
+def media_path_is_there():
+    done = serve.subprocess.run([PROGRAM, "serve", "--port", "0", "--device", "cpu", "--media-path", "/nowhere"],
+                                capture_output=True, text=True, env=serve.environment(), timeout=60, check=False)
+    same(done.returncode, 3, done.stderr)
+    check("the media path \"/nowhere\" is no folder" in done.stderr, done.stderr)
 
 
 @test
