@@ -44,11 +44,11 @@ def save_images(scenes, rng, folder, size=None):
     return flags
 
 
-def program(peridot, *flags):
+def program(peridot, *flags, errors="strict"):
     done = subprocess.run([peridot, *flags], capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr.decode())
-    return done.stdout.decode()
+    return done.stdout.decode(errors=errors)
 
 
 def first_questions(rng, n):

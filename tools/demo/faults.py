@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Plants faults in a copy of the sources, one at a time, and counts what the toy still answers, and how
-sure it is: the probability that it gives to the answer that it says.
+"""Plants faults in a copy of the sources, one at a time, and counts what the toy still answers, how
+sure it is - the probability that it gives to the answer that it says - and how much of what draws.py has
+recorded is still drawn.
 
     tools/demo/faults.py [-n QUESTIONS] [FAULT...]
 
@@ -18,13 +19,13 @@ import subprocess
 import tempfile
 
 import ask
+import draws
 import tokenizer as tk
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 WORK = os.path.join(ROOT, "build", "faults")
 TREE, BUILD = os.path.join(WORK, "tree"), os.path.join(WORK, "build")
 WIDE = (300, 150)
-WINDOW = 128
 ABOUT = ["pictures", "words", "talks"]
 
 RESIZE = "    PD_TRY(pd_image_resize(image, v->config.image_size, v->config.image_size, &resized, err));\n"
@@ -107,7 +108,7 @@ def asked(n):
             yield (ask.question_flags(flags, system, turn, rng, folder, WIDE), turn.answer,
                    "pictures" if turn.images else "words")
     for _ in range(n // 4):
-        text, answer = ask.long_talk(rng, tokens, WINDOW + 2)
+        text, answer = ask.long_talk(rng, tokens, draws.WINDOW + 2)
         yield ([flags[0], "run", *flags[1:], "--temp", "0", "--no-perf", "--quiet", "--raw", "--parse-special",
                 "-p", text], answer, "talks")
 
@@ -121,6 +122,11 @@ def score(n):
     return results
 
 
+def drawn_cells():
+    results = draws.same(os.path.join(BUILD, "peridot"), "cpu", draws.read())
+    return [f"{sum(good)} of {len(good)}" for good in results.values()]
+
+
 def cell(pairs):
     n = max(1, len(pairs))
     return f"{100 * sum(r for r, _ in pairs) / n:.1f} %, {sum(p for _, p in pairs) / n:.4f}"
@@ -132,15 +138,17 @@ def main():
     p.add_argument("-n", type=int, default=400, help="questions (400)")
     args = p.parse_args()
     copy_sources()
-    print("| fault | about pictures | about words | in long talks |\n|---|--:|--:|--:|")
+    print("| fault | about pictures | about words | in long talks | drawn, pictures | drawn, long talks |\n"
+          "|---|--:|--:|--:|--:|--:|")
     for name in args.faults or FAULTS:
         before = plant(FAULTS[name])
         refused = build()
         if refused:
-            print(f"| {name} | refused: {refused.removeprefix('peridot: ')} | | |", flush=True)
+            print(f"| {name} | refused: {refused.removeprefix('peridot: ')} | | | | |", flush=True)
         else:
             results = score(args.n)
-            print(f"| {name} | " + " | ".join(cell(results[about]) for about in ABOUT) + " |", flush=True)
+            cells = [cell(results[about]) for about in ABOUT] + drawn_cells()
+            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
         for path, text in before.items():
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)
