@@ -146,7 +146,8 @@ def jobs(args, tokens):
         body |= args.fields
         if not args.no_stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        leaves = rng.randint(0, max(1, n // 2)) if rng.random() < args.hang_up else None
+        # after few: tokens without a text of their own make no piece
+        leaves = rng.randint(0, min(2, n)) if rng.random() < args.hang_up else None
         yield Job(at, body, leaves)
         made += 1
         at += rng.expovariate(args.rate) if args.rate else 0

@@ -1,4 +1,5 @@
-/* Errors as OpenAI's clients know them: {"error": {"message", "type", "param", "code"}}.
+/* Errors as OpenAI's clients know them: {"error": {"message", "type", "param", "code"}}; with "type":
+ * "error" beside it, by which Anthropic's know theirs.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,7 +25,9 @@ static const char *error_type(int status) {
 
 /* cJSON_free; NULL: no memory. */
 static char *error_json(int status, const char *code, const char *message) {
-    cJSON *root = cJSON_CreateObject(), *error = cJSON_AddObjectToObject(root, "error");
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "type", "error");
+    cJSON *error = cJSON_AddObjectToObject(root, "error");
     cJSON_AddStringToObject(error, "message", message);
     cJSON_AddStringToObject(error, "type", error_type(status));
     cJSON_AddNullToObject(error, "param");

@@ -596,7 +596,8 @@ def keys(_):
         for path in (MESSAGES, COUNTS[MESSAGES]):
             same(server.ask(path, body, headers={"x-api-key": "word", "anthropic-version": "2023-06-01"}).status, 200)
             answer = server.ask(path, body, headers={"x-api-key": "other"})
-            same((answer.status, answer.json["error"]["type"]), (401, "authentication_error"))
+            same((answer.status, answer.json["type"], answer.json["error"]["type"]),
+                 (401, "error", "authentication_error"))
 
 
 def main():
