@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds Peridot for 64-bit Arm in a Debian 13 root and tests the processor's kernels under QEMU: once
-# on a chip with dot products of bytes, once on one without. What QEMU computes is right or wrong; how
-# fast a chip is it cannot tell.
+# Builds Peridot for 64-bit Arm in a Debian 13 root and tests the processor's kernels under QEMU: on a chip
+# that multiplies matrices of bytes, on one with dot products alone, and on one with neither. What QEMU
+# computes is right or wrong; how fast a chip is it cannot tell.
 #
 # Usage: tools/arm.sh
 #
@@ -33,7 +33,7 @@ in_root cmake -S . -B build/arm -G Ninja -DCMAKE_TOOLCHAIN_FILE="$PWD/tools/arm.
 in_root cmake --build build/arm
 
 failed=0
-for chip in cortex-a76 cortex-a53; do
+for chip in neoverse-v1 cortex-a76 cortex-a53; do
   say "testing on a $chip"
   in_root env QEMU_CPU=$chip PERIDOT_TEST_DEVICES=cpu PERIDOT_TEST_SPARSE=1 ctest --test-dir build/arm --no-tests=error \
     --output-on-failure -j "$(nproc)" -R '^(unit\.(integer|quant|decode|encode)|ops|golden\.(logits|batch|generate|vision|images|head))' ||

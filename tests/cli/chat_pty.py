@@ -66,6 +66,11 @@ class Chat:
         self.seen = ESCAPES.sub("", self.raw.decode(errors="replace"))
         return bool(piece)
 
+    def read_rest(self):
+        """What is there already."""
+        while self.fd >= 0 and select.select([self.fd], [], [], 0)[0] and self.read(0):
+            pass
+
     def expect(self, pattern):
         """Reads until the pattern comes behind what was expected before; the match, or None."""
         end = time.monotonic() + TIMEOUT
@@ -86,6 +91,7 @@ class Chat:
         while time.monotonic() < deadline:
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
+                self.read_rest()
                 code = os.waitstatus_to_exitcode(status)
                 if expected is not None and code != expected:
                     fail(f"{self.name}: ended with {code} instead of {expected}: {self.seen[-500:]!r}")

@@ -32,7 +32,7 @@ expect_error 2 '\-\-file was given more than once' tokenize -m "$model" -f a -f 
 expect_error 2 '\-t must be from 1 to 4096' run -m "$model" -p a -t 4097
 for list in bogus avx2,bogus avx5; do
   export PERIDOT_CPU_DISABLE=$list
-  expect_error 2 "PERIDOT_CPU_DISABLE names \"${list#avx2,}\"; known are avx512, avx2, vnni, amx, dotprod and integer" \
+  expect_error 2 "PERIDOT_CPU_DISABLE names \"${list#avx2,}\"; known are avx512, avx2, vnni, amx, i8mm, dotprod and integer" \
     run -m "$model" -p a --device cpu
 done
 unset PERIDOT_CPU_DISABLE

@@ -227,6 +227,7 @@ class Server:
 
 def error_of(answer):
     check(answer.json is not None, "an error without JSON:", answer.status, answer.headers, answer.data[:300])
+    same(answer.json.pop("type", "error"), "error", "an error's type:")  # of those before a request is read
     same(list(answer.json), ["error"], "an error's fields:")
     error = answer.json["error"]
     same(set(error), {"message", "type", "param", "code"}, "an error's fields:")

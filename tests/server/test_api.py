@@ -268,13 +268,19 @@ def completion_stream(server):
 @test
 def stream_is_live(server):
     """The first words come before the last ones are computed, and characters come whole."""
-    times, never = [], {"1": -100, "106": -100}  # what ends an answer
-    body = {"prompt": "Once", "max_tokens": 600, "temperature": 1, "seed": 3, "logit_bias": never}
-    for event in server.events(TEXT, {**body, "stream": True}):
-        times.append(time.monotonic())
-        event.encode("utf-8", "strict")
-    check(len(times) > 100, "events:", len(times))
-    check(times[len(times) // 2] - times[0] > 0.2 * (times[-1] - times[0]), "all pieces came at once")
+    never = {"1": -100, "106": -100}  # what ends an answer
+    body = {"prompt": "Once", "max_tokens": 600, "temperature": 1, "seed": 3, "logit_bias": never, "stream": True}
+    shares = []
+    for _ in range(5):  # where other programs compute too, a client may sleep while an answer comes
+        times = [time.monotonic()]
+        for event in server.events(TEXT, body):
+            times.append(time.monotonic())
+            event.encode("utf-8", "strict")
+        check(len(times) > 100, "events:", len(times))
+        shares.append((times[1] - times[0]) / (times[-1] - times[0]))
+        if shares[-1] < 0.5:
+            return
+    check(False, "the first piece came after these shares of the time:", shares)
 
 
 # ---- what settings do ---------------------------------------------------------------------------

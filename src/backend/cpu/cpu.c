@@ -24,7 +24,7 @@ static bool is_disabled(const char *feature) {
 
 /* What it may name: each leaves the next narrower instructions; without "integer" everything is
  * multiplied in floats. */
-static const char *const features[] = {"avx512", "avx2", "vnni", "amx", "dotprod", "integer"};
+static const char *const features[] = {"avx512", "avx2", "vnni", "amx", "i8mm", "dotprod", "integer"};
 enum { N_FEATURES = sizeof features / sizeof *features };
 
 static pd_status check_disabled(pd_error *err) {
@@ -36,7 +36,7 @@ static pd_status check_disabled(pd_error *err) {
         if (i == N_FEATURES)
             return PD_RAISE(err, PD_ERR_ARGUMENT,
                             "PERIDOT_CPU_DISABLE names \"%.*s\"; known are avx512, avx2, vnni, "
-                            "amx, dotprod and integer",
+                            "amx, i8mm, dotprod and integer",
                             (int)(n < 64 ? n : 64), word);
     }
     return PD_OK;
@@ -62,6 +62,7 @@ static const struct integer_choice {
     {pd_cpu_integer_avx2, pd_cpu_integer_avx2_q8, {"avx2", NULL}},
 #endif
 #ifdef __aarch64__
+    {pd_cpu_integer_neon_i8mm, pd_cpu_integer_neon_i8mm_q8, {"dotprod", "i8mm"}},
     {pd_cpu_integer_neon, pd_cpu_integer_neon_q8, {"dotprod", NULL}},
 #endif
     {pd_cpu_integer_base, pd_cpu_integer_base, {NULL, NULL}}};

@@ -87,6 +87,8 @@ const pd_cpu_integer_kernels *pd_cpu_integer_avx2(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_avx2_q8(void);
 #endif
 #ifdef __aarch64__
+const pd_cpu_integer_kernels *pd_cpu_integer_neon_i8mm(void);
+const pd_cpu_integer_kernels *pd_cpu_integer_neon_i8mm_q8(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_neon(void);
 const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void);
 #endif

@@ -177,6 +177,57 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
 
 #endif
 
+#ifdef ROW_PAIRS
+
+/* The same over a whole block for pairs of activation rows, by an instruction that multiplies two
+ * rows of eight columns with two: of both quads of a u. A part's four weight rows are two pairs. */
+INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const uint8_t *x,
+                            size_t ldx, block_sums *acc) {
+    vi sums[MANY / 2][ACTIVATION_PLANES][PARTS][2] = {{{{{0}}}}};
+    for (int u = 0; u < 4; u++) {
+        vi wv[PARTS][2];
+        UNROLL for (int p = 0; p < PARTS; p++) {
+            vi first = (vi)weights_at(source, w, u, 0, 0, p);
+            vi second = (vi)weights_at(source, w, u, 1, 0, p);
+            wv[p][0] = __builtin_shufflevector(first, second, 0, 4, 1, 5);
+            wv[p][1] = __builtin_shufflevector(first, second, 2, 6, 3, 7);
+        }
+        UNROLL for (int i = 0; i < M / 2; i++) {
+            UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
+                const uint8_t *xi = x + 8 * u + h * PD_CPU_BLOCK + (size_t)(2 * i) * ldx;
+                vi a = two_rows(xi, xi + ldx);
+                UNROLL for (int p = 0; p < PARTS; p++) {
+                    sums[i][h][p][0] = dot_pairs(sums[i][h][p][0], a, wv[p][0]);
+                    sums[i][h][p][1] = dot_pairs(sums[i][h][p][1], a, wv[p][1]);
+                }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < M / 2; i++) {
+        UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
+            UNROLL for (int p = 0; p < PARTS; p++) {
+                vi low = sums[i][h][p][0], high = sums[i][h][p][1];
+                acc->at[2 * i][p][h] = __builtin_shufflevector(low, high, 0, 1, 4, 5);
+                acc->at[2 * i + 1][p][h] = __builtin_shufflevector(low, high, 2, 3, 6, 7);
+            }
+        }
+    }
+}
+
+#endif
+
+/* A block's sums, or those of its half h where halves have scales of their own. */
+INLINE void sum_block(weight_traits t, int M, const uint8_t *w, const uint8_t *x, size_t ldx, int h,
+                      block_sums *acc) {
+#ifdef ROW_PAIRS
+    if (M % 2 == 0 && !is_split(t)) {
+        block_dot_pairs(t.source, M, w, x, ldx, acc);
+        return;
+    }
+#endif
+    block_dot(t.source, M, w, x, ldx, is_split(t) ? h : 0, is_split(t) ? h : 1, acc);
+}
+
 /* sum += acc * d * scale, and m * sum of the activations: of both halves, or of one. */
 INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const row_scales *rows,
                         const pd_cpu_block_scale *scales, size_t lds, int half, tile_sums *sums) {
@@ -236,7 +287,7 @@ INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_block
         if (t.source != PANEL) prefetch_block(t.source, quants + PREFETCH_BYTES);
         load_scales(t, w, b, rows);
         UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
-            block_dot(t.source, M, quants, x, ldx, is_split(t) ? h : 0, is_split(t) ? h : 1, &acc);
+            sum_block(t, M, quants, x, ldx, h, &acc);
             block_scale(t, M, &acc, rows, scales, lds, h, &sums);
         }
         quants += source_block_bytes(t.source);
