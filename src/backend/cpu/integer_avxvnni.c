@@ -15,7 +15,7 @@
 #define VB           32
 #define FEW          4
 #define FEW_ROWS     16 /* Zen 5: as fast as a panel from there on */
-#define MANY         6 /* twelve sums of sixteen registers */
+#define MANY         6  /* twelve sums of sixteen registers */
 #define PLANES       0
 #define SIGNED_QUADS 0
 #define MOST_BITS    8

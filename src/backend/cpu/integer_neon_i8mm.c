@@ -1,5 +1,5 @@
-/* The integer kernels for NEON with products of 8-bit matrices (Armv8.6): two rows of eight columns by
- * two. 16-bit activations are two signed bytes, as in integer_neon.c.
+/* The integer kernels for NEON with products of 8-bit matrices (Armv8.6): two rows of eight columns
+ * by two. 16-bit activations are two signed bytes, as in integer_neon.c.
  *
  * SPDX-License-Identifier: MIT
  */
