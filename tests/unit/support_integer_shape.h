@@ -103,7 +103,8 @@ static void fill_weights(shape_case *c) {
     pd_cpu_pack_group(c->type, stored, row_bytes, ROWS, K, c->group);
 }
 
-static void check(const shape_case *c, const char *what, uint32_t n, const float *out) {
+static void check(const shape_case *c, const char *what, uint32_t n, const float *out,
+                  uint32_t ld) {
     for (uint32_t t = 0; t < n; t++) {
         for (uint32_t r = 0; r < ROWS; r++) {
             double sum = 0, size = 0;
@@ -112,26 +113,28 @@ static void check(const shape_case *c, const char *what, uint32_t n, const float
                 sum += term;
                 size += fabs(term);
             }
-            double off = fabs((double)out[t * ROWS + r] - sum);
+            double off = fabs((double)out[t * ld + r] - sum);
             if (off > size * K / (1 << 24))
                 fail_msg("%s, %s of %u rows: row %u, column %u: %g, not %g", what,
-                         pd_type_name(c->type), n, t, r, (double)out[t * ROWS + r], sum);
+                         pd_type_name(c->type), n, t, r, (double)out[t * ld + r], sum);
         }
     }
 }
 
-/* From all of the group, and from panels of its two halves. */
+/* From all of the group, and from panels of its two halves; where a panel has two groups it is
+ * both. */
 static void check_products(shape_case *c, uint32_t n) {
-    static float out[MOST_TOKENS * ROWS], d[K], m[K];
-    static uint8_t units[K / 32 * PD_CPU_PANEL_BLOCK_MAX] __attribute__((aligned(64)));
+    static float out[MOST_TOKENS * PD_CPU_PANEL_ROWS_MAX], d[2 * K], m[2 * K];
+    static uint8_t units[K / 32 * 2 * PD_CPU_PANEL_BLOCK_MAX] __attribute__((aligned(64)));
+    const uint32_t width = kernels.panel_rows;
     kernels.few(c->type, c->group, &c->quants, n, out, ROWS);
-    check(c, "few", n, out);
+    check(c, "few", n, out, ROWS);
     for (uint32_t half = 0; half < 2; half++) {
         pd_cpu_panel panel = {units, d, m, half * K / 64, K / 64};
-        kernels.unpack(c->type, c->group, K, &panel);
-        kernels.many(c->type, &panel, &c->quants, 0, n, out, ROWS, half == 1);
+        for (uint32_t g = 0; g * ROWS < width; g++) kernels.unpack(c->type, c->group, K, &panel, g);
+        kernels.many(c->type, &panel, &c->quants, 0, n, out, width, half == 1);
     }
-    check(c, "many", n, out);
+    for (uint32_t g = 0; g * ROWS < width; g++) check(c, "many", n, out + g * ROWS, width);
 }
 
 static void every_type_and_count(void **state) {

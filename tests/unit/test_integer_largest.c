@@ -46,8 +46,10 @@ static void fill_activations(largest_case *c, float sign) {
                              c->quants.scales + t * (K / 32));
 }
 
-static void check(const largest_case *c, const char *what, uint32_t n, const float *out) {
-    for (uint32_t i = 0; i < n * ROWS; i++) {
+/* `width`: of out's rows, whose columns are the group's rows, once or twice. */
+static void check(const largest_case *c, const char *what, uint32_t n, const float *out,
+                  uint32_t width) {
+    for (uint32_t i = 0; i < n * width; i++) {
         double sum = 0;
         for (uint32_t k = 0; k < K; k++)
             sum += (double)c->weights[i % ROWS * K + k] * (double)c->x[k];
@@ -59,14 +61,15 @@ static void check(const largest_case *c, const char *what, uint32_t n, const flo
 }
 
 static void check_products(largest_case *c, uint32_t n) {
-    static float out[MOST_TOKENS * ROWS], d[K], m[K];
-    static uint8_t units[K / 32 * PD_CPU_PANEL_BLOCK_MAX] __attribute__((aligned(64)));
+    static float out[MOST_TOKENS * PD_CPU_PANEL_ROWS_MAX], d[2 * K], m[2 * K];
+    static uint8_t units[K / 32 * 2 * PD_CPU_PANEL_BLOCK_MAX] __attribute__((aligned(64)));
+    const uint32_t width = c->kernels->panel_rows;
     pd_cpu_panel panel = {units, d, m, 0, K / 32};
     c->kernels->few(c->type, c->group, &c->quants, n, out, ROWS);
-    check(c, "few", n, out);
-    c->kernels->unpack(c->type, c->group, K, &panel);
-    c->kernels->many(c->type, &panel, &c->quants, 0, n, out, ROWS, false);
-    check(c, "many", n, out);
+    check(c, "few", n, out, ROWS);
+    for (uint32_t g = 0; g * ROWS < width; g++) c->kernels->unpack(c->type, c->group, K, &panel, g);
+    c->kernels->many(c->type, &panel, &c->quants, 0, n, out, width, false);
+    check(c, "many", n, out, width);
 }
 
 static void check_kernels(const pd_cpu_integer_kernels *kernels) {

@@ -22,8 +22,9 @@
 #include "backend/cpu/packed.h"
 
 enum {
-    PD_CPU_MANY_MAX = 16, /* most many_rows */
-    PD_CPU_FEW_MAX = 32   /* most few_rows */
+    PD_CPU_MANY_MAX = 16,       /* most many_rows */
+    PD_CPU_FEW_MAX = 32,        /* most few_rows */
+    PD_CPU_PANEL_ROWS_MAX = 32, /* most panel_rows */
 };
 
 typedef struct pd_cpu_block_scale {
@@ -41,10 +42,11 @@ typedef struct pd_cpu_quants {
     uint32_t k;
 } pd_cpu_quants;
 
-/* A piece of a group for many activation rows, unpacked once: columns [32 first_block, + 32 n) */
+/* A piece of one group, or of two, for many activation rows, unpacked once: columns
+ * [32 first_block, + 32 n_blocks). Of `panel_rows` rows. */
 typedef struct pd_cpu_panel {
-    uint8_t *units; /* [n_blocks, panel_block_bytes]: 16 rows by two or four columns each */
-    float *d, *m;   /* [n_blocks, 16], twice that for K16; m unused where there are no minima */
+    uint8_t *units; /* [n_blocks, 8 or 16, rows]: two or four columns each */
+    float *d, *m;   /* [n_blocks, rows], twice that for K16; m unused where there are no minima */
     uint32_t first_block, n_blocks;
 } pd_cpu_panel;
 
@@ -57,23 +59,24 @@ typedef struct pd_cpu_integer_kernels {
      * For few rows: the group is unpacked in registers, again for every few of them. */
     void (*few)(pd_type type, const uint8_t *group, const pd_cpu_quants *x, uint32_t n_rows,
                 float *out, size_t ldo);
-    /* Fills panel's memory for its blocks. */
-    void (*unpack)(pd_type type, const uint8_t *group, uint32_t k, const pd_cpu_panel *panel);
-    /* The same product as few's from a panel, activation rows [first, first + n_rows); `add` to
-     * what out has. */
+    /* Fills the panel's memory for its blocks with a group, as the one that `which` counts. */
+    void (*unpack)(pd_type type, const uint8_t *group, uint32_t k, const pd_cpu_panel *panel,
+                   uint32_t which);
+    /* The same product as few's from a panel, r < panel_rows, activation rows
+     * [first, first + n_rows); `add` to what out has. */
     void (*many)(pd_type type, const pd_cpu_panel *panel, const pd_cpu_quants *x, uint32_t first,
                  uint32_t n_rows, float *out, size_t ldo, bool add);
     /* n rounds of burn_flops additions and multiplications in registers, as fast as they go. */
     int32_t (*burn)(uint32_t n);
     uint32_t burn_flops;
-    uint32_t most_bits;         /* of quants that it multiplies: 6 or 8 */
-    uint32_t value_bytes;       /* of an activation */
-    uint32_t panel_block_bytes; /* of 16 rows by 32 columns in a panel */
-    uint32_t many_rows; /* activation rows that are handled at once, at most PD_CPU_MANY_MAX */
-    uint32_t few_rows;  /* up to so many `few` is faster than a panel, at most PD_CPU_FEW_MAX */
+    uint32_t most_bits;   /* of quants that it multiplies: 6 or 8 */
+    uint32_t value_bytes; /* of an activation */
+    uint32_t panel_rows;  /* weight rows of a panel: 16, or 32 */
+    uint32_t many_rows;   /* activation rows that are handled at once, at most PD_CPU_MANY_MAX */
+    uint32_t few_rows;    /* up to so many `few` is faster than a panel, at most PD_CPU_FEW_MAX */
 } pd_cpu_integer_kernels;
 
-enum { PD_CPU_PANEL_BLOCK_MAX = 16 * PD_CPU_UNIT_BYTES }; /* most panel_block_bytes */
+enum { PD_CPU_PANEL_BLOCK_MAX = 16 * PD_CPU_UNIT_BYTES }; /* of 16 rows by 32 columns, at most */
 
 /* NULL when this processor lacks the instructions. Activations in 16 bits, for the precision f16;
  * and in 8, for q8. */

@@ -12,7 +12,8 @@
 #define VB           64
 #define FEW          8
 #define FEW_ROWS     32 /* Zen 5: at 32 still a twentieth faster than a panel */
-#define MANY         12 /* of 32 registers; another twelve are sums in floats */
+#define TILE_GROUPS  2
+#define MANY         6 /* twelve sums of 32 registers; another twelve are sums in floats */
 #define PLANES       0
 #define SIGNED_QUADS 0
 #define MOST_BITS    8

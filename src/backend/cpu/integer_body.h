@@ -4,20 +4,20 @@
  *     FEW, MANY    activation rows at once, of a packed group and of a panel
  *     FEW_ROWS     up to so many rows, unpacking groups anew for every FEW costs less than a panel
  *                  (12 where nothing was measured)
- *     PLANES       0: activations in pairs; 1: in quads; 2: double (integer.h)
- *     vi, vs, vw, vf   vectors of 32-bit and 16-bit integers, 16-bit words, floats
- *     dot          vi plus, in each 32-bit lane, the sum of products of two pairs of 16-bit
- *                  integers, or of two quads of bytes, as vs: weights, activations
- *     MOST_BITS    of a quant that dot takes without overflow: 6 or 8
+ *     TILE_GROUPS  groups of a panel's tile: with two, what is loaded of an activation is
+ * multiplied twice (1) PLANES       0: activations in pairs; 1: in quads; 2: double (integer.h) vi,
+ * vs, vw, vf   vectors of 32-bit and 16-bit integers, 16-bit words, floats dot          vi plus, in
+ * each 32-bit lane, the sum of products of two pairs of 16-bit integers, or of two quads of bytes,
+ * as vs: weights, activations MOST_BITS    of a quant that dot takes without overflow: 6 or 8
  *     SIGNED_QUADS 0: dot takes the weights' bytes as unsigned; 1: as signed
  *     load_halves  VB / 4 halves widened to vf
  *     SHORT_SUMS, dot_short, add_short   if dot is two steps: products of quads added up in 16-bit
  *                  lanes, and pairs of these lanes added to vi; the weights' bytes are unsigned
  *
- * A group's 16 rows are the 32-bit lanes of PARTS vectors. An activation's pair or quad of columns
- * is broadcast to all lanes, so that one dot adds their products for VB / 4 rows, and a row's sum
- * never leaves its lane: there is nothing to add up across lanes, and results are stored 16 at a
- * time.
+ * A group's 16 rows are the 32-bit lanes of PARTS vectors; a panel has the rows of TILE_GROUPS
+ * groups. An activation's pair or quad of columns is broadcast to all lanes, so that one dot adds
+ * their products for VB / 4 rows, and a row's sum never leaves its lane: there is nothing to add up
+ * across lanes, and results are stored 16 or 32 at a time.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -27,13 +27,21 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef TILE_GROUPS
+#define TILE_GROUPS 1
+#endif
+
 enum {
     PARTS = 64 / VB,
+    PANEL_PARTS = TILE_GROUPS * PARTS,
+    PANEL_ROWS = TILE_GROUPS * PD_CPU_GROUP_ROWS,
+    MOST_ROWS = FEW > MANY ? FEW : MANY,
     LANES = VB / 4,
     COLUMNS = PLANES ? 4 : 2, /* that one dot multiplies */
     STEPS = 4 / COLUMNS,      /* for four neighbouring columns */
     ACTIVATION_PLANES = PLANES == 2 ? 2 : 1,
     PANEL_UNITS = PD_CPU_BLOCK / COLUMNS, /* of a block */
+    PANEL_UNIT_BYTES = TILE_GROUPS * PD_CPU_UNIT_BYTES,
     ACTIVATION_BYTES = PLANES == 1 ? 1 : 2,
     BLOCK_BYTES = PD_CPU_BLOCK * ACTIVATION_BYTES, /* of a row's activations */
     HAS_SIGNS = PLANES == 0 || SIGNED_QUADS,       /* of weights */
@@ -46,12 +54,14 @@ enum {
 #define FEW_ROWS 12
 #endif
 
-_Static_assert(FEW <= MANY && MANY <= PD_CPU_MANY_MAX, "sums have room for MANY rows");
+_Static_assert((int)MOST_ROWS <= (int)PD_CPU_MANY_MAX &&
+                   (int)PANEL_ROWS <= (int)PD_CPU_PANEL_ROWS_MAX,
+               "others have room for what a tile computes");
 
 #include "backend/cpu/integer_scales.h"
 #include "backend/cpu/integer_weights.h"
 
-/* ---- a tile: 16 weight rows by M activation rows -------------------------------------------- */
+/* ---- a tile: a group's or a panel's weight rows by M activation rows ------------------------ */
 
 /* What a tile's weights have, constants wherever they are used. */
 typedef struct weight_traits {
@@ -65,12 +75,16 @@ INLINE bool is_split(weight_traits t) {
     return t.scales == PD_CPU_SCALES_K16;
 }
 
+INLINE int parts_of(weight_source source) {
+    return source == PANEL ? PANEL_PARTS : PARTS;
+}
+
 typedef struct tile_sums {
-    vf at[MANY][PARTS];
+    vf at[MOST_ROWS][PANEL_PARTS];
 } tile_sums;
 
 typedef struct block_sums {
-    vi at[MANY][PARTS][ACTIVATION_PLANES];
+    vi at[MOST_ROWS][PANEL_PARTS][ACTIVATION_PLANES];
 } block_sums;
 
 INLINE vs broadcast(const uint8_t *x) {
@@ -87,14 +101,14 @@ INLINE bool takes_nibbles_in_place(weight_source source, int chains) {
     return HAS_NIBBLES_IN_PLACE && source == NIBBLES && chains == MAX_CHAINS;
 }
 
-INLINE int chains_of(int M) {
-    int sums = M * PARTS * ACTIVATION_PLANES, most = 2 * STEPS;
+INLINE int chains_of(int M, int parts) {
+    int sums = M * parts * ACTIVATION_PLANES, most = 2 * STEPS;
     return sums * most <= ENOUGH_CHAINS ? most : sums * 2 <= ENOUGH_CHAINS ? 2 : 1;
 }
 
-INLINE void clear_sums(int M, vi sums[MANY][PARTS][ACTIVATION_PLANES]) {
+INLINE void clear_sums(int M, int parts, vi sums[MOST_ROWS][PANEL_PARTS][ACTIVATION_PLANES]) {
     UNROLL for (int i = 0; i < M; i++) {
-        UNROLL for (int p = 0; p < PARTS; p++) {
+        UNROLL for (int p = 0; p < parts; p++) {
             UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) sums[i][p][h] = (vi){0};
         }
     }
@@ -115,23 +129,23 @@ INLINE int short_units(weight_source source, int q0, int q1) {
 /* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
                       int q0, int q1, block_sums *acc) {
-    const int n = short_units(source, q0, q1);
-    clear_sums(M, acc->at);
+    const int n = short_units(source, q0, q1), parts = parts_of(source);
+    clear_sums(M, parts, acc->at);
     for (int first = 0; first < 4; first += n) {
-        vs sums[MANY][PARTS] = {{{0}}};
+        vs sums[MOST_ROWS][PANEL_PARTS] = {{{0}}};
         for (int u = first; u < first + n; u++) { /* not unrolled: it is slower */
             UNROLL for (int q = q0; q <= q1; q++) {
-                vs wv[PARTS];
-                UNROLL for (int p = 0; p < PARTS; p++) wv[p] = weights_at(source, w, u, q, 0, p);
+                vs wv[PANEL_PARTS];
+                UNROLL for (int p = 0; p < parts; p++) wv[p] = weights_at(source, w, u, q, 0, p);
                 UNROLL for (int i = 0; i < M; i++) {
                     vs a = broadcast(x + 4 * (2 * u + q) + (size_t)i * ldx);
-                    UNROLL for (int p = 0; p < PARTS; p++) sums[i][p] =
+                    UNROLL for (int p = 0; p < parts; p++) sums[i][p] =
                         dot_short(sums[i][p], wv[p], a);
                 }
             }
         }
         UNROLL for (int i = 0; i < M; i++) {
-            UNROLL for (int p = 0; p < PARTS; p++) acc->at[i][p][0] =
+            UNROLL for (int p = 0; p < parts; p++) acc->at[i][p][0] =
                 add_short(acc->at[i][p][0], sums[i][p]);
         }
     }
@@ -142,30 +156,30 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
 /* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
                       int q0, int q1, block_sums *acc) {
-    const int chains = chains_of(M);
+    const int parts = parts_of(source), chains = chains_of(M, parts);
     const bool in_place = takes_nibbles_in_place(source, chains);
-    vi sums[MAX_CHAINS][MANY][PARTS][ACTIVATION_PLANES];
-    UNROLL for (int c = 0; c < chains; c++) clear_sums(M, sums[c]);
+    vi sums[MAX_CHAINS][MOST_ROWS][PANEL_PARTS][ACTIVATION_PLANES];
+    UNROLL for (int c = 0; c < chains; c++) clear_sums(M, parts, sums[c]);
     for (int u = 0; u < 4; u++) { /* not unrolled: the code is long enough */
         UNROLL for (int q = q0; q <= q1; q++) {
             UNROLL for (int j = 0; j < STEPS; j++) {
-                vs wv[PARTS];
+                vs wv[PANEL_PARTS];
                 const uint8_t *xj = x + 4 * ((2 * u + q) * STEPS + j);
-                UNROLL for (int p = 0; p < PARTS; p++) wv[p] =
+                UNROLL for (int p = 0; p < parts; p++) wv[p] =
                     in_place ? nibble_in_place(w + u * 64 + p * VB, 2 * j + q)
                              : weights_at(source, w, u, q, j, p);
                 UNROLL for (int i = 0; i < M; i++) {
                     UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
                         vs a = broadcast(xj + (size_t)i * ldx + h * PD_CPU_BLOCK);
                         vi(*sum)[ACTIVATION_PLANES] = sums[(2 * j + q) % chains][i];
-                        UNROLL for (int p = 0; p < PARTS; p++) sum[p][h] = dot(sum[p][h], wv[p], a);
+                        UNROLL for (int p = 0; p < parts; p++) sum[p][h] = dot(sum[p][h], wv[p], a);
                     }
                 }
             }
         }
     }
     UNROLL for (int i = 0; i < M; i++) {
-        UNROLL for (int p = 0; p < PARTS; p++) {
+        UNROLL for (int p = 0; p < parts; p++) {
             UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
                 acc->at[i][p][h] = sums[0][i][p][h];
                 UNROLL for (int c = 1; c < chains; c++) acc->at[i][p][h] +=
@@ -183,10 +197,11 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
  * rows of eight columns with two: of both quads of a u. A part's four weight rows are two pairs. */
 INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const uint8_t *x,
                             size_t ldx, block_sums *acc) {
-    vi sums[MANY / 2][ACTIVATION_PLANES][PARTS][2] = {{{{{0}}}}};
+    vi sums[MOST_ROWS / 2][ACTIVATION_PLANES][PANEL_PARTS][2] = {{{{{0}}}}};
+    const int parts = parts_of(source);
     for (int u = 0; u < 4; u++) {
-        vi wv[PARTS][2];
-        UNROLL for (int p = 0; p < PARTS; p++) {
+        vi wv[PANEL_PARTS][2];
+        UNROLL for (int p = 0; p < parts; p++) {
             vi first = (vi)weights_at(source, w, u, 0, 0, p);
             vi second = (vi)weights_at(source, w, u, 1, 0, p);
             wv[p][0] = __builtin_shufflevector(first, second, 0, 4, 1, 5);
@@ -196,7 +211,7 @@ INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const
             UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
                 const uint8_t *xi = x + 8 * u + h * PD_CPU_BLOCK + (size_t)(2 * i) * ldx;
                 vi a = two_rows(xi, xi + ldx);
-                UNROLL for (int p = 0; p < PARTS; p++) {
+                UNROLL for (int p = 0; p < parts; p++) {
                     sums[i][h][p][0] = dot_pairs(sums[i][h][p][0], a, wv[p][0]);
                     sums[i][h][p][1] = dot_pairs(sums[i][h][p][1], a, wv[p][1]);
                 }
@@ -205,7 +220,7 @@ INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const
     }
     UNROLL for (int i = 0; i < M / 2; i++) {
         UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
-            UNROLL for (int p = 0; p < PARTS; p++) {
+            UNROLL for (int p = 0; p < parts; p++) {
                 vi low = sums[i][h][p][0], high = sums[i][h][p][1];
                 acc->at[2 * i][p][h] = __builtin_shufflevector(low, high, 0, 1, 4, 5);
                 acc->at[2 * i + 1][p][h] = __builtin_shufflevector(low, high, 2, 3, 6, 7);
@@ -231,10 +246,11 @@ INLINE void sum_block(weight_traits t, int M, const uint8_t *w, const uint8_t *x
 /* sum += acc * d * scale, and m * sum of the activations: of both halves, or of one. */
 INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const row_scales *rows,
                         const pd_cpu_block_scale *scales, size_t lds, int half, tile_sums *sums) {
+    const int parts = parts_of(t.source);
     UNROLL for (int i = 0; i < M; i++) {
         const pd_cpu_block_scale *s = scales + (size_t)i * lds;
         float sum = is_split(t) ? s->sums[half] : s->sums[0] + s->sums[1];
-        UNROLL for (int p = 0; p < PARTS; p++) {
+        UNROLL for (int p = 0; p < parts; p++) {
             vi total = acc->at[i][p][0];
             if (ACTIVATION_PLANES == 2) total = (total << 8) + acc->at[i][p][ACTIVATION_PLANES - 1];
             vf f = __builtin_convertvector(total, vf) * s->scale;
@@ -252,14 +268,14 @@ typedef struct tile_weights {
 
 /* Of block b, counted from the tile's first; a group's tile begins with its first block. */
 INLINE void load_scales(weight_traits t, const tile_weights *w, uint32_t b, row_scales *rows) {
-    const size_t step = is_split(t) ? 2 * PD_CPU_GROUP_ROWS : PD_CPU_GROUP_ROWS;
-    UNROLL for (int p = 0; p < PARTS; p++) {
+    const size_t step = is_split(t) ? 2 * PANEL_ROWS : PANEL_ROWS;
+    UNROLL for (int p = 0; p < parts_of(t.source); p++) {
         if (t.source != PANEL) {
             rows[p] = row_scales_at(t.scales, t.offset, w->group, b, p * LANES);
             continue;
         }
         UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
-            size_t at = b * step + (size_t)h * PD_CPU_GROUP_ROWS + (size_t)p * LANES;
+            size_t at = b * step + (size_t)h * PANEL_ROWS + (size_t)p * LANES;
             rows[p].d[h] = LOAD_AS(vf, w->d + at);
             if (t.minimum) rows[p].m[h] = LOAD_AS(vf, w->m + at);
         }
@@ -275,15 +291,16 @@ INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_block
                  size_t ldx, const pd_cpu_block_scale *scales, size_t lds, float *out, size_t ldo,
                  bool add) {
     const uint8_t *quants = w->quants;
+    const int parts = parts_of(t.source);
     tile_sums sums;
     block_sums acc;
     UNROLL for (int i = 0; i < M; i++) {
-        UNROLL for (int p = 0; p < PARTS; p++) {
+        UNROLL for (int p = 0; p < parts; p++) {
             sums.at[i][p] = add ? LOAD_AS(vf, out + (size_t)i * ldo + p * LANES) : (vf){0};
         }
     }
     for (uint32_t b = 0; b < n_blocks; b++) {
-        row_scales rows[PARTS];
+        row_scales rows[PANEL_PARTS];
         if (t.source != PANEL) prefetch_block(t.source, quants + PREFETCH_BYTES);
         load_scales(t, w, b, rows);
         UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
@@ -295,7 +312,7 @@ INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_block
         scales++;
     }
     UNROLL for (int i = 0; i < M; i++) {
-        UNROLL for (int p = 0; p < PARTS; p++) {
+        UNROLL for (int p = 0; p < parts; p++) {
             memcpy(out + (size_t)i * ldo + p * LANES, &sums.at[i][p], sizeof(vf));
         }
     }
@@ -360,17 +377,18 @@ static void integer_few(pd_type type, const uint8_t *group, const pd_cpu_quants 
     }
 }
 
-/* All units of n blocks, without their offset. */
+/* All units of n blocks of a group, without their offset, to its place in a panel's. */
 INLINE void unpack_units(weight_source source, const uint8_t *w, uint32_t n, int offset,
                          uint8_t *units) {
     for (uint32_t b = 0; b < n; b++, w += source_block_bytes(source)) {
         for (int u = 0; u < 4; u++) {
             UNROLL for (int i = 0; i < 2 * STEPS; i++) {
-                UNROLL for (int p = 0; p < PARTS; p++, units += VB) {
+                UNROLL for (int p = 0; p < PARTS; p++) {
                     vs v = weights_at(source, w, u, i / STEPS, i % STEPS, p);
                     v = minus_offset(v, offset);
-                    memcpy(units, &v, sizeof v);
+                    memcpy(units + p * VB, &v, sizeof v);
                 }
+                units += PANEL_UNIT_BYTES;
             }
         }
     }
@@ -378,19 +396,21 @@ INLINE void unpack_units(weight_source source, const uint8_t *w, uint32_t n, int
 
 /* With signs a panel has the quants themselves, without them their offset counts in m. */
 static void integer_unpack(pd_type type, const uint8_t *group, uint32_t k,
-                           const pd_cpu_panel *panel) {
+                           const pd_cpu_panel *panel, uint32_t which) {
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
-    uint32_t n = panel->n_blocks;
+    uint32_t n = panel->n_blocks, row = which * PD_CPU_GROUP_ROWS;
+    uint8_t *units = panel->units + which * PD_CPU_UNIT_BYTES;
     int taken = HAS_SIGNS ? p.offset : 0;
-    expand_scales(&p, offset_of(&p) - taken, group, panel->first_block, n, panel->d, panel->m);
+    expand_scales(&p, offset_of(&p) - taken, group, panel->first_block, n, PANEL_ROWS,
+                  panel->d + row, panel->m + row);
     const uint8_t *w =
         group + pd_cpu_quants_at(&p, k) + (size_t)panel->first_block * pd_cpu_block_bytes(&p);
     switch (p.bits) {
-    case 4: unpack_units(NIBBLES, w, n, taken, panel->units); break;
-    case 5: unpack_units(FIVES, w, n, taken, panel->units); break;
-    case 6: unpack_units(SIXES, w, n, 0, panel->units); break;
-    case 8: unpack_units(BYTES, w, n, 0, panel->units); break;
+    case 4: unpack_units(NIBBLES, w, n, taken, units); break;
+    case 5: unpack_units(FIVES, w, n, taken, units); break;
+    case 6: unpack_units(SIXES, w, n, 0, units); break;
+    case 8: unpack_units(BYTES, w, n, 0, units); break;
     }
 }
 
@@ -515,8 +535,8 @@ static int32_t integer_burn(uint32_t n) {
         .name = isa, .quantize = integer_quantize, .few = integer_few, .unpack = integer_unpack,   \
         .many = integer_many, .burn = integer_burn,                                                \
         .burn_flops = 2 * LANES * COLUMNS * BURN_CHAINS, .most_bits = MOST_BITS,                   \
-        .value_bytes = ACTIVATION_BYTES, .panel_block_bytes = PANEL_UNITS * PD_CPU_UNIT_BYTES,     \
-        .many_rows = MANY, .few_rows = FEW_ROWS                                                    \
+        .value_bytes = ACTIVATION_BYTES, .panel_rows = PANEL_ROWS, .many_rows = MANY,              \
+        .few_rows = FEW_ROWS                                                                       \
     }
 
 #endif

@@ -56,20 +56,21 @@ INLINE row_scales row_scales_at(pd_cpu_scales kind, int offset, const uint8_t *g
     return s;
 }
 
-/* The same of all 16 rows and blocks [first, first + n): d and m are [n, 16], or [n, 2, 16]. */
+/* The same of all 16 rows and blocks [first, first + n), to d and m of a panel of `rows` rows: [n,
+ * rows], or [n, 2, rows]. */
 static void expand_scales(const pd_cpu_packing *p, int offset, const uint8_t *group, uint32_t first,
-                          uint32_t n, float *d, float *m) {
+                          uint32_t n, uint32_t rows, float *d, float *m) {
     int halves = p->scales == PD_CPU_SCALES_K16 ? 2 : 1;
     for (uint32_t b = first; b < first + n; b++) {
         UNROLL for (int part = 0; part < PARTS; part++) {
             row_scales s = row_scales_at(p->scales, offset, group, b, part * LANES);
             for (int h = 0; h < halves; h++) {
-                memcpy(d + h * PD_CPU_GROUP_ROWS + part * LANES, &s.d[h], sizeof s.d[h]);
-                memcpy(m + h * PD_CPU_GROUP_ROWS + part * LANES, &s.m[h], sizeof s.m[h]);
+                memcpy(d + (uint32_t)h * rows + part * LANES, &s.d[h], sizeof s.d[h]);
+                memcpy(m + (uint32_t)h * rows + part * LANES, &s.m[h], sizeof s.m[h]);
             }
         }
-        d += halves * PD_CPU_GROUP_ROWS;
-        m += halves * PD_CPU_GROUP_ROWS;
+        d += (uint32_t)halves * rows;
+        m += (uint32_t)halves * rows;
     }
 }
 

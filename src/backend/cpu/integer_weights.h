@@ -119,13 +119,13 @@ INLINE int offset_of(const pd_cpu_packing *p) {
 
 INLINE vs weights_at(weight_source source, const uint8_t *w, int u, int q, int j, int part) {
     w += part * VB;
-    if (source == PANEL) return LOAD_AS(vs, w + ((2 * u + q) * STEPS + j) * 64);
+    if (source == PANEL) return LOAD_AS(vs, w + ((2 * u + q) * STEPS + j) * PANEL_UNIT_BYTES);
     return packed_weights(source, w, u, q, j);
 }
 
 INLINE size_t source_block_bytes(weight_source source) {
-    static const size_t units[] = {4, 5, 6, 8, PANEL_UNITS};
-    return units[source] * 64;
+    static const size_t units[] = {4, 5, 6, 8};
+    return source == PANEL ? PANEL_UNITS * PANEL_UNIT_BYTES : units[source] * PD_CPU_UNIT_BYTES;
 }
 
 #endif

@@ -126,13 +126,15 @@ static size_t scales_floats(uint32_t k_block) {
     return (size_t)(k_block / PD_CPU_BLOCK) * 2 * GROUP;
 }
 
+/* The panel that begins with group g of those a thread has. */
 static pd_cpu_panel panel_at(const integer_job *job, uint32_t g, uint32_t thread) {
+    const uint32_t n_groups = job->integer->panel_rows / GROUP;
     uint8_t *work = pd_cpu_work(job->p, thread);
     float *scales = (float *)(void *)(work + PANEL_GROUPS * units_bytes(job->k_block));
     scales += 2 * g * scales_floats(job->k_block);
     return (pd_cpu_panel){.units = work + g * units_bytes(job->k_block),
                           .d = scales,
-                          .m = scales + scales_floats(job->k_block)};
+                          .m = scales + n_groups * scales_floats(job->k_block)};
 }
 
 /* What the panels of a thread take, in floats. */
@@ -140,40 +142,50 @@ static size_t panel_floats(uint32_t k_block) {
     return PANEL_GROUPS * (units_bytes(k_block) / 4 + 2 * scales_floats(k_block));
 }
 
-/* One group's n columns for a tile of rows; the last group of a matrix may have fewer than 16. */
-static void many_group(const integer_job *job, pd_type type, const pd_cpu_panel *panel, uint32_t n,
-                       uint32_t row, uint32_t m, float *out, size_t ldo, bool add) {
+/* Blocks from column c on of the n rows from `row` on of weight i. A group that the matrix has not,
+ * the second one of its last panel, is the one before it again, and its columns are left out. */
+static void fill_panel(const integer_job *job, uint32_t i, uint32_t row, uint32_t n, uint32_t c,
+                       pd_cpu_panel *panel) {
+    panel->first_block = c / PD_CPU_BLOCK;
+    panel->n_blocks = smaller(job->k_block, job->k - c) / PD_CPU_BLOCK;
+    for (uint32_t g = 0; g * GROUP < job->integer->panel_rows; g++) {
+        uint32_t from = smaller(g, pd_div_up(n, GROUP) - 1);
+        job->integer->unpack(job->op->weights[i]->type, group_at(job, i, row / GROUP + from),
+                             job->k, panel, g);
+    }
+}
+
+/* A panel's n columns for a tile of rows; a matrix's last panel may have fewer than others. */
+static void many_columns(const integer_job *job, pd_type type, const pd_cpu_panel *panel,
+                         uint32_t n, uint32_t row, uint32_t m, float *out, size_t ldo, bool add) {
     const pd_cpu_integer_kernels *integer = job->integer;
-    float sums[PD_CPU_MANY_MAX * GROUP];
-    if (n == GROUP) {
+    float sums[PD_CPU_MANY_MAX * PD_CPU_PANEL_ROWS_MAX];
+    if (n == integer->panel_rows) {
         integer->many(type, panel, &job->p->quants, row, m, out, ldo, add);
         return;
     }
-    integer->many(type, panel, &job->p->quants, row, m, sums, GROUP, false);
+    integer->many(type, panel, &job->p->quants, row, m, sums, PD_CPU_PANEL_ROWS_MAX, false);
     for (uint32_t r = 0; r < m; r++) {
         for (uint32_t c = 0; c < n; c++)
-            out[r * ldo + c] = sums[r * GROUP + c] + (add ? out[r * ldo + c] : 0);
+            out[r * ldo + c] = sums[r * PD_CPU_PANEL_ROWS_MAX + c] + (add ? out[r * ldo + c] : 0);
     }
 }
 
 /* out[r * ldo + c] for rows [row, row + n) of weight i, and activation rows [r0, r0 + m). */
 static void panel_columns(const integer_job *job, uint32_t i, uint32_t row, uint32_t n, uint32_t r0,
                           uint32_t m, uint32_t thread, float *out, size_t ldo) {
-    const pd_cpu_integer_kernels *integer = job->integer;
+    const uint32_t many = job->integer->many_rows, width = job->integer->panel_rows;
     pd_type type = job->op->weights[i]->type;
     pd_cpu_panel panels[PANEL_GROUPS];
     for (uint32_t c = 0; c < job->k; c += job->k_block) {
-        for (uint32_t g = 0; g * GROUP < n; g++) {
-            panels[g] = panel_at(job, g, thread);
-            panels[g].first_block = c / PD_CPU_BLOCK;
-            panels[g].n_blocks = smaller(job->k_block, job->k - c) / PD_CPU_BLOCK;
-            integer->unpack(type, group_at(job, i, row / GROUP + g), job->k, &panels[g]);
+        for (uint32_t at = 0; at < n; at += width) {
+            panels[at / width] = panel_at(job, at / GROUP, thread);
+            fill_panel(job, i, row + at, smaller(width, n - at), c, &panels[at / width]);
         }
-        for (uint32_t r = 0; r < m; r += integer->many_rows) {
-            for (uint32_t g = 0; g * GROUP < n; g++) {
-                many_group(job, type, &panels[g], smaller(GROUP, n - g * GROUP), r0 + r,
-                           smaller(integer->many_rows, m - r), out + r * ldo + g * GROUP, ldo,
-                           c > 0 || adds(job));
+        for (uint32_t r = 0; r < m; r += many) {
+            for (uint32_t at = 0; at < n; at += width) {
+                many_columns(job, type, &panels[at / width], smaller(width, n - at), r0 + r,
+                             smaller(many, m - r), out + r * ldo + at, ldo, c > 0 || adds(job));
             }
         }
     }

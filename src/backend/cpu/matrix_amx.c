@@ -17,7 +17,14 @@ TARGET_BEGIN("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,av
 
 #define VB     64
 #define PLANES 0
-enum { PARTS = 1, LANES = 16, STEPS = 2, HAS_SIGNS = 1, PANEL_UNITS = 16 };
+enum {
+    PARTS = 1,
+    LANES = 16,
+    STEPS = 2,
+    HAS_SIGNS = 1,
+    PANEL_UNITS = 16,
+    PANEL_UNIT_BYTES = PD_CPU_UNIT_BYTES
+};
 
 #include "backend/cpu/integer_types.h"
 
@@ -206,7 +213,7 @@ static void amx_unpack(pd_type type, const uint8_t *group, uint32_t k, uint32_t 
     pd_cpu_packing p;
     if (!pd_cpu_packing_of(type, &p)) return;
     float *d = scales, *m = scales + 2 * PD_CPU_GROUP_ROWS * n;
-    expand_scales(&p, p.offset, group, first_block, n, d, m);
+    expand_scales(&p, p.offset, group, first_block, n, PD_CPU_GROUP_ROWS, d, m);
     const uint8_t *w = group + pd_cpu_quants_at(&p, k) + first_block * pd_cpu_block_bytes(&p);
     switch (p.bits) {
     case 4: unpack_source(NIBBLES, parts, w, d, m, n, tiles); break;
