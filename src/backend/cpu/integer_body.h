@@ -4,15 +4,19 @@
  *     FEW, MANY    activation rows at once, of a packed group and of a panel
  *     FEW_ROWS     up to so many rows, unpacking groups anew for every FEW costs less than a panel
  *                  (12 where nothing was measured)
- *     TILE_GROUPS  groups of a panel's tile: with two, what is loaded of an activation is
- * multiplied twice (1) PLANES       0: activations in pairs; 1: in quads; 2: double (integer.h) vi,
- * vs, vw, vf   vectors of 32-bit and 16-bit integers, 16-bit words, floats dot          vi plus, in
- * each 32-bit lane, the sum of products of two pairs of 16-bit integers, or of two quads of bytes,
- * as vs: weights, activations MOST_BITS    of a quant that dot takes without overflow: 6 or 8
+ *     TILE_GROUPS  groups of a panel's tile (1); with two, what is loaded of an activation is
+ *                  multiplied twice
+ *     PLANES       0: activations in pairs; 1: in quads; 2: double (integer.h)
+ *     vi, vs, vw, vf   vectors of 32-bit and 16-bit integers, 16-bit words, floats
+ *     dot          vi plus, in each 32-bit lane, the sum of products of two pairs of 16-bit
+ *                  integers, or of two quads of bytes, as vs: weights, activations
+ *     MOST_BITS    of a quant that dot takes without overflow: 6 or 8
  *     SIGNED_QUADS 0: dot takes the weights' bytes as unsigned; 1: as signed
  *     load_halves  VB / 4 halves widened to vf
  *     SHORT_SUMS, dot_short, add_short   if dot is two steps: products of quads added up in 16-bit
  *                  lanes, and pairs of these lanes added to vi; the weights' bytes are unsigned
+ *     ROW_PAIRS, dot_pairs, two_rows   if there is an instruction that multiplies two rows of eight
+ *                  columns with two: vi plus {x0 w0, x0 w1, x1 w0, x1 w1}; eight bytes of each row
  *
  * A group's 16 rows are the 32-bit lanes of PARTS vectors; a panel has the rows of TILE_GROUPS
  * groups. An activation's pair or quad of columns is broadcast to all lanes, so that one dot adds
