@@ -24,7 +24,8 @@ static bool is_disabled(const char *feature) {
 
 /* What it may name: each leaves the next narrower instructions; without "integer" everything is
  * multiplied in floats. */
-static const char *const features[] = {"avx512", "avx2", "vnni", "amx", "i8mm", "dotprod", "integer"};
+static const char *const features[] = {"avx512", "avx2",    "vnni",   "amx",
+                                       "i8mm",   "dotprod", "integer"};
 enum { N_FEATURES = sizeof features / sizeof *features };
 
 static pd_status check_disabled(pd_error *err) {
