@@ -37,6 +37,7 @@
 #include <cmocka.h>
 
 #include "ops/fence.h"
+#include "support_sparse.h"
 #include "support_validation.h"
 
 #define OPS_NMSE_SUM  1e-10
@@ -261,6 +262,7 @@ typedef struct ops_case {
     bool cpu_only; /* a shape that models do not have and other devices need not handle; or what
                       the processor alone promises */
     bool not_cpu;  /* what others alone promise */
+    bool is_spare; /* left out where tests are sparse */
 } ops_case;
 
 /* n rows of one sequence from position 0 on, with random tokens below n_vocab. */
@@ -393,6 +395,7 @@ static inline void ops_judge(const ops_case *c, const char *device, const float 
 
 static inline bool ops_concerns(const ops_case *c, uint32_t device) {
     bool is_cpu = strncmp(ops_devices[device].name, "cpu", 3) == 0;
+    if (c->is_spare && tests_are_sparse_on(ops_devices[device].name)) return false;
     return !(is_cpu ? c->not_cpu : c->cpu_only);
 }
 
