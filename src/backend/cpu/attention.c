@@ -2,11 +2,12 @@
  * sum l, running weighted sum o of V per query).
  *
  * An item of work is a tile of consecutive rows of one sequence (all query heads of one KV head,
- * at most TILE_QUERIES queries) over a range of pages. Both products of a page are sums of rows
- * times numbers: scores += q[d] * (dimension d of all 64 keys), out += p[s] * (value s). That is
- * why keys lie dimension by dimension (cpu.h). Halves are widened to f32 ROWS rows at a time, once
- * for all queries of the tile. Scores of slots that a query does not see are set to zero; of slots
- * that no query of the tile sees nothing is used, for they may hold any bits.
+ * at most TILE_QUERIES queries, or MANY_QUERIES where there are enough of them for all threads)
+ * over a range of pages, a span of some at a time. Both products of a page are sums of rows times
+ * numbers: scores += q[d] * (dimension d of all 64 keys), out += p[s] * (value s). That is why keys
+ * lie dimension by dimension (cpu.h). Halves are widened to f32 ROWS rows at a time, once for all
+ * queries of the tile. Scores of slots that a query does not see are set to zero; of slots that no
+ * query of the tile sees nothing is used, for they may hold any bits.
  *
  * When there are fewer tiles than threads can use (decoding), the past is cut into splits whose
  * (m, l, o) are put together afterwards:
@@ -18,7 +19,8 @@
 
 enum {
     TILE_QUERIES = 64,
-    ROWS = 32, /* of a page, widened at once */
+    MANY_QUERIES = 128, /* their scores and sums still fit a second-level cache */
+    ROWS = 32,          /* of a page, widened at once */
     ITEMS_PER_THREAD = 4,
     MAX_SPLIT_ITEMS = 256,
     MIN_SPLIT_PAGES = 4
@@ -100,28 +102,26 @@ void pd_cpu_soften(const attention_job *job, const attention_state *st,
     }
 }
 
-/* A span of one page. */
-static void attend_page(const attention_job *job, const attention_state *st,
-                        const attention_span *page) {
+static void attend_span(const attention_job *job, const attention_state *st,
+                        const attention_span *span) {
     const pd_cpu_kernels *kernels = job->p->cpu->kernels;
-    uint32_t hd = job->hd, rows = job->p->kv->shape.f32 ? PD_PAGE_POSITIONS + hd : ROWS;
-    for (uint32_t d = 0, n; d < hd; d += n) {
-        n = smaller(rows, hd - d);
-        kernels->mix(st->q + d, hd, st->n_queries,
-                     view(job, st, page->k[0], d, n, PD_PAGE_POSITIONS), PD_PAGE_POSITIONS, n,
-                     PD_PAGE_POSITIONS, st->scores, PD_PAGE_POSITIONS, d > 0);
+    const uint32_t hd = job->hd, n_slots = span->n_pages * PD_PAGE_POSITIONS;
+    const uint32_t rows = job->p->kv->shape.f32 ? PD_PAGE_POSITIONS + hd : ROWS;
+    for (uint32_t i = 0; i < span->n_pages; i++) {
+        for (uint32_t d = 0, n; d < hd; d += n) {
+            n = smaller(rows, hd - d);
+            kernels->mix(st->q + d, hd, st->n_queries,
+                         view(job, st, span->k[i], d, n, PD_PAGE_POSITIONS), PD_PAGE_POSITIONS, n,
+                         PD_PAGE_POSITIONS, st->scores + i * PD_PAGE_POSITIONS, n_slots, d > 0);
+        }
     }
-    pd_cpu_soften(job, st, page);
-    for (uint32_t s = page->begin, n; s < page->end; s += n) {
-        n = smaller(rows, page->end - s);
-        kernels->mix(st->scores + s, PD_PAGE_POSITIONS, st->n_queries,
-                     view(job, st, page->v[0], s, n, hd), hd, n, hd, st->o, hd, true);
+    pd_cpu_soften(job, st, span);
+    for (uint32_t slot = span->begin, n; slot < span->end; slot += n) {
+        uint32_t i = slot / PD_PAGE_POSITIONS, s = slot % PD_PAGE_POSITIONS;
+        n = smaller(rows, smaller(span->end - slot, PD_PAGE_POSITIONS - s));
+        kernels->mix(st->scores + slot, n_slots, st->n_queries, view(job, st, span->v[i], s, n, hd),
+                     hd, n, hd, st->o, hd, true);
     }
-}
-
-/* Pages that are attended to at once. */
-static uint32_t span_pages(const pd_program *p, uint32_t n_queries) {
-    return pd_cpu_attention_takes_matrix(p, n_queries) ? SPAN_PAGES : 1;
 }
 
 /* ---- one item ------------------------------------------------------------------------------- */
@@ -135,7 +135,7 @@ static attention_state open_tile(const attention_job *job, const pd_cpu_tile *ti
     st.q = work;
     st.o = st.q + room * hd;
     st.scores = st.o + room * hd;
-    st.m = st.scores + room * PD_PAGE_POSITIONS * span_pages(p, n);
+    st.m = st.scores + room * PD_PAGE_POSITIONS * SPAN_PAGES;
     st.l = st.m + room;
     st.wide = st.l + room;
     for (uint32_t r = 0; r < tile->n; r++) {
@@ -202,8 +202,8 @@ static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
         uint32_t first = lo / PD_PAGE_POSITIONS, n = pd_div_up(hi, PD_PAGE_POSITIONS) - first;
         uint32_t from = first + (uint32_t)((uint64_t)n * split / job->n_splits);
         uint32_t to = first + (uint32_t)((uint64_t)n * (split + 1) / job->n_splits);
-        for (uint32_t page = from; page < to; page += span_pages(p, st.n_queries)) {
-            attention_span span = {.n_pages = smaller(span_pages(p, st.n_queries), to - page),
+        for (uint32_t page = from; page < to; page += SPAN_PAGES) {
+            attention_span span = {.n_pages = smaller(SPAN_PAGES, to - page),
                                    .base = page * PD_PAGE_POSITIONS};
             uint32_t behind = span.base + span.n_pages * PD_PAGE_POSITIONS;
             span.begin = larger(lo, span.base) - span.base;
@@ -212,7 +212,7 @@ static void attend_items(void *ctx, uint32_t begin, uint32_t end, uint32_t threa
                 span.k[i] = pd_cpu_page(kv, kv->k, job->layer, table[page + i], kv_head);
                 span.v[i] = pd_cpu_page(kv, kv->v, job->layer, table[page + i], kv_head);
             }
-            (st.q_tiles ? pd_cpu_attention_matrix_span : attend_page)(job, &st, &span);
+            (st.q_tiles ? pd_cpu_attention_matrix_span : attend_span)(job, &st, &span);
         }
         close_tile(job, tile, kv_head, item, &st);
     }
@@ -274,13 +274,13 @@ static uint32_t choose_splits(const attention_job *job, uint32_t n_items) {
     return larger(1, smaller(wanted, most_pages / MIN_SPLIT_PAGES));
 }
 
-/* Of a tile: more where a matrix unit multiplies, for which a page is arranged once for all of
- * them, when there are enough tiles so that the past need not be cut. */
+/* Of a tile: as many as share what is made of a page, widened or arranged for a matrix unit, when
+ * there are enough tiles so that the past need not be cut. */
 static uint32_t choose_queries(const pd_program *p) {
     uint32_t most = pd_cpu_attention_matrix_queries(p->kv->stride);
+    if (!pd_cpu_attention_takes_matrix(p, most)) most = MANY_QUERIES;
     uint64_t n = (uint64_t)p->step->n_rows * p->kv->shape.n_heads;
-    bool enough = n >= (uint64_t)most * max_split_items(p);
-    return enough && pd_cpu_attention_takes_matrix(p, most) ? most : TILE_QUERIES;
+    return n >= (uint64_t)most * max_split_items(p) ? most : TILE_QUERIES;
 }
 
 void pd_cpu_attention_prepare(pd_program *p) {
@@ -321,14 +321,14 @@ void pd_cpu_fast_attention(pd_program *p, const pd_op *op) {
 }
 
 uint64_t pd_cpu_attention_work_bytes(const pd_program *p) {
-    uint32_t hd = pd_cpu_head_stride(p->desc.kv.head_dim), most = TILE_QUERIES;
+    uint32_t hd = pd_cpu_head_stride(p->desc.kv.head_dim), most = MANY_QUERIES;
     if (p->cpu->matrix) most = larger(most, pd_cpu_attention_matrix_queries(hd));
     uint32_t n = smaller(tile_rows(p, most), p->desc.max_rows) * group_of(p);
     bool matrix = pd_cpu_attention_takes_matrix(p, n);
     uint64_t queries = pd_round_up(n, PD_CPU_TILE_ROWS);
     uint64_t wide = 4ull * ROWS * larger(hd, PD_PAGE_POSITIONS);
     uint64_t tiles = matrix ? pd_cpu_attention_matrix_bytes(hd, (uint32_t)queries) : 0;
-    uint64_t slots = PD_PAGE_POSITIONS * (matrix ? SPAN_PAGES : 1);
+    uint64_t slots = PD_PAGE_POSITIONS * SPAN_PAGES;
     return 4 * queries * (2 * hd + slots + 2) + (tiles > wide ? tiles : wide);
 }
 

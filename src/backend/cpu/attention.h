@@ -30,8 +30,8 @@ typedef struct attention_state {
     uint16_t *q_tiles, *weight_tiles, *page_tiles;
 } attention_state;
 
-/* Pages of consecutive positions, one, or on a matrix unit up to SPAN_PAGES; and their slots
- * [begin, end) that some query sees. */
+/* Pages of consecutive positions, up to SPAN_PAGES, and their slots [begin, end) that some query
+ * sees. */
 enum { SPAN_PAGES = 4 };
 typedef struct attention_span {
     const uint8_t *k[SPAN_PAGES], *v[SPAN_PAGES];

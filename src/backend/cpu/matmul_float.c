@@ -23,7 +23,8 @@ enum {
     FEW_COLUMNS = 16,           /* columns whose stored rows are handled together then */
     TILE_COLUMNS = 48,          /* a multiple of every PANEL_N */
     MAX_K_BLOCK = 2048,         /* 48 * 2048 * 4 bytes = 384 KiB */
-    MIN_SHARE_ROWS = 32         /* fewest rows worth decoding a tile for */
+    MIN_SHARE_ROWS = 32,        /* fewest rows worth decoding a tile for */
+    MAX_SHARE_ROWS = 256 /* their activations, which all tiles read, stay in the last cache */
 };
 
 typedef struct matmul_job {
@@ -146,8 +147,7 @@ static void tile_range(void *ctx, uint32_t begin, uint32_t end, uint32_t thread)
     const pd_program *p = job->p;
     float *tile = pd_cpu_work(job->p, thread);
     for (uint32_t item = begin; item < end; item++) {
-        uint32_t t = item / job->n_shares, i0 = item % job->n_shares * job->share_rows;
-        if (i0 >= job->n_rows) continue;
+        uint32_t t = item % job->n_tiles, i0 = item / job->n_tiles * job->share_rows;
         uint32_t m = smaller(job->share_rows, job->n_rows - i0), column;
         uint32_t i = pd_cpu_find_panel(job->op, TILE_COLUMNS, &t, &column);
         const pd_tensor *w = job->op->weights[i];
@@ -178,7 +178,8 @@ static void share_out(matmul_job *job) {
     uint32_t wanted = pd_div_up(4 * job->p->cpu->n_threads, job->n_tiles);
     uint32_t most = pd_div_up(job->n_rows, MIN_SHARE_ROWS);
     job->n_shares = smaller(wanted, most);
-    job->share_rows = pd_div_up(job->n_rows, job->n_shares);
+    job->share_rows = smaller(pd_div_up(job->n_rows, job->n_shares), MAX_SHARE_ROWS);
+    job->n_shares = pd_div_up(job->n_rows, job->share_rows);
 }
 
 void pd_cpu_matmul_float(pd_program *p, const pd_op_matmul *op) {
