@@ -141,9 +141,10 @@ static void test_answers(void **state) {
     assert_false(pd_http_write(r, "before it was started", 21));
     pd_http_send_error(r, 400, "a\"code", "%s \xff.", "A sentence");
     text = read_all(fd);
-    assert_non_null(strstr(text,
-                           "{\"error\":{\"message\":\"A sentence ?.\",\"type\":\"invalid_request_"
-                           "error\",\"param\":null,\"code\":\"a\\\"code\"}}"));
+    assert_non_null(strstr(
+        text,
+        "{\"type\":\"error\",\"error\":{\"message\":\"A sentence ?.\",\"type\":\"invalid_request_"
+        "error\",\"param\":null,\"code\":\"a\\\"code\"}}"));
     assert_int_equal(pd_http_n_open(f.server), 0);
     pd_http_stop(f.server);
 }
