@@ -1,5 +1,5 @@
-/* Errors as OpenAI's clients know them: {"error": {"message", "type", "param", "code"}}; with "type":
- * "error" beside it, by which Anthropic's know theirs.
+/* Errors as OpenAI's clients know them: {"error": {"message", "type", "param", "code"}}; with
+ * "type": "error" beside it, by which Anthropic's know theirs.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -104,7 +104,8 @@ static void play_together(pd_context *c) {
         }
         if (n == 0) break;
         play(c, list, n);
-        n_batches += c->ran >= &c->stages[PD_STAGE_BATCH] && c->ran <= &c->stages[PD_STAGE_BATCH_LAST];
+        n_batches +=
+            c->ran >= &c->stages[PD_STAGE_BATCH] && c->ran <= &c->stages[PD_STAGE_BATCH_LAST];
         for (uint32_t i = 0; i < n;) {
             if (is_done(list[i])) {
                 pd_context_leave(c, &list[i]->seq);

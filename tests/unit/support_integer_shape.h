@@ -55,6 +55,24 @@ INLINE vf load_halves(const uint8_t *p) {
     return v;
 }
 
+#ifdef ROW_PAIRS
+INLINE vi dot_pairs(vi sum, vi a, vi w) {
+    int8_t ab[16], wb[16];
+    memcpy(ab, &a, sizeof ab);
+    memcpy(wb, &w, sizeof wb);
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 8; k++) sum[i] += ab[i / 2 * 8 + k] * wb[i % 2 * 8 + k];
+    }
+    return sum;
+}
+INLINE vi two_rows(const uint8_t *first, const uint8_t *second) {
+    vi rows;
+    memcpy(&rows, first, 8);
+    memcpy((uint8_t *)&rows + 8, second, 8);
+    return rows;
+}
+#endif
+
 #include "backend/cpu/integer_body.h"
 
 enum {
@@ -121,20 +139,27 @@ static void check(const shape_case *c, const char *what, uint32_t n, const float
     }
 }
 
-/* From all of the group, and from panels of its two halves; where a panel has two groups it is
- * both. */
-static void check_products(shape_case *c, uint32_t n) {
-    static float out[MOST_TOKENS * PD_CPU_PANEL_ROWS_MAX], d[2 * K], m[2 * K];
-    static uint8_t units[K / 32 * 2 * PD_CPU_PANEL_BLOCK_MAX] __attribute__((aligned(64)));
-    const uint32_t width = kernels.panel_rows;
-    kernels.few(c->type, c->group, &c->quants, n, out, ROWS);
-    check(c, "few", n, out, ROWS);
+/* Panels of the group's two halves. Of a panel's groups it is the one at `place`, others are zeros.
+ */
+static void check_panels(shape_case *c, uint32_t n, uint32_t place) {
+    static const uint8_t zeros[ROWS * K * 2] __attribute__((aligned(64)));
+    static float out[MOST_TOKENS * PANEL_ROWS], d[TILE_GROUPS * K], m[TILE_GROUPS * K];
+    static uint8_t units[K / 32 * TILE_GROUPS * PD_CPU_PANEL_BLOCK_MAX]
+        __attribute__((aligned(64)));
     for (uint32_t half = 0; half < 2; half++) {
         pd_cpu_panel panel = {units, d, m, half * K / 64, K / 64};
-        for (uint32_t g = 0; g * ROWS < width; g++) kernels.unpack(c->type, c->group, K, &panel, g);
-        kernels.many(c->type, &panel, &c->quants, 0, n, out, width, half == 1);
+        for (uint32_t g = 0; g < TILE_GROUPS; g++)
+            kernels.unpack(c->type, g == place ? c->group : zeros, K, &panel, g);
+        kernels.many(c->type, &panel, &c->quants, 0, n, out, PANEL_ROWS, half == 1);
     }
-    for (uint32_t g = 0; g * ROWS < width; g++) check(c, "many", n, out + g * ROWS, width);
+    check(c, "many", n, out + place * ROWS, PANEL_ROWS);
+}
+
+static void check_products(shape_case *c, uint32_t n) {
+    static float out[MOST_TOKENS * ROWS];
+    kernels.few(c->type, c->group, &c->quants, n, out, ROWS);
+    check(c, "few", n, out, ROWS);
+    for (uint32_t place = 0; place < TILE_GROUPS; place++) check_panels(c, n, place);
 }
 
 static void every_type_and_count(void **state) {

@@ -104,6 +104,8 @@ static void every_table(void **state) {
     check_kernels(pd_cpu_integer_avx512vnni_q8());
 #endif
 #ifdef __aarch64__
+    check_kernels(pd_cpu_integer_neon_i8mm());
+    check_kernels(pd_cpu_integer_neon_i8mm_q8());
     check_kernels(pd_cpu_integer_neon());
     check_kernels(pd_cpu_integer_neon_q8());
 #endif

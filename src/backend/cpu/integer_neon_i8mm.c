@@ -29,20 +29,7 @@ TARGET_BEGIN("arch=armv8.2-a+dotprod+i8mm")
 #endif
 
 #include "backend/cpu/integer_types.h"
-
-INLINE vi dot(vi sum, vs w, vs a) {
-    return (vi)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)a);
-}
-/* {a0 w0, a0 w1, a1 w0, a1 w1} of rows of eight bytes. */
-INLINE vi dot_pairs(vi sum, vi a, vi w) {
-    return (vi)vmmlaq_s32((int32x4_t)sum, (int8x16_t)a, (int8x16_t)w);
-}
-INLINE vi two_rows(const uint8_t *first, const uint8_t *second) {
-    return (vi)vcombine_u8(vld1_u8(first), vld1_u8(second));
-}
-INLINE vf load_halves(const uint8_t *p) {
-    return (vf)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
-}
+#include "backend/cpu/integer_neon.h"
 
 #include "backend/cpu/integer_body.h"
 

@@ -26,13 +26,7 @@ TARGET_BEGIN("arch=armv8.2-a+dotprod")
 #endif
 
 #include "backend/cpu/integer_types.h"
-
-INLINE vi dot(vi sum, vs w, vs a) {
-    return (vi)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)a);
-}
-INLINE vf load_halves(const uint8_t *p) {
-    return (vf)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
-}
+#include "backend/cpu/integer_neon.h"
 
 #include "backend/cpu/integer_body.h"
 
