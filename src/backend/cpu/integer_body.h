@@ -48,10 +48,7 @@ enum {
     PANEL_UNIT_BYTES = TILE_GROUPS * PD_CPU_UNIT_BYTES,
     ACTIVATION_BYTES = PLANES == 1 ? 1 : 2,
     BLOCK_BYTES = PD_CPU_BLOCK * ACTIVATION_BYTES, /* of a row's activations */
-    HAS_SIGNS = PLANES == 0 || SIGNED_QUADS,       /* of weights */
-    /* The processor's own prefetcher stops at each page of 4 KiB, and finding the next one takes
-     * longest in virtual machines. */
-    PREFETCH_BYTES = 8192
+    HAS_SIGNS = PLANES == 0 || SIGNED_QUADS        /* of weights */
 };
 
 #ifndef FEW_ROWS
@@ -62,8 +59,10 @@ _Static_assert((int)MOST_ROWS <= (int)PD_CPU_MANY_MAX &&
                    (int)PANEL_ROWS <= (int)PD_CPU_PANEL_ROWS_MAX,
                "others have room for what a tile computes");
 
+#include "backend/cpu/integer_quantize.h"
 #include "backend/cpu/integer_scales.h"
 #include "backend/cpu/integer_weights.h"
+#include "backend/cpu/prefetch.h"
 
 /* ---- a tile: a group's or a panel's weight rows by M activation rows ------------------------ */
 
@@ -286,10 +285,6 @@ INLINE void load_scales(weight_traits t, const tile_weights *w, uint32_t b, row_
     }
 }
 
-INLINE void prefetch_block(weight_source source, const uint8_t *w) {
-    UNROLL for (size_t i = 0; i < source_block_bytes(source); i += 64) __builtin_prefetch(w + i);
-}
-
 /* n_blocks blocks from w, x and scales on. */
 INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_blocks, const uint8_t *x,
                  size_t ldx, const pd_cpu_block_scale *scales, size_t lds, float *out, size_t ldo,
@@ -305,7 +300,7 @@ INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_block
     }
     for (uint32_t b = 0; b < n_blocks; b++) {
         row_scales rows[PANEL_PARTS];
-        if (t.source != PANEL) prefetch_block(t.source, quants + PREFETCH_BYTES);
+        if (t.source != PANEL) prefetch(quants, source_block_bytes(t.source));
         load_scales(t, w, b, rows);
         UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
             sum_block(t, M, quants, x, ldx, h, &acc);
@@ -443,83 +438,7 @@ static void integer_many(pd_type type, const pd_cpu_panel *panel, const pd_cpu_q
     }
 }
 
-/* ---- activations ---------------------------------------------------------------------------- */
-
-enum { BLOCK_VECTORS = PD_CPU_BLOCK / LANES };
-
-INLINE vf pick(vi mask, vf a, vf b) {
-    return (vf)(((vi)a & mask) | ((vi)b & ~mask));
-}
-
-/* Largest |x| of a block; NaN is passed over. *poison: 0, but NaN when a value is not finite. */
-INLINE float block_max(const vf x[BLOCK_VECTORS], float *poison) {
-    vf most = {0}, zero = {0};
-    UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
-        vf size = (vf)((vi)x[v] & 0x7fffffff);
-        most = pick(size > most, size, most);
-        zero += x[v] * 0.0f;
-    }
-    float max = 0;
-    *poison = 0;
-    UNROLL for (int i = 0; i < LANES; i++) {
-        max = most[i] > max ? most[i] : max;
-        *poison += zero[i];
-    }
-    return max;
-}
-
-/* 32 quants to the order of integer.h: of four columns the first and the third, the second and the
- * fourth; or the four in bytes. */
-INLINE void store_quants(const int32_t q[PD_CPU_BLOCK], uint8_t *out) {
-    UNROLL for (int g = 0; g < PD_CPU_BLOCK / 4; g++) {
-        const int32_t *c = q + 4 * g;
-        int at = g % 4 * 2 + g / 4;
-#if PLANES == 0
-        int16_t four[4] = {(int16_t)c[0], (int16_t)c[2], (int16_t)c[1], (int16_t)c[3]};
-        memcpy(out + 8 * at, four, sizeof four);
-#elif PLANES == 1
-        int8_t four[4] = {(int8_t)c[0], (int8_t)c[1], (int8_t)c[2], (int8_t)c[3]};
-        memcpy(out + 4 * at, four, sizeof four);
-#else
-        int8_t high[4], low[4];
-        UNROLL for (int i = 0; i < 4; i++) {
-            high[i] = (int8_t)((c[i] + 128) >> 8);
-            low[i] = (int8_t)(c[i] - high[i] * 256);
-        }
-        memcpy(out + 4 * at, high, sizeof high);
-        memcpy(out + PD_CPU_BLOCK + 4 * at, low, sizeof low);
-#endif
-    }
-}
-
-/* What is not finite makes the scale NaN, so that products show it. A block of values too small for
- * the inverse of their scale counts as zeros. */
-INLINE void quantize_block(const float *from, uint8_t *values, pd_cpu_block_scale *scale) {
-    const float most = PLANES == 1 ? 127.0f : 32639.0f, least = 1e-33f;
-    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-    vf x[BLOCK_VECTORS];
-    vi q[BLOCK_VECTORS];
-    float poison;
-    memcpy(x, from, sizeof x);
-    float max = block_max(x, &poison);
-    bool usable = max > least && !isnan(poison);
-    float inverse = usable ? most / max : 0;
-    UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) q[v] =
-        usable ? (vi)(x[v] * inverse + magic) - 0x4b400000 : (vi){0}; /* magic's bits */
-    int32_t all[PD_CPU_BLOCK], sums[2] = {0};
-    memcpy(all, q, sizeof all);
-    UNROLL for (int i = 0; i < PD_CPU_BLOCK; i++) sums[i / 16] += all[i];
-    store_quants(all, values);
-    scale->scale = usable ? max / most : poison;
-    for (int h = 0; h < 2; h++) scale->sums[h] = scale->scale * (float)sums[h];
-}
-
-static void integer_quantize(const float *x, uint32_t k, uint8_t *values,
-                             pd_cpu_block_scale *scales) {
-    for (uint32_t b = 0; b < k / PD_CPU_BLOCK; b++) {
-        quantize_block(x + b * PD_CPU_BLOCK, values + b * BLOCK_BYTES, scales + b);
-    }
-}
+/* ---- measuring ------------------------------------------------------------------------------ */
 
 /* Chains that each feed on themselves, more than hide the latency of a product and a sum. */
 enum { BURN_CHAINS = 10 };

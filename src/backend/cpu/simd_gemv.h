@@ -10,9 +10,10 @@
 #ifndef PD_CPU_SIMD_GEMV_H
 #define PD_CPU_SIMD_GEMV_H
 
+#include "backend/cpu/prefetch.h"
+
 enum {
-    GEMV_ROWS = 2, /* most stored rows handled together */
-    PREFETCH_BYTES = 4096
+    GEMV_ROWS = 2 /* most stored rows handled together */
 };
 
 /* Sums of GEMV_ROWS stored rows by M activation rows. */
@@ -73,14 +74,9 @@ INLINE void gemv_finish(int R, int M, const gemv_sums *acc, float *out, size_t l
     }
 }
 
-/* Asks for what comes PREFETCH_BYTES behind groups g .. g + n - 1: the processor's own prefetcher
- * stops at each 4 KiB page (rows from memory: a third less time, AVX-512, Sapphire Rapids). */
-INLINE void prefetch_ahead(pd_type type, const uint8_t *row, uint32_t g, uint32_t n) {
+INLINE void prefetch_groups(pd_type type, const uint8_t *row, uint32_t g, uint32_t n) {
     const uint8_t *begin = group_at(type, row, g);
-    uintptr_t n_bytes = (uintptr_t)(group_at(type, row, g + n) - begin);
-    for (uintptr_t i = 0; i < n_bytes; i += 64) {
-        __builtin_prefetch((const void *)((uintptr_t)begin + PREFETCH_BYTES + i));
-    }
+    prefetch(begin, (size_t)(group_at(type, row, g + n) - begin));
 }
 
 /* R stored rows by M activation rows; k is a multiple of 32. */
@@ -98,7 +94,7 @@ INLINE void gemv_block(pd_type type, int R, int M, const uint8_t *rows, uint64_t
         run_scales s[GEMV_ROWS];
         UNROLL for (int r = 0; r < R; r++) {
             const uint8_t *row = rows + (uint64_t)r * row_bytes;
-            prefetch_ahead(type, row, g0, n_run);
+            prefetch_groups(type, row, g0, n_run);
             load_scales(type, row, g0, n_run, &s[r]);
         }
         for (uint32_t i = 0; i < n_run; i += (uint32_t)step) {
