@@ -75,6 +75,16 @@ uint32_t pd_core_count(void) {
     return n > 0 ? n : pd_cpu_count();
 }
 
+uint32_t pd_node_of(uint32_t cpu) {
+    enum { MOST_NODES = 64 };
+    char path[64];
+    for (uint32_t node = 0; node < MOST_NODES; node++) {
+        snprintf(path, sizeof path, "/sys/devices/system/node/node%u/cpu%u", node, cpu);
+        if (access(path, F_OK) == 0) return node;
+    }
+    return 0;
+}
+
 bool pd_bind_to_core_of(uint32_t cpu) {
     cpu_set_t allowed, set;
     return allowed_cpus(&allowed) && cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed) &&

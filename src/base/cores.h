@@ -17,6 +17,9 @@ uint32_t pd_core_count(void);
  * 0 where the system does not tell. A file is read for each processor. */
 uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most);
 
+/* The NUMA node whose memory is near to that processor; 0 where the system does not tell. */
+uint32_t pd_node_of(uint32_t cpu);
+
 /* Keeps the calling thread on that processor and the others of its core that it may run on; false:
  * the system does not tell, or refuses. */
 bool pd_bind_to_core_of(uint32_t cpu);

@@ -202,7 +202,7 @@ static void small_values_are_zeros(void **state) {
     uint8_t values[64], zeros[64] = {0};
     pd_cpu_block_scale scale;
     kernels.quantize(x, 32, values, &scale);
-    assert_true(scale.scale == 0 && scale.sums[0] == 0 && scale.sums[1] == 0);
+    assert_true(scale.scale == 0 && scale.sum == 0 && scale.minus_all == 0);
     assert_memory_equal(values, zeros, 32 * ACTIVATION_BYTES);
 }
 

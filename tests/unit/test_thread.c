@@ -58,6 +58,60 @@ static void test_every_item_once(void **state) {
     }
 }
 
+/* Of every number of nodes, more than a pool tells apart too, and of unequal numbers of threads. */
+static void test_shares_of_nodes(void **state) {
+    (void)state;
+    static const uint32_t nodes[][5] = {{0, 0, 1, 1, 1}, {3, 1, 2, 1, 0}, {7, 7, 7, 7, 2}};
+    static const uint32_t items[] = {1, 2, 5, 64, 999, 5000}, grains[] = {1, 3, 32, 4096};
+    static loop l;
+    for (size_t k = 0; k < sizeof nodes / sizeof nodes[0]; k++) {
+        pd_pool *pool;
+        assert_int_equal(pd_pool_create_on(nodes[k], 5, &pool, NULL), PD_OK);
+        for (size_t i = 0; i < sizeof items / sizeof items[0]; i++)
+            for (size_t j = 0; j < sizeof grains / sizeof grains[0]; j++)
+                run_loop(pool, &l, items[i], grains[j]);
+        pd_pool_destroy(pool);
+    }
+    uint32_t many[20];
+    pd_pool *pool;
+    for (uint32_t i = 0; i < 20; i++) many[i] = i;
+    assert_int_equal(pd_pool_create_on(many, 20, &pool, NULL), PD_OK);
+    run_loop(pool, &l, 5000, 3);
+    pd_pool_destroy(pool);
+}
+
+/* Who took an item, when all threads wait for each other before they take a second piece. */
+typedef struct takers {
+    atomic_uint n_there;
+    uint32_t n_threads;
+    uint32_t of[MAX_ITEMS];
+    atomic_bool has_begun[8];
+} takers;
+
+static void note_taker(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
+    takers *t = ctx;
+    for (uint32_t i = begin; i < end; i++) t->of[i] = thread;
+    if (atomic_exchange(&t->has_begun[thread], true)) return;
+    atomic_fetch_add(&t->n_there, 1);
+    while (atomic_load(&t->n_there) < t->n_threads) usleep(100);
+}
+
+/* The first piece of a node's share goes to one of its threads, in every loop of the length. */
+static void test_nodes_begin_with_their_share(void **state) {
+    (void)state;
+    static const uint32_t nodes[4] = {0, 1, 1, 1};
+    pd_pool *pool;
+    assert_int_equal(pd_pool_create_on(nodes, 4, &pool, NULL), PD_OK);
+    for (int round = 0; round < 20; round++) {
+        static takers t;
+        t = (takers){.n_threads = 4};
+        pd_pool_run(pool, 4000, 1, note_taker, &t);
+        assert_int_equal(nodes[t.of[0]], 0);
+        assert_int_equal(nodes[t.of[1000]], 1);
+    }
+    pd_pool_destroy(pool);
+}
+
 static void add_one(void *ctx, uint32_t begin, uint32_t end, uint32_t thread) {
     (void)thread;
     uint32_t *values = ctx;
@@ -140,8 +194,12 @@ static void test_threads_and_locks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_item_once),   cmocka_unit_test(test_loops_back_to_back),
-        cmocka_unit_test(test_pool_edges),        cmocka_unit_test(test_cores),
+        cmocka_unit_test(test_every_item_once),
+        cmocka_unit_test(test_shares_of_nodes),
+        cmocka_unit_test(test_nodes_begin_with_their_share),
+        cmocka_unit_test(test_loops_back_to_back),
+        cmocka_unit_test(test_pool_edges),
+        cmocka_unit_test(test_cores),
         cmocka_unit_test(test_threads_and_locks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,9 @@
  *     x = scale * q            scale = max |x| / most,  q an integer, rounded to nearest
  *
  * so that a block's part of a product is d * scale * sum(q_w q) + m * scale * sum(q): integers are
- * multiplied and summed exactly, in 32 bits, and scaled once per block. `most` and how q is kept:
+ * multiplied and summed exactly, in 32 bits, and scaled once per block. Quants that are kept with
+ * an offset, as q_w + offset, need no m: their sum begins with -offset * sum(q). `most` and how q
+ * is kept:
  *
  *   pairs    32639 = 127 * 256 + 127, in 16 bits; two columns are multiplied at once
  *   quads    127, in 8 bits; four columns at once
@@ -28,7 +30,8 @@ enum {
 };
 
 typedef struct pd_cpu_block_scale {
-    float scale, sums[2]; /* scale * sum(q) of columns 0 .. 15 and 16 .. 31 */
+    float scale, sum;               /* scale * sum(q) */
+    int32_t minus_first, minus_all; /* -sum(q): of columns 0 .. 15, and of all */
 } pd_cpu_block_scale;
 
 /* Rows of quantised activations. Of a block's 32 columns the order is that in which units give

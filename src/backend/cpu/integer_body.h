@@ -39,7 +39,8 @@ enum {
     PARTS = 64 / VB,
     PANEL_PARTS = TILE_GROUPS * PARTS,
     PANEL_ROWS = TILE_GROUPS * PD_CPU_GROUP_ROWS,
-    MOST_ROWS = FEW > MANY ? FEW : MANY,
+    TILE_ROWS = FEW > MANY ? FEW : MANY,
+    MOST_ROWS = TILE_ROWS > 4 ? TILE_ROWS : 4, /* tiles() has tiles of four, if never called */
     LANES = VB / 4,
     COLUMNS = PLANES ? 4 : 2, /* that one dot multiplies */
     STEPS = 4 / COLUMNS,      /* for four neighbouring columns */
@@ -70,12 +71,15 @@ _Static_assert((int)MOST_ROWS <= (int)PD_CPU_MANY_MAX &&
 typedef struct weight_traits {
     weight_source source;
     pd_cpu_scales scales; /* K16: one for each half of a block */
-    int offset;           /* of packed weights: row_scales_at */
-    bool minimum;         /* m counts */
+    bool has_offset;      /* quants are 2^offset_bits too much */
+    int offset_bits;      /* the one that need not be a constant */
 } weight_traits;
 
 INLINE bool is_split(weight_traits t) {
     return t.scales == PD_CPU_SCALES_K16;
+}
+INLINE bool has_minima(weight_traits t) {
+    return t.scales == PD_CPU_SCALES_DM || t.scales == PD_CPU_SCALES_K;
 }
 
 INLINE int parts_of(weight_source source) {
@@ -86,8 +90,10 @@ typedef struct tile_sums {
     vf at[MOST_ROWS][PANEL_PARTS];
 } tile_sums;
 
+typedef vi plane_sums[PANEL_PARTS][ACTIVATION_PLANES]; /* of one activation row */
+
 typedef struct block_sums {
-    vi at[MOST_ROWS][PANEL_PARTS][ACTIVATION_PLANES];
+    plane_sums at[MOST_ROWS];
 } block_sums;
 
 INLINE vs broadcast(const uint8_t *x) {
@@ -109,11 +115,19 @@ INLINE int chains_of(int M, int parts) {
     return sums * most <= ENOUGH_CHAINS ? most : sums * 2 <= ENOUGH_CHAINS ? 2 : 1;
 }
 
-INLINE void clear_sums(int M, int parts, vi sums[MOST_ROWS][PANEL_PARTS][ACTIVATION_PLANES]) {
+INLINE void clear_sums(int M, int parts, plane_sums sums[MOST_ROWS]) {
     UNROLL for (int i = 0; i < M; i++) {
         UNROLL for (int p = 0; p < parts; p++) {
             UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) sums[i][p][h] = (vi){0};
         }
+    }
+}
+
+/* Of the last plane, which is multiplied by 1. */
+INLINE void start_sums(int M, int parts, const vi start[MOST_ROWS], plane_sums sums[MOST_ROWS]) {
+    clear_sums(M, parts, sums);
+    UNROLL for (int i = 0; i < M; i++) {
+        UNROLL for (int p = 0; p < parts; p++) sums[i][p][ACTIVATION_PLANES - 1] = start[i];
     }
 }
 
@@ -129,11 +143,11 @@ INLINE int short_units(weight_source source, int q0, int q1) {
     return units < 4 ? units : 4;
 }
 
-/* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
+/* start[i] plus the integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
-                      int q0, int q1, block_sums *acc) {
+                      int q0, int q1, const vi start[MOST_ROWS], block_sums *acc) {
     const int n = short_units(source, q0, q1), parts = parts_of(source);
-    clear_sums(M, parts, acc->at);
+    start_sums(M, parts, start, acc->at);
     for (int first = 0; first < 4; first += n) {
         vs sums[MOST_ROWS][PANEL_PARTS] = {{{0}}};
         for (int u = first; u < first + n; u++) { /* not unrolled: it is slower */
@@ -156,13 +170,14 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
 
 #else
 
-/* The integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
+/* start[i] plus the integer sums over columns 16q .. 16q + 15 of a block, for q from q0 to q1. */
 INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
-                      int q0, int q1, block_sums *acc) {
+                      int q0, int q1, const vi start[MOST_ROWS], block_sums *acc) {
     const int parts = parts_of(source), chains = chains_of(M, parts);
     const bool in_place = takes_nibbles_in_place(source, chains);
-    vi sums[MAX_CHAINS][MOST_ROWS][PANEL_PARTS][ACTIVATION_PLANES];
-    UNROLL for (int c = 0; c < chains; c++) clear_sums(M, parts, sums[c]);
+    plane_sums sums[MAX_CHAINS][MOST_ROWS];
+    start_sums(M, parts, start, sums[0]);
+    UNROLL for (int c = 1; c < chains; c++) clear_sums(M, parts, sums[c]);
     for (int u = 0; u < 4; u++) { /* not unrolled: the code is long enough */
         UNROLL for (int q = q0; q <= q1; q++) {
             UNROLL for (int j = 0; j < STEPS; j++) {
@@ -199,7 +214,7 @@ INLINE void block_dot(weight_source source, int M, const uint8_t *w, const uint8
 /* The same over a whole block for pairs of activation rows, by an instruction that multiplies two
  * rows of eight columns with two: of both quads of a u. A part's four weight rows are two pairs. */
 INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const uint8_t *x,
-                            size_t ldx, block_sums *acc) {
+                            size_t ldx, const vi start[MOST_ROWS], block_sums *acc) {
     vi sums[MOST_ROWS / 2][ACTIVATION_PLANES][PANEL_PARTS][2] = {{{{{0}}}}};
     const int parts = parts_of(source);
     for (int u = 0; u < 4; u++) {
@@ -221,12 +236,13 @@ INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const
             }
         }
     }
+    start_sums(M, parts, start, acc->at);
     UNROLL for (int i = 0; i < M / 2; i++) {
         UNROLL for (int h = 0; h < ACTIVATION_PLANES; h++) {
             UNROLL for (int p = 0; p < parts; p++) {
                 vi low = sums[i][h][p][0], high = sums[i][h][p][1];
-                acc->at[2 * i][p][h] = __builtin_shufflevector(low, high, 0, 1, 4, 5);
-                acc->at[2 * i + 1][p][h] = __builtin_shufflevector(low, high, 2, 3, 6, 7);
+                acc->at[2 * i][p][h] += __builtin_shufflevector(low, high, 0, 1, 4, 5);
+                acc->at[2 * i + 1][p][h] += __builtin_shufflevector(low, high, 2, 3, 6, 7);
             }
         }
     }
@@ -234,31 +250,41 @@ INLINE void block_dot_pairs(weight_source source, int M, const uint8_t *w, const
 
 #endif
 
+/* Takes what the offset of quants adds away from a block's sum, or from that of its half h. */
+INLINE vi start_of(weight_traits t, const pd_cpu_block_scale *s, int h) {
+    if (!t.has_offset) return (vi){0};
+    int32_t minus = !is_split(t) ? s->minus_all
+                    : h == 0     ? s->minus_first
+                                 : s->minus_all - s->minus_first;
+    return ((vi){0} + minus) << t.offset_bits;
+}
+
 /* A block's sums, or those of its half h where halves have scales of their own. */
-INLINE void sum_block(weight_traits t, int M, const uint8_t *w, const uint8_t *x, size_t ldx, int h,
-                      block_sums *acc) {
+INLINE void sum_block(weight_traits t, int M, const uint8_t *w, const uint8_t *x, size_t ldx,
+                      const pd_cpu_block_scale *scales, size_t lds, int h, block_sums *acc) {
+    vi start[MOST_ROWS];
+    UNROLL for (int i = 0; i < M; i++) start[i] = start_of(t, scales + (size_t)i * lds, h);
 #ifdef ROW_PAIRS
     if (M % 2 == 0 && !is_split(t)) {
-        block_dot_pairs(t.source, M, w, x, ldx, acc);
+        block_dot_pairs(t.source, M, w, x, ldx, start, acc);
         return;
     }
 #endif
-    block_dot(t.source, M, w, x, ldx, is_split(t) ? h : 0, is_split(t) ? h : 1, acc);
+    block_dot(t.source, M, w, x, ldx, is_split(t) ? h : 0, is_split(t) ? h : 1, start, acc);
 }
 
-/* sum += acc * d * scale, and m * sum of the activations: of both halves, or of one. */
+/* sum += acc * d * scale, and m * sum of the activations. */
 INLINE void block_scale(weight_traits t, int M, const block_sums *acc, const row_scales *rows,
                         const pd_cpu_block_scale *scales, size_t lds, int half, tile_sums *sums) {
     const int parts = parts_of(t.source);
     UNROLL for (int i = 0; i < M; i++) {
         const pd_cpu_block_scale *s = scales + (size_t)i * lds;
-        float sum = is_split(t) ? s->sums[half] : s->sums[0] + s->sums[1];
         UNROLL for (int p = 0; p < parts; p++) {
             vi total = acc->at[i][p][0];
             if (ACTIVATION_PLANES == 2) total = (total << 8) + acc->at[i][p][ACTIVATION_PLANES - 1];
             vf f = __builtin_convertvector(total, vf) * s->scale;
             sums->at[i][p] += f * rows[p].d[half];
-            if (t.minimum) sums->at[i][p] += rows[p].m[half] * sum;
+            if (has_minima(t)) sums->at[i][p] += rows[p].m[0] * s->sum;
         }
     }
 }
@@ -274,13 +300,13 @@ INLINE void load_scales(weight_traits t, const tile_weights *w, uint32_t b, row_
     const size_t step = is_split(t) ? 2 * PANEL_ROWS : PANEL_ROWS;
     UNROLL for (int p = 0; p < parts_of(t.source); p++) {
         if (t.source != PANEL) {
-            rows[p] = row_scales_at(t.scales, t.offset, w->group, b, p * LANES);
+            rows[p] = row_scales_at(t.scales, 0, w->group, b, p * LANES);
             continue;
         }
         UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
             size_t at = b * step + (size_t)h * PANEL_ROWS + (size_t)p * LANES;
             rows[p].d[h] = LOAD_AS(vf, w->d + at);
-            if (t.minimum) rows[p].m[h] = LOAD_AS(vf, w->m + at);
+            if (has_minima(t)) rows[p].m[h] = LOAD_AS(vf, w->m + at);
         }
     }
 }
@@ -303,7 +329,7 @@ INLINE void tile(weight_traits t, int M, const tile_weights *w, uint32_t n_block
         if (t.source != PANEL) prefetch(quants, source_block_bytes(t.source));
         load_scales(t, w, b, rows);
         UNROLL for (int h = 0; h <= (int)is_split(t); h++) {
-            sum_block(t, M, quants, x, ldx, h, &acc);
+            sum_block(t, M, quants, x, ldx, scales, lds, h, &acc);
             block_scale(t, M, &acc, rows, scales, lds, h, &sums);
         }
         quants += source_block_bytes(t.source);
@@ -358,19 +384,19 @@ static void integer_few(pd_type type, const uint8_t *group, const pd_cpu_quants 
                           ldo,
                           false};
     switch (type) {
-#define FEW_OF(name, source, scales, offset, minimum)                                              \
+#define FEW_OF(name, source, scales, has_offset, bits)                                             \
     case PD_TYPE_##name:                                                                           \
-        tiles((weight_traits){source, PD_CPU_SCALES_##scales, offset, minimum}, FEW, &job, 0,      \
+        tiles((weight_traits){source, PD_CPU_SCALES_##scales, has_offset, bits - 1}, FEW, &job, 0, \
               n_rows);                                                                             \
         break;
-        FEW_OF(Q4_0, NIBBLES, D, 8, true)
-        FEW_OF(Q4_1, NIBBLES, DM, 0, true)
-        FEW_OF(Q4_K, NIBBLES, K, 0, true)
-        FEW_OF(Q5_0, FIVES, D, 16, true)
-        FEW_OF(Q5_1, FIVES, DM, 0, true)
-        FEW_OF(Q5_K, FIVES, K, 0, true)
-        FEW_OF(Q6_K, SIXES, K16, HAS_SIGNS ? 0 : 32, !HAS_SIGNS)
-        FEW_OF(Q8_0, BYTES, D, HAS_SIGNS ? 0 : 128, !HAS_SIGNS)
+        FEW_OF(Q4_0, NIBBLES, D, true, 4)
+        FEW_OF(Q4_1, NIBBLES, DM, false, 4)
+        FEW_OF(Q4_K, NIBBLES, K, false, 4)
+        FEW_OF(Q5_0, FIVES, D, true, 5)
+        FEW_OF(Q5_1, FIVES, DM, false, 5)
+        FEW_OF(Q5_K, FIVES, K, false, 5)
+        FEW_OF(Q6_K, SIXES, K16, !HAS_SIGNS, 6)
+        FEW_OF(Q8_0, BYTES, D, !HAS_SIGNS, 8)
 #undef FEW_OF
     default: break;
     }
@@ -393,7 +419,7 @@ INLINE void unpack_units(weight_source source, const uint8_t *w, uint32_t n, int
     }
 }
 
-/* With signs a panel has the quants themselves, without them their offset counts in m. */
+/* With signs a panel has the quants themselves, without them their offset. */
 static void integer_unpack(pd_type type, const uint8_t *group, uint32_t k,
                            const pd_cpu_panel *panel, uint32_t which) {
     pd_cpu_packing p;
@@ -401,8 +427,7 @@ static void integer_unpack(pd_type type, const uint8_t *group, uint32_t k,
     uint32_t n = panel->n_blocks, row = which * PD_CPU_GROUP_ROWS;
     uint8_t *units = panel->units + which * PD_CPU_UNIT_BYTES;
     int taken = HAS_SIGNS ? p.offset : 0;
-    expand_scales(&p, offset_of(&p) - taken, group, panel->first_block, n, PANEL_ROWS,
-                  panel->d + row, panel->m + row);
+    expand_scales(&p, 0, group, panel->first_block, n, PANEL_ROWS, panel->d + row, panel->m + row);
     const uint8_t *w =
         group + pd_cpu_quants_at(&p, k) + (size_t)panel->first_block * pd_cpu_block_bytes(&p);
     switch (p.bits) {
@@ -424,18 +449,16 @@ static void integer_many(pd_type type, const pd_cpu_panel *panel, const pd_cpu_q
                           out,
                           ldo,
                           add};
+#define MANY_OF(scales, has_offset)                                                                \
+    tiles((weight_traits){PANEL, PD_CPU_SCALES_##scales, has_offset, (int)p.bits - 1}, MANY, &job, \
+          first, n_rows)
     switch (p.scales) {
-    case PD_CPU_SCALES_D:
-        tiles((weight_traits){PANEL, PD_CPU_SCALES_D, 0, !HAS_SIGNS}, MANY, &job, first, n_rows);
-        break;
-    case PD_CPU_SCALES_K16:
-        tiles((weight_traits){PANEL, PD_CPU_SCALES_K16, 0, !HAS_SIGNS}, MANY, &job, first, n_rows);
-        break;
+    case PD_CPU_SCALES_D: MANY_OF(D, !HAS_SIGNS); break;
+    case PD_CPU_SCALES_K16: MANY_OF(K16, !HAS_SIGNS); break;
     case PD_CPU_SCALES_DM:
-    case PD_CPU_SCALES_K:
-        tiles((weight_traits){PANEL, PD_CPU_SCALES_K, 0, true}, MANY, &job, first, n_rows);
-        break;
+    case PD_CPU_SCALES_K: MANY_OF(K, false); break;
     }
+#undef MANY_OF
 }
 
 /* ---- measuring ------------------------------------------------------------------------------ */

@@ -103,7 +103,7 @@ INLINE void quantize_block(const float *from, uint8_t *values, pd_cpu_block_scal
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     const int32_t magic_bits = 0x4b400000, infinity_bits = 0x7f800000;
     vf x[BLOCK_VECTORS];
-    vi q[BLOCK_VECTORS], sums[2] = {{0}};
+    vi q[BLOCK_VECTORS], minus[2] = {{0}};
     UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) x[v] = LOAD_AS(vf, from + v * LANES);
     int32_t bits = largest_bits(x);
     float max;
@@ -112,11 +112,13 @@ INLINE void quantize_block(const float *from, uint8_t *values, pd_cpu_block_scal
     float inverse = usable ? most / max : 0;
     UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
         q[v] = usable ? (vi)(x[v] * inverse + magic) - magic_bits : (vi){0};
-        sums[v / HALF_VECTORS] += q[v];
+        minus[v / HALF_VECTORS] -= q[v];
     }
     store_quants(q, values);
     scale->scale = usable ? max / most : is_finite ? 0 : NAN;
-    for (int h = 0; h < 2; h++) scale->sums[h] = scale->scale * (float)sum_of_lanes(sums[h]);
+    scale->minus_first = sum_of_lanes(minus[0]);
+    scale->minus_all = sum_of_lanes(minus[0] + minus[1]);
+    scale->sum = scale->scale * -(float)scale->minus_all;
 }
 
 static void integer_quantize(const float *x, uint32_t k, uint8_t *values,

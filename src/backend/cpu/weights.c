@@ -115,6 +115,8 @@ static void pack_groups(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     }
 }
 
+/* Groups are written where they will be read: a loop over them later gives each NUMA node the same
+ * share. */
 static void pack(pd_cpu *cpu, const wanted *w, uint8_t *out) {
     uint32_t n_groups = groups_of(w->t), k = (uint32_t)w->t->ne[0];
     pack_job job = {w->t, packed_bytes(w) / n_groups, pd_type_row_bytes(pd_type_get(w->t->type), k),
