@@ -87,7 +87,8 @@ const char *pd_version(uint32_t numbers[3]);
     X(ERR_NUMERIC, 13, 500, "a NaN or an infinity in the computation")                             \
     X(ERR_INTERNAL, 70, 500, "a mistake of Peridot's own")                                         \
     X(ERR_CANCELLED, 130, 499, "stopped on request")                                               \
-    X(ERR_BUSY, 75, 503, "too many requests are waiting")
+    X(ERR_BUSY, 75, 503, "too many requests are waiting")                                          \
+    X(ERR_DIFFERS, 14, 500, "a device computes something else than it should")
 
 typedef enum pd_status {
 #define PD_STATUS_ENUM(name, exit_code, http, text) PD_##name,

@@ -39,7 +39,14 @@ typedef struct pd_trace_view {
     uint64_t ns;      /* what the operation took, by the device's clock where it has one */
     pd_peak peak;     /* pd_profile_op */
     uint32_t passes;
+    float rounding; /* pd_check_op */
 } pd_trace_view;
+/* Operations [first, end) of a plan, as far as it has so many. */
+typedef struct pd_op_range {
+    uint32_t first, end;
+} pd_op_range;
+#define PD_ALL_OPS ((pd_op_range){0, UINT32_MAX})
+
 /* Return false to stop early. */
 typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);
 
@@ -106,9 +113,10 @@ typedef struct pd_backend_vtable {
     pd_status (*read)(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                       pd_error *err);
     /* As run, one operation at a time, showing what each wrote and how long it took: slow, for
-     * comparing backends, for profiles, and for finding the operation that made a NaN. */
-    pd_status (*trace)(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
-                       pd_error *err);
+     * comparing backends, for profiles, and for finding the operation that made a NaN. Only those
+     * of range; what the ones before it have written is still there if nothing ran since. */
+    pd_status (*trace)(pd_program *p, const pd_step *step, pd_op_range range, pd_trace_fn fn,
+                       void *ctx, pd_error *err);
 
     void (*count)(const pd_program *p, pd_step_counts *out);
     /* pd_device_speed, but for `best`. Takes memory for the time of the call. */

@@ -78,6 +78,9 @@ pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **ou
 /* The same for a session that the options do not tell; NULL: they do. */
 pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_session_desc *first,
                              pd_model **out, pd_error *err);
+/* --model on another device than the options name, which is NULL for the usual choice. */
+pd_status cli_open_on(const cli_options *o, const char *device, const pd_session_desc *first,
+                      pd_model **out, pd_error *err);
 /* A second model beside --model, with the other options as they are. */
 pd_status cli_open_other_model(const cli_options *o, const char *path, const char *device,
                                pd_model **out, pd_error *err);

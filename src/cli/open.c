@@ -104,14 +104,14 @@ static pd_status choose_mmproj(const cli_options *o, cli_open_what what, char **
     return PD_OK;
 }
 
-pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_session_desc *first,
-                             pd_model **out, pd_error *err) {
+static pd_status open_on(const cli_options *o, cli_open_what what, const char *device,
+                         const pd_session_desc *first, pd_model **out, pd_error *err) {
     *out = NULL;
     const char *path = cli_text(o, OPT_MODEL);
     if (!path) return raise_no_model(err);
     char *mmproj;
     PD_TRY(choose_mmproj(o, what, &mmproj, err));
-    pd_model_desc desc = model_desc(o, cli_text(o, OPT_DEVICE));
+    pd_model_desc desc = model_desc(o, device);
     desc.vocab_only = what == CLI_OPEN_VOCAB;
     desc.vision_only = what == CLI_OPEN_VISION;
     desc.estimate_only = what == CLI_OPEN_ESTIMATE;
@@ -125,8 +125,19 @@ pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_
         status = open_with_progress(path, &desc, out, err);
     }
     pd_free(mmproj);
-    if (status == PD_OK) cli_tell_toy(o);
     return status;
+}
+
+pd_status cli_open_model_for(const cli_options *o, cli_open_what what, const pd_session_desc *first,
+                             pd_model **out, pd_error *err) {
+    PD_TRY(open_on(o, what, cli_text(o, OPT_DEVICE), first, out, err));
+    cli_tell_toy(o);
+    return PD_OK;
+}
+
+pd_status cli_open_on(const cli_options *o, const char *device, const pd_session_desc *first,
+                      pd_model **out, pd_error *err) {
+    return open_on(o, CLI_OPEN_ALL, device, first, out, err);
 }
 
 pd_status cli_open_model(const cli_options *o, cli_open_what what, pd_model **out, pd_error *err) {

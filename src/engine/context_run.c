@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "engine/check.h"
 #include "engine/context.h"
 #include "engine/nonfinite.h"
 #include "engine/profile.h"
@@ -247,17 +248,45 @@ void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {
     }
 }
 
-/* ---- profiles ------------------------------------------------------------------------------- */
+/* ---- again, one operation at a time
+ * ------------------------------------------------------------------------------- */
+
+/* The last step, if it was the sequence's and can be run again. */
+static pd_status find_last_step(pd_context *c, const pd_sequence *seq, pd_error *err) {
+    const pd_step *step = &c->step.step;
+    if (!c->ran || c->ran_for != seq || step->rows[step->n_rows - 1].pos + 1 != seq->tokens.n)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to run again");
+    c->step.tables[0] = pd_kv_table(c->kv, seq->kv_id);
+    return PD_OK;
+}
 
 pd_status pd_context_profile(pd_context *c, const pd_sequence *seq, pd_profile_fn fn, void *ctx,
                              pd_error *err) {
     const pd_step *step = &c->step.step;
-    if (!c->ran || c->ran_for != seq || step->rows[step->n_rows - 1].pos + 1 != seq->tokens.n)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to profile");
+    PD_TRY(find_last_step(c, seq, err));
     pd_stage *stage = c->ran;
-    c->step.tables[0] = pd_kv_table(c->kv, seq->kv_id);
     pd_status status =
         pd_profile_step(c->model->backend, &stage->plan, stage->program, step, fn, ctx, err);
     if (status != PD_OK) pd_context_begin_run(c, stage); /* what it holds is not sure */
+    return status;
+}
+
+static pd_check_side side_of(const pd_context *c) {
+    return (pd_check_side){.backend = c->model->backend,
+                           .plan = &c->ran->plan,
+                           .program = c->ran->program,
+                           .store = c->store,
+                           .step = &c->step.step};
+}
+
+pd_status pd_context_check(pd_context *c, const pd_sequence *seq, pd_context *reference,
+                           const pd_sequence *reference_seq, pd_check_fn fn, void *ctx,
+                           pd_error *err) {
+    PD_TRY(find_last_step(c, seq, err));
+    PD_TRY(find_last_step(reference, reference_seq, err));
+    pd_check_side side = side_of(c), other = side_of(reference);
+    pd_status status = pd_check_step(&side, &other, fn, ctx, err);
+    pd_context_begin_run(c, c->ran); /* what it holds is the reference's */
+    pd_context_begin_run(reference, reference->ran);
     return status;
 }

@@ -24,7 +24,7 @@ pd_status pd_raise_nonfinite(pd_backend *b, pd_program *p, const pd_step *step, 
                              const char *what, pd_error *err) {
     nonfinite_search search;
     snprintf(search.op, sizeof search.op, "%s", result);
-    PD_TRY(b->v->trace(p, step, stop_at_nonfinite, &search, err));
+    PD_TRY(b->v->trace(p, step, PD_ALL_OPS, stop_at_nonfinite, &search, err));
     return PD_RAISE(err, PD_ERR_NUMERIC, "operation %s made a NaN or an infinity on %s, %s",
                     search.op, b->v->info(b)->name, what);
 }

@@ -18,8 +18,7 @@ typedef struct profile {
     void *ctx;
 } profile;
 
-/* "l03.gate_up" -> "gate_up" */
-static const char *kind_name(const pd_op *op) {
+const char *pd_profile_kind(const pd_op *op) {
     const char *dot = op->layer >= 0 ? strchr(op->name, '.') : NULL;
     return dot ? dot + 1 : op->name;
 }
@@ -75,7 +74,7 @@ static bool show_op(void *ctx, const pd_trace_view *v) {
     const profile *p = ctx;
     if (v->buf != pd_op_get_access(v->op).writes[0]) return true; /* shown for the second time */
     pd_profile_op out = {.name = v->op->name,
-                         .kind = kind_name(v->op),
+                         .kind = pd_profile_kind(v->op),
                          .layer = v->op->layer,
                          .n_rows = v->n_rows,
                          .peak = v->peak,
@@ -89,5 +88,5 @@ static bool show_op(void *ctx, const pd_trace_view *v) {
 pd_status pd_profile_step(pd_backend *b, const pd_plan *plan, pd_program *program,
                           const pd_step *step, pd_profile_fn fn, void *ctx, pd_error *err) {
     profile p = {.plan = plan, .step = step, .fn = fn, .ctx = ctx};
-    return b->v->trace(program, step, show_op, &p, err);
+    return b->v->trace(program, step, PD_ALL_OPS, show_op, &p, err);
 }

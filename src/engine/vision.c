@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "engine/check.h"
 #include "engine/nonfinite.h"
 #include "plan/plan.h"
 #include "engine/profile.h"
@@ -249,6 +250,24 @@ pd_status pd_vision_profile(pd_vision *v, pd_profile_fn fn, void *ctx, pd_error 
     pd_page_table table = make_table(v);
     pd_step step = make_step(v, &table, NULL);
     return pd_profile_step(v->backend, &v->plan, v->program, &step, fn, ctx, err);
+}
+
+static pd_check_side side_of(const pd_vision *v, const pd_step *step) {
+    return (pd_check_side){.backend = v->backend,
+                           .plan = &v->plan,
+                           .program = v->program,
+                           .store = v->store,
+                           .step = step};
+}
+
+pd_status pd_vision_check(pd_vision *v, pd_vision *reference, pd_check_fn fn, void *ctx,
+                          pd_error *err) {
+    if (v->stats.n_encoded == 0 || reference->stats.n_encoded == 0)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "no image was encoded on both devices");
+    pd_page_table tables[2] = {make_table(v), make_table(reference)};
+    pd_step steps[2] = {make_step(v, &tables[0], NULL), make_step(reference, &tables[1], NULL)};
+    pd_check_side side = side_of(v, &steps[0]), other = side_of(reference, &steps[1]);
+    return pd_check_step(&side, &other, fn, ctx, err);
 }
 
 /* ---- images --------------------------------------------------------------------------------- */

@@ -47,6 +47,9 @@ bool pd_vision_has_program(const pd_vision *v); /* since the first image */
 
 /* The last image again, operation by operation. Errors: ARGUMENT (there was none), DEVICE. */
 pd_status pd_vision_profile(pd_vision *v, pd_profile_fn fn, void *ctx, pd_error *err);
+/* pd_model_check_image */
+pd_status pd_vision_check(pd_vision *v, pd_vision *reference, pd_check_fn fn, void *ctx,
+                          pd_error *err);
 
 /* chw [3, image_size, image_size]: what the encoder sees of an image. Errors: MEMORY_HOST. */
 pd_status pd_vision_pixels(const pd_vision *v, const pd_image *image, float *chw, pd_error *err);

@@ -62,6 +62,23 @@ pd_status pd_model_profile_image(pd_model *m, pd_profile_fn fn, void *ctx, pd_er
     return status;
 }
 
+pd_status pd_model_check_image(pd_model *m, pd_model *reference, pd_check_fn fn, void *ctx,
+                               pd_error *err) {
+    PD_TRY(check_encoder(m, err));
+    PD_TRY(check_encoder(reference, err));
+    PD_NEED(err, fn);
+    if (m == reference)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "a model is to be compared with itself");
+    PD_TRY(pd_model_begin_turn(m, err));
+    pd_status status = pd_model_begin_turn(reference, err);
+    if (status == PD_OK) {
+        status = pd_vision_check(m->vision, reference->vision, fn, ctx, err);
+        pd_model_end_turn(reference);
+    }
+    pd_model_end_turn(m);
+    return status;
+}
+
 void pd_model_cancel(pd_model *m) {
     if (m) atomic_store(&m->cancel, 1);
 }

@@ -31,6 +31,8 @@
       "write the logits of every position to a file")                                              \
     X(SCORE, "score", cli_score, 0, "-m MODEL.gguf -f TEXT",                                       \
       "perplexity of a text, or how far a model is from another")                                  \
+    X(COMPARE, "compare", cli_compare, 0, "-m MODEL.gguf -p TEXT",                                 \
+      "does a device compute the right thing? operation by operation beside a reference")          \
     X(EMBED_IMAGE, "embed-image", cli_embed_image, 0, "-m MODEL.gguf --image FILE -o OUT.f32",     \
       "write the rows that an image becomes to a file")                                            \
     X(FETCH, "fetch", cli_fetch, 1, "USER/REPO[:TYPE]",                                            \
@@ -44,9 +46,10 @@
 #define FOR_SAMPLER    (FOR_ANSWER | FOR(SERVE))
 #define FOR_COMPUTE    (FOR_SAMPLER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(EMBED_IMAGE))
 #define FOR_DEVICE     (FOR_COMPUTE | FOR(ESTIMATE))
-#define FOR_IMAGES     (FOR_ANSWER | FOR(LOGITS) | FOR(EMBED_IMAGE))
-#define FOR_MODEL      (FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
-#define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE) | FOR(SCORE))
+#define FOR_IMAGES     (FOR_ANSWER | FOR(LOGITS) | FOR(EMBED_IMAGE) | FOR(COMPARE))
+#define FOR_WEIGHTS    (FOR_DEVICE | FOR(COMPARE)) /* and choose devices in their own way */
+#define FOR_MODEL      (FOR_WEIGHTS | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(DETOKENIZE))
+#define FOR_TEXT       (FOR(RUN) | FOR(TOKENIZE) | FOR(SCORE) | FOR(COMPARE))
 #define CLI_TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q5_k|q6_k|f16|bf16|f32"
 
 /* X(id, kind, name, alias, environment, min, max, default, value, commands, help) */
@@ -70,18 +73,18 @@
       FOR_IMAGES | FOR(ESTIMATE) | FOR(SERVE),                                                     \
       "the model's image encoder, a GGUF file (default: the one beside the model; estimate: "      \
       "none)")                                                                                     \
-    X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL, FOR_ANSWER,              \
-      "show long pictures in up to four windows as well")                                          \
+    X(PAN_AND_SCAN, FLAG, "--pan-and-scan", NULL, NULL, 0, 0, NULL, NULL,                          \
+      FOR_ANSWER | FOR(COMPARE), "show long pictures in up to four windows as well")               \
     X(PIXELS, FILE, "--pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),                  \
       "ready pixels instead of a picture: float32 [3, size, size] in [-1, 1]")                     \
     X(DUMP_PIXELS, OUTPUT, "--dump-pixels", NULL, NULL, 0, 0, NULL, "FILE", FOR(EMBED_IMAGE),      \
       "write what the picture became, in the form that --pixels takes")                            \
     X(IMAGE_PROFILE, FLAG, "--profile", NULL, NULL, 0, 0, NULL, NULL, FOR(EMBED_IMAGE),            \
       "the time of each kind of operation, on standard error")                                     \
-    X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT", FOR_ANSWER,             \
-      "instructions put in front of the prompt")                                                   \
-    X(SYSTEM_FILE, FILE, "--system-prompt-file", "-sysf", NULL, 0, 0, NULL, "FILE", FOR_ANSWER,    \
-      "take these from a file")                                                                    \
+    X(SYSTEM, STRING, "--system-prompt", "-sys", NULL, 0, 0, NULL, "TEXT",                         \
+      FOR_ANSWER | FOR(COMPARE), "instructions put in front of the prompt")                        \
+    X(SYSTEM_FILE, FILE, "--system-prompt-file", "-sysf", NULL, 0, 0, NULL, "FILE",                \
+      FOR_ANSWER | FOR(COMPARE), "take these from a file")                                         \
     X(CHAT_TEMPLATE, CHOICE, "--chat-template", NULL, NULL, 0, 0, NULL, "gemma|none", FOR(CHAT),   \
       "gemma: turns in Gemma's chat template; none: one text, which messages and answers go on "   \
       "with (default: by the file; none for pre-trained models)")                                  \
@@ -91,10 +94,20 @@
       "Enter makes a new line, an empty line or Ctrl-D sends the message")                         \
     X(COLOR, CHOICE, "--color", NULL, NULL, 0, 0, "auto", "auto|always|never", FOR(CHAT),          \
       "colour of the roles; auto: on a terminal, unless NO_COLOR is set")                          \
-    X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
+    X(RAW, FLAG, "--raw", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN) | FOR(COMPARE),                   \
       "no chat template: <bos> and the text as it is")                                             \
     X(PREDICT, INT, "--predict", "-n", "PERIDOT_PREDICT", -1, 0x7fffffff, "-1", "N", FOR_SAMPLER,  \
       "tokens to generate at most; -1: until the end or a full context")                           \
+    X(COMPARE_N, INT, "--predict", "-n", NULL, 1, 100000, "32", "N", FOR(COMPARE),                 \
+      "tokens of the reference's answer, which the devices follow, and of their own")              \
+    X(COMPARE_STEPS, INT, "--steps", NULL, NULL, 0, 100000, "4", "N", FOR(COMPARE),                \
+      "steps behind the prompt whose operations are compared one by one")                          \
+    X(COMPARE_DEVICES, LIST, "--devices", "-dev", NULL, 0, 0, NULL, "NAME,..", FOR(COMPARE),       \
+      "what to compare: names as of --device (default: every GPU, and cpu)")                       \
+    X(REFERENCE, DEVICE, "--reference", NULL, NULL, 0, 0, "cpu-ref", "NAME", FOR(COMPARE),         \
+      "what to compare with")                                                                      \
+    X(COMPARE_SEED, INT, "--seed", "-s", NULL, 0, 9007199254740992.0, "1", "S", FOR(COMPARE),      \
+      "of the drawn answers, at Gemma's temperature of 1, top-k of 64 and top-p of 0.95")          \
     X(IGNORE_EOS, FLAG, "--ignore-eos", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                    \
       "go on behind <eos> and <end_of_turn>")                                                      \
     X(IDS, FLAG, "--ids", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \
@@ -145,7 +158,8 @@
       "positions of the context; 0: the model's own (default: 8192, or what the model has or "     \
       "memory holds)")                                                                             \
     X(BATCH, INT, "--batch-size", "-b", "PERIDOT_BATCH_SIZE", 1, 65536, "512", "N",                \
-      FOR_SAMPLER | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE), "prompt tokens computed at once")    \
+      FOR_SAMPLER | FOR(LOGITS) | FOR(SCORE) | FOR(ESTIMATE) | FOR(COMPARE),                       \
+      "prompt tokens computed at once")                                                            \
     X(ESTIMATE_CTX, LIST, "--ctx-size", "-c", NULL, 0, 0, NULL, "N,..", FOR(ESTIMATE),             \
       "contexts to estimate, comma lists and ranges as a-b*factor; 0: the model's own (default: "  \
       "8192 positions, or what the model has)")                                                    \
@@ -210,19 +224,20 @@
       FOR_DEVICE | FOR(DEVICES),                                                                   \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
-    X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_DEVICE,              \
+    X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_WEIGHTS,             \
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
-      FOR_DEVICE | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                      \
+      FOR_WEIGHTS | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                     \
       "CPU threads (default: one per core)")                                                       \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
-      "MiB", FOR_DEVICE, "use no more device memory than this (default: what the device has)")     \
-    X(NO_REPACK, FLAG, "--no-repack", NULL, NULL, 0, 0, NULL, NULL, FOR_DEVICE,                    \
+      "MiB", FOR_WEIGHTS, "use no more device memory than this (default: what the device has)")    \
+    X(NO_REPACK, FLAG, "--no-repack", NULL, NULL, 0, 0, NULL, NULL, FOR_WEIGHTS,                   \
       "CPU: leave the weights as the file has them, in pages that processes share; slower")        \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
-      FOR_DEVICE, "how close to the exact result (default: f16; logits and embed-image: exact)")   \
+      FOR_WEIGHTS, "how close to the exact result (default: f16; logits and embed-image: exact)")  \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
-      FOR_SAMPLER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE),          \
+      FOR_SAMPLER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE) |         \
+          FOR(COMPARE),                                                                            \
       "requantise the output head while loading; run and bench say what it costs")                 \
     X(DECODE_AFTER, INT, "--decode-after", NULL, NULL, 1, 0x7fffffff, NULL, "K", FOR(LOGITS),      \
       "the first K tokens as a prompt, the rest one at a time as in generation")                   \
@@ -329,7 +344,7 @@
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
       FOR(RUN) | FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) |          \
-          FOR(FETCH) | FOR(LIST) | FOR(ESTIMATE),                                                  \
+          FOR(FETCH) | FOR(LIST) | FOR(ESTIMATE) | FOR(COMPARE),                                   \
       "print JSON (run: one object at the end)")                                                   \
     X(PROGRESS, FLAG, "--progress", NULL, NULL, 0, 0, NULL, NULL, FOR_ALL,                         \
       "tell how far long work is also where standard error is no terminal")                        \

@@ -88,10 +88,10 @@ static pd_status failing_read(pd_program *p, pd_buf_id buf, uint64_t offset, uin
     return pass_or_fail(status, fails, "read", err);
 }
 
-static pd_status failing_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
-                               pd_error *err) {
+static pd_status failing_trace(pd_program *p, const pd_step *step, pd_op_range range,
+                               pd_trace_fn fn, void *ctx, pd_error *err) {
     bool fails = fails_now();
-    return pass_or_fail(real_backend->trace(p, step, fn, ctx, err), fails, "trace", err);
+    return pass_or_fail(real_backend->trace(p, step, range, fn, ctx, err), fails, "trace", err);
 }
 
 static void wrap_backend(pd_backend *b) {

@@ -125,7 +125,7 @@ static void compute(world *w, uint32_t n, bool traced) {
     step_of s;
     int which = n == 1;
     make_step(w, n, n, &s);
-    must(traced ? v->trace(w->programs[which], &s.step, look, NULL, &err)
+    must(traced ? v->trace(w->programs[which], &s.step, PD_ALL_OPS, look, NULL, &err)
                 : v->run(w->programs[which], &s.step, &err),
          &err);
     read_logits(w, which);

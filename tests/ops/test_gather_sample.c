@@ -269,11 +269,11 @@ static void test_trace(void **state) {
         ops_check(b->v->run(program, &step, &err), &err);
         small_read(&s, b, program, &step, run);
         trace_log log = {.s = &s, .seen = seen, .stop_after = UINT32_MAX};
-        ops_check(b->v->trace(program, &step, on_view, &log, &err), &err);
+        ops_check(b->v->trace(program, &step, PD_ALL_OPS, on_view, &log, &err), &err);
         assert_int_equal(log.n_views, 5);
         assert_memory_equal(run, seen, sizeof *run);
         log = (trace_log){.s = &s, .seen = seen, .stop_after = 2};
-        ops_check(b->v->trace(program, &step, on_view, &log, &err), &err);
+        ops_check(b->v->trace(program, &step, PD_ALL_OPS, on_view, &log, &err), &err);
         assert_int_equal(log.n_views, 2);
         b->v->destroy(b, program);
     }

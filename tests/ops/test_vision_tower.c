@@ -111,7 +111,7 @@ static void trace_on(pd_backend *b, const pd_plan *plan, const pd_step *step, co
     ops_check(
         b->v->write(program, in, 0, 4ull * step->n_rows * plan->bufs[in].width, patches, &err),
         &err);
-    ops_check(b->v->trace(program, step, take_view, out, &err), &err);
+    ops_check(b->v->trace(program, step, PD_ALL_OPS, take_view, out, &err), &err);
     b->v->destroy(b, program);
     b->v->kv_destroy(b, kv);
 }

@@ -192,8 +192,8 @@ pd_status pd_cpu_write(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n
                        pd_error *err);
 pd_status pd_cpu_read(pd_program *p, pd_buf_id buf, uint64_t offset, uint64_t n, void *dst,
                       pd_error *err);
-pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
-                       pd_error *err);
+pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_op_range range, pd_trace_fn fn,
+                       void *ctx, pd_error *err);
 void pd_cpu_count_step(const pd_program *p, pd_step_counts *out);
 
 /* measure.c */

@@ -181,6 +181,14 @@ static pd_peak peak_of(const pd_program *p, uint32_t op_index, uint32_t passes) 
     return pd_cpu_choose_integer(p, op) == p->cpu->integer ? PD_PEAK_INT16 : PD_PEAK_INT8;
 }
 
+/* Bytes are whole numbers up to 127, 16-bit integers up to 32639; a bfloat16 has 8 binary places,
+ * two that stand for one number 16. */
+static float rounding_of(const pd_program *p, uint32_t op_index, uint32_t passes) {
+    pd_peak peak = peak_of(p, op_index, passes);
+    if (peak == PD_PEAK_BF16) return passes == 1 ? 0x1p-9f : 0x1p-16f;
+    return peak == PD_PEAK_INT8 ? 0x1p-8f : peak == PD_PEAK_INT16 ? 0x1p-16f : 0;
+}
+
 static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, pd_trace_fn fn,
                  void *ctx) {
     uint32_t n_rows = pd_cpu_rows(p, buf);
@@ -193,16 +201,17 @@ static bool show(pd_program *p, uint32_t op_index, pd_buf_id buf, uint64_t ns, p
                           .data = pd_cpu_buf(p, buf),
                           .ns = ns,
                           .peak = peak_of(p, op_index, passes),
-                          .passes = passes};
+                          .passes = passes,
+                          .rounding = rounding_of(p, op_index, passes)};
     return fn(ctx, &view);
 }
 
-pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
-                       pd_error *err) {
+pd_status pd_cpu_trace(pd_program *p, const pd_step *step, pd_op_range range, pd_trace_fn fn,
+                       void *ctx, pd_error *err) {
     (void)err;
     begin_step(p, step);
     bool go_on = true;
-    for (uint32_t i = 0; i < p->n_ops && go_on; i++) {
+    for (uint32_t i = range.first; i < p->n_ops && i < range.end && go_on; i++) {
         uint64_t t0 = pd_clock_ns();
         if (!run_op(p, &p->ops[i])) continue;
         uint64_t ns = pd_clock_ns() - t0;

@@ -19,51 +19,6 @@
 #include "cli/run/run.h"
 #include "sample/biases.h"
 
-/* ---- the prompt ----------------------------------------------------------------------------- */
-
-static pd_status read_prompt(run_job *job, pd_error *err) {
-    const cli_options *o = job->o;
-    PD_TRY(cli_images_read(o, &job->images, err));
-    PD_TRY(cli_read_text(o, &job->text, &job->n_text, err));
-    if (job->n_text == 0 && !cli_given(o, OPT_RAW))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the prompt is empty");
-    PD_TRY(cli_check_utf8("the prompt", job->text, job->n_text, err));
-    PD_TRY(cli_read_system(o, &job->system, &job->n_system, err));
-    if (job->system && cli_given(o, OPT_RAW))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--raw knows no --system-prompt");
-    if (cli_given(o, OPT_PARSE_SPECIAL) && !cli_given(o, OPT_RAW))
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "--parse-special needs --raw");
-    return cli_images_place(&job->images, job->text, &job->n_text, err);
-}
-
-static pd_status encode_once(const run_job *job, uint32_t *ids, size_t n_max, size_t *n,
-                             pd_error *err) {
-    if (cli_given(job->o, OPT_RAW)) {
-        pd_tokenize_desc desc = {.parse_special = cli_given(job->o, OPT_PARSE_SPECIAL),
-                                 .images = job->images.places,
-                                 .n_images = job->images.n_places};
-        return pd_tokenize(job->model, job->text, job->n_text, &desc, ids, n_max, n, err);
-    }
-    pd_chat_turn turns[2] = {
-        {.role = "system", .text = job->system, .n_bytes = job->n_system},
-        {"user", job->text, job->n_text, job->images.places, job->images.n_places}};
-    return pd_chat_encode(job->model, job->system ? turns : turns + 1, job->system ? 2 : 1, ids,
-                          n_max, n, err);
-}
-
-static pd_status encode_prompt(run_job *job, pd_error *err) {
-    enum { TEMPLATE_IDS = 64 };
-    size_t n_max = pd_tokenize_bound(job->n_text + job->n_system) + TEMPLATE_IDS +
-                   job->images.list.n * PD_IMAGE_MAX_IDS;
-    job->ids = pd_alloc(n_max, sizeof *job->ids);
-    if (!job->ids)
-        return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt's tokens");
-    PD_TRY(encode_once(job, job->ids, n_max, &job->n_ids, err));
-    job->times.n_prompt =
-        pd_prompt_count(job->model, &(pd_prompt){.ids = job->ids, .n_ids = job->n_ids});
-    return PD_OK;
-}
-
 /* ---- the context ---------------------------------------------------------------------------- */
 
 /* What prompt and -n need, in steps of 256; without -n at least 8192 if the model has them. */
@@ -182,10 +137,7 @@ static bool on_drawn(void *ctx, pd_log_prob drawn, const pd_log_prob *top, uint3
 
 static pd_status generate(run_job *job, pd_error *err) {
     job->times.start_ns = pd_clock_ns();
-    pd_prompt prompt = {.ids = job->ids,
-                        .n_ids = job->n_ids,
-                        .images = job->images.list.images,
-                        .n_images = job->images.list.n};
+    pd_prompt prompt = cli_prompt_view(&job->prompt);
     cli_progress_begin(&job->progress, "prompt");
     pd_status status = pd_session_sync_prompt(job->session, &prompt, err);
     cli_progress_end(&job->progress);
@@ -222,12 +174,14 @@ static pd_status generate_and_report(void *ctx, pd_session *session, pd_error *e
 pd_status cli_run(const cli_options *o, pd_error *err) {
     run_job job = {.o = o};
     pd_status status;
-    PD_TRY_GOTO(read_prompt(&job, err));
+    PD_TRY_GOTO(cli_prompt_read(o, &job.prompt, err));
     PD_TRY_GOTO(init_sampler(&job, err));
     PD_TRY_GOTO(cli_stop_create(o, &job.stop, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
     PD_TRY_GOTO(cli_sampling_check(&job.sampling, job.model, err));
-    PD_TRY_GOTO(encode_prompt(&job, err));
+    PD_TRY_GOTO(cli_prompt_encode(o, job.model, &job.prompt, err));
+    pd_prompt prompt = cli_prompt_view(&job.prompt);
+    job.times.n_prompt = pd_prompt_count(job.model, &prompt);
     pd_session_desc desc = cli_session(o, choose_context(&job));
     pd_fit fit = {0};
     if (!cli_given(o, OPT_CTX_SIZE)) PD_TRY_GOTO(cli_fit_session(job.model, &desc, &fit, err));
@@ -239,14 +193,11 @@ pd_status cli_run(const cli_options *o, pd_error *err) {
     status = cli_with_session(job.model, &desc, generate_and_report, &job, err);
 done:
     pd_model_close(job.model);
-    cli_images_free(&job.images);
+    cli_prompt_free(&job.prompt);
     pd_bytes_free(&job.answer);
     pd_bytes_free(&job.answer_ids);
     cJSON_Delete(job.log_probs);
     pd_stop_destroy(job.stop);
     cli_sampling_free(&job.sampling);
-    pd_free(job.system);
-    pd_free(job.ids);
-    pd_free(job.text);
     return status;
 }

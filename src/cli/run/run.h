@@ -2,23 +2,17 @@
 #ifndef PD_CLI_RUN_H
 #define PD_CLI_RUN_H
 
-#include "cli/images.h"
 #include "cli/json.h"
+#include "cli/prompt.h"
 #include "measure/run_figures.h"
 
 typedef struct run_job {
     const cli_options *o;
-    char *text; /* the prompt */
-    size_t n_text;
-    char *system; /* instructions put in front of it, or NULL */
-    size_t n_system;
-    cli_images images;
+    cli_prompt prompt;
     pd_model *model;
     pd_session *session;
-    cli_progress progress; /* of the prompt */
+    cli_progress progress; /* of computing the prompt */
     pd_precision precision;
-    uint32_t *ids; /* [n_ids] */
-    size_t n_ids;
     pd_run_times times;
     uint64_t n_max;          /* tokens to generate at most */
     bool limited_by_context; /* n_max is what the context leaves, not what -n says */

@@ -147,8 +147,8 @@ pd_status pd_vk_submit_segment(pd_program *p, uint32_t segment, uint32_t turn, V
 pd_status pd_vk_program_run(pd_program *p, const pd_step *step, pd_error *err);
 
 /* trace.c */
-pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_trace_fn fn, void *ctx,
-                              pd_error *err);
+pd_status pd_vk_program_trace(pd_program *p, const pd_step *step, pd_op_range range, pd_trace_fn fn,
+                              void *ctx, pd_error *err);
 
 /* run_ahead.c */
 pd_status pd_vk_run_ahead_create(pd_program *p,

@@ -1,0 +1,224 @@
+/* `peridot compare`: does a device compute the right thing, on the user's own model and prompt?
+ *
+ * The reference's model stays open; the devices' are opened one after the other, so that no more
+ * than two are in memory. A device that fails ends its own part, and the report has what was done.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/compare/compare.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "measure/devices.h"
+
+/* ---- devices -------------------------------------------------------------------------------- */
+
+static pd_status add_device(compare_job *job, const char *name, size_t n, pd_error *err) {
+    if (job->n_devices == COMPARE_MAX_DEVICES)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "at most %d devices can be compared at once",
+                        COMPARE_MAX_DEVICES);
+    snprintf(job->devices[job->n_devices++].wish, sizeof job->devices->wish, "%.*s", (int)n, name);
+    return PD_OK;
+}
+
+/* Every GPU that can be used, and the processor. */
+static pd_status add_usual_devices(compare_job *job, pd_error *err) {
+    pd_device_info list[COMPARE_MAX_DEVICES];
+    uint32_t n = 0;
+    PD_TRY(pd_device_list(list, COMPARE_MAX_DEVICES, &n, NULL, err));
+    for (uint32_t i = 0; i < n && i < COMPARE_MAX_DEVICES; i++) {
+        bool is_gpu = list[i].usable && !pd_device_is_cpu(&list[i]);
+        if (is_gpu && list[i].kind != PD_DEVICE_SOFTWARE)
+            PD_TRY(add_device(job, list[i].id, strlen(list[i].id), err));
+    }
+    return add_device(job, "cpu", 3, err);
+}
+
+static pd_status choose_devices(compare_job *job, pd_error *err) {
+    const char *list = cli_text(job->o, OPT_COMPARE_DEVICES), *word;
+    size_t n;
+    snprintf(job->reference.wish, sizeof job->reference.wish, "%s",
+             cli_text(job->o, OPT_REFERENCE));
+    if (!list) return add_usual_devices(job, err);
+    while ((word = pd_next_word(&list, &n))) PD_TRY(add_device(job, word, n, err));
+    if (job->n_devices > 0) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "--devices names none");
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static pd_session_desc session_desc(const compare_job *job) {
+    return cli_session(job->o, job->job.n_prompt + job->job.n_tokens + 1);
+}
+
+static pd_status open_side(compare_job *job, compare_device *d, pd_compare_side *side,
+                           pd_error *err) {
+    uint64_t t0 = pd_clock_ns();
+    PD_TRY(cli_open_on(job->o, d->wish, NULL, &side->model, err));
+    d->load_ns = pd_clock_ns() - t0;
+    d->info = *pd_model_get_device(side->model);
+    return PD_OK;
+}
+
+static pd_status make_session(compare_job *job, pd_compare_side *side, pd_error *err) {
+    const pd_session_desc desc = session_desc(job);
+    return pd_session_create(side->model, &desc, &side->session, err);
+}
+
+static void close_side(compare_device *d, pd_compare_side *side) {
+    cli_interrupt_watch(NULL, NULL);
+    if (side->session) d->peak_bytes = pd_session_get_stats(side->session)->device_peak_bytes;
+    pd_session_destroy(side->session);
+    pd_model_close(side->model);
+    side->session = NULL;
+    side->model = NULL;
+}
+
+static pd_status encode_prompt(compare_job *job, pd_error *err) {
+    const pd_model *model = job->reference.result.side.model;
+    uint32_t n_train = pd_model_get_info(model)->n_ctx_train;
+    PD_TRY(cli_prompt_encode(job->o, model, &job->prompt, err));
+    job->job.prompt = cli_prompt_view(&job->prompt);
+    uint64_t n = pd_prompt_count(model, &job->job.prompt);
+    if (n + job->job.n_tokens + 1 > n_train)
+        return PD_RAISE(err, PD_ERR_CONTEXT,
+                        "prompt and answer have %llu tokens, but the model handles %u",
+                        (unsigned long long)n + job->job.n_tokens, n_train);
+    job->job.n_prompt = (uint32_t)n;
+    job->job.has_image = job->job.prompt.n_images > 0;
+    return PD_OK;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------ */
+
+static bool on_progress(void *ctx, const char *what, uint32_t n_done, uint32_t n_total) {
+    compare_job *job = ctx;
+    if (!job->progress.label || strcmp(job->progress.label, what) != 0) {
+        cli_progress_end(&job->progress);
+        cli_progress_begin(&job->progress, what);
+    }
+    return cli_progress_update_tokens(&job->progress, n_done, n_total);
+}
+
+static pd_status run_reference(compare_job *job, pd_error *err) {
+    compare_device *r = &job->reference;
+    job->job.reference = &r->result.side;
+    PD_TRY(open_side(job, r, &r->result.side, err));
+    PD_TRY(encode_prompt(job, err));
+    PD_TRY(make_session(job, &r->result.side, err));
+    cli_interrupt_watch(r->result.side.session, NULL);
+    pd_status status = pd_compare_begin(&job->job, err);
+    cli_progress_end(&job->progress);
+    return status;
+}
+
+static pd_status run_device(compare_job *job, compare_device *d, pd_error *err) {
+    PD_TRY(open_side(job, d, &d->result.side, err));
+    PD_TRY(make_session(job, &d->result.side, err));
+    cli_interrupt_watch(d->result.side.session, job->job.reference->session);
+    pd_status status = pd_compare_device(&job->job, &d->result, err);
+    cli_progress_end(&job->progress);
+    return status;
+}
+
+/* A device's failure is part of the report; the user's Ctrl-C is the end. */
+static pd_status run_devices(compare_job *job, pd_error *err) {
+    for (uint32_t i = 0; i < job->n_devices; i++) {
+        compare_device *d = &job->devices[i];
+        pd_status status = run_device(job, d, &d->failure);
+        d->summary = pd_compare_summarise(&d->result.forced, job->job.precision);
+        close_side(d, &d->result.side);
+        if (status == PD_ERR_CANCELLED) return pd_error_again(err, &d->failure);
+    }
+    return PD_OK;
+}
+
+/* ---- the verdict ---------------------------------------------------------------------------- */
+
+bool compare_holds(const compare_device *d) {
+    return !pd_compare_first_fault(&d->result.ops) && d->summary.error <= d->summary.error_bound;
+}
+
+void compare_verdict(const compare_job *job, const compare_device *d, char *out, size_t size) {
+    const pd_compare_op *fault = pd_compare_first_fault(&d->result.ops);
+    const char *name = d->info.id[0] ? d->info.id : d->wish;
+    if (fault)
+        snprintf(out, size,
+                 "%s computes something else than %s: the first operation beyond its bound is "
+                 "%s%s (%s), off by %.1e where %.1e may be",
+                 name, job->reference.info.id, fault->is_image ? "the image encoder's " : "",
+                 fault->name, fault->part, fault->deviation.row_nmse, fault->bound);
+    else if (!compare_holds(d))
+        snprintf(
+            out, size,
+            "every operation of %s is within its bounds by itself, but its logits are not: off "
+            "by %.1e where %.1e may be",
+            name, d->summary.error, d->summary.error_bound);
+    else if (d->failure.status != PD_OK)
+        snprintf(out, size, "%s was not compared to the end: %.300s", name, d->failure.message);
+    else
+        snprintf(out, size, "%s computes what %s computes, within the bounds of %s", name,
+                 job->reference.info.id, cli_precision_name(job->job.precision));
+}
+
+/* The worst that was found: something else than it should be, before a failure. */
+static pd_status judge(const compare_job *job, pd_error *err) {
+    char text[512];
+    for (uint32_t i = 0; i < job->n_devices; i++) {
+        if (compare_holds(&job->devices[i])) continue;
+        compare_verdict(job, &job->devices[i], text, sizeof text);
+        return PD_RAISE(err, PD_ERR_DIFFERS, "%s", text);
+    }
+    for (uint32_t i = 0; i < job->n_devices; i++)
+        if (job->devices[i].failure.status != PD_OK)
+            return pd_error_again(err, &job->devices[i].failure);
+    return PD_OK;
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+static pd_status report(const compare_job *job, pd_error *err) {
+    if (cli_given(job->o, OPT_JSON))
+        PD_TRY(compare_print_json(job, err));
+    else
+        compare_print(job);
+    return cli_check_stdout(err);
+}
+
+static void take_options(compare_job *job) {
+    const cli_options *o = job->o;
+    job->job.n_tokens = cli_u32(o, OPT_COMPARE_N);
+    job->job.n_checked = cli_u32(o, OPT_COMPARE_STEPS);
+    job->job.precision = cli_precision(o, OPT_PRECISION, PD_PRECISION_F16);
+    job->job.drawing = (pd_sampler_desc){
+        .temp = 1, .top_k = 64, .top_p = 0.95f, .seed = (uint64_t)cli_int(o, OPT_COMPARE_SEED)};
+    job->job.progress = on_progress;
+    job->job.progress_ctx = job;
+}
+
+static pd_status compare_all(compare_job *job, pd_error *err) {
+    take_options(job);
+    PD_TRY(choose_devices(job, err));
+    PD_TRY(cli_prompt_read(job->o, &job->prompt, err));
+    PD_TRY(run_reference(job, err));
+    PD_TRY(run_devices(job, err));
+    PD_TRY(report(job, err));
+    return judge(job, err);
+}
+
+pd_status cli_compare(const cli_options *o, pd_error *err) {
+    compare_job *job = pd_alloc(1, sizeof *job);
+    if (!job) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a comparison");
+    job->o = o;
+    pd_status status = compare_all(job, err);
+    for (uint32_t i = 0; i < job->n_devices; i++) {
+        close_side(&job->devices[i], &job->devices[i].result.side);
+        pd_compare_result_free(&job->devices[i].result);
+    }
+    if (job->job.reference) pd_compare_end(&job->job);
+    close_side(&job->reference, &job->reference.result.side);
+    cli_prompt_free(&job->prompt);
+    pd_free(job);
+    return status;
+}

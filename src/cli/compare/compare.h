@@ -1,0 +1,41 @@
+/* One `peridot compare` from devices to report.  SPDX-License-Identifier: MIT */
+#ifndef PD_CLI_COMPARE_H
+#define PD_CLI_COMPARE_H
+
+#include "cli/json.h"
+#include "cli/prompt.h"
+#include "measure/compare.h"
+
+enum { COMPARE_MAX_DEVICES = 8 };
+
+/* A device and what came out; also the reference, without result and summary. */
+typedef struct compare_device {
+    char wish[128]; /* as --devices names it */
+    pd_device_info info;
+    uint64_t load_ns, peak_bytes;
+    pd_compare_result result;
+    pd_compare_summary summary;
+    pd_error failure; /* why it ended early; PD_OK: it did not */
+} compare_device;
+
+typedef struct compare_job {
+    const cli_options *o;
+    cli_prompt prompt;
+    cli_progress progress;
+    pd_compare_job job;
+    compare_device reference, devices[COMPARE_MAX_DEVICES];
+    uint32_t n_devices;
+} compare_job;
+
+/* A device that was compared to the end computes what it should: all operations within their
+ * bounds, and probabilities too. */
+bool compare_holds(const compare_device *d);
+/* The one sentence. out: at least 512 bytes. */
+void compare_verdict(const compare_job *job, const compare_device *d, char *out, size_t size);
+
+/* compare_text.c: tables for people. */
+void compare_print(const compare_job *job);
+/* compare_json.c: docs/compare.md has the schema. Errors: MEMORY_HOST. */
+pd_status compare_print_json(const compare_job *job, pd_error *err);
+
+#endif

@@ -1,0 +1,95 @@
+/* A comparison as JSON: docs/compare.md.  SPDX-License-Identifier: MIT */
+#include "cli/compare/compare.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+static void add_ops(cJSON *device, const pd_compare_ops *ops) {
+    cJSON *list = cJSON_AddArrayToObject(device, "operations");
+    for (uint32_t i = 0; i < ops->n; i++) {
+        const pd_compare_op *op = &ops->list[i];
+        const pd_deviation *d = &op->deviation;
+        cJSON *j = cli_add_object(list);
+        CLI_ADD_TEXTS(j, {"name", op->name}, {"kind", op->kind}, {"part", op->part});
+        CLI_ADD_NUMBERS(j, {"layer", op->layer}, {"nmse", d->nmse}, {"row_nmse", d->row_nmse},
+                        {"bound", op->bound}, {"worst", d->worst},
+                        {"worst_position", op->first + d->worst_row},
+                        {"worst_column", d->worst_column}, {"worst_got", (double)d->worst_got},
+                        {"worst_expected", (double)d->worst_expected});
+        if (op->head_dim > 0) CLI_ADD_NUMBERS(j, {"worst_head", d->worst_column / op->head_dim});
+        cJSON_AddBoolToObject(j, "image", op->is_image);
+        cJSON_AddBoolToObject(j, "holds", pd_compare_op_holds(op));
+    }
+}
+
+static void add_forced(cJSON *device, const compare_device *d) {
+    const pd_compare_summary *s = &d->summary;
+    cJSON *j = cJSON_AddObjectToObject(device, "probabilities");
+    CLI_ADD_NUMBERS(
+        j, {"positions", d->result.forced.n}, {"kl_mean", s->kl_mean}, {"kl_max", s->kl_max},
+        {"logits_error", s->error}, {"logits_bound", s->error_bound}, {"same_best", s->same_best},
+        {"worst_rank", s->worst_rank + 1}, {"largest_change", s->change},
+        {"perplexity", s->perplexity}, {"reference_perplexity", s->reference_perplexity});
+    cJSON *list = cJSON_AddArrayToObject(j, "tokens");
+    for (uint32_t i = 0; i < d->result.forced.n; i++) {
+        const pd_compare_position *p = &d->result.forced.list[i];
+        cJSON *t = cli_add_object(list);
+        CLI_ADD_NUMBERS(t, {"id", p->id}, {"best", p->best}, {"rank", p->rank + 1}, {"kl", p->kl},
+                        {"log_prob", p->log_prob}, {"reference_log_prob", p->reference_log_prob},
+                        {"reference_lead", p->margin}, {"largest_change", p->change},
+                        {"largest_change_id", p->change_id});
+    }
+}
+
+static void add_answer(cJSON *device, const char *key, const pd_compare_answer *got,
+                       const pd_compare_answer *expected) {
+    if (!got->ids) return;
+    cJSON *j = cJSON_AddObjectToObject(device, key);
+    cli_add_ids(j, "ids", got->ids, got->n);
+    uint32_t at = pd_compare_parting(got, expected);
+    cJSON_AddBoolToObject(j, "equal", at == UINT32_MAX);
+    if (at != UINT32_MAX) CLI_ADD_NUMBERS(j, {"parts_at", at});
+}
+
+static cJSON *side_json(const compare_device *d, const pd_compare_side *side) {
+    cJSON *j = cJSON_CreateObject();
+    CLI_ADD_TEXTS(j, {"device", d->info.id[0] ? d->info.id : d->wish}, {"name", d->info.name},
+                  {"driver", d->info.driver}, {"uuid", d->info.uuid});
+    CLI_ADD_NUMBERS(j, {"load_ms", cli_ms(d->load_ns)}, {"prompt_ms", cli_ms(side->prompt_ns)},
+                    {"image_ms", cli_ms(side->image_ns)}, {"answer_ms", cli_ms(side->greedy.ns)},
+                    {"memory_bytes", (double)d->peak_bytes});
+    return j;
+}
+
+static void add_device(cJSON *list, const compare_job *job, const compare_device *d) {
+    const pd_compare_side *reference = job->job.reference;
+    char verdict[512];
+    cJSON *j = side_json(d, &d->result.side);
+    cJSON_AddItemToArray(list, j);
+    add_ops(j, &d->result.ops);
+    add_forced(j, d);
+    add_answer(j, "greedy", &d->result.side.greedy, &reference->greedy);
+    add_answer(j, "drawn", &d->result.side.drawn, &reference->drawn);
+    cJSON_AddBoolToObject(j, "complete", d->failure.status == PD_OK);
+    cJSON_AddBoolToObject(j, "holds", compare_holds(d));
+    if (d->failure.status != PD_OK) CLI_ADD_TEXTS(j, {"failure", d->failure.message});
+    compare_verdict(job, d, verdict, sizeof verdict);
+    CLI_ADD_TEXTS(j, {"verdict", verdict});
+}
+
+pd_status compare_print_json(const compare_job *job, pd_error *err) {
+    const pd_model_info *info = pd_model_get_info(job->job.reference->model);
+    cJSON *root = cJSON_CreateObject();
+    CLI_ADD_NUMBERS(root, {"schema", SCHEMA_VERSION});
+    CLI_ADD_TEXTS(root, {"peridot", PD_VERSION_STRING}, {"commit", PERIDOT_COMMIT},
+                  {"model", info->name}, {"file_type", info->file_type},
+                  {"precision", cli_precision_name(job->job.precision)});
+    CLI_ADD_NUMBERS(root, {"prompt_positions", job->job.n_prompt},
+                    {"answer_tokens", job->job.reference->greedy.n});
+    cJSON *reference = side_json(&job->reference, job->job.reference);
+    cJSON_AddItemToObject(root, "reference", reference);
+    cli_add_ids(reference, "greedy", job->job.reference->greedy.ids, job->job.reference->greedy.n);
+    cli_add_ids(reference, "drawn", job->job.reference->drawn.ids, job->job.reference->drawn.n);
+    cJSON *list = cJSON_AddArrayToObject(root, "devices");
+    for (uint32_t i = 0; i < job->n_devices; i++) add_device(list, job, &job->devices[i]);
+    return cli_print_json(root, err);
+}

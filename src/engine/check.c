@@ -1,0 +1,287 @@
+/* Two devices through the same step, operation by operation.
+ *
+ * Both run an operation; what they wrote is shown; then the reference's result takes the place of
+ * the device's, so that the next operation has the same inputs on both and an error does not go on
+ * into what follows. The same is done to K and V, which lie in pages: first to those of the
+ * positions before the step, then, layer by layer, to those that the step writes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/check.h"
+
+#include <string.h>
+
+#include "engine/profile.h"
+#include "file/quant.h"
+
+/* What an operation wrote: copies of what trace showed. */
+typedef struct written {
+    uint32_t n;
+    struct {
+        pd_buf_id buf;
+        uint32_t n_rows, width;
+        uint64_t ns;
+        double rounding;
+        float *values; /* [n_rows, width] */
+    } views[PD_OP_MAX_WRITES];
+    bool failed; /* no memory */
+} written;
+
+typedef struct check {
+    const pd_check_side *side, *reference;
+    pd_check_fn fn;
+    void *ctx;
+    bool go_on;
+    uint8_t *pages[2]; /* the device's and the reference's: a page of either kind */
+    float *rows[2];    /* K or V of all rows, [n_rows, n_kv_heads * head_dim] */
+} check;
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+static bool keep_view(void *ctx, const pd_trace_view *v) {
+    written *w = ctx;
+    uint64_t n = (uint64_t)v->n_rows * v->width;
+    float *values = pd_alloc(n, sizeof *values);
+    w->failed = !values;
+    if (!values) return false;
+    memcpy(values, v->data, n * sizeof *values);
+    w->views[w->n].buf = v->buf;
+    w->views[w->n].n_rows = v->n_rows;
+    w->views[w->n].width = v->width;
+    w->views[w->n].ns = v->ns;
+    w->views[w->n].rounding = (double)v->rounding;
+    w->views[w->n++].values = values;
+    return true;
+}
+
+static pd_status run_op(const pd_check_side *s, uint32_t i, written *w, pd_error *err) {
+    PD_TRY(s->backend->v->trace(s->program, s->step, (pd_op_range){i, i + 1}, keep_view, w, err));
+    if (!w->failed) return PD_OK;
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to check %s", s->plan->ops[i].name);
+}
+
+static void free_written(written *w) {
+    for (uint32_t i = 0; i < w->n; i++) pd_free(w->views[i].values);
+}
+
+/* The ids of drawn tokens as numbers, in place of pd_sample_result's words; returns the width. */
+static uint32_t take_ids(float *words, uint32_t n_rows, uint32_t width) {
+    for (uint32_t r = 0; r < n_rows; r++) {
+        pd_sample_result result;
+        memcpy(&result, words + (size_t)r * width, sizeof result);
+        words[r] = (float)result.id; /* exact: ids are below 2^24 */
+    }
+    return 1;
+}
+
+static pd_check_op describe(const pd_op *op) {
+    return (pd_check_op){
+        .name = op->name, .kind = pd_profile_kind(op), .layer = op->layer, .part = "output"};
+}
+
+static bool has_heads(const pd_op *op) {
+    return op->kind == PD_OP_ATTENTION || op->kind == PD_OP_QKV_ROPE_STORE;
+}
+
+/* ---- one operation's buffers ---------------------------------------------------------------- */
+
+static void show_view(check *c, const pd_op *op, const written *got, const written *expected,
+                      uint32_t k) {
+    pd_check_op out = describe(op);
+    out.n_rows = got->views[k].n_rows;
+    out.width = got->views[k].width;
+    out.ns = got->views[k].ns;
+    out.rounding = got->views[k].rounding;
+    out.got = got->views[k].values;
+    out.expected = expected->views[k].values;
+    if (k > 0) out.part = "residual";
+    if (has_heads(op)) out.head_dim = c->side->plan->desc.kv.head_dim;
+    if (op->kind == PD_OP_SAMPLE) {
+        out.part = "token";
+        out.width = take_ids(got->views[k].values, out.n_rows, out.width);
+        (void)take_ids(expected->views[k].values, out.n_rows, got->views[k].width);
+    }
+    c->go_on = c->fn(c->ctx, &out);
+}
+
+static pd_status check_views(check *c, const pd_op *op, const written *got, const written *expected,
+                             pd_error *err) {
+    const pd_check_side *s = c->side;
+    for (uint32_t k = 0; k < got->n && c->go_on; k++) {
+        show_view(c, op, got, expected, k);
+        if (op->kind == PD_OP_SAMPLE) continue; /* nothing reads it */
+        uint64_t bytes = 4ull * expected->views[k].n_rows * expected->views[k].width;
+        PD_TRY(s->backend->v->write(s->program, got->views[k].buf, 0, bytes,
+                                    expected->views[k].values, err));
+    }
+    return PD_OK;
+}
+
+/* ---- K and V -------------------------------------------------------------------------------- */
+
+static uint32_t page_of(const pd_check_side *s, bool global, uint32_t index) {
+    const pd_page_table *t = &s->step->tables[0];
+    if (index >= t->n_pages) return PD_NO_PAGE;
+    return (global ? t->global_pages : t->local_pages)[index];
+}
+
+/* Reads the page that both have at that place of their tables; *found: there is one. */
+static pd_status read_pages(check *c, bool global, uint32_t index, bool *found, pd_error *err) {
+    const pd_check_side *sides[2] = {c->side, c->reference};
+    *found = true;
+    for (int i = 0; i < 2; i++) *found &= page_of(sides[i], global, index) != PD_NO_PAGE;
+    for (int i = 0; i < 2 && *found; i++) {
+        pd_backend *b = sides[i]->backend;
+        PD_TRY(b->v->kv_read(b, sides[i]->store, global, page_of(sides[i], global, index),
+                             c->pages[i], err));
+    }
+    return PD_OK;
+}
+
+static pd_status replace_page(check *c, bool global, uint32_t index, pd_error *err) {
+    const pd_check_side *s = c->side;
+    return s->backend->v->kv_write(s->backend, s->store, global, page_of(s, global, index),
+                                   c->pages[1], err);
+}
+
+/* What is in the pages before the step's first position. */
+static pd_status replace_past(check *c, pd_error *err) {
+    uint32_t n = pd_div_up(c->side->step->rows[0].pos, PD_PAGE_POSITIONS);
+    for (uint32_t index = 0; index < n; index++) {
+        for (int global = 0; global < 2; global++) {
+            bool found;
+            if (pd_kv_page_bytes(&c->side->plan->desc.kv, global) == 0) continue;
+            PD_TRY(read_pages(c, global, index, &found, err));
+            if (found) PD_TRY(replace_page(c, global, index, err));
+        }
+    }
+    return PD_OK;
+}
+
+/* Where a layer lies among those of its kind. */
+static uint32_t layer_in_page(const pd_kv_shape *kv, uint32_t layer) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < layer; i++) n += kv->layer_is_global[i] == kv->layer_is_global[layer];
+    return n;
+}
+
+/* K (part 0) or V (1) of a position, all heads behind each other. */
+static void take_row(const pd_kv_shape *kv, const uint8_t *page, uint32_t layer, uint32_t part,
+                     uint32_t slot, float *out) {
+    const uint32_t hd = kv->head_dim, bytes = kv->f32 ? 4 : 2;
+    for (uint32_t h = 0; h < kv->n_kv_heads; h++, out += hd) {
+        uint64_t row = ((uint64_t)layer * 2 + part) * kv->n_kv_heads + h;
+        const uint8_t *from = page + (row * PD_PAGE_POSITIONS + slot) * hd * bytes;
+        if (kv->f32)
+            memcpy(out, from, hd * sizeof *out);
+        else
+            for (uint32_t i = 0; i < hd; i++) {
+                uint16_t half;
+                memcpy(&half, from + 2 * i, sizeof half);
+                out[i] = pd_f16_to_f32(half);
+            }
+    }
+}
+
+/* One part of what the step's rows have in the pages, which are replaced behind the second. */
+static pd_status check_part(check *c, const pd_op *op, uint32_t part, pd_error *err) {
+    const pd_kv_shape *kv = &c->side->plan->desc.kv;
+    const pd_step *step = c->side->step;
+    const uint32_t layer = op->qkv_rope_store.kv_layer, width = kv->n_kv_heads * kv->head_dim;
+    bool global = kv->layer_is_global[layer], found = false;
+    for (uint32_t r = 0; r < step->n_rows; r++) {
+        uint32_t pos = step->rows[r].pos, slot = pos % PD_PAGE_POSITIONS;
+        uint32_t index = pos / PD_PAGE_POSITIONS;
+        if (r == 0 || slot == 0) PD_TRY(read_pages(c, global, index, &found, err));
+        for (int i = 0; i < 2 && found; i++)
+            take_row(kv, c->pages[i], layer_in_page(kv, layer), part, slot,
+                     c->rows[i] + (size_t)r * width);
+        bool is_last = r + 1 == step->n_rows || slot == PD_PAGE_POSITIONS - 1;
+        if (part == 1 && is_last && found) PD_TRY(replace_page(c, global, index, err));
+    }
+    pd_check_op out = describe(op);
+    out.part = part == 0 ? "K" : "V";
+    out.n_rows = step->n_rows;
+    out.width = width;
+    out.head_dim = kv->head_dim;
+    out.rounding = kv->f32 ? 0 : 0x1p-11;
+    out.got = c->rows[0];
+    out.expected = c->rows[1];
+    c->go_on = c->fn(c->ctx, &out);
+    return PD_OK;
+}
+
+/* ---- the step ------------------------------------------------------------------------------- */
+
+static pd_status check_op(check *c, uint32_t i, pd_error *err) {
+    const pd_op *op = &c->side->plan->ops[i];
+    written got = {0}, expected = {0};
+    pd_status status = run_op(c->reference, i, &expected, err);
+    if (status == PD_OK) status = run_op(c->side, i, &got, err);
+    if (status == PD_OK) status = check_views(c, op, &got, &expected, err);
+    free_written(&got);
+    free_written(&expected);
+    for (uint32_t part = 0; part < 2 && op->kind == PD_OP_QKV_ROPE_STORE; part++)
+        if (status == PD_OK && c->go_on) status = check_part(c, op, part, err);
+    return status;
+}
+
+/* Rows that the host wrote: images. */
+static pd_status replace_inputs(check *c, pd_error *err) {
+    const pd_check_side *s = c->side, *ref = c->reference;
+    for (uint32_t i = 0; i < s->plan->n_bufs; i++) {
+        const pd_buf *b = &s->plan->bufs[i];
+        if (b->role != PD_BUF_INPUT || b->rows_of != PD_ROWS_TOKENS) continue;
+        uint64_t bytes = 4ull * s->step->n_rows * b->width;
+        void *values = pd_alloc(bytes, 1);
+        if (!values) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to check %s", b->name);
+        pd_status status = ref->backend->v->read(ref->program, (pd_buf_id)i, 0, bytes, values, err);
+        if (status == PD_OK)
+            status = s->backend->v->write(s->program, (pd_buf_id)i, 0, bytes, values, err);
+        pd_free(values);
+        PD_TRY(status);
+    }
+    return PD_OK;
+}
+
+static bool are_alike(const pd_check_side *a, const pd_check_side *b) {
+    bool same = a->plan->n_ops == b->plan->n_ops && a->step->n_rows == b->step->n_rows &&
+                a->step->n_outs == b->step->n_outs && a->step->n_seqs == 1 &&
+                b->step->n_seqs == 1 && a->plan->desc.kv.f32 == b->plan->desc.kv.f32;
+    for (uint32_t i = 0; same && i < a->plan->n_ops; i++)
+        same = strcmp(a->plan->ops[i].name, b->plan->ops[i].name) == 0;
+    for (uint32_t r = 0; same && r < a->step->n_rows; r++)
+        same = a->step->rows[r].token == b->step->rows[r].token &&
+               a->step->rows[r].pos == b->step->rows[r].pos;
+    return same;
+}
+
+static pd_status take_memory(check *c, pd_error *err) {
+    const pd_kv_shape *kv = &c->side->plan->desc.kv;
+    uint64_t global = pd_kv_page_bytes(kv, true), local = pd_kv_page_bytes(kv, false);
+    uint64_t row = (uint64_t)kv->n_kv_heads * kv->head_dim;
+    bool complete = true;
+    for (int i = 0; i < 2; i++) {
+        c->pages[i] = pd_alloc(global > local ? global : local, 1);
+        c->rows[i] = pd_alloc(row * c->side->step->n_rows, sizeof *c->rows[i]);
+        complete &= c->pages[i] && c->rows[i];
+    }
+    return complete ? PD_OK : PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to check a step");
+}
+
+pd_status pd_check_step(const pd_check_side *side, const pd_check_side *reference, pd_check_fn fn,
+                        void *ctx, pd_error *err) {
+    check c = {.side = side, .reference = reference, .fn = fn, .ctx = ctx, .go_on = true};
+    if (!are_alike(side, reference))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "what is to be compared has not run the same step");
+    pd_status status = take_memory(&c, err);
+    if (status == PD_OK) status = replace_past(&c, err);
+    if (status == PD_OK) status = replace_inputs(&c, err);
+    for (uint32_t i = 0; i < side->plan->n_ops && c.go_on && status == PD_OK; i++)
+        status = check_op(&c, i, err);
+    for (int i = 0; i < 2; i++) {
+        pd_free(c.pages[i]);
+        pd_free(c.rows[i]);
+    }
+    return status;
+}

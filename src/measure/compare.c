@@ -1,0 +1,333 @@
+/* See compare.h.  SPDX-License-Identifier: MIT */
+#include "measure/compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "engine/divergence.h"
+#include "measure/logits.h"
+#include "plan/sample.h"
+
+static uint32_t vocab_of(const pd_compare_side *s) {
+    return pd_model_get_info(s->model)->n_vocab;
+}
+
+static const char *device_of(const pd_compare_side *s) {
+    return pd_model_get_device(s->model)->id;
+}
+
+static pd_status tell(const pd_compare_job *job, const char *what, const pd_compare_side *s,
+                      uint32_t n_done, uint32_t n_total, pd_error *err) {
+    char text[96];
+    snprintf(text, sizeof text, "%s on %.40s", what, device_of(s));
+    if (!job->progress || job->progress(job->progress_ctx, text, n_done, n_total)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_CANCELLED, "the comparison was stopped on request");
+}
+
+static pd_status raise_no_memory(pd_error *err) {
+    return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a comparison");
+}
+
+/* ---- prompts -------------------------------------------------------------------------------- */
+
+/* The prompt with n tokens of the reference's answer behind it. ids: room for all of them. */
+static pd_prompt prompt_with(const pd_compare_job *job, uint32_t n, uint32_t *ids) {
+    pd_prompt p = job->prompt;
+    memcpy(ids, p.ids, p.n_ids * sizeof *ids);
+    for (uint32_t i = 0; i < n; i++) ids[p.n_ids + i] = job->reference->greedy.ids[i];
+    p.ids = ids;
+    p.n_ids += n;
+    return p;
+}
+
+/* The prompt, timed; what the session had is forgotten. */
+static pd_status run_prompt(const pd_compare_job *job, pd_compare_side *s, pd_error *err) {
+    uint64_t t0 = pd_clock_ns(), image_ns = pd_model_get_vision_stats(s->model)->encode_ns;
+    uint32_t kept;
+    PD_TRY(tell(job, "prompt", s, 0, job->n_prompt, err));
+    PD_TRY(pd_session_rewind(s->session, 0, &kept, err));
+    PD_TRY(pd_session_sync_prompt(s->session, &job->prompt, err));
+    s->image_ns = pd_model_get_vision_stats(s->model)->encode_ns - image_ns;
+    s->prompt_ns = pd_clock_ns() - t0 - s->image_ns;
+    return PD_OK;
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+typedef struct taking {
+    pd_compare_answer *answer;
+    uint64_t first_ns;
+} taking;
+
+/* A pd_token_fn. */
+static bool take_token(void *ctx, uint32_t id) {
+    taking *t = ctx;
+    uint64_t now = pd_clock_ns();
+    if (t->answer->n == 0) t->first_ns = now;
+    t->answer->ids[t->answer->n++] = id;
+    t->answer->ns = now - t->first_ns;
+    return true;
+}
+
+static pd_status take_room(const pd_compare_job *job, pd_compare_answer *a, pd_error *err) {
+    if (!a->ids) a->ids = pd_alloc(job->n_tokens, sizeof *a->ids);
+    a->n = 0;
+    return a->ids ? PD_OK : raise_no_memory(err);
+}
+
+/* Behind the prompt. */
+static pd_status write_answer(const pd_compare_job *job, pd_compare_side *s,
+                              const pd_sampler_desc *desc, pd_compare_answer *out, pd_error *err) {
+    pd_sampler sampler;
+    taking t = {.answer = out};
+    const pd_generate_desc generate = {.n_max = job->n_tokens, .fn = take_token, .fn_ctx = &t};
+    PD_TRY(tell(job, desc->temp > 0 ? "drawn answer" : "greedy answer", s, 0, job->n_tokens, err));
+    PD_TRY(take_room(job, out, err));
+    PD_TRY(pd_sampler_init(&sampler, desc, err));
+    PD_TRY(pd_session_sync_prompt(s->session, &job->prompt, err));
+    return pd_session_generate(s->session, &sampler, &generate, err);
+}
+
+/* The reference's greedy answer, with the logits that each token comes from. */
+static pd_status write_kept_answer(pd_compare_job *job, uint32_t *ids, pd_error *err) {
+    pd_compare_side *s = job->reference;
+    pd_compare_answer *a = &s->greedy;
+    uint32_t n_vocab = vocab_of(s);
+    uint64_t t0 = 0;
+    bool ended = false;
+    for (uint32_t i = 0; i < job->n_tokens && !ended; i++) {
+        const pd_prompt prompt = prompt_with(job, i, ids);
+        const float *logits;
+        PD_TRY(tell(job, "greedy answer", s, i, job->n_tokens, err));
+        PD_TRY(pd_session_sync_prompt(s->session, &prompt, err));
+        PD_TRY(pd_session_argmax(s->session, &a->ids[i], err));
+        PD_TRY(pd_session_logits(s->session, &logits, err));
+        memcpy(job->logits + (size_t)i * n_vocab, logits, n_vocab * sizeof *logits);
+        if (i == 0) t0 = pd_clock_ns();
+        a->n = i + 1;
+        a->ns = pd_clock_ns() - t0;
+        ended = pd_model_is_stop(s->model, a->ids[i]);
+    }
+    return PD_OK;
+}
+
+static bool is_drawn_wanted(const pd_compare_job *job) {
+    return job->drawing.temp > 0;
+}
+
+pd_status pd_compare_begin(pd_compare_job *job, pd_error *err) {
+    pd_compare_side *s = job->reference;
+    PD_TRY(take_room(job, &s->greedy, err));
+    job->logits = pd_alloc((size_t)job->n_tokens * vocab_of(s), sizeof *job->logits);
+    uint32_t *ids = pd_alloc(job->prompt.n_ids + job->n_tokens, sizeof *ids);
+    if (!job->logits || !ids) {
+        pd_free(ids);
+        return raise_no_memory(err);
+    }
+    pd_status status = run_prompt(job, s, err);
+    if (status == PD_OK) status = write_kept_answer(job, ids, err);
+    if (status == PD_OK && is_drawn_wanted(job))
+        status = write_answer(job, s, &job->drawing, &s->drawn, err);
+    pd_free(ids);
+    return status;
+}
+
+void pd_compare_end(pd_compare_job *job) {
+    pd_free(job->logits);
+    pd_free(job->reference->greedy.ids);
+    pd_free(job->reference->drawn.ids);
+    job->logits = NULL;
+    job->reference->greedy = job->reference->drawn = (pd_compare_answer){0};
+}
+
+uint32_t pd_compare_parting(const pd_compare_answer *a, const pd_compare_answer *b) {
+    uint32_t n = a->n < b->n ? a->n : b->n;
+    for (uint32_t i = 0; i < n; i++)
+        if (a->ids[i] != b->ids[i]) return i;
+    return a->n == b->n ? UINT32_MAX : n;
+}
+
+/* ---- probabilities -------------------------------------------------------------------------- */
+
+/* By how much the reference's best token is more probable than the next one that may be drawn. */
+static double margin_of(const float *p, uint32_t n, uint32_t best, double log_sum) {
+    double second = 0;
+    for (uint32_t id = 0; id < n; id++) {
+        double probability = exp((double)p[id] - log_sum);
+        if (id != best && probability > second) second = probability;
+    }
+    return exp((double)p[best] - log_sum) - second;
+}
+
+/* p: the reference's logits, q: the device's. */
+static pd_compare_position position_of(const float *p, const float *q, uint32_t n, uint32_t id) {
+    pd_compare_position out = {.id = id};
+    pd_divergence d = pd_divergence_none();
+    for (uint32_t i = 0; i < n; i++) pd_divergence_add(&d, i, (double)p[i], (double)q[i]);
+    double sum_p = pd_divergence_log_sum_a(&d), sum_q = pd_divergence_log_sum_b(&d);
+    for (uint32_t i = 0; i < n; i++) {
+        double change = fabs(exp((double)p[i] - sum_p) - exp((double)q[i] - sum_q));
+        double e = (double)q[i] - (double)p[i];
+        out.error += e * e;
+        out.squares += (double)p[i] * (double)p[i];
+        out.rank += q[i] > q[id];
+        if (change <= out.change) continue;
+        out.change = change;
+        out.change_id = i;
+    }
+    out.best = pd_sample_token(&(pd_sample_params){0}, q, n);
+    out.kl = fmax(pd_divergence_kl(&d), 0); /* rounding */
+    out.log_prob = (double)q[id] - sum_q;
+    out.reference_log_prob = (double)p[id] - sum_p;
+    out.margin = margin_of(p, n, id, sum_p);
+    return out;
+}
+
+/* The device's session has the prompt. */
+static pd_status force_answer(const pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
+                              pd_error *err) {
+    const pd_compare_answer *answer = &job->reference->greedy;
+    uint32_t n_vocab = vocab_of(&r->side);
+    r->forced.list = pd_alloc(answer->n, sizeof *r->forced.list);
+    if (!r->forced.list) return raise_no_memory(err);
+    for (uint32_t i = 0; i < answer->n; i++) {
+        const pd_prompt prompt = prompt_with(job, i, ids);
+        const float *logits;
+        PD_TRY(tell(job, "probabilities", &r->side, i, answer->n, err));
+        PD_TRY(pd_session_sync_prompt(r->side.session, &prompt, err));
+        PD_TRY(pd_session_logits(r->side.session, &logits, err));
+        r->forced.list[i] =
+            position_of(job->logits + (size_t)i * n_vocab, logits, n_vocab, answer->ids[i]);
+        r->forced.n = i + 1;
+    }
+    return PD_OK;
+}
+
+/* ---- operations ----------------------------------------------------------------------------- */
+
+typedef struct checking {
+    const pd_compare_job *job;
+    pd_compare_ops *ops;
+    uint32_t first; /* position of the step's first row */
+    bool is_image, failed;
+} checking;
+
+/* The entry of an operation's part, a new one at first; NULL: no memory. */
+static pd_compare_op *entry_of(checking *c, const pd_check_op *op) {
+    pd_compare_ops *ops = c->ops;
+    for (uint32_t i = 0; i < ops->n; i++) {
+        pd_compare_op *e = &ops->list[i];
+        if (e->is_image == c->is_image && !strcmp(e->name, op->name) && !strcmp(e->part, op->part))
+            return e;
+    }
+    if (ops->n == ops->cap) {
+        uint32_t cap = ops->cap ? 2 * ops->cap : 256;
+        pd_compare_op *list = pd_alloc(cap, sizeof *list);
+        if (!list) return NULL;
+        if (ops->n) memcpy(list, ops->list, ops->n * sizeof *list);
+        pd_free(ops->list);
+        ops->list = list;
+        ops->cap = cap;
+    }
+    pd_compare_op *e = &ops->list[ops->n++];
+    *e = (pd_compare_op){.layer = op->layer, .is_image = c->is_image, .head_dim = op->head_dim};
+    snprintf(e->name, sizeof e->name, "%s", op->name);
+    snprintf(e->kind, sizeof e->kind, "%s", op->kind);
+    snprintf(e->part, sizeof e->part, "%s", op->part);
+    e->bound = pd_compare_bound(op);
+    return e;
+}
+
+/* A pd_check_fn. */
+static bool take_op(void *ctx, const pd_check_op *op) {
+    checking *c = ctx;
+    pd_compare_op *e = entry_of(c, op);
+    c->failed = !e;
+    if (!e) return false;
+    pd_deviation d = pd_deviation_of(op->got, op->expected, op->n_rows, op->width);
+    if (d.row_nmse <= e->deviation.row_nmse) return true;
+    e->deviation = d;
+    e->first = c->first;
+    return true;
+}
+
+static pd_status check_step(checking *c, pd_compare_side *s, const pd_prompt *prompt,
+                            pd_error *err) {
+    c->first = pd_session_count(s->session);
+    PD_TRY(tell(c->job, "operations", s, c->first, c->job->n_prompt + c->job->n_checked, err));
+    PD_TRY(pd_session_sync_prompt(c->job->reference->session, prompt, err));
+    PD_TRY(pd_session_sync_prompt(s->session, prompt, err));
+    PD_TRY(pd_session_check(s->session, c->job->reference->session, take_op, c, err));
+    return c->failed ? raise_no_memory(err) : PD_OK;
+}
+
+/* Ids of the prompt that a step computes behind the first n_done: as many as have room in a chunk.
+ */
+static size_t step_end(const pd_compare_job *job, const pd_compare_side *s, size_t n_done) {
+    pd_prompt done = pd_prompt_begin(&job->prompt, n_done);
+    uint64_t first = pd_prompt_count(s->model, &done);
+    size_t end = n_done + 1;
+    while (end < job->prompt.n_ids) {
+        pd_prompt more = pd_prompt_begin(&job->prompt, end + 1);
+        if (pd_prompt_count(s->model, &more) - first > pd_session_n_chunk(s->session)) break;
+        end++;
+    }
+    return end;
+}
+
+static pd_status check_ops(const pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
+                           pd_error *err) {
+    checking c = {.job = job, .ops = &r->ops};
+    uint32_t kept;
+    PD_TRY(pd_session_rewind(r->side.session, 0, &kept, err));
+    PD_TRY(pd_session_rewind(job->reference->session, 0, &kept, err));
+    if (job->has_image) {
+        c.is_image = true;
+        PD_TRY(tell(job, "image encoder", &r->side, 0, 1, err));
+        PD_TRY(pd_model_check_image(r->side.model, job->reference->model, take_op, &c, err));
+        c.is_image = false;
+    }
+    for (size_t n = 0; n < job->prompt.n_ids;) {
+        n = step_end(job, &r->side, n);
+        pd_prompt prompt = pd_prompt_begin(&job->prompt, n);
+        PD_TRY(check_step(&c, &r->side, &prompt, err));
+    }
+    for (uint32_t i = 1; i <= job->n_checked && i < job->reference->greedy.n; i++) {
+        pd_prompt prompt = prompt_with(job, i, ids);
+        PD_TRY(check_step(&c, &r->side, &prompt, err));
+    }
+    return PD_OK;
+}
+
+/* ---- a device ------------------------------------------------------------------------------- */
+
+static pd_status compare_all(pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
+                             pd_error *err) {
+    const pd_sampler_desc greedy = {0};
+    PD_TRY(run_prompt(job, &r->side, err));
+    PD_TRY(force_answer(job, r, ids, err));
+    PD_TRY(write_answer(job, &r->side, &greedy, &r->side.greedy, err));
+    if (is_drawn_wanted(job))
+        PD_TRY(write_answer(job, &r->side, &job->drawing, &r->side.drawn, err));
+    return check_ops(job, r, ids, err);
+}
+
+pd_status pd_compare_device(pd_compare_job *job, pd_compare_result *r, pd_error *err) {
+    uint32_t *ids = pd_alloc(job->prompt.n_ids + job->n_tokens, sizeof *ids);
+    if (!ids) return raise_no_memory(err);
+    pd_status status = compare_all(job, r, ids, err);
+    pd_free(ids);
+    return status;
+}
+
+void pd_compare_result_free(pd_compare_result *r) {
+    pd_free(r->side.greedy.ids);
+    pd_free(r->side.drawn.ids);
+    pd_free(r->forced.list);
+    pd_free(r->ops.list);
+    *r = (pd_compare_result){.side = {.model = r->side.model, .session = r->side.session}};
+}
