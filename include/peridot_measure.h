@@ -103,13 +103,12 @@ pd_status pd_model_profile_image(pd_model *model, pd_profile_fn fn, void *ctx, p
 
 /* What an operation wrote on a device and on the reference, from the same inputs. */
 typedef struct pd_check_op {
-    const char *name, *kind; /* as pd_profile_op's */
-    int32_t layer;           /* -1: outside the layers */
-    const char *part;        /* "output", "residual", "K", "V", or "token": ids that were drawn */
-    uint32_t n_rows, width;  /* some columns behind the values may be padding, all zero */
-    uint32_t head_dim;       /* columns of a head; 0: there are no heads */
-    uint64_t ns;             /* the device's time; 0: told with another part */
-    /* The largest relative error that the device's arithmetic may make of a value by rounding it:
+    pd_profile_op op;       /* the device's; ns, bytes and flops in the first part shown alone */
+    const char *part;       /* "output", "residual", "K", "V", or "token": ids that were drawn */
+    uint32_t first;         /* position of row 0; the others follow, but for drawn tokens' */
+    uint32_t n_rows, width; /* some columns behind the values may be padding, all zero */
+    uint32_t head_dim;      /* columns of a head; 0: there are no heads */
+    /* The largest relative error that the arithmetic of either may make of a value by rounding it:
      * half a unit of the largest of the 32 values that share a scale where there are scales; 0:
      * 32-bit floats. K and V: of their pages. */
     double rounding;
@@ -119,16 +118,15 @@ typedef struct pd_check_op {
 /* Return false to stop. */
 typedef bool (*pd_check_fn)(void *ctx, const pd_check_op *op);
 
-/* Runs the last step of both sessions again, operation by operation. Behind each one the
- * reference's result takes the place of the device's, in K and V too: what is shown is an error of
- * that operation alone. The two are of one file on two devices, opened and made alike, and have run
- * the same tokens in the same steps. The sequences stay as they are, but the device's K and V are
- * the reference's. Slow. Errors: ARGUMENT (the last steps differ, or the sessions are of one
- * model), MEMORY_HOST, DEVICE. */
-pd_status pd_session_check(pd_session *session, pd_session *reference, pd_check_fn fn, void *ctx,
-                           pd_error *err);
+/* Makes both sequences equal to the prompt, as pd_session_sync_prompt does, but operation by
+ * operation. Behind each one the reference's result takes the place of the device's, in K and V
+ * too: what is shown is an error of that operation alone, and a NaN ends nothing. The two are of
+ * one file on two devices, opened and made alike. There are no logits afterwards. Slow. Errors: as
+ * sync_prompt; ARGUMENT (the two are of one model, or compute in different steps), MEMORY_HOST. */
+pd_status pd_session_check(pd_session *session, pd_session *reference, const pd_prompt *prompt,
+                           pd_check_fn fn, void *ctx, pd_error *err);
 
-/* The same for the image that both have encoded last. */
+/* The same of the image that both have encoded last, which runs again. */
 pd_status pd_model_check_image(pd_model *model, pd_model *reference, pd_check_fn fn, void *ctx,
                                pd_error *err);
 

@@ -9,6 +9,7 @@
  */
 #include "engine/check.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/profile.h"
@@ -16,14 +17,15 @@
 
 /* What an operation wrote: copies of what trace showed. */
 typedef struct written {
+    const pd_check_side *side; /* whose */
     uint32_t n;
     struct {
         pd_buf_id buf;
         uint32_t n_rows, width;
-        uint64_t ns;
         double rounding;
         float *values; /* [n_rows, width] */
     } views[PD_OP_MAX_WRITES];
+    pd_profile_op profile;
     bool failed; /* no memory */
 } written;
 
@@ -45,10 +47,10 @@ static bool keep_view(void *ctx, const pd_trace_view *v) {
     w->failed = !values;
     if (!values) return false;
     memcpy(values, v->data, n * sizeof *values);
+    if (w->n == 0) w->profile = pd_profile_of(w->side->plan, w->side->step, v);
     w->views[w->n].buf = v->buf;
     w->views[w->n].n_rows = v->n_rows;
     w->views[w->n].width = v->width;
-    w->views[w->n].ns = v->ns;
     w->views[w->n].rounding = (double)v->rounding;
     w->views[w->n++].values = values;
     return true;
@@ -74,11 +76,6 @@ static uint32_t take_ids(float *words, uint32_t n_rows, uint32_t width) {
     return 1;
 }
 
-static pd_check_op describe(const pd_op *op) {
-    return (pd_check_op){
-        .name = op->name, .kind = pd_profile_kind(op), .layer = op->layer, .part = "output"};
-}
-
 static bool has_heads(const pd_op *op) {
     return op->kind == PD_OP_ATTENTION || op->kind == PD_OP_QKV_ROPE_STORE;
 }
@@ -87,14 +84,20 @@ static bool has_heads(const pd_op *op) {
 
 static void show_view(check *c, const pd_op *op, const written *got, const written *expected,
                       uint32_t k) {
-    pd_check_op out = describe(op);
+    const pd_step *step = c->side->step;
+    pd_check_op out = {.op = got->profile, .part = "output", .first = step->rows[0].pos};
+    if (c->side->plan->bufs[got->views[k].buf].rows_of == PD_ROWS_OUTPUTS)
+        out.first = step->rows[step->out_rows[0]].pos;
     out.n_rows = got->views[k].n_rows;
     out.width = got->views[k].width;
-    out.ns = got->views[k].ns;
-    out.rounding = got->views[k].rounding;
+    out.rounding = fmax(got->views[k].rounding, expected->views[k].rounding);
     out.got = got->views[k].values;
     out.expected = expected->views[k].values;
-    if (k > 0) out.part = "residual";
+    if (k > 0) {
+        out.part = "residual";
+        out.op.ns = out.op.bytes = 0;
+        out.op.flops = 0;
+    }
     if (has_heads(op)) out.head_dim = c->side->plan->desc.kv.head_dim;
     if (op->kind == PD_OP_SAMPLE) {
         out.part = "token";
@@ -184,7 +187,8 @@ static void take_row(const pd_kv_shape *kv, const uint8_t *page, uint32_t layer,
 }
 
 /* One part of what the step's rows have in the pages, which are replaced behind the second. */
-static pd_status check_part(check *c, const pd_op *op, uint32_t part, pd_error *err) {
+static pd_status check_part(check *c, const pd_op *op, const pd_profile_op *profile, uint32_t part,
+                            pd_error *err) {
     const pd_kv_shape *kv = &c->side->plan->desc.kv;
     const pd_step *step = c->side->step;
     const uint32_t layer = op->qkv_rope_store.kv_layer, width = kv->n_kv_heads * kv->head_dim;
@@ -199,7 +203,9 @@ static pd_status check_part(check *c, const pd_op *op, uint32_t part, pd_error *
         bool is_last = r + 1 == step->n_rows || slot == PD_PAGE_POSITIONS - 1;
         if (part == 1 && is_last && found) PD_TRY(replace_page(c, global, index, err));
     }
-    pd_check_op out = describe(op);
+    pd_check_op out = {.op = *profile, .first = step->rows[0].pos};
+    out.op.ns = out.op.bytes = 0;
+    out.op.flops = 0;
     out.part = part == 0 ? "K" : "V";
     out.n_rows = step->n_rows;
     out.width = width;
@@ -215,14 +221,14 @@ static pd_status check_part(check *c, const pd_op *op, uint32_t part, pd_error *
 
 static pd_status check_op(check *c, uint32_t i, pd_error *err) {
     const pd_op *op = &c->side->plan->ops[i];
-    written got = {0}, expected = {0};
+    written got = {.side = c->side}, expected = {.side = c->reference};
     pd_status status = run_op(c->reference, i, &expected, err);
     if (status == PD_OK) status = run_op(c->side, i, &got, err);
     if (status == PD_OK) status = check_views(c, op, &got, &expected, err);
     free_written(&got);
     free_written(&expected);
     for (uint32_t part = 0; part < 2 && op->kind == PD_OP_QKV_ROPE_STORE; part++)
-        if (status == PD_OK && c->go_on) status = check_part(c, op, part, err);
+        if (status == PD_OK && c->go_on) status = check_part(c, op, &got.profile, part, err);
     return status;
 }
 
@@ -279,6 +285,8 @@ pd_status pd_check_step(const pd_check_side *side, const pd_check_side *referenc
     if (status == PD_OK) status = replace_inputs(&c, err);
     for (uint32_t i = 0; i < side->plan->n_ops && c.go_on && status == PD_OK; i++)
         status = check_op(&c, i, err);
+    if (status == PD_OK && !c.go_on)
+        status = PD_RAISE(err, PD_ERR_CANCELLED, "a comparison was stopped on request");
     for (int i = 0; i < 2; i++) {
         pd_free(c.pages[i]);
         pd_free(c.rows[i]);

@@ -4,7 +4,7 @@
 
 #include "backend/backend.h"
 
-/* A program that has run the step. */
+/* A program, and a step that it could run. */
 typedef struct pd_check_side {
     pd_backend *backend;
     const pd_plan *plan;
@@ -13,8 +13,9 @@ typedef struct pd_check_side {
     const pd_step *step; /* of one sequence */
 } pd_check_side;
 
-/* Both sides' step once more, operation by operation, as pd_session_check has it. Of the two steps
- * the pages may differ, nothing else. Errors: ARGUMENT (they differ), MEMORY_HOST, DEVICE. */
+/* Runs both sides' step, operation by operation, as pd_session_check has it. Of the two steps the
+ * pages may differ, nothing else. Errors: ARGUMENT (they differ), MEMORY_HOST, DEVICE, CANCELLED
+ * (fn wanted no more). */
 pd_status pd_check_step(const pd_check_side *side, const pd_check_side *reference, pd_check_fn fn,
                         void *ctx, pd_error *err);
 

@@ -206,11 +206,11 @@ pd_status pd_context_read_logits(pd_context *c, pd_sequence *seq, const atomic_i
  * failed), DEVICE. */
 pd_status pd_context_profile(pd_context *c, const pd_sequence *seq, pd_profile_fn fn, void *ctx,
                              pd_error *err);
-/* The last steps of two contexts, as pd_session_check. Errors: ARGUMENT (as profile; they differ),
- * MEMORY_HOST, DEVICE. */
-pd_status pd_context_check(pd_context *c, const pd_sequence *seq, pd_context *reference,
-                           const pd_sequence *reference_seq, pd_check_fn fn, void *ctx,
-                           pd_error *err);
+/* One step of two contexts, operation by operation, as pd_session_check has it, in place of run;
+ * the rows have no outputs. Errors: as run; ARGUMENT (the steps differ), MEMORY_HOST. */
+pd_status pd_context_check(pd_context *c, pd_batch_item *item, pd_context *reference,
+                           pd_batch_item *reference_item, const atomic_int *cancel, pd_check_fn fn,
+                           void *ctx, pd_error *err);
 
 /* ---- running ahead -------------------------------------------------------------------------- */
 

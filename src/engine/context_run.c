@@ -174,30 +174,54 @@ static void count_work(const pd_batch_item *items, uint32_t n, uint64_t ns) {
     }
 }
 
-pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
-                         pd_error *err) {
+static void drop_reserved(pd_context *c, const pd_batch_item *items, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) pd_kv_drop_reserved(c->kv, items[i].seq->kv_id);
+}
+
+static bool makes_logits_apart(pd_context *c, const pd_stage *stage) {
+    return c->stages[PD_STAGE_LM_HEAD].program && stage == pd_context_scored_stage(c);
+}
+
+/* All that comes before a step is computed: it stands in c->step, and its pages are reserved. */
+static pd_status make_ready(pd_context *c, pd_batch_item *items, uint32_t n,
+                            const atomic_int *cancel, pd_stage **out, pd_error *err) {
     pd_stage_kind kind = PD_STAGE_COUNT;
-    pd_status status = PD_OK;
     PD_TRY(choose_stage(c, items, n, &kind, err));
     pd_stage *stage = &c->stages[kind];
-    bool has_lm_head = c->stages[PD_STAGE_LM_HEAD].program && stage == pd_context_scored_stage(c);
-
     c->ran = NULL; /* the last step's images and pages may be gone */
     pd_sequence *owner = n == 1 ? items[0].seq : NULL;
-    PD_TRY_GOTO(pd_context_save_outputs(c, stage, owner, err));
-    PD_TRY_GOTO(prepare(c, stage, items, n, cancel, err));
-    uint64_t t0 = pd_clock_ns();
-    pd_context_make_step(c, items, n, !has_lm_head, cancel);
+    pd_status status = pd_context_save_outputs(c, stage, owner, err);
+    if (status == PD_OK) status = prepare(c, stage, items, n, cancel, err);
+    if (status != PD_OK) {
+        drop_reserved(c, items, n);
+        return status;
+    }
+    pd_context_make_step(c, items, n, !makes_logits_apart(c, stage), cancel);
     pd_context_begin_run(c, stage);
     stage->owner = owner;
-    PD_TRY_GOTO(c->model->backend->v->run(stage->program, &c->step.step, err));
-    PD_TRY_GOTO(has_lm_head ? pd_context_run_lm_head(c, items, n, cancel, err)
-                            : take_results(c, stage, items, n, err));
-    count_work(items, n, pd_clock_ns() - t0);
-    c->ran = stage;
-done:
-    for (uint32_t i = 0; status != PD_OK && i < n; i++)
-        pd_kv_drop_reserved(c->kv, items[i].seq->kv_id);
+    *out = stage;
+    return PD_OK;
+}
+
+static pd_status run_ready(pd_context *c, pd_stage *stage, pd_batch_item *items, uint32_t n,
+                           const atomic_int *cancel, pd_error *err) {
+    PD_TRY(c->model->backend->v->run(stage->program, &c->step.step, err));
+    return makes_logits_apart(c, stage) ? pd_context_run_lm_head(c, items, n, cancel, err)
+                                        : take_results(c, stage, items, n, err);
+}
+
+pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
+                         pd_error *err) {
+    pd_stage *stage;
+    PD_TRY(make_ready(c, items, n, cancel, &stage, err));
+    uint64_t t0 = pd_clock_ns();
+    pd_status status = run_ready(c, stage, items, n, cancel, err);
+    if (status == PD_OK) {
+        count_work(items, n, pd_clock_ns() - t0);
+        c->ran = stage;
+    } else {
+        drop_reserved(c, items, n);
+    }
     return status;
 }
 
@@ -251,42 +275,38 @@ void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {
 /* ---- again, one operation at a time
  * ------------------------------------------------------------------------------- */
 
-/* The last step, if it was the sequence's and can be run again. */
-static pd_status find_last_step(pd_context *c, const pd_sequence *seq, pd_error *err) {
-    const pd_step *step = &c->step.step;
-    if (!c->ran || c->ran_for != seq || step->rows[step->n_rows - 1].pos + 1 != seq->tokens.n)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to run again");
-    c->step.tables[0] = pd_kv_table(c->kv, seq->kv_id);
-    return PD_OK;
-}
-
 pd_status pd_context_profile(pd_context *c, const pd_sequence *seq, pd_profile_fn fn, void *ctx,
                              pd_error *err) {
     const pd_step *step = &c->step.step;
-    PD_TRY(find_last_step(c, seq, err));
+    if (!c->ran || c->ran_for != seq || step->rows[step->n_rows - 1].pos + 1 != seq->tokens.n)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "the session has no last step to profile");
     pd_stage *stage = c->ran;
+    c->step.tables[0] = pd_kv_table(c->kv, seq->kv_id);
     pd_status status =
         pd_profile_step(c->model->backend, &stage->plan, stage->program, step, fn, ctx, err);
     if (status != PD_OK) pd_context_begin_run(c, stage); /* what it holds is not sure */
     return status;
 }
 
-static pd_check_side side_of(const pd_context *c) {
+static pd_check_side side_of(const pd_context *c, const pd_stage *stage) {
     return (pd_check_side){.backend = c->model->backend,
-                           .plan = &c->ran->plan,
-                           .program = c->ran->program,
+                           .plan = &stage->plan,
+                           .program = stage->program,
                            .store = c->store,
                            .step = &c->step.step};
 }
 
-pd_status pd_context_check(pd_context *c, const pd_sequence *seq, pd_context *reference,
-                           const pd_sequence *reference_seq, pd_check_fn fn, void *ctx,
-                           pd_error *err) {
-    PD_TRY(find_last_step(c, seq, err));
-    PD_TRY(find_last_step(reference, reference_seq, err));
-    pd_check_side side = side_of(c), other = side_of(reference);
-    pd_status status = pd_check_step(&side, &other, fn, ctx, err);
-    pd_context_begin_run(c, c->ran); /* what it holds is the reference's */
-    pd_context_begin_run(reference, reference->ran);
+pd_status pd_context_check(pd_context *c, pd_batch_item *item, pd_context *reference,
+                           pd_batch_item *reference_item, const atomic_int *cancel, pd_check_fn fn,
+                           void *ctx, pd_error *err) {
+    pd_stage *stage, *reference_stage;
+    PD_TRY(make_ready(c, item, 1, cancel, &stage, err));
+    pd_status status = make_ready(reference, reference_item, 1, cancel, &reference_stage, err);
+    if (status == PD_OK) {
+        pd_check_side side = side_of(c, stage), other = side_of(reference, reference_stage);
+        status = pd_check_step(&side, &other, fn, ctx, err);
+        if (status != PD_OK) drop_reserved(reference, reference_item, 1);
+    }
+    if (status != PD_OK) drop_reserved(c, item, 1);
     return status;
 }

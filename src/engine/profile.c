@@ -18,7 +18,8 @@ typedef struct profile {
     void *ctx;
 } profile;
 
-const char *pd_profile_kind(const pd_op *op) {
+/* "l03.gate_up" -> "gate_up" */
+static const char *kind_name(const pd_op *op) {
     const char *dot = op->layer >= 0 ? strchr(op->name, '.') : NULL;
     return dot ? dot + 1 : op->name;
 }
@@ -70,18 +71,24 @@ static void add_weights(const profile *p, const pd_op *op, pd_profile_op *out) {
     }
 }
 
-static bool show_op(void *ctx, const pd_trace_view *v) {
-    const profile *p = ctx;
-    if (v->buf != pd_op_get_access(v->op).writes[0]) return true; /* shown for the second time */
+pd_profile_op pd_profile_of(const pd_plan *plan, const pd_step *step, const pd_trace_view *v) {
+    const profile p = {.plan = plan, .step = step};
     pd_profile_op out = {.name = v->op->name,
-                         .kind = pd_profile_kind(v->op),
+                         .kind = kind_name(v->op),
                          .layer = v->op->layer,
                          .n_rows = v->n_rows,
                          .peak = v->peak,
                          .passes = v->passes,
                          .ns = v->ns};
-    add_activations(p, v->op, &out);
-    add_weights(p, v->op, &out);
+    add_activations(&p, v->op, &out);
+    add_weights(&p, v->op, &out);
+    return out;
+}
+
+static bool show_op(void *ctx, const pd_trace_view *v) {
+    const profile *p = ctx;
+    if (v->buf != pd_op_get_access(v->op).writes[0]) return true; /* shown for the second time */
+    pd_profile_op out = pd_profile_of(p->plan, p->step, v);
     return p->fn(p->ctx, &out);
 }
 

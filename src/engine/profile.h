@@ -8,7 +8,7 @@
 pd_status pd_profile_step(pd_backend *b, const pd_plan *plan, pd_program *program,
                           const pd_step *step, pd_profile_fn fn, void *ctx, pd_error *err);
 
-/* "l03.gate_up" -> "gate_up" */
-const char *pd_profile_kind(const pd_op *op);
+/* What an operation's first view tells. */
+pd_profile_op pd_profile_of(const pd_plan *plan, const pd_step *step, const pd_trace_view *v);
 
 #endif

@@ -63,23 +63,3 @@ pd_status pd_session_profile(pd_session *s, pd_profile_fn fn, void *ctx, pd_erro
     pd_session_leave(s);
     return status;
 }
-
-pd_status pd_session_check(pd_session *s, pd_session *reference, pd_check_fn fn, void *ctx,
-                           pd_error *err) {
-    PD_NEED(err, fn);
-    if (!s || !reference || s->model == reference->model)
-        return PD_RAISE(err, PD_ERR_ARGUMENT, "two sessions of two models are to be compared");
-    PD_TRY(pd_session_begin_turn(s, err));
-    pd_session_enter(s);
-    pd_status status = pd_session_begin_turn(reference, err);
-    if (status == PD_OK) {
-        pd_session_enter(reference);
-        status = pd_context_check(s->context, &s->seq, reference->context, &reference->seq, fn, ctx,
-                                  err);
-        pd_session_end_turn(reference);
-        pd_session_leave(reference);
-    }
-    pd_session_end_turn(s);
-    pd_session_leave(s);
-    return status;
-}

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "engine/divergence.h"
-#include "measure/logits.h"
 #include "plan/sample.h"
 
 static uint32_t vocab_of(const pd_compare_side *s) {
@@ -211,17 +210,18 @@ static pd_status force_answer(const pd_compare_job *job, pd_compare_result *r, u
 
 typedef struct checking {
     const pd_compare_job *job;
-    pd_compare_ops *ops;
-    uint32_t first; /* position of the step's first row */
+    pd_compare_result *result;
+    pd_kind_profile *profile; /* of what is going on */
     bool is_image, failed;
 } checking;
 
 /* The entry of an operation's part, a new one at first; NULL: no memory. */
 static pd_compare_op *entry_of(checking *c, const pd_check_op *op) {
-    pd_compare_ops *ops = c->ops;
+    pd_compare_ops *ops = &c->result->ops;
     for (uint32_t i = 0; i < ops->n; i++) {
         pd_compare_op *e = &ops->list[i];
-        if (e->is_image == c->is_image && !strcmp(e->name, op->name) && !strcmp(e->part, op->part))
+        if (e->is_image == c->is_image && !strcmp(e->name, op->op.name) &&
+            !strcmp(e->part, op->part))
             return e;
     }
     if (ops->n == ops->cap) {
@@ -234,9 +234,9 @@ static pd_compare_op *entry_of(checking *c, const pd_check_op *op) {
         ops->cap = cap;
     }
     pd_compare_op *e = &ops->list[ops->n++];
-    *e = (pd_compare_op){.layer = op->layer, .is_image = c->is_image, .head_dim = op->head_dim};
-    snprintf(e->name, sizeof e->name, "%s", op->name);
-    snprintf(e->kind, sizeof e->kind, "%s", op->kind);
+    *e = (pd_compare_op){.layer = op->op.layer, .is_image = c->is_image, .head_dim = op->head_dim};
+    snprintf(e->name, sizeof e->name, "%s", op->op.name);
+    snprintf(e->kind, sizeof e->kind, "%s", op->op.kind);
     snprintf(e->part, sizeof e->part, "%s", op->part);
     e->bound = pd_compare_bound(op);
     return e;
@@ -245,75 +245,68 @@ static pd_compare_op *entry_of(checking *c, const pd_check_op *op) {
 /* A pd_check_fn. */
 static bool take_op(void *ctx, const pd_check_op *op) {
     checking *c = ctx;
+    uint32_t n = c->job->n_prompt + c->job->n_checked;
+    const char *what = c->is_image ? "image encoder" : "operations";
     pd_compare_op *e = entry_of(c, op);
     c->failed = !e;
     if (!e) return false;
     pd_deviation d = pd_deviation_of(op->got, op->expected, op->n_rows, op->width);
-    if (d.row_nmse <= e->deviation.row_nmse) return true;
-    e->deviation = d;
-    e->first = c->first;
-    return true;
-}
-
-static pd_status check_step(checking *c, pd_compare_side *s, const pd_prompt *prompt,
-                            pd_error *err) {
-    c->first = pd_session_count(s->session);
-    PD_TRY(tell(c->job, "operations", s, c->first, c->job->n_prompt + c->job->n_checked, err));
-    PD_TRY(pd_session_sync_prompt(c->job->reference->session, prompt, err));
-    PD_TRY(pd_session_sync_prompt(s->session, prompt, err));
-    PD_TRY(pd_session_check(s->session, c->job->reference->session, take_op, c, err));
-    return c->failed ? raise_no_memory(err) : PD_OK;
-}
-
-/* Ids of the prompt that a step computes behind the first n_done: as many as have room in a chunk.
- */
-static size_t step_end(const pd_compare_job *job, const pd_compare_side *s, size_t n_done) {
-    pd_prompt done = pd_prompt_begin(&job->prompt, n_done);
-    uint64_t first = pd_prompt_count(s->model, &done);
-    size_t end = n_done + 1;
-    while (end < job->prompt.n_ids) {
-        pd_prompt more = pd_prompt_begin(&job->prompt, end + 1);
-        if (pd_prompt_count(s->model, &more) - first > pd_session_n_chunk(s->session)) break;
-        end++;
+    if (d.row_nmse > e->deviation.row_nmse) {
+        e->deviation = d;
+        e->first = op->first;
     }
-    return end;
+    if (op->op.ns > 0) pd_profile_add(c->profile, &op->op);
+    return tell(c->job, what, &c->result->side, op->first, n, NULL) == PD_OK;
 }
 
+static pd_status check_prompt(checking *c, pd_compare_side *s, const pd_prompt *prompt,
+                              pd_error *err) {
+    pd_status status =
+        pd_session_check(s->session, c->job->reference->session, prompt, take_op, c, err);
+    return c->failed ? raise_no_memory(err) : status;
+}
+
+/* The prompt from its beginning, and the steps behind it one at a time, as in an answer. */
 static pd_status check_ops(const pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
                            pd_error *err) {
-    checking c = {.job = job, .ops = &r->ops};
+    checking c = {.job = job, .result = r};
     uint32_t kept;
-    PD_TRY(pd_session_rewind(r->side.session, 0, &kept, err));
-    PD_TRY(pd_session_rewind(job->reference->session, 0, &kept, err));
     if (job->has_image) {
         c.is_image = true;
-        PD_TRY(tell(job, "image encoder", &r->side, 0, 1, err));
+        c.profile = &r->image_profile;
         PD_TRY(pd_model_check_image(r->side.model, job->reference->model, take_op, &c, err));
         c.is_image = false;
     }
-    for (size_t n = 0; n < job->prompt.n_ids;) {
-        n = step_end(job, &r->side, n);
-        pd_prompt prompt = pd_prompt_begin(&job->prompt, n);
-        PD_TRY(check_step(&c, &r->side, &prompt, err));
-    }
+    PD_TRY(pd_session_rewind(r->side.session, 0, &kept, err));
+    c.profile = &r->prompt_profile;
+    PD_TRY(check_prompt(&c, &r->side, &job->prompt, err));
+    c.profile = &r->step_profile;
     for (uint32_t i = 1; i <= job->n_checked && i < job->reference->greedy.n; i++) {
         pd_prompt prompt = prompt_with(job, i, ids);
-        PD_TRY(check_step(&c, &r->side, &prompt, err));
+        PD_TRY(check_prompt(&c, &r->side, &prompt, err));
     }
     return PD_OK;
 }
 
 /* ---- a device ------------------------------------------------------------------------------- */
 
-static pd_status compare_all(pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
-                             pd_error *err) {
+static pd_status compare_answers(pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
+                                 pd_error *err) {
     const pd_sampler_desc greedy = {0};
     PD_TRY(run_prompt(job, &r->side, err));
     PD_TRY(force_answer(job, r, ids, err));
     PD_TRY(write_answer(job, &r->side, &greedy, &r->side.greedy, err));
-    if (is_drawn_wanted(job))
-        PD_TRY(write_answer(job, &r->side, &job->drawing, &r->side.drawn, err));
-    return check_ops(job, r, ids, err);
+    if (!is_drawn_wanted(job)) return PD_OK;
+    return write_answer(job, &r->side, &job->drawing, &r->side.drawn, err);
+}
+
+/* A NaN ends the answers; where it comes from the operations will show. */
+static pd_status compare_all(pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
+                             pd_error *err) {
+    pd_error failure = {0};
+    pd_status status = compare_answers(job, r, ids, &failure);
+    if (status == PD_OK || status == PD_ERR_NUMERIC) PD_TRY(check_ops(job, r, ids, err));
+    return pd_error_again(err, &failure);
 }
 
 pd_status pd_compare_device(pd_compare_job *job, pd_compare_result *r, pd_error *err) {

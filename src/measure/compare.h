@@ -4,7 +4,7 @@
  *     reference    runs the prompt and its own greedy answer, whose logits are kept
  *     forced       the device runs the prompt and the reference's answer, token by token: its
  * logits beside the kept ones answers      both write an answer of their own, greedy and drawn
- *     operations   both run the prompt and the first steps again, operation by operation
+ *     operations   both run the prompt and the steps behind it again, operation by operation
  *                  (pd_session_check)
  *
  * SPDX-License-Identifier: MIT
@@ -13,7 +13,7 @@
 #define PD_MEASURE_COMPARE_H
 
 #include "measure/deviation.h"
-#include "peridot_measure.h"
+#include "measure/profile.h"
 
 /* An answer of up to n_tokens tokens, and when they came. */
 typedef struct pd_compare_answer {
@@ -54,7 +54,7 @@ typedef struct pd_compare_op {
     int32_t layer;     /* -1: outside the layers */
     bool is_image;     /* of the image encoder */
     uint32_t head_dim; /* 0: no heads */
-    uint32_t first;    /* position of row 0 of the step in which it was worst */
+    uint32_t first;    /* position of row 0 where it was worst */
     pd_deviation deviation;
     double bound; /* of row_nmse: pd_compare_bound */
 } pd_compare_op;
@@ -103,6 +103,8 @@ typedef struct pd_compare_result {
     pd_compare_side side;
     pd_compare_forced forced;
     pd_compare_ops ops;
+    /* What the device took for them: of all steps with several rows, and with one; of the image. */
+    pd_kind_profile prompt_profile, step_profile, image_profile;
 } pd_compare_result;
 
 /* The reference's part: its answers, and the logits of the greedy one. job->reference has model and

@@ -58,6 +58,10 @@ static pd_status take_logits(void *ctx, uint32_t first, uint32_t n, const float 
     return PD_OK;
 }
 
+static bool take_checked(void *ctx, const pd_check_op *op) {
+    (void)ctx, (void)op;
+    return true;
+}
 static bool take_op(void *ctx, const pd_profile_op *op) {
     (void)ctx, (void)op;
     return true;
@@ -154,6 +158,10 @@ static void null_models(void **state) {
     REFUSED(pd_model_image_pixels(model, &image, NULL, &err));
     REFUSED(pd_model_profile_image(NULL, take_op, NULL, &err));
     REFUSED(pd_model_profile_image(model, NULL, NULL, &err));
+    REFUSED(pd_model_check_image(NULL, model, take_checked, NULL, &err));
+    REFUSED(pd_model_check_image(model, NULL, take_checked, NULL, &err));
+    REFUSED(pd_model_check_image(model, model, NULL, NULL, &err));
+    REFUSED(pd_model_check_image(model, model, take_checked, NULL, &err));
 }
 
 static void null_texts(void **state) {
@@ -366,6 +374,11 @@ static void null_measures(void **state) {
     assert_int_equal(pd_session_log_probs(scoring, ids, 4, 0, log_probs, NULL, &err), PD_OK);
     REFUSED(pd_session_profile(NULL, take_op, NULL, &err));
     REFUSED(pd_session_profile(scoring, NULL, NULL, &err));
+    REFUSED(pd_session_check(NULL, scoring, &prompt, take_checked, NULL, &err));
+    REFUSED(pd_session_check(scoring, NULL, &prompt, take_checked, NULL, &err));
+    REFUSED(pd_session_check(scoring, scoring, NULL, take_checked, NULL, &err));
+    REFUSED(pd_session_check(scoring, scoring, &prompt, NULL, NULL, &err));
+    REFUSED(pd_session_check(scoring, scoring, &prompt, take_checked, NULL, &err)); /* one model */
     REFUSED(pd_session_head_cost(NULL, &cost, &err));
     REFUSED(pd_session_head_cost(scoring, NULL, &err));
     REFUSED(pd_session_head_cost(scoring, &cost, &err)); /* the head was kept */

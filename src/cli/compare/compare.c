@@ -66,9 +66,8 @@ static pd_status make_session(compare_job *job, pd_compare_side *side, pd_error 
     return pd_session_create(side->model, &desc, &side->session, err);
 }
 
-static void close_side(compare_device *d, pd_compare_side *side) {
+static void close_side(pd_compare_side *side) {
     cli_interrupt_watch(NULL, NULL);
-    if (side->session) d->peak_bytes = pd_session_get_stats(side->session)->device_peak_bytes;
     pd_session_destroy(side->session);
     pd_model_close(side->model);
     side->session = NULL;
@@ -110,6 +109,7 @@ static pd_status run_reference(compare_job *job, pd_error *err) {
     cli_interrupt_watch(r->result.side.session, NULL);
     pd_status status = pd_compare_begin(&job->job, err);
     cli_progress_end(&job->progress);
+    r->peak_bytes = pd_session_get_stats(r->result.side.session)->device_peak_bytes;
     return status;
 }
 
@@ -119,7 +119,9 @@ static pd_status run_device(compare_job *job, compare_device *d, pd_error *err) 
     cli_interrupt_watch(d->result.side.session, job->job.reference->session);
     pd_status status = pd_compare_device(&job->job, &d->result, err);
     cli_progress_end(&job->progress);
-    return status;
+    d->peak_bytes = pd_session_get_stats(d->result.side.session)->device_peak_bytes;
+    PD_TRY(status);
+    return pd_model_measure(d->result.side.model, &d->speed, err);
 }
 
 /* A device's failure is part of the report; the user's Ctrl-C is the end. */
@@ -128,7 +130,7 @@ static pd_status run_devices(compare_job *job, pd_error *err) {
         compare_device *d = &job->devices[i];
         pd_status status = run_device(job, d, &d->failure);
         d->summary = pd_compare_summarise(&d->result.forced, job->job.precision);
-        close_side(d, &d->result.side);
+        close_side(&d->result.side);
         if (status == PD_ERR_CANCELLED) return pd_error_again(err, &d->failure);
     }
     return PD_OK;
@@ -213,11 +215,11 @@ pd_status cli_compare(const cli_options *o, pd_error *err) {
     job->o = o;
     pd_status status = compare_all(job, err);
     for (uint32_t i = 0; i < job->n_devices; i++) {
-        close_side(&job->devices[i], &job->devices[i].result.side);
+        close_side(&job->devices[i].result.side);
         pd_compare_result_free(&job->devices[i].result);
     }
     if (job->job.reference) pd_compare_end(&job->job);
-    close_side(&job->reference, &job->reference.result.side);
+    close_side(&job->reference.result.side);
     cli_prompt_free(&job->prompt);
     pd_free(job);
     return status;

@@ -13,6 +13,7 @@ typedef struct compare_device {
     char wish[128]; /* as --devices names it */
     pd_device_info info;
     uint64_t load_ns, peak_bytes;
+    pd_device_speed speed; /* what its peaks are; all 0: not measured */
     pd_compare_result result;
     pd_compare_summary summary;
     pd_error failure; /* why it ended early; PD_OK: it did not */

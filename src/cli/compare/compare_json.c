@@ -60,6 +60,31 @@ static cJSON *side_json(const compare_device *d, const pd_compare_side *side) {
     return j;
 }
 
+static void add_profile(cJSON *device, const char *key, const compare_device *d,
+                        const pd_kind_profile *p) {
+    if (p->n == 0) return;
+    cJSON *list = cJSON_AddArrayToObject(device, key);
+    for (uint32_t i = 0; i < p->n; i++) {
+        const pd_profile_kind *k = &p->kinds[i];
+        cJSON *j = cli_add_object(list);
+        CLI_ADD_TEXTS(j, {"kind", k->name});
+        CLI_ADD_NUMBERS(j, {"ops", k->n_ops}, {"ms", cli_ms(k->ns)}, {"bytes", (double)k->bytes},
+                        {"flops", k->flops});
+        if (d->speed.copy_gb_s > 0)
+            CLI_ADD_NUMBERS(j, {"copy_percent", pd_profile_copy_percent(&d->speed, k)},
+                            {"peak_percent", pd_profile_peak_percent(&d->speed, k)});
+    }
+}
+
+static void add_speed(cJSON *device, const pd_device_speed *s) {
+    if (s->copy_gb_s <= 0) return;
+    cJSON *j = cJSON_AddObjectToObject(device, "speed");
+    CLI_ADD_NUMBERS(j, {"copy_gb_s", s->copy_gb_s}, {"read_gb_s", s->read_gb_s},
+                    {"dispatch_us", s->dispatch_us});
+    for (int i = 0; i < PD_PEAK_COUNT; i++)
+        if (s->gflop_s[i] > 0) cJSON_AddNumberToObject(j, pd_peak_name((pd_peak)i), s->gflop_s[i]);
+}
+
 static void add_device(cJSON *list, const compare_job *job, const compare_device *d) {
     const pd_compare_side *reference = job->job.reference;
     char verdict[512];
@@ -69,6 +94,10 @@ static void add_device(cJSON *list, const compare_job *job, const compare_device
     add_forced(j, d);
     add_answer(j, "greedy", &d->result.side.greedy, &reference->greedy);
     add_answer(j, "drawn", &d->result.side.drawn, &reference->drawn);
+    add_speed(j, &d->speed);
+    add_profile(j, "image_profile", d, &d->result.image_profile);
+    add_profile(j, "prompt_profile", d, &d->result.prompt_profile);
+    add_profile(j, "steps_profile", d, &d->result.step_profile);
     cJSON_AddBoolToObject(j, "complete", d->failure.status == PD_OK);
     cJSON_AddBoolToObject(j, "holds", compare_holds(d));
     if (d->failure.status != PD_OK) CLI_ADD_TEXTS(j, {"failure", d->failure.message});

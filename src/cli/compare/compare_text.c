@@ -33,8 +33,9 @@ static void print_op(const pd_compare_op *op) {
     const pd_deviation *d = &op->deviation;
     char kind[64], where[96] = "";
     snprintf(kind, sizeof kind, "%s%s %s", op->is_image ? "image " : "", op->kind, op->part);
-    int n = snprintf(where, sizeof where, "%s, position %u, column %u", op->name,
-                     op->first + d->worst_row, d->worst_column);
+    int n =
+        snprintf(where, sizeof where, "%s, %s %u, column %u", op->name,
+                 op->is_image ? "patch" : "position", op->first + d->worst_row, d->worst_column);
     if (op->head_dim > 0 && n > 0)
         snprintf(where + n, sizeof where - (size_t)n, " (head %u)", d->worst_column / op->head_dim);
     printf("  %-24s %8.1e  %8.1e  %8.1e  %s%s\n", kind, d->row_nmse, op->bound, d->worst,
@@ -68,18 +69,31 @@ static void print_probabilities(const compare_device *d) {
            s->perplexity, s->reference_perplexity);
 }
 
+/* In quotes, with control characters escaped; "the end" behind the last one. */
+static void print_token(const compare_job *job, const pd_compare_answer *a, uint32_t i) {
+    cJSON *text = i < a->n ? cli_token_json(job->job.reference->model, a->ids[i]) : NULL;
+    char *quoted = text ? cJSON_PrintUnformatted(text) : NULL;
+    printf("%s", quoted ? quoted : "the end");
+    cJSON_free(quoted);
+    cJSON_Delete(text);
+}
+
 static void print_answer(const compare_job *job, const compare_device *d, const char *label,
                          const pd_compare_answer *got, const pd_compare_answer *expected) {
     if (!got->ids) return;
     uint32_t at = pd_compare_parting(got, expected);
     printf("  %-14s ", label);
-    if (at == UINT32_MAX)
+    if (at == UINT32_MAX) {
         printf("equal, %u tokens\n", got->n);
-    else if (expected == &job->job.reference->greedy && at < d->result.forced.n)
-        printf("parts at token %u of %u, where the reference's lead is %.3f %%\n", at + 1,
-               expected->n, 100 * d->result.forced.list[at].margin);
-    else
-        printf("parts at token %u of %u\n", at + 1, expected->n);
+        return;
+    }
+    printf("parts at token %u of %u: ", at + 1, expected->n);
+    print_token(job, got, at);
+    printf(" instead of ");
+    print_token(job, expected, at);
+    if (expected == &job->job.reference->greedy && at < d->result.forced.n)
+        printf(", whose lead was %.3f %%", 100 * d->result.forced.list[at].margin);
+    printf("\n");
 }
 
 static double per_second(uint64_t n, uint64_t ns) {
@@ -98,6 +112,16 @@ static void print_speed(const compare_job *job, const compare_device *d,
     printf("\n");
 }
 
+static void print_shares(const compare_device *d, const char *label, const pd_kind_profile *p) {
+    if (p->n == 0 || d->speed.copy_gb_s <= 0) return;
+    pd_profile_kind all = pd_profile_sum(p);
+    double read = pd_profile_read_percent(&d->speed, &all);
+    printf("  %-14s %.1f ms of operations one at a time, %.1f %% of the device's %s bandwidth, "
+           "%.1f %% of its arithmetic\n",
+           label, cli_ms(all.ns), read > 0 ? read : pd_profile_copy_percent(&d->speed, &all),
+           read > 0 ? "read" : "copy", pd_profile_peak_percent(&d->speed, &all));
+}
+
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 static void print_device(const compare_job *job, const compare_device *d) {
@@ -111,6 +135,9 @@ static void print_device(const compare_job *job, const compare_device *d) {
     print_answer(job, d, "greedy answer", &side->greedy, &reference->greedy);
     print_answer(job, d, "drawn answer", &side->drawn, &reference->drawn);
     print_speed(job, d, side);
+    print_shares(d, "image", &d->result.image_profile);
+    print_shares(d, "prompt", &d->result.prompt_profile);
+    print_shares(d, "steps behind", &d->result.step_profile);
     compare_verdict(job, d, text, sizeof text);
     printf("  %s.\n", text);
 }
