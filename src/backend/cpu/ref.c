@@ -136,9 +136,15 @@ static double gelu(double x) {
     return 0.5 * x * (1 + tanh(0.7978845608028653559 * (x + 0.044715 * x * x * x)));
 }
 
+/* Eight sums, since each addition waits for the one before it of its sum. */
 static double dot(const float *a, const float *b, uint32_t n) {
-    double sum = 0;
-    for (uint32_t j = 0; j < n; j++) sum += (double)a[j] * (double)b[j];
+    enum { SUMS = 8 };
+    double sums[SUMS] = {0}, sum = 0;
+    uint32_t j = 0;
+    for (; j + SUMS <= n; j += SUMS)
+        for (uint32_t i = 0; i < SUMS; i++) sums[i] += (double)a[j + i] * (double)b[j + i];
+    for (; j < n; j++) sum += (double)a[j] * (double)b[j];
+    for (uint32_t i = 0; i < SUMS; i++) sum += sums[i];
     return sum;
 }
 
