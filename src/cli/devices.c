@@ -79,6 +79,7 @@ static void add_coopmats_json(cJSON *device, const pd_device_info *d) {
     }
 }
 
+/* What it measured stands between what every device has and what a GPU has. */
 static void add_device(cJSON *j, const pd_device_info *d, const pd_device_measurement *m) {
     CLI_ADD_TEXTS(j, {"id", d->id}, {"name", d->name}, {"kind", pd_device_kind_name(d->kind)});
     cJSON_AddBoolToObject(j, "usable", d->usable);
@@ -101,6 +102,10 @@ static void add_device(cJSON *j, const pd_device_info *d, const pd_device_measur
     for (int i = 0; i < PD_DEVICE_N_FEATURES; i++)
         cJSON_AddBoolToObject(names, features[i].name, features[i].has);
     add_coopmats_json(j, d);
+}
+
+void cli_add_device(cJSON *j, const pd_device_info *d) {
+    add_device(j, d, &(pd_device_measurement){0});
 }
 
 static pd_status devices_json(const pd_device_info *list, const pd_device_measurement *measured,

@@ -37,6 +37,9 @@ cJSON *cli_add_object(cJSON *list);
 /* The same as one line of a file. */
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);
 
+/* devices.c: what `devices --json` says of a device, but for what is measured. */
+void cli_add_device(cJSON *j, const pd_device_info *d);
+
 /* A text as a string; a zero among its bytes would end that, and becomes U+FFFD. NULL: no memory.
  */
 cJSON *cli_text_json(const char *text, size_t n);

@@ -108,6 +108,8 @@
       "what to compare with")                                                                      \
     X(COMPARE_SEED, INT, "--seed", "-s", NULL, 0, 9007199254740992.0, "1", "S", FOR(COMPARE),      \
       "of the drawn answers, at Gemma's temperature of 1, top-k of 64 and top-p of 0.95")          \
+    X(COMPARE_HTML, OUTPUT, "--html", NULL, NULL, 0, 0, NULL, "FILE", FOR(COMPARE),                \
+      "write the report as a page for a browser, with all that --json has")                        \
     X(IGNORE_EOS, FLAG, "--ignore-eos", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                    \
       "go on behind <eos> and <end_of_turn>")                                                      \
     X(IDS, FLAG, "--ids", NULL, NULL, 0, 0, NULL, NULL, FOR(RUN),                                  \

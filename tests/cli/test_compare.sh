@@ -27,11 +27,34 @@ expect_ok compare -m "$model" --raw -p "$long" --devices cpu-ref,cpu -b 16 -n 2 
 [ "$(grep -c 'computes what' "$work/out")" -eq 2 ] || fail "two verdicts: $(cat "$work/out")"
 expect_ok compare -m "$model" --raw -p "$long" --devices cpu-ref --reference cpu -n 2
 
+# A page that needs nothing else, whatever the prompt says; the same JSON is in it.
+expect_ok compare -m "$model" --raw -p '</script><b>&' --devices cpu,cpu-ref -n 4 --html "$work/report.html"
+grep -v 'www.w3.org/2000/svg' "$work/report.html" | grep -nE '(src|href)=|https?://|@import|url\(' &&
+  fail "the page asks for more than it has"
+[ "$(grep -c '</script>' "$work/report.html")" -eq 2 ] || fail "a prompt ends the page's script"
+sed -n 's,^<script type="application/json" id="report">\(.*\)</script>$,\1,p' "$work/report.html" >"$work/page.json"
+jq -e '.command | test("^peridot compare .*--prompt .</script><b>&.")' "$work/page.json" >"$work/jq" ||
+  fail "the page's JSON: $(head -c 300 "$work/page.json")"
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
+for width in 390 1280; do
+  [ -n "$browser" ] || continue
+  sed 's,</body>,<script>document.body.dataset.over = document.documentElement.scrollWidth - innerWidth</script>&,' \
+    "$work/report.html" >"$work/wide.html"
+  HOME=$work timeout 60 "$browser" --headless --no-sandbox --disable-gpu --virtual-time-budget=5000 \
+    --window-size=$width,1000 --dump-dom "file://$work/wide.html" >"$work/dom" 2>"$work/err"
+  [ "$(grep -o 'class="verdict"' "$work/dom" | wc -l)" -eq 2 ] || fail "verdicts at $width: $(head -c 300 "$work/err")"
+  [ "$(grep -o '<svg' "$work/dom" | wc -l)" -ge 8 ] || fail "plots at $width"
+  grep -q 'data-over="\(0\|-[0-9]*\)"' "$work/dom" || fail "wider than a window of $width: $(grep -o 'data-over="[^"]*"' "$work/dom")"
+done
+[ -n "$browser" ] || echo "no chromium: the page was not drawn"
+
 # ---- what is refused -----------------------------------------------------------------------------
 expect_error 2 "names none" compare -m "$model" --raw -p x --devices ,
 expect_error 2 "at most 8 devices" compare -m "$model" --raw -p x --devices cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu
 expect_error 7 "the model handles" compare -m "$model" --raw -p x --devices cpu -n 5000
 expect_error 10 "no such device|nothing like|is called" compare -m "$model" --raw -p x --reference nowhere
+expect_error 3 "nowhere" compare -m "$model" --raw -p x --devices cpu --html "$work/nowhere/report.html"
+expect_error 2 "input itself" compare -m "$model" --raw -p x --devices cpu --html "$model"
 expect_error 2 "prompt is empty" compare -m "$model" -p ""
 
 # A device that is not there ends its own part.

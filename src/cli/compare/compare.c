@@ -199,13 +199,24 @@ static void take_options(compare_job *job) {
     job->job.progress_ctx = job;
 }
 
+/* A pd_file_write_fn: the page, if there is to be one, is opened before the long work. */
+static pd_status run_all(void *ctx, pd_file_writer *writer, pd_error *err) {
+    compare_job *job = ctx;
+    PD_TRY(run_reference(job, err));
+    PD_TRY(run_devices(job, err));
+    job->is_done = true;
+    return compare_write_page(job, writer, err);
+}
+
+/* A page that could not be written takes nothing from the report. */
 static pd_status compare_all(compare_job *job, pd_error *err) {
+    pd_error failure = {0};
     take_options(job);
     PD_TRY(choose_devices(job, err));
     PD_TRY(cli_prompt_read(job->o, &job->prompt, err));
-    PD_TRY(run_reference(job, err));
-    PD_TRY(run_devices(job, err));
-    PD_TRY(report(job, err));
+    (void)cli_write_output(job->o, OPT_COMPARE_HTML, run_all, job, &failure);
+    if (job->is_done) PD_TRY(report(job, err));
+    PD_TRY(pd_error_again(err, &failure));
     return judge(job, err);
 }
 

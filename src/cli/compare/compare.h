@@ -26,6 +26,7 @@ typedef struct compare_job {
     pd_compare_job job;
     compare_device reference, devices[COMPARE_MAX_DEVICES];
     uint32_t n_devices;
+    bool is_done; /* there is something to report */
 } compare_job;
 
 /* A device that was compared to the end computes what it should: all operations within their
@@ -38,5 +39,9 @@ void compare_verdict(const compare_job *job, const compare_device *d, char *out,
 void compare_print(const compare_job *job);
 /* compare_json.c: docs/compare.md has the schema. Errors: MEMORY_HOST. */
 pd_status compare_print_json(const compare_job *job, pd_error *err);
+/* A pd_file_write_fn, ctx a compare_job: the same as a page for a browser, which needs nothing
+ * else.
+ */
+pd_status compare_write_page(void *ctx, pd_file_writer *w, pd_error *err);
 
 #endif

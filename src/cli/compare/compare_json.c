@@ -1,5 +1,15 @@
-/* A comparison as JSON: docs/compare.md.  SPDX-License-Identifier: MIT */
+/* A comparison as JSON (docs/compare.md), and as a page that draws it.
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE /* environ */
 #include "cli/compare/compare.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "cli/compare/report_page.h"
+#include "measure/bench.h"
 
 enum { SCHEMA_VERSION = 1 };
 
@@ -21,7 +31,7 @@ static void add_ops(cJSON *device, const pd_compare_ops *ops) {
     }
 }
 
-static void add_forced(cJSON *device, const compare_device *d) {
+static void add_forced(cJSON *device, const compare_job *job, const compare_device *d) {
     const pd_compare_summary *s = &d->summary;
     cJSON *j = cJSON_AddObjectToObject(device, "probabilities");
     CLI_ADD_NUMBERS(
@@ -33,6 +43,7 @@ static void add_forced(cJSON *device, const compare_device *d) {
     for (uint32_t i = 0; i < d->result.forced.n; i++) {
         const pd_compare_position *p = &d->result.forced.list[i];
         cJSON *t = cli_add_object(list);
+        cJSON_AddItemToObject(t, "text", cli_token_json(job->job.reference->model, p->id));
         CLI_ADD_NUMBERS(t, {"id", p->id}, {"best", p->best}, {"rank", p->rank + 1}, {"kl", p->kl},
                         {"log_prob", p->log_prob}, {"reference_log_prob", p->reference_log_prob},
                         {"reference_lead", p->margin}, {"largest_change", p->change},
@@ -40,11 +51,21 @@ static void add_forced(cJSON *device, const compare_device *d) {
     }
 }
 
-static void add_answer(cJSON *device, const char *key, const pd_compare_answer *got,
-                       const pd_compare_answer *expected) {
+/* Tokens, and their texts. */
+static cJSON *add_tokens(cJSON *side, const compare_job *job, const char *key,
+                         const pd_compare_answer *a) {
+    cJSON *j = cJSON_AddObjectToObject(side, key);
+    cli_add_ids(j, "ids", a->ids, a->n);
+    cJSON *texts = cJSON_AddArrayToObject(j, "texts");
+    for (uint32_t i = 0; i < a->n; i++)
+        cJSON_AddItemToArray(texts, cli_token_json(job->job.reference->model, a->ids[i]));
+    return j;
+}
+
+static void add_answer(cJSON *device, const compare_job *job, const char *key,
+                       const pd_compare_answer *got, const pd_compare_answer *expected) {
     if (!got->ids) return;
-    cJSON *j = cJSON_AddObjectToObject(device, key);
-    cli_add_ids(j, "ids", got->ids, got->n);
+    cJSON *j = add_tokens(device, job, key, got);
     uint32_t at = pd_compare_parting(got, expected);
     cJSON_AddBoolToObject(j, "equal", at == UINT32_MAX);
     if (at != UINT32_MAX) CLI_ADD_NUMBERS(j, {"parts_at", at});
@@ -57,6 +78,7 @@ static cJSON *side_json(const compare_device *d, const pd_compare_side *side) {
     CLI_ADD_NUMBERS(j, {"load_ms", cli_ms(d->load_ns)}, {"prompt_ms", cli_ms(side->prompt_ns)},
                     {"image_ms", cli_ms(side->image_ns)}, {"answer_ms", cli_ms(side->greedy.ns)},
                     {"memory_bytes", (double)d->peak_bytes});
+    if (d->info.id[0]) cli_add_device(cJSON_AddObjectToObject(j, "info"), &d->info);
     return j;
 }
 
@@ -91,9 +113,9 @@ static void add_device(cJSON *list, const compare_job *job, const compare_device
     cJSON *j = side_json(d, &d->result.side);
     cJSON_AddItemToArray(list, j);
     add_ops(j, &d->result.ops);
-    add_forced(j, d);
-    add_answer(j, "greedy", &d->result.side.greedy, &reference->greedy);
-    add_answer(j, "drawn", &d->result.side.drawn, &reference->drawn);
+    add_forced(j, job, d);
+    add_answer(j, job, "greedy", &d->result.side.greedy, &reference->greedy);
+    add_answer(j, job, "drawn", &d->result.side.drawn, &reference->drawn);
     add_speed(j, &d->speed);
     add_profile(j, "image_profile", d, &d->result.image_profile);
     add_profile(j, "prompt_profile", d, &d->result.prompt_profile);
@@ -105,20 +127,120 @@ static void add_device(cJSON *list, const compare_job *job, const compare_device
     CLI_ADD_TEXTS(j, {"verdict", verdict});
 }
 
-pd_status compare_print_json(const compare_job *job, pd_error *err) {
+/* ---- where it comes from -------------------------------------------------------------------- */
+
+/* In single quotes, as a shell reads it. */
+static void quote(pd_bytes *out, const char *text) {
+    pd_bytes_write(out, "'", 1);
+    for (; *text; text++)
+        pd_bytes_write(out, *text == '\'' ? "'\\''" : text, *text == '\'' ? 4 : 1);
+    pd_bytes_write(out, "'", 1);
+}
+
+static void add_option(pd_bytes *out, const cli_option *option, const cli_value *v) {
+    uint32_t n = option->kind == KIND_FILES || option->kind == KIND_TEXTS ? v->given : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        pd_bytes_printf(out, " %s", option->name);
+        if (option->kind == KIND_FLAG) continue;
+        pd_bytes_write(out, " ", 1);
+        quote(out, n > 1 ? v->texts[i] : v->text);
+    }
+}
+
+/* What does it again: options as they were given, but for where the report goes. */
+static void add_command(cJSON *root, const cli_options *o) {
+    pd_bytes text = {0};
+    pd_bytes_printf(&text, "peridot compare");
+    for (uint32_t i = 0; i < OPT_COUNT; i++) {
+        const cli_value *v = &o->values[i];
+        const cli_option *option = cli_option_get((cli_option_id)i);
+        bool counts = v->given && !v->from_env && option->kind != KIND_OUTPUT && i != OPT_JSON;
+        if (counts && (option->commands >> o->command & 1)) add_option(&text, option, v);
+    }
+    if (!text.failed) cJSON_AddItemToObject(root, "command", cli_text_json(text.data, text.n));
+    pd_bytes_free(&text);
+}
+
+static void add_environment(cJSON *root) {
+    cJSON *j = cJSON_AddObjectToObject(root, "environment");
+    for (char **e = environ; *e; e++) {
+        const char *end = strchr(*e, '=');
+        bool counts = strncmp(*e, "PERIDOT_", 8) == 0 || strncmp(*e, "VK_", 3) == 0 ||
+                      strncmp(*e, "MESA_", 5) == 0;
+        if (!end || !counts || strstr(*e, "TOKEN") || strstr(*e, "API_KEY")) continue;
+        char name[128];
+        snprintf(name, sizeof name, "%.*s", (int)(end - *e), *e);
+        cJSON_AddItemToObject(j, name, cli_text_json(end + 1, strlen(end + 1)));
+    }
+}
+
+static void add_build(cJSON *root) {
+    struct utsname system;
+    char text[512] = "", now[32] = "";
+    if (uname(&system) == 0)
+        snprintf(text, sizeof text, "%.64s %.64s %.64s", system.sysname, system.release,
+                 system.machine);
+    pd_bench_take_time(now);
+    CLI_ADD_TEXTS(root, {"time", now});
+    cJSON *j = cJSON_AddObjectToObject(root, "build");
+    CLI_ADD_TEXTS(j, {"compiler", __VERSION__}, {"system", text});
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static cJSON *report_json(const compare_job *job) {
     const pd_model_info *info = pd_model_get_info(job->job.reference->model);
+    const pd_compare_side *side = job->job.reference;
     cJSON *root = cJSON_CreateObject();
     CLI_ADD_NUMBERS(root, {"schema", SCHEMA_VERSION});
     CLI_ADD_TEXTS(root, {"peridot", PD_VERSION_STRING}, {"commit", PERIDOT_COMMIT},
                   {"model", info->name}, {"file_type", info->file_type},
                   {"precision", cli_precision_name(job->job.precision)});
     CLI_ADD_NUMBERS(root, {"prompt_positions", job->job.n_prompt},
-                    {"answer_tokens", job->job.reference->greedy.n});
-    cJSON *reference = side_json(&job->reference, job->job.reference);
+                    {"answer_tokens", side->greedy.n});
+    add_command(root, job->o);
+    add_build(root);
+    add_environment(root);
+    cJSON *reference = side_json(&job->reference, side);
     cJSON_AddItemToObject(root, "reference", reference);
-    cli_add_ids(reference, "greedy", job->job.reference->greedy.ids, job->job.reference->greedy.n);
-    cli_add_ids(reference, "drawn", job->job.reference->drawn.ids, job->job.reference->drawn.n);
+    add_tokens(reference, job, "greedy", &side->greedy);
+    if (side->drawn.ids) add_tokens(reference, job, "drawn", &side->drawn);
     cJSON *list = cJSON_AddArrayToObject(root, "devices");
     for (uint32_t i = 0; i < job->n_devices; i++) add_device(list, job, &job->devices[i]);
-    return cli_print_json(root, err);
+    return root;
+}
+
+pd_status compare_print_json(const compare_job *job, pd_error *err) {
+    return cli_print_json(report_json(job), err);
+}
+
+/* ---- the page ------------------------------------------------------------------------------- */
+
+/* In a script element nothing may look like its end. */
+static void write_escaped(pd_file_writer *w, const char *text) {
+    for (size_t n; *text; text += n) {
+        n = strcspn(text, "<");
+        pd_file_writer_write(w, text, n);
+        if (text[n] == '<') {
+            pd_file_writer_write(w, "\\u003c", 6);
+            n++;
+        }
+    }
+}
+
+pd_status compare_write_page(void *ctx, pd_file_writer *w, pd_error *err) {
+    static const char mark[] = "{{REPORT}}</script>";
+    const compare_job *job = ctx;
+    if (!w) return PD_OK;
+    cJSON *root = report_json(job);
+    char *text = root ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a report");
+    const char *at = strstr(compare_report_page, mark);
+    pd_file_writer_write(w, compare_report_page, (size_t)(at - compare_report_page));
+    write_escaped(w, text);
+    at += strlen("{{REPORT}}");
+    pd_file_writer_write(w, at, strlen(at));
+    cJSON_free(text);
+    return PD_OK;
 }
