@@ -212,7 +212,8 @@ typedef enum pd_synth_kind {
 
 typedef struct pd_synth_desc {
     pd_synth_kind kind;
-    const char *preset; /* shape: "270m", "1b", "4b", "12b", "27b"; default: "tiny" */
+    const char *preset; /* shape: "270m", "1b", "4b", "12b", "27b"; "odd" and "odd256" (the other
+                           one without K-quants) for tests of kernels; default: "tiny" */
     /* Of GGUF files. The layers' matrices; default: "q4_0", of an image encoder "f16". */
     const char *type;
     const char *embedding; /* of text models; default: as in pd_convert_desc */

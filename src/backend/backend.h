@@ -1,4 +1,4 @@
-/* The narrow interface between the engine and whatever computes: twenty functions that take plans,
+/* The narrow interface between the engine and whatever computes: twenty-one functions that take plans,
  * not operations. The engine validates; a backend may assume that a plan is well formed and
  * a step within the plan's limits. One thread at a time per backend.
  *
@@ -125,6 +125,10 @@ typedef struct pd_backend_vtable {
      * its peak too. It knows b's weights; what is loaded into it, b never sees. To be closed
      * before b. NULL: there is no such thing. */
     pd_status (*recount)(pd_backend *b, pd_backend **out, pd_error *err);
+    /* Has later starts leave alone what the words of its switch name, because of `reason`, in place
+     * of what was found out before; "": nothing. False: it could not be kept. NULL: there is no
+     * such thing. */
+    bool (*keep_verdict)(pd_backend *b, const char *disabled, const char *reason);
 } pd_backend_vtable;
 
 /* Every backend's struct begins with this. */

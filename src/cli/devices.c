@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "cli/device_test.h"
 #include "cli/json.h"
+#include "measure/device_test.h"
 #include "measure/devices.h"
 
 static void print_measurement(const pd_device_measurement *m) {
@@ -108,20 +110,49 @@ void cli_add_device(cJSON *j, const pd_device_info *d) {
     add_device(j, d, &(pd_device_measurement){0});
 }
 
-static pd_status devices_json(const pd_device_info *list, const pd_device_measurement *measured,
-                              uint32_t n, const char *note, pd_error *err) {
+/* A device's own tests; the first failure is the command's, the others are tested all the same. */
+static pd_status test(const cli_options *o, const pd_device_info *d, cJSON *json, pd_error *first) {
+    pd_error err = {0};
+    bool can_be = d->usable && strcmp(d->id, "cpu-ref") != 0;
+    pd_status status = cli_given(o, OPT_TEST) && can_be ? cli_test_device(o, d, json, &err) : PD_OK;
+    if (status != PD_OK && first->status == PD_OK) *first = err;
+    return status == PD_ERR_CANCELLED ? status : PD_OK;
+}
+
+static pd_status devices_json(const cli_options *o, const pd_device_info *list,
+                              const pd_device_measurement *measured, uint32_t n, const char *note,
+                              pd_error *err) {
+    pd_error failure = {0};
     cJSON *root = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(root, "devices");
-    for (uint32_t i = 0; i < n; i++) add_device(cli_add_object(devices), &list[i], &measured[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        cJSON *j = cli_add_object(devices);
+        add_device(j, &list[i], &measured[i]);
+        if (test(o, &list[i], j, &failure) != PD_OK) break;
+    }
     if (note) cJSON_AddStringToObject(root, "vulkan_note", note);
-    return cli_print_json(root, err);
+    PD_TRY(cli_print_json(root, err));
+    return pd_error_again(err, &failure);
+}
+
+static pd_status devices_text(const cli_options *o, const pd_device_info *list,
+                              const pd_device_measurement *measured, uint32_t n, const char *note,
+                              pd_error *err) {
+    pd_error failure = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        print_device(&list[i], &measured[i]);
+        if (test(o, &list[i], NULL, &failure) != PD_OK) break;
+    }
+    if (note) printf("%s\n", note);
+    return pd_error_again(err, &failure);
 }
 
 /* Leaves what --device names, all of them where it fits several. */
 static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_t *n,
                              pd_error *err) {
-    const char *wish = cli_text(o, OPT_DEVICE);
-    if (o->command != CLI_DEVICES || !wish || o->values[OPT_DEVICE].from_env) return PD_OK;
+    const char *wish = o->n_args > 0 ? o->args[0] : cli_text(o, OPT_DEVICE);
+    bool is_meant = o->n_args > 0 || !o->values[OPT_DEVICE].from_env;
+    if (o->command != CLI_DEVICES || !wish || !is_meant) return PD_OK;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *n; i++)
         if (pd_device_fits(&list[i], wish)) list[kept++] = list[i];
@@ -139,16 +170,15 @@ pd_status cli_devices(const cli_options *o, pd_error *err) {
     const char *note = NULL;
     if (!list || !measured)
         status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list devices");
+    if (status == PD_OK) status = pd_device_test_check_types(cli_text(o, OPT_TEST_TYPES), err);
     if (status == PD_OK) status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
     if (n > MAX_DEVICES) n = MAX_DEVICES;
     if (status == PD_OK) status = keep_wished(o, list, &n, err);
-    if (status == PD_OK && cli_given(o, OPT_MEASURE)) pd_devices_measure(list, n, measured);
-    if (status == PD_OK && cli_given(o, OPT_JSON)) {
-        status = devices_json(list, measured, n, note, err);
-    } else if (status == PD_OK) {
-        for (uint32_t i = 0; i < n; i++) print_device(&list[i], &measured[i]);
-        if (note) printf("%s\n", note);
-    }
+    if (status == PD_OK && (cli_given(o, OPT_MEASURE) || cli_given(o, OPT_TEST)))
+        pd_devices_measure(list, n, measured);
+    if (status == PD_OK)
+        status = cli_given(o, OPT_JSON) ? devices_json(o, list, measured, n, note, err)
+                                        : devices_text(o, list, measured, n, note, err);
     pd_free(list);
     pd_free(measured);
     return status;

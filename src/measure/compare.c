@@ -215,46 +215,13 @@ typedef struct checking {
     bool is_image, failed;
 } checking;
 
-/* The entry of an operation's part, a new one at first; NULL: no memory. */
-static pd_compare_op *entry_of(checking *c, const pd_check_op *op) {
-    pd_compare_ops *ops = &c->result->ops;
-    for (uint32_t i = 0; i < ops->n; i++) {
-        pd_compare_op *e = &ops->list[i];
-        if (e->is_image == c->is_image && !strcmp(e->name, op->op.name) &&
-            !strcmp(e->part, op->part))
-            return e;
-    }
-    if (ops->n == ops->cap) {
-        uint32_t cap = ops->cap ? 2 * ops->cap : 256;
-        pd_compare_op *list = pd_alloc(cap, sizeof *list);
-        if (!list) return NULL;
-        if (ops->n) memcpy(list, ops->list, ops->n * sizeof *list);
-        pd_free(ops->list);
-        ops->list = list;
-        ops->cap = cap;
-    }
-    pd_compare_op *e = &ops->list[ops->n++];
-    *e = (pd_compare_op){.layer = op->op.layer, .is_image = c->is_image, .head_dim = op->head_dim};
-    snprintf(e->name, sizeof e->name, "%s", op->op.name);
-    snprintf(e->kind, sizeof e->kind, "%s", op->op.kind);
-    snprintf(e->part, sizeof e->part, "%s", op->part);
-    e->bound = pd_compare_bound(op);
-    return e;
-}
-
 /* A pd_check_fn. */
 static bool take_op(void *ctx, const pd_check_op *op) {
     checking *c = ctx;
     uint32_t n = c->job->n_prompt + c->job->n_checked;
     const char *what = c->is_image ? "image encoder" : "operations";
-    pd_compare_op *e = entry_of(c, op);
-    c->failed = !e;
-    if (!e) return false;
-    pd_deviation d = pd_deviation_of(op->got, op->expected, op->n_rows, op->width);
-    if (d.row_nmse > e->deviation.row_nmse) {
-        e->deviation = d;
-        e->first = op->first;
-    }
+    c->failed = !pd_compare_ops_add(&c->result->ops, op, c->is_image);
+    if (c->failed) return false;
     if (op->op.ns > 0) pd_profile_add(c->profile, &op->op);
     return tell(c->job, what, &c->result->side, op->first, n, NULL) == PD_OK;
 }

@@ -71,6 +71,9 @@ typedef struct pd_compare_ops {
 /* What an operation's row_nmse may be on a device that computes as it says. */
 double pd_compare_bound(const pd_check_op *op);
 
+/* Adds what an operation wrote in a step; false: no memory. ops->list: pd_free. */
+bool pd_compare_ops_add(pd_compare_ops *ops, const pd_check_op *op, bool is_image);
+
 /* ---- probabilities -------------------------------------------------------------------------- */
 
 /* At one position of the reference's answer. */

@@ -13,7 +13,8 @@
     X(CHAT, "chat", cli_chat, 1, "-m MODEL.gguf", "hold a conversation")                           \
     X(SERVE, "serve", cli_serve, 0, "-m MODEL.gguf", "answer over HTTP, as OpenAI's API does")     \
     X(BENCH, "bench", cli_bench, 1, "-m MODEL.gguf", "measure prompt and generation speed")        \
-    X(DEVICES, "devices", cli_devices, 0, "", "list the devices that --device can name")           \
+    X(DEVICES, "devices", cli_devices, 1, "",                                                      \
+      "list the devices that --device can name, test them")                                        \
     X(INSPECT, "inspect", cli_inspect, 2, "MODEL.gguf [OTHER.gguf]",                               \
       "show what a GGUF file holds, and its plan; or how two differ")                              \
     X(ESTIMATE, "estimate", cli_estimate, 1, "-m MODEL.gguf",                                      \
@@ -229,7 +230,7 @@
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_WEIGHTS,             \
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
-      FOR_WEIGHTS | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT),                     \
+      FOR_WEIGHTS | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT) | FOR(DEVICES),      \
       "CPU threads (default: one per core)")                                                       \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_WEIGHTS, "use no more device memory than this (default: what the device has)")    \
@@ -342,6 +343,10 @@
       "TYPE for the embedding and the output matrix as well")                                      \
     X(DRY_RUN, FLAG, "--dry-run", NULL, NULL, 0, 0, NULL, NULL, FOR(QUANTIZE),                     \
       "print the types and sizes, write nothing")                                                  \
+    X(TEST, FLAG, "--test", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                            \
+      "test every kernel that each device could use beside the reference, and keep what is found") \
+    X(TEST_TYPES, LIST, "--types", NULL, NULL, 0, 0, NULL, "TYPE,..", FOR(DEVICES),                \
+      "with --test: only these stored types, as q4_0 or f16; nothing is kept then")                \
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
       "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \

@@ -16,6 +16,9 @@ static const synth_shape presets[] = {
     {"4b", 34, 2560, 10240, 8, 4, 256, 262208, 131072, 1024, 8},
     {"12b", 48, 3840, 15360, 16, 8, 256, 262208, 131072, 1024, 8},
     {"27b", 62, 5376, 21504, 32, 16, 128, 262208, 131072, 1024, 8},
+    /* For tests of kernels: few sizes are multiples of what these work on, nor of a page. */
+    {"odd", 6, 160, 352, 4, 2, 96, 1003, 2048, 24, 1},
+    {"odd256", 6, 256, 768, 4, 1, 256, 1003, 2048, 65, 8},
 };
 
 static const char chat_template[] =

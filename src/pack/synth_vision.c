@@ -23,7 +23,8 @@ bool synth_vision_of(const synth_shape *text, synth_vision *out) {
     *out = strcmp(text->name, "tiny") == 0 ? tiny_tower : tower;
     out->name = text->name;
     out->n_embd_out = text->n_embd;
-    return strcmp(text->name, "270m") != 0 && strcmp(text->name, "1b") != 0;
+    return strcmp(text->name, "270m") != 0 && strcmp(text->name, "1b") != 0 &&
+           strncmp(text->name, "odd", 3) != 0;
 }
 
 static pd_status refuse_text_fields(const pd_synth_desc *desc, pd_error *err) {

@@ -291,6 +291,25 @@ static void after_a_crash_of_everything_there_is_a_next_time(void **state) {
     assert_true(caps_of_next_start().last_arrival);
 }
 
+/* By more thorough tests than these, which hold or fall with a word as well. */
+static void a_verdict_of_others_is_heeded(void **state) {
+    (void)state;
+    unsetenv("PERIDOT_SHADER_DIR");
+    forget_verdicts();
+    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_vk_backend *b = open_backend();
+    assert_true(b->device->caps.int_dot);
+    assert_true(b->base.v->keep_verdict(&b->base, "int8dot", "two tests failed with it"));
+    assert_false(b->base.v->keep_verdict(&b->base, "no such word", ""));
+    setenv("PERIDOT_SELFTEST", "on", 1);
+    pd_vk_caps caps = caps_of_next_start();
+    assert_true(caps.fp16 && caps.last_arrival && !caps.int_dot);
+    assert_true(b->base.v->keep_verdict(&b->base, "", "")); /* all is well now */
+    b->base.v->close(&b->base);
+    assert_true(caps_of_next_start().int_dot);
+    forget_verdicts();
+}
+
 static void nonsense_is_refused(void **state) {
     (void)state;
     pd_vk_backend *b;
@@ -313,6 +332,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_killed_test_costs_what_it_tried),
         cmocka_unit_test(two_crashes_cost_both),
         cmocka_unit_test(after_a_crash_of_everything_there_is_a_next_time),
+        cmocka_unit_test(a_verdict_of_others_is_heeded),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(check_validation_silent)};
     pd_vk_backend *b;

@@ -81,6 +81,10 @@ static pd_status vulkan_load(pd_backend *base, const pd_plan *plan, pd_progress_
     return status;
 }
 
+static bool vulkan_keep_verdict(pd_backend *base, const char *disabled, const char *reason) {
+    return pd_vk_self_test_keep((pd_vk_backend *)base, disabled, reason);
+}
+
 static const pd_backend_vtable VTABLE = {
     .close = vulkan_close,
     .info = vulkan_info,
@@ -102,6 +106,7 @@ static const pd_backend_vtable VTABLE = {
     .count = pd_vk_program_count,
     .measure = pd_vk_measure,
     .recount = vulkan_recount,
+    .keep_verdict = vulkan_keep_verdict,
 };
 
 /* Half of what the tuner saw in a product of floats, since attention is slower. PERIDOT_FLOPS, per

@@ -192,3 +192,15 @@ pd_status pd_vk_self_test(pd_vk_backend *b, pd_error *err) {
         return pd_error_hint(err, status, "the next start leaves alone what was tried just now");
     return status;
 }
+
+bool pd_vk_self_test_keep(pd_vk_backend *b, const char *disabled, const char *reason) {
+    char name[PD_VK_FINDING_NAME];
+    verdict v = {0};
+    pd_vk_caps caps = b->device->caps;
+    snprintf(v.disabled, sizeof v.disabled, "%s", disabled);
+    snprintf(v.reason, sizeof v.reason, "%s%s%s", disabled, disabled[0] ? ": " : "", reason);
+    if (pd_vk_caps_disable(&caps, v.disabled, NULL) != PD_OK) return false;
+    pd_vk_finding_name(b->device, "selftest", SELFTEST_VERSION, name);
+    pd_vk_cache_store(name, &v, sizeof v);
+    return recall(&(pd_vk_device){.caps = b->device->caps}, name, &v);
+}

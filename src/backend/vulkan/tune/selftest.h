@@ -19,4 +19,8 @@
  * Where the test itself cannot be had, for want of memory say, nothing is judged. */
 pd_status pd_vk_self_test(pd_vk_backend *b, pd_error *err);
 
+/* Remembers a verdict that was reached in another way, in place of its own; b was opened without
+ * one, and with nothing disabled. False: there is no place for it. */
+bool pd_vk_self_test_keep(pd_vk_backend *b, const char *disabled, const char *reason);
+
 #endif

@@ -1,6 +1,11 @@
-/* What a device may be off by, and what a comparison comes to.  SPDX-License-Identifier: MIT */
+/* What operations may be off by, the list of them, and what a comparison comes to.
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "base/memory.h"
 #include "measure/compare.h"
 
 /* Sums in 32-bit floats make 1e-10 at most of inputs with random signs (tests/ops); values that
@@ -18,6 +23,49 @@ double pd_compare_bound(const pd_check_op *op) {
 /* What the classes promise of the logits: docs/precision.md. */
 static double promised_error(pd_precision precision) {
     return precision == PD_PRECISION_EXACT ? 1e-3 : precision == PD_PRECISION_F16 ? 1e-2 : 3e-2;
+}
+
+/* A new entry at the end; NULL: no memory. */
+static pd_compare_op *add_entry(pd_compare_ops *ops) {
+    if (ops->n == ops->cap) {
+        uint32_t cap = ops->cap ? 2 * ops->cap : 256;
+        pd_compare_op *list = pd_alloc(cap, sizeof *list);
+        if (!list) return NULL;
+        if (ops->n) memcpy(list, ops->list, ops->n * sizeof *list);
+        pd_free(ops->list);
+        ops->list = list;
+        ops->cap = cap;
+    }
+    return &ops->list[ops->n++];
+}
+
+static pd_compare_op *entry_of(pd_compare_ops *ops, const pd_check_op *op, bool is_image) {
+    for (uint32_t i = 0; i < ops->n; i++) {
+        pd_compare_op *e = &ops->list[i];
+        if (e->is_image == is_image && !strcmp(e->name, op->op.name) && !strcmp(e->part, op->part))
+            return e;
+    }
+    pd_compare_op *e = add_entry(ops);
+    if (!e) return NULL;
+    *e = (pd_compare_op){.layer = op->op.layer, .is_image = is_image, .head_dim = op->head_dim};
+    snprintf(e->name, sizeof e->name, "%s", op->op.name);
+    snprintf(e->kind, sizeof e->kind, "%s", op->op.kind);
+    snprintf(e->part, sizeof e->part, "%s", op->part);
+    e->bound = pd_compare_bound(op);
+    return e;
+}
+
+bool pd_compare_ops_add(pd_compare_ops *ops, const pd_check_op *op, bool is_image) {
+    pd_compare_op *e = entry_of(ops, op, is_image);
+    if (!e) return false;
+    pd_deviation d = pd_deviation_of(op->got, op->expected, op->n_rows, op->width);
+    double bound =
+        pd_compare_bound(op); /* a device may compute few rows in another way than many */
+    if (d.row_nmse / bound <= e->deviation.row_nmse / e->bound) return true;
+    e->deviation = d;
+    e->bound = bound;
+    e->first = op->first;
+    return true;
 }
 
 const pd_compare_op *pd_compare_first_fault(const pd_compare_ops *ops) {

@@ -1,0 +1,415 @@
+/* See device_test.h.  SPDX-License-Identifier: MIT */
+#include "measure/device_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/words.h"
+#include "engine/model.h"
+#include "image/image.h"
+#include "measure/devices.h"
+#include "peridot_files.h"
+
+enum { N_IDS = 153, MAX_PATH = 512, MAX_FAILED = 64 };
+
+typedef struct tester {
+    pd_device_test_desc desc;
+    pd_device_verdict *verdict;
+    char folder[MAX_PATH];
+    pd_device_info info;
+    char *outer;      /* the user's own PERIDOT_DISABLE, or PERIDOT_CPU_DISABLE; NULL: none */
+    char driver[256]; /* with a word */
+    pd_device_test failed[MAX_FAILED]; /* with nothing switched off */
+    uint32_t n_failed;
+} tester;
+
+/* ---- models --------------------------------------------------------------------------------- */
+
+/* Blocks of K-quants have 256 values, which no row of the odd shape has. */
+static const char *const odd_types[] = {"q4_0", "q4_1", "q5_0", "q5_1",
+                                        "q8_0", "f16",  "bf16", "f32"};
+static const char *const odd256_types[] = {"q4_k", "q5_k", "q6_k", "q4_0"};
+
+static void path_of(const tester *t, const pd_device_test *test, bool is_image,
+                    char out[MAX_PATH]) {
+    snprintf(out, MAX_PATH, "%.480s/%s%s-%s.gguf", t->folder, is_image ? "mmproj-" : "",
+             test->shape, test->type);
+}
+
+static bool is_image(const pd_device_test *test) {
+    return strcmp(test->shape, "image") == 0;
+}
+
+static pd_status write_models(const tester *t, const pd_device_test *test, pd_error *err) {
+    char path[MAX_PATH];
+    path_of(t, test, false, path);
+    if (access(path, F_OK) == 0) return PD_OK;
+    pd_synth_desc desc = {.preset = is_image(test) ? "tiny" : test->shape,
+                          .type = test->type,
+                          .embedding = test->type,
+                          .seed = 1};
+    PD_TRY(pd_files_synth(path, &desc, NULL, err));
+    if (!is_image(test)) return PD_OK;
+    path_of(t, test, true, path);
+    desc =
+        (pd_synth_desc){.kind = PD_SYNTH_MMPROJ, .preset = "tiny", .type = test->type, .seed = 1};
+    return pd_files_synth(path, &desc, NULL, err);
+}
+
+static void remove_models(const tester *t) {
+    static const char *const shapes[] = {"odd", "odd256", "image"};
+    char path[MAX_PATH];
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        for (size_t i = 0; i < sizeof odd_types / sizeof *odd_types; i++)
+            for (int k = 0; k < 2; k++) {
+                path_of(t, &(pd_device_test){odd_types[i], shapes[s], 0, ""}, k == 1, path);
+                unlink(path);
+            }
+        for (size_t i = 0; i < sizeof odd256_types / sizeof *odd256_types; i++) {
+            path_of(t, &(pd_device_test){odd256_types[i], shapes[s], 0, ""}, false, path);
+            unlink(path);
+        }
+    }
+    rmdir(t->folder);
+}
+
+static pd_status make_folder(tester *t, pd_error *err) {
+    const char *base = getenv("TMPDIR");
+    snprintf(t->folder, sizeof t->folder, "%.400s/peridot-test-XXXXXX",
+             base && *base ? base : "/tmp");
+    if (mkdtemp(t->folder)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_IO, "cannot make the folder \"%s\" for the models of a test",
+                    t->folder);
+}
+
+/* ---- one test ------------------------------------------------------------------------------- */
+
+typedef struct side {
+    pd_model *model;
+    pd_session *session;
+} side;
+
+static pd_status open_side(const tester *t, const pd_device_test *test, const char *device,
+                           side *out, pd_error *err) {
+    char path[MAX_PATH], mmproj[MAX_PATH];
+    path_of(t, test, false, path);
+    path_of(t, test, true, mmproj);
+    const pd_session_desc session = {.n_ctx = 512, .precision = test->precision};
+    const pd_model_desc desc = {.device = device,
+                                .n_threads = t->desc.n_threads,
+                                .mmproj = is_image(test) ? mmproj : NULL,
+                                .session = session};
+    PD_TRY(pd_model_open(path, &desc, &out->model, err));
+    return pd_session_create(out->model, &session, &out->session, err);
+}
+
+static void close_side(side *s) {
+    pd_session_destroy(s->session);
+    pd_model_close(s->model);
+}
+
+typedef struct collecting {
+    pd_compare_ops ops;
+    bool is_image, failed;
+} collecting;
+
+/* A pd_check_fn. */
+static bool collect(void *ctx, const pd_check_op *op) {
+    collecting *c = ctx;
+    c->failed = !pd_compare_ops_add(&c->ops, op, c->is_image);
+    return !c->failed;
+}
+
+/* Some tokens from an empty sequence on, then single ones behind them. */
+static pd_status check_tokens(const side *device, const side *reference, uint32_t n,
+                              uint32_t n_steps, collecting *c, pd_error *err) {
+    uint32_t ids[N_IDS], kept;
+    for (uint32_t i = 0; i < N_IDS; i++) ids[i] = i == 0 ? 2 : 7 + 37 * i % 501;
+    PD_TRY(pd_session_rewind(device->session, 0, &kept, err));
+    for (uint32_t i = n; i <= n + n_steps; i++) {
+        const pd_prompt prompt = {.ids = ids, .n_ids = i};
+        PD_TRY(pd_session_check(device->session, reference->session, &prompt, collect, c, err));
+    }
+    return PD_OK;
+}
+
+/* A picture on both, and its rows in a prompt. */
+static pd_status check_picture(const side *device, const side *reference, collecting *c,
+                               pd_error *err) {
+    enum { SIDE = 48 };
+    uint8_t rgb[SIDE * SIDE * 3];
+    for (uint32_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 2654435761u >> 24);
+    const pd_image picture = {.width = SIDE, .height = SIDE, .rgb = rgb};
+    const uint32_t ids[] = {2, 17, PD_TOKEN_IMAGE, 29};
+    const pd_prompt prompt = {.ids = ids, .n_ids = 4, .images = &picture, .n_images = 1};
+    PD_TRY(pd_session_check(device->session, reference->session, &prompt, collect, c, err));
+    c->is_image = true;
+    return pd_model_check_image(device->model, reference->model, collect, c, err);
+}
+
+static pd_status run_checks(const tester *t, const pd_device_test *test, collecting *c,
+                            pd_error *err) {
+    side device = {0}, reference = {0};
+    pd_status status = open_side(t, test, "cpu-ref", &reference, err);
+    if (status == PD_OK) status = open_side(t, test, t->desc.device, &device, err);
+    if (status == PD_OK && is_image(test)) {
+        status = check_picture(&device, &reference, c, err);
+    } else if (status == PD_OK) {
+        status = check_tokens(&device, &reference, 9, 0, c, err);
+        if (status == PD_OK) status = check_tokens(&device, &reference, 40, 0, c, err);
+        if (status == PD_OK) status = check_tokens(&device, &reference, 150, 3, c, err);
+    }
+    close_side(&device);
+    close_side(&reference);
+    return c->failed ? PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a test") : status;
+}
+
+static const char *variable_of(const tester *t) {
+    return pd_device_is_cpu(&t->info) ? "PERIDOT_CPU_DISABLE" : "PERIDOT_DISABLE";
+}
+
+/* A word besides what the user has switched off; "": that alone. */
+static void switch_off(const tester *t, const char *word) {
+    char text[256];
+    const char *outer = t->outer ? t->outer : "";
+    snprintf(text, sizeof text, "%.200s%s%s", outer, outer[0] && word[0] ? "," : "", word);
+    if (t->outer || word[0])
+        setenv(variable_of(t), text, 1);
+    else
+        unsetenv(variable_of(t));
+}
+
+/* The device's faults are the test's result; only what is not its own ends the tests. */
+static pd_status run_test(const tester *t, const pd_device_test *test, pd_device_test_result *out,
+                          pd_error *err) {
+    collecting c = {0};
+    *out = (pd_device_test_result){.test = *test};
+    PD_TRY(write_models(t, test, err));
+    switch_off(t, test->disabled);
+    pd_status status = run_checks(t, test, &c, &out->failure);
+    switch_off(t, "");
+    out->n_ops = c.ops.n;
+    for (uint32_t i = 0; i < c.ops.n; i++) out->n_beyond += !pd_compare_op_holds(&c.ops.list[i]);
+    const pd_compare_op *fault = pd_compare_first_fault(&c.ops);
+    if (fault) out->fault = *fault;
+    pd_free(c.ops.list);
+    bool is_own = status == PD_ERR_MEMORY_HOST || status == PD_ERR_CANCELLED;
+    return is_own ? pd_error_again(err, &out->failure) : PD_OK;
+}
+
+static pd_status run_and_tell(tester *t, const pd_device_test *test, pd_error *err) {
+    pd_device_test_result r;
+    PD_TRY(run_test(t, test, &r, err));
+    bool holds = pd_device_test_holds(&r);
+    t->verdict->n_tests++;
+    t->verdict->n_failed += !holds;
+    if (!holds && !test->disabled[0] && t->n_failed < MAX_FAILED) t->failed[t->n_failed++] = *test;
+    if (t->desc.fn(t->desc.ctx, &r)) return PD_OK;
+    return PD_RAISE(err, PD_ERR_CANCELLED, "the tests were stopped on request");
+}
+
+/* ---- what can be switched off --------------------------------------------------------------- */
+
+/* With the device as it is, whatever was found out about it before. */
+static pd_status with_model(tester *t, pd_status (*fn)(tester *t, pd_model *m, pd_error *err),
+                            pd_error *err) {
+    const pd_device_test test = {"q4_0", "odd", PD_PRECISION_EXACT, ""};
+    char path[MAX_PATH];
+    pd_model *model;
+    PD_TRY(write_models(t, &test, err));
+    path_of(t, &test, false, path);
+    PD_TRY(pd_model_open(path,
+                         &(pd_model_desc){.device = t->desc.device, .n_threads = t->desc.n_threads},
+                         &model, err));
+    pd_status status = fn(t, model, err);
+    pd_model_close(model);
+    return status;
+}
+
+static pd_status note_driver(tester *t, pd_model *m, pd_error *err) {
+    (void)err;
+    snprintf(t->driver, sizeof t->driver, "%s", pd_model_get_device(m)->driver);
+    return PD_OK;
+}
+
+/* A processor says which instructions it uses: a word for those that it has not changes nothing. */
+static pd_status changes_anything(tester *t, const char *word, bool *out, pd_error *err) {
+    *out = true;
+    if (!pd_device_is_cpu(&t->info)) return PD_OK;
+    switch_off(t, word);
+    pd_status status = with_model(t, note_driver, err);
+    switch_off(t, "");
+    *out = strcmp(t->driver, t->info.driver) != 0;
+    return status;
+}
+
+typedef struct words {
+    const char *list[8];
+    uint32_t n;
+} words;
+
+static words words_of(const pd_device_info *d) {
+    words w = {0};
+    if (pd_device_is_cpu(d)) {
+        static const char *const sets[] = {"amx", "vnni", "avx512", "avx2", "i8mm", "dotprod"};
+        for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) w.list[w.n++] = sets[i];
+        return w;
+    }
+    if (d->has_fp16) w.list[w.n++] = "fp16";
+    if (d->has_int_dot) w.list[w.n++] = "int8dot";
+    if (d->n_coopmats > 0) w.list[w.n++] = "coopmat";
+    if (d->has_subgroup_arithmetic) w.list[w.n++] = "subgroup";
+    w.list[w.n++] = "last-arrival";
+    w.list[w.n++] = "many-products";
+    if (d->kind == PD_DEVICE_SOFTWARE) w.list[w.n++] = "software-tiles";
+    return w;
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+typedef pd_status (*each_fn)(void *ctx, const pd_device_test *test, pd_error *err);
+
+/* All types in both precisions; with `few` those that a kernel's kinds differ by. */
+static bool is_wanted(const char *types, const char *type) {
+    const char *word;
+    size_t n;
+    if (!types) return true;
+    while ((word = pd_next_word(&types, &n)))
+        if (pd_word_is(word, n, type)) return true;
+    return false;
+}
+
+static pd_status each_test(const tester *t, const char *disabled, bool few, each_fn fn, void *ctx,
+                           pd_error *err) {
+    const char *types = t->desc.types;
+    static const pd_precision precisions[] = {PD_PRECISION_EXACT, PD_PRECISION_F16,
+                                              PD_PRECISION_Q8};
+    for (size_t p = 0; p < 3; p++) {
+        for (size_t i = 0; i < sizeof odd_types / sizeof *odd_types; i++) {
+            const pd_device_test test = {odd_types[i], "odd", precisions[p], disabled};
+            bool is_kind =
+                i == 0 || strcmp(odd_types[i], "q8_0") == 0 || strcmp(odd_types[i], "f16") == 0;
+            if ((!few || is_kind) && is_wanted(types, test.type)) PD_TRY(fn(ctx, &test, err));
+        }
+        for (size_t i = 0; i < sizeof odd256_types / sizeof *odd256_types; i++) {
+            const pd_device_test test = {odd256_types[i], "odd256", precisions[p], disabled};
+            bool is_kind = strcmp(test.type, "q6_k") == 0;
+            if ((!few || is_kind) && is_wanted(types, test.type)) PD_TRY(fn(ctx, &test, err));
+        }
+        const pd_device_test image = {"f16", "image", precisions[p], disabled};
+        if (is_wanted(types, image.type)) PD_TRY(fn(ctx, &image, err));
+    }
+    return PD_OK;
+}
+
+static pd_status tell_each(void *ctx, const pd_device_test *test, pd_error *err) {
+    return run_and_tell(ctx, test, err);
+}
+
+/* Whether every test that failed with nothing switched off holds with a word. */
+static pd_status avoids(const tester *t, const char *word, bool *out, pd_error *err) {
+    *out = true;
+    for (uint32_t i = 0; i < t->n_failed && *out; i++) {
+        pd_device_test test = t->failed[i];
+        pd_device_test_result r;
+        test.disabled = word;
+        PD_TRY(run_test(t, &test, &r, err));
+        *out = pd_device_test_holds(&r);
+    }
+    return PD_OK;
+}
+
+static pd_status find_word(tester *t, const words *w, pd_error *err) {
+    for (uint32_t i = 0; i < w->n; i++) {
+        bool holds;
+        PD_TRY(avoids(t, w->list[i], &holds, err));
+        if (!holds) continue;
+        snprintf(t->verdict->avoided_by, sizeof t->verdict->avoided_by, "%s", w->list[i]);
+        return PD_OK;
+    }
+    return PD_OK;
+}
+
+static pd_status run_tests(tester *t, pd_error *err) {
+    const words w = words_of(&t->info);
+    PD_TRY(each_test(t, "", false, tell_each, t, err));
+    for (uint32_t i = 0; i < w.n; i++) {
+        bool changes;
+        PD_TRY(changes_anything(t, w.list[i], &changes, err));
+        if (changes) PD_TRY(each_test(t, w.list[i], true, tell_each, t, err));
+    }
+    return t->n_failed > 0 ? find_word(t, &w, err) : PD_OK;
+}
+
+/* ---- the verdict ---------------------------------------------------------------------------- */
+
+static pd_status take_info(tester *t, pd_model *m, pd_error *err) {
+    (void)err;
+    t->info = t->verdict->info = *pd_model_get_device(m);
+    const char *outer = getenv(variable_of(t));
+    t->outer = outer ? pd_strdup(outer) : NULL;
+    return PD_OK;
+}
+
+/* A fault that nothing avoids is not kept: the next start's own test is to say so. */
+static pd_status keep_verdict(tester *t, pd_model *m, pd_error *err) {
+    pd_backend *b = m->backend;
+    pd_device_verdict *v = t->verdict;
+    (void)err;
+    if (!b->v->keep_verdict || t->desc.types || (t->n_failed > 0 && !v->avoided_by[0]))
+        return PD_OK;
+    char reason[128] = "";
+    if (t->n_failed > 0)
+        snprintf(reason, sizeof reason, "%u tests of operations failed with it", t->n_failed);
+    v->is_kept = b->v->keep_verdict(b, v->avoided_by, reason);
+    return PD_OK;
+}
+
+static pd_status test_device(tester *t, pd_error *err) {
+    PD_TRY(with_model(t, take_info, err));
+    PD_TRY(run_tests(t, err));
+    return with_model(t, keep_verdict, err);
+}
+
+pd_status pd_device_test_check_types(const char *types, pd_error *err) {
+    const char *word;
+    size_t n;
+    while ((word = pd_next_word(&types, &n))) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof odd_types / sizeof *odd_types; i++)
+            known |= pd_word_is(word, n, odd_types[i]);
+        for (size_t i = 0; i < sizeof odd256_types / sizeof *odd256_types; i++)
+            known |= pd_word_is(word, n, odd256_types[i]);
+        if (!known)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%.*s\" is no type that is tested", (int)n,
+                            word);
+    }
+    return PD_OK;
+}
+
+pd_status pd_device_run_tests(const pd_device_test_desc *desc, pd_device_verdict *out,
+                              pd_error *err) {
+    tester t = {.desc = *desc, .verdict = out};
+    PD_TRY(pd_device_test_check_types(desc->types, err));
+    const char *before = getenv("PERIDOT_SELFTEST");
+    char *kept = before ? pd_strdup(before) : NULL;
+    uint64_t t0 = pd_clock_ns();
+    *out = (pd_device_verdict){0};
+    PD_TRY(make_folder(&t, err));
+    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_status status = test_device(&t, err);
+    if (kept)
+        setenv("PERIDOT_SELFTEST", kept, 1);
+    else
+        unsetenv("PERIDOT_SELFTEST");
+    pd_free(kept);
+    pd_free(t.outer);
+    remove_models(&t);
+    out->ns = pd_clock_ns() - t0;
+    return status;
+}
