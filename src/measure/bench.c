@@ -119,11 +119,14 @@ pd_status pd_bench_run(const pd_bench_test *t, const pd_model *model, pd_session
     if (!ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's tokens");
     pd_status status = run_all(t, session, pd_model_get_info(model)->n_vocab, ids, out, err);
     pd_free(ids);
+    const float *logits;
+    if (status == PD_OK) status = pd_session_logits(session, &logits, err);
     if (status != PD_OK) return status;
     out->n_tokens = t->n_prompt + t->n_gen;
     out->ns = pd_stats_of(sample_ns, out, out->n_samples);
     out->speed = pd_stats_of(sample_speed, out, out->n_samples);
     const pd_session_stats *stats = pd_session_get_stats(session);
+    out->logits_hash = stats->logits_hash;
     out->step = t->n_gen || t->n_ubatch == 1 ? stats->decode_step : stats->prompt_step;
     return PD_OK;
 }

@@ -42,6 +42,7 @@ typedef struct pd_bench_result {
     pd_stats ns, speed;           /* of the samples, and of their tokens per second */
     pd_step_counts step;          /* of the steps it consists of, or ends with */
     uint64_t prompt_ns, token_ns; /* of the first run: the prompt, and its first token */
+    uint64_t logits_hash;         /* of what the last run ended with: equal on equal devices */
 } pd_bench_result;
 
 double pd_bench_sample_speed(const pd_bench_result *r, uint32_t i); /* tokens per second */

@@ -52,6 +52,9 @@ static pd_status run_prompt(const pd_compare_job *job, pd_compare_side *s, pd_er
     PD_TRY(pd_session_sync_prompt(s->session, &job->prompt, err));
     s->image_ns = pd_model_get_vision_stats(s->model)->encode_ns - image_ns;
     s->prompt_ns = pd_clock_ns() - t0 - s->image_ns;
+    const float *logits;
+    PD_TRY(pd_session_logits(s->session, &logits, err));
+    s->logits_hash = pd_session_get_stats(s->session)->logits_hash;
     return PD_OK;
 }
 

@@ -27,6 +27,7 @@ typedef struct pd_compare_side {
     pd_model *model;
     pd_session *session; /* of n_prompt + n_tokens positions */
     uint64_t prompt_ns, image_ns;
+    uint64_t logits_hash; /* of the logits behind the prompt */
     pd_compare_answer greedy, drawn;
 } pd_compare_side;
 

@@ -33,7 +33,7 @@ expect_text "lines" 3 "$(wc -l <"$work/out" | tr -d ' ')"
 # shellcheck disable=SC2086
 expect_ok $bench -p 8 -n 2 -b 4,8 -o csv
 expect_text "lines of CSV" 5 "$(wc -l <"$work/out" | tr -d ' ')"
-head -n 1 "$work/out" | grep -q '^build_commit,.*,n_prompt,n_gen,n_depth,.*,avg_ts,stddev_ts$' ||
+head -n 1 "$work/out" | grep -q '^build_commit,.*,n_prompt,n_gen,n_depth,.*,avg_ts,stddev_ts,logits_hash$' ||
   fail "CSV names: $(head -n 1 "$work/out")"
 # shellcheck disable=SC2086
 expect_ok $bench -p 24 -n 0 -b 8,16 -ub 4,16 -o jsonl

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "cli/bench/bench.h"
@@ -74,6 +75,9 @@ static void add_test_fields(cJSON *j, const bench_context *c, const bench_row *r
     CLI_ADD_NUMBERS(j, {"avg_ns", (double)(int64_t)row->result.ns.mean},
                     {"stddev_ns", (double)(int64_t)row->result.ns.stddev},
                     {"avg_ts", row->result.speed.mean}, {"stddev_ts", row->result.speed.stddev});
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016" PRIx64, row->result.logits_hash);
+    cJSON_AddStringToObject(j, "logits_hash", hash);
 }
 
 static void add_kind_fields(cJSON *j, const bench_context *c, const pd_profile_kind *k) {

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* environ */
 #include "cli/compare/compare.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -78,6 +79,9 @@ static cJSON *side_json(const compare_device *d, const pd_compare_side *side) {
     CLI_ADD_NUMBERS(j, {"load_ms", cli_ms(d->load_ns)}, {"prompt_ms", cli_ms(side->prompt_ns)},
                     {"image_ms", cli_ms(side->image_ns)}, {"answer_ms", cli_ms(side->greedy.ns)},
                     {"memory_bytes", (double)d->peak_bytes});
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016" PRIx64, side->logits_hash);
+    if (side->logits_hash) CLI_ADD_TEXTS(j, {"logits_hash", hash});
     if (d->info.id[0]) cli_add_device(cJSON_AddObjectToObject(j, "info"), &d->info);
     return j;
 }
