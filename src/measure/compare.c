@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "engine/divergence.h"
+#include "measure/energy.h"
 #include "plan/sample.h"
 
 static uint32_t vocab_of(const pd_compare_side *s) {
@@ -62,16 +63,31 @@ static pd_status run_prompt(const pd_compare_job *job, pd_compare_side *s, pd_er
 
 typedef struct taking {
     pd_compare_answer *answer;
+    pd_energy *energy; /* NULL: nothing tells */
     uint64_t first_ns;
+    double first_joules;
 } taking;
+
+static taking begin_answer(pd_compare_side *s, pd_compare_answer *answer) {
+    taking t = {.answer = answer, .energy = pd_energy_open(pd_model_get_device(s->model))};
+    if (t.energy)
+        snprintf(s->energy_source, sizeof s->energy_source, "%s", pd_energy_source(t.energy));
+    return t;
+}
 
 /* A pd_token_fn. */
 static bool take_token(void *ctx, uint32_t id) {
     taking *t = ctx;
+    pd_compare_answer *a = t->answer;
     uint64_t now = pd_clock_ns();
-    if (t->answer->n == 0) t->first_ns = now;
-    t->answer->ids[t->answer->n++] = id;
-    t->answer->ns = now - t->first_ns;
+    double joules = t->energy ? pd_energy_joules(t->energy) : 0;
+    if (a->n == 0) {
+        t->first_ns = now;
+        t->first_joules = joules;
+    }
+    a->ids[a->n++] = id;
+    a->ns = now - t->first_ns;
+    a->joules = joules > t->first_joules ? joules - t->first_joules : 0;
     return true;
 }
 
@@ -85,36 +101,43 @@ static pd_status take_room(const pd_compare_job *job, pd_compare_answer *a, pd_e
 static pd_status write_answer(const pd_compare_job *job, pd_compare_side *s,
                               const pd_sampler_desc *desc, pd_compare_answer *out, pd_error *err) {
     pd_sampler sampler;
-    taking t = {.answer = out};
-    const pd_generate_desc generate = {.n_max = job->n_tokens, .fn = take_token, .fn_ctx = &t};
     PD_TRY(tell(job, desc->temp > 0 ? "drawn answer" : "greedy answer", s, 0, job->n_tokens, err));
     PD_TRY(take_room(job, out, err));
     PD_TRY(pd_sampler_init(&sampler, desc, err));
     PD_TRY(pd_session_sync_prompt(s->session, &job->prompt, err));
-    return pd_session_generate(s->session, &sampler, &generate, err);
+    taking t = begin_answer(s, out);
+    const pd_generate_desc generate = {.n_max = job->n_tokens, .fn = take_token, .fn_ctx = &t};
+    pd_status status = pd_session_generate(s->session, &sampler, &generate, err);
+    pd_energy_close(t.energy);
+    return status;
 }
 
-/* The reference's greedy answer, with the logits that each token comes from. */
+/* The i-th token of the reference's greedy answer, and the logits that it comes from. */
+static pd_status keep_token(pd_compare_job *job, uint32_t i, uint32_t *ids, uint32_t *id,
+                            pd_error *err) {
+    pd_compare_side *s = job->reference;
+    const pd_prompt prompt = prompt_with(job, i, ids);
+    const float *logits;
+    uint32_t n_vocab = vocab_of(s);
+    PD_TRY(tell(job, "greedy answer", s, i, job->n_tokens, err));
+    PD_TRY(pd_session_sync_prompt(s->session, &prompt, err));
+    PD_TRY(pd_session_argmax(s->session, id, err));
+    PD_TRY(pd_session_logits(s->session, &logits, err));
+    memcpy(job->logits + (size_t)i * n_vocab, logits, n_vocab * sizeof *logits);
+    return PD_OK;
+}
+
 static pd_status write_kept_answer(pd_compare_job *job, uint32_t *ids, pd_error *err) {
     pd_compare_side *s = job->reference;
-    pd_compare_answer *a = &s->greedy;
-    uint32_t n_vocab = vocab_of(s);
-    uint64_t t0 = 0;
-    bool ended = false;
-    for (uint32_t i = 0; i < job->n_tokens && !ended; i++) {
-        const pd_prompt prompt = prompt_with(job, i, ids);
-        const float *logits;
-        PD_TRY(tell(job, "greedy answer", s, i, job->n_tokens, err));
-        PD_TRY(pd_session_sync_prompt(s->session, &prompt, err));
-        PD_TRY(pd_session_argmax(s->session, &a->ids[i], err));
-        PD_TRY(pd_session_logits(s->session, &logits, err));
-        memcpy(job->logits + (size_t)i * n_vocab, logits, n_vocab * sizeof *logits);
-        if (i == 0) t0 = pd_clock_ns();
-        a->n = i + 1;
-        a->ns = pd_clock_ns() - t0;
-        ended = pd_model_is_stop(s->model, a->ids[i]);
+    taking t = begin_answer(s, &s->greedy);
+    pd_status status = PD_OK;
+    for (uint32_t i = 0, id = 0; i < job->n_tokens && status == PD_OK; i++) {
+        status = keep_token(job, i, ids, &id, err);
+        if (status == PD_OK) take_token(&t, id);
+        if (pd_model_is_stop(s->model, id)) break;
     }
-    return PD_OK;
+    pd_energy_close(t.energy);
+    return status;
 }
 
 static bool is_drawn_wanted(const pd_compare_job *job) {

@@ -19,7 +19,8 @@
 typedef struct pd_compare_answer {
     uint32_t *ids; /* [n] */
     uint32_t n;
-    uint64_t ns; /* from the first token drawn to the last */
+    uint64_t ns;   /* from the first token drawn to the last */
+    double joules; /* in that time; 0: the system does not tell */
 } pd_compare_answer;
 
 /* What one side makes of the prompt. */
@@ -27,7 +28,8 @@ typedef struct pd_compare_side {
     pd_model *model;
     pd_session *session; /* of n_prompt + n_tokens positions */
     uint64_t prompt_ns, image_ns;
-    uint64_t logits_hash; /* of the logits behind the prompt */
+    uint64_t logits_hash;  /* of the logits behind the prompt */
+    char energy_source[8]; /* who tells the joules */
     pd_compare_answer greedy, drawn;
 } pd_compare_side;
 

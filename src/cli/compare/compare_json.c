@@ -79,6 +79,10 @@ static cJSON *side_json(const compare_device *d, const pd_compare_side *side) {
     CLI_ADD_NUMBERS(j, {"load_ms", cli_ms(d->load_ns)}, {"prompt_ms", cli_ms(side->prompt_ns)},
                     {"image_ms", cli_ms(side->image_ns)}, {"answer_ms", cli_ms(side->greedy.ns)},
                     {"memory_bytes", (double)d->peak_bytes});
+    if (side->greedy.joules > 0 && side->greedy.n > 1) {
+        CLI_ADD_NUMBERS(j, {"joules_per_token", side->greedy.joules / (side->greedy.n - 1)});
+        CLI_ADD_TEXTS(j, {"energy_source", side->energy_source});
+    }
     char hash[17];
     snprintf(hash, sizeof hash, "%016" PRIx64, side->logits_hash);
     if (side->logits_hash) CLI_ADD_TEXTS(j, {"logits_hash", hash});

@@ -108,6 +108,9 @@ static void print_speed(const compare_job *job, const compare_device *d,
     if (side->image_ns > 0) printf(", image %.2f s", cli_ms(side->image_ns) / 1e3);
     if (side->greedy.n > 1)
         printf(", answer %.1f tokens/s", per_second(side->greedy.n - 1, side->greedy.ns));
+    if (side->greedy.joules > 0 && side->greedy.n > 1)
+        printf(", %.3f J a token (%s)", side->greedy.joules / (side->greedy.n - 1),
+               side->energy_source);
     if (d->peak_bytes > 0) printf(", memory %s", pd_size_text(d->peak_bytes, size));
     printf("\n");
 }
