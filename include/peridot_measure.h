@@ -103,9 +103,10 @@ pd_status pd_model_profile_image(pd_model *model, pd_profile_fn fn, void *ctx, p
 
 /* What an operation wrote on a device and on the reference, from the same inputs. */
 typedef struct pd_check_op {
-    pd_profile_op op;       /* the device's; ns, bytes and flops in the first part shown alone */
-    const char *part;       /* "output", "residual", "K", "V", or "token": ids that were drawn */
-    uint32_t first;         /* position of row 0; the others follow, but for drawn tokens' */
+    pd_profile_op op; /* the device's; ns, bytes and flops in the first part shown alone */
+    const char *part; /* "output", "residual", "K", "V", or "token": best tokens, by how far their
+                         logits on the reference are apart */
+    uint32_t first;   /* position of row 0; the others follow, but for outputs' */
     uint32_t n_rows, width; /* some columns behind the values may be padding, all zero */
     uint32_t head_dim;      /* columns of a head; 0: there are no heads */
     /* The largest relative error that the arithmetic of either may make of a value by rounding it:
@@ -121,8 +122,9 @@ typedef bool (*pd_check_fn)(void *ctx, const pd_check_op *op);
 /* Makes both sequences equal to the prompt, as pd_session_sync_prompt does, but operation by
  * operation. Behind each one the reference's result takes the place of the device's, in K and V
  * too: what is shown is an error of that operation alone, and a NaN ends nothing. The two are of
- * one file on two devices, opened and made alike. There are no logits afterwards. Slow. Errors: as
- * sync_prompt; ARGUMENT (the two are of one model, or compute in different steps), MEMORY_HOST. */
+ * one file on two devices, opened and made alike. There are no logits afterwards, and forks of the
+ * session have the reference's K and V too. Slow. Errors: as sync_prompt; ARGUMENT (the two are of
+ * one model, or compute in different steps), MEMORY_HOST. */
 pd_status pd_session_check(pd_session *session, pd_session *reference, const pd_prompt *prompt,
                            pd_check_fn fn, void *ctx, pd_error *err);
 

@@ -58,7 +58,7 @@ static void add_result(cJSON *list, const pd_device_test_result *r) {
 }
 
 /* A pd_device_test_fn. */
-static bool on_test(void *ctx, const pd_device_test_result *r) {
+static void on_test(void *ctx, const pd_device_test_result *r) {
     test_job *job = ctx;
     if (!job->has_failed && !pd_device_test_holds(r)) {
         job->has_failed = true;
@@ -68,6 +68,10 @@ static bool on_test(void *ctx, const pd_device_test_result *r) {
         add_result(job->tests, r);
     else
         print_result(job, r);
+}
+
+static bool goes_on(void *ctx) {
+    (void)ctx;
     return !cli_interrupted() && !ferror(stdout);
 }
 
@@ -114,6 +118,7 @@ pd_status cli_test_device(const cli_options *o, const pd_device_info *d, cJSON *
                                       .n_threads = cli_u32(o, OPT_THREADS),
                                       .types = cli_text(o, OPT_TEST_TYPES),
                                       .fn = on_test,
+                                      .goes_on = goes_on,
                                       .ctx = &job};
     PD_TRY(pd_device_run_tests(&desc, &v, err));
     verdict_text(&v, text, sizeof text);

@@ -113,7 +113,7 @@ void cli_add_device(cJSON *j, const pd_device_info *d) {
 /* A device's own tests; the first failure is the command's, the others are tested all the same. */
 static pd_status test(const cli_options *o, const pd_device_info *d, cJSON *json, pd_error *first) {
     pd_error err = {0};
-    bool can_be = d->usable && strcmp(d->id, "cpu-ref") != 0;
+    bool can_be = d->usable && d->kind != PD_DEVICE_CPU_REFERENCE;
     pd_status status = cli_given(o, OPT_TEST) && can_be ? cli_test_device(o, d, json, &err) : PD_OK;
     if (status != PD_OK && first->status == PD_OK) *first = err;
     return status == PD_ERR_CANCELLED ? status : PD_OK;
@@ -157,8 +157,20 @@ static pd_status keep_wished(const cli_options *o, pd_device_info *list, uint32_
     for (uint32_t i = 0; i < *n; i++)
         if (pd_device_fits(&list[i], wish)) list[kept++] = list[i];
     *n = kept;
+    bool is_reference = kept == 1 && list[0].kind == PD_DEVICE_CPU_REFERENCE;
+    if (cli_given(o, OPT_TEST) && is_reference)
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "cpu-ref is what others are compared with");
+    if (cli_given(o, OPT_TEST) && kept == 1 && !list[0].usable)
+        return PD_RAISE(err, PD_ERR_NO_DEVICE, "%s is not usable: %s", list[0].id,
+                        list[0].unusable_reason);
     if (kept > 0) return PD_OK;
     return PD_RAISE(err, PD_ERR_NO_DEVICE, "no device is called \"%s\"", wish);
+}
+
+static pd_status check_types(const cli_options *o, pd_error *err) {
+    if (cli_given(o, OPT_TEST_TYPES) && !cli_given(o, OPT_TEST))
+        return PD_RAISE(err, PD_ERR_ARGUMENT, "--types needs --test");
+    return pd_device_test_check_types(cli_text(o, OPT_TEST_TYPES), err);
 }
 
 pd_status cli_devices(const cli_options *o, pd_error *err) {
@@ -170,7 +182,7 @@ pd_status cli_devices(const cli_options *o, pd_error *err) {
     const char *note = NULL;
     if (!list || !measured)
         status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list devices");
-    if (status == PD_OK) status = pd_device_test_check_types(cli_text(o, OPT_TEST_TYPES), err);
+    if (status == PD_OK) status = check_types(o, err);
     if (status == PD_OK) status = pd_device_list(list, MAX_DEVICES, &n, &note, err);
     if (n > MAX_DEVICES) n = MAX_DEVICES;
     if (status == PD_OK) status = keep_wished(o, list, &n, err);

@@ -36,6 +36,9 @@ typedef struct check {
     bool go_on;
     uint8_t *pages[2]; /* the device's and the reference's: a page of either kind */
     float *rows[2];    /* K or V of all rows, [n_rows, n_kv_heads * head_dim] */
+    pd_buf_id logits;  /* that a sample operation reads; PD_BUF_NONE: there is none */
+    float *drawn_from; /* [n_outs, width of logits] the reference's, once they are computed */
+    double logits_rounding;
 } check;
 
 /* ---- results -------------------------------------------------------------------------------- */
@@ -66,21 +69,30 @@ static void free_written(written *w) {
     for (uint32_t i = 0; i < w->n; i++) pd_free(w->views[i].values);
 }
 
-/* The ids of drawn tokens as numbers, in place of pd_sample_result's words; returns the width. */
-static uint32_t take_ids(float *words, uint32_t n_rows, uint32_t width) {
-    for (uint32_t r = 0; r < n_rows; r++) {
-        pd_sample_result result;
-        memcpy(&result, words + (size_t)r * width, sizeof result);
-        words[r] = (float)result.id; /* exact: ids are below 2^24 */
-    }
-    return 1;
-}
-
 static bool has_heads(const pd_op *op) {
     return op->kind == PD_OP_ATTENTION || op->kind == PD_OP_QKV_ROPE_STORE;
 }
 
 /* ---- one operation's buffers ---------------------------------------------------------------- */
+
+/* Drawn ids by what their logits are on the reference: a device may find another one the best where
+ * the two are closer than the logits need be. got = expected + the difference, with the row's root
+ * mean square in place of expected, so that it counts beside all of them. */
+static void take_ids(const check *c, float *got, float *expected, uint32_t n_rows, uint32_t width) {
+    uint32_t n_vocab = c->side->plan->bufs[c->logits].width;
+    for (uint32_t r = 0; r < n_rows; r++) {
+        const float *logits = c->drawn_from + (size_t)r * n_vocab;
+        pd_sample_result found, right;
+        memcpy(&found, got + (size_t)r * width, sizeof found);
+        memcpy(&right, expected + (size_t)r * width, sizeof right);
+        double squares = 0;
+        for (uint32_t i = 0; i < n_vocab; i++) squares += (double)logits[i] * (double)logits[i];
+        double rms = sqrt(squares / n_vocab);
+        bool exists = found.id < n_vocab && right.id < n_vocab;
+        expected[r] = (float)rms;
+        got[r] = exists ? (float)(rms + (double)logits[found.id] - (double)logits[right.id]) : NAN;
+    }
+}
 
 static void show_view(check *c, const pd_op *op, const written *got, const written *expected,
                       uint32_t k) {
@@ -100,11 +112,24 @@ static void show_view(check *c, const pd_op *op, const written *got, const writt
     }
     if (has_heads(op)) out.head_dim = c->side->plan->desc.kv.head_dim;
     if (op->kind == PD_OP_SAMPLE) {
+        if (!c->drawn_from) return; /* made by a program of its own */
+        take_ids(c, got->views[k].values, expected->views[k].values, out.n_rows, out.width);
         out.part = "token";
-        out.width = take_ids(got->views[k].values, out.n_rows, out.width);
-        (void)take_ids(expected->views[k].values, out.n_rows, got->views[k].width);
+        out.width = 1;
+        out.rounding = c->logits_rounding;
     }
     c->go_on = c->fn(c->ctx, &out);
+}
+
+/* The reference's logits stay for the operation that draws from them. */
+static void keep_logits(check *c, written *expected, double rounding) {
+    for (uint32_t k = 0; k < expected->n; k++) {
+        if (expected->views[k].buf != c->logits) continue;
+        pd_free(c->drawn_from);
+        c->drawn_from = expected->views[k].values;
+        expected->views[k].values = NULL;
+        c->logits_rounding = rounding;
+    }
 }
 
 static pd_status check_views(check *c, const pd_op *op, const written *got, const written *expected,
@@ -225,6 +250,8 @@ static pd_status check_op(check *c, uint32_t i, pd_error *err) {
     pd_status status = run_op(c->reference, i, &expected, err);
     if (status == PD_OK) status = run_op(c->side, i, &got, err);
     if (status == PD_OK) status = check_views(c, op, &got, &expected, err);
+    if (status == PD_OK && got.n > 0)
+        keep_logits(c, &expected, fmax(got.views[0].rounding, expected.views[0].rounding));
     free_written(&got);
     free_written(&expected);
     for (uint32_t part = 0; part < 2 && op->kind == PD_OP_QKV_ROPE_STORE; part++)
@@ -250,16 +277,32 @@ static pd_status replace_inputs(check *c, pd_error *err) {
     return PD_OK;
 }
 
+static bool have_same_shapes(const pd_plan *a, const pd_plan *b) {
+    const pd_kv_shape *k = &a->desc.kv, *l = &b->desc.kv;
+    bool same = a->n_ops == b->n_ops && a->n_bufs == b->n_bufs && k->n_layers == l->n_layers &&
+                k->n_kv_heads == l->n_kv_heads && k->head_dim == l->head_dim && k->f32 == l->f32;
+    for (uint32_t i = 0; same && i < a->n_ops; i++)
+        same = strcmp(a->ops[i].name, b->ops[i].name) == 0;
+    for (uint32_t i = 0; same && i < a->n_bufs; i++)
+        same = a->bufs[i].width == b->bufs[i].width && a->bufs[i].rows_of == b->bufs[i].rows_of;
+    for (uint32_t i = 0; same && i < k->n_layers; i++)
+        same = k->layer_is_global[i] == l->layer_is_global[i];
+    return same;
+}
+
 static bool are_alike(const pd_check_side *a, const pd_check_side *b) {
-    bool same = a->plan->n_ops == b->plan->n_ops && a->step->n_rows == b->step->n_rows &&
-                a->step->n_outs == b->step->n_outs && a->step->n_seqs == 1 &&
-                b->step->n_seqs == 1 && a->plan->desc.kv.f32 == b->plan->desc.kv.f32;
-    for (uint32_t i = 0; same && i < a->plan->n_ops; i++)
-        same = strcmp(a->plan->ops[i].name, b->plan->ops[i].name) == 0;
+    bool same = a->step->n_rows == b->step->n_rows && a->step->n_outs == b->step->n_outs &&
+                a->step->n_seqs == 1 && b->step->n_seqs == 1 && have_same_shapes(a->plan, b->plan);
     for (uint32_t r = 0; same && r < a->step->n_rows; r++)
         same = a->step->rows[r].token == b->step->rows[r].token &&
                a->step->rows[r].pos == b->step->rows[r].pos;
     return same;
+}
+
+static pd_buf_id find_logits(const pd_plan *p) {
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        if (p->ops[i].kind == PD_OP_SAMPLE) return p->ops[i].sample.x;
+    return PD_BUF_NONE;
 }
 
 static pd_status take_memory(check *c, pd_error *err) {
@@ -280,6 +323,7 @@ pd_status pd_check_step(const pd_check_side *side, const pd_check_side *referenc
     check c = {.side = side, .reference = reference, .fn = fn, .ctx = ctx, .go_on = true};
     if (!are_alike(side, reference))
         return PD_RAISE(err, PD_ERR_ARGUMENT, "what is to be compared has not run the same step");
+    c.logits = find_logits(side->plan);
     pd_status status = take_memory(&c, err);
     if (status == PD_OK) status = replace_past(&c, err);
     if (status == PD_OK) status = replace_inputs(&c, err);
@@ -291,5 +335,6 @@ pd_status pd_check_step(const pd_check_side *side, const pd_check_side *referenc
         pd_free(c.pages[i]);
         pd_free(c.rows[i]);
     }
+    pd_free(c.drawn_from);
     return status;
 }

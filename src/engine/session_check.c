@@ -63,16 +63,19 @@ pd_status pd_session_check(pd_session *s, pd_session *reference, const pd_prompt
     PD_NEED(err, fn);
     if (s->model == reference->model)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "two sessions of two models are to be compared");
-    PD_TRY(pd_session_begin_turn(s, err));
-    pd_session_enter(s);
-    pd_status status = pd_session_begin_turn(reference, err);
+    /* always in the same order, so that two threads do not wait for each other */
+    pd_session *first = s->model < reference->model ? s : reference;
+    pd_session *second = first == s ? reference : s;
+    PD_TRY(pd_session_begin_turn(first, err));
+    pd_session_enter(first);
+    pd_status status = pd_session_begin_turn(second, err);
     if (status == PD_OK) {
-        pd_session_enter(reference);
+        pd_session_enter(second);
         status = check_prompt(s, reference, prompt, fn, ctx, err);
-        pd_session_end_turn(reference);
-        pd_session_leave(reference);
+        pd_session_end_turn(second);
+        pd_session_leave(second);
     }
-    pd_session_end_turn(s);
-    pd_session_leave(s);
+    pd_session_end_turn(first);
+    pd_session_leave(first);
     return status;
 }

@@ -69,13 +69,14 @@ pd_status pd_model_check_image(pd_model *m, pd_model *reference, pd_check_fn fn,
     PD_NEED(err, fn);
     if (m == reference)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "a model is to be compared with itself");
-    PD_TRY(pd_model_begin_turn(m, err));
-    pd_status status = pd_model_begin_turn(reference, err);
+    pd_model *first = m < reference ? m : reference, *second = first == m ? reference : m;
+    PD_TRY(pd_model_begin_turn(first, err)); /* always in this order */
+    pd_status status = pd_model_begin_turn(second, err);
     if (status == PD_OK) {
         status = pd_vision_check(m->vision, reference->vision, fn, ctx, err);
-        pd_model_end_turn(reference);
+        pd_model_end_turn(second);
     }
-    pd_model_end_turn(m);
+    pd_model_end_turn(first);
     return status;
 }
 

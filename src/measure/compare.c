@@ -140,10 +140,6 @@ static pd_status write_kept_answer(pd_compare_job *job, uint32_t *ids, pd_error 
     return status;
 }
 
-static bool is_drawn_wanted(const pd_compare_job *job) {
-    return job->drawing.temp > 0;
-}
-
 pd_status pd_compare_begin(pd_compare_job *job, pd_error *err) {
     pd_compare_side *s = job->reference;
     PD_TRY(take_room(job, &s->greedy, err));
@@ -155,8 +151,7 @@ pd_status pd_compare_begin(pd_compare_job *job, pd_error *err) {
     }
     pd_status status = run_prompt(job, s, err);
     if (status == PD_OK) status = write_kept_answer(job, ids, err);
-    if (status == PD_OK && is_drawn_wanted(job))
-        status = write_answer(job, s, &job->drawing, &s->drawn, err);
+    if (status == PD_OK) status = write_answer(job, s, &job->drawing, &s->drawn, err);
     pd_free(ids);
     return status;
 }
@@ -183,7 +178,7 @@ static double margin_of(const float *p, uint32_t n, uint32_t best, double log_su
     double second = 0;
     for (uint32_t id = 0; id < n; id++) {
         double probability = exp((double)p[id] - log_sum);
-        if (id != best && probability > second) second = probability;
+        if (id != best && pd_sample_may(id, n) && probability > second) second = probability;
     }
     return exp((double)p[best] - log_sum) - second;
 }
@@ -199,7 +194,7 @@ static pd_compare_position position_of(const float *p, const float *q, uint32_t 
         double e = (double)q[i] - (double)p[i];
         out.error += e * e;
         out.squares += (double)p[i] * (double)p[i];
-        out.rank += q[i] > q[id];
+        out.rank += pd_sample_may(i, n) && q[i] > q[id];
         if (change <= out.change) continue;
         out.change = change;
         out.change_id = i;
@@ -267,7 +262,9 @@ static pd_status check_ops(const pd_compare_job *job, pd_compare_result *r, uint
     if (job->has_image) {
         c.is_image = true;
         c.profile = &r->image_profile;
-        PD_TRY(pd_model_check_image(r->side.model, job->reference->model, take_op, &c, err));
+        pd_status status =
+            pd_model_check_image(r->side.model, job->reference->model, take_op, &c, err);
+        PD_TRY(c.failed ? raise_no_memory(err) : status);
         c.is_image = false;
     }
     PD_TRY(pd_session_rewind(r->side.session, 0, &kept, err));
@@ -289,7 +286,6 @@ static pd_status compare_answers(pd_compare_job *job, pd_compare_result *r, uint
     PD_TRY(run_prompt(job, &r->side, err));
     PD_TRY(force_answer(job, r, ids, err));
     PD_TRY(write_answer(job, &r->side, &greedy, &r->side.greedy, err));
-    if (!is_drawn_wanted(job)) return PD_OK;
     return write_answer(job, &r->side, &job->drawing, &r->side.drawn, err);
 }
 

@@ -1,11 +1,12 @@
 /* A device beside a reference on a user's own model and prompt: what each operation computes from
  * the same inputs, what becomes of the next token's probabilities, and the answers.
  *
- *     reference    runs the prompt and its own greedy answer, whose logits are kept
- *     forced       the device runs the prompt and the reference's answer, token by token: its
- * logits beside the kept ones answers      both write an answer of their own, greedy and drawn
- *     operations   both run the prompt and the steps behind it again, operation by operation
- *                  (pd_session_check)
+ * - reference: runs the prompt and its own greedy answer, whose logits are kept
+ * - forced: the device runs the prompt and the reference's answer, token by token; its logits stand
+ *   beside the kept ones
+ * - answers: both write one of their own, greedy and drawn
+ * - operations: both run the prompt and the steps behind it again, operation by operation
+ *   (pd_session_check)
  *
  * SPDX-License-Identifier: MIT
  */

@@ -12,12 +12,14 @@
  * are rounded relative to the largest of 32, each by up to u of that, make 32 u^2 at most, when one
  * of them stands for all of the 32. K and V have no scale in common, and two that round alike
  * differ by one unit at most, where what is rounded lies close to the middle between two halves.
+ * Between two tokens of which a device finds the wrong one the best lie two logits' errors, which
+ * may each be some times as large as the root of the mean square: 64 times of the square.
  * All that counts relative to what is summed; where large parts cancel each other out, as a trained
  * model's may, the sum is smaller: up to eight times here. */
 double pd_compare_bound(const pd_check_op *op) {
-    bool is_page = op->part[0] == 'K' || op->part[0] == 'V';
+    bool is_page = op->part[0] == 'K' || op->part[0] == 'V', is_token = op->part[0] == 't';
     const double sums = 1e-10, rounding = op->rounding * op->rounding;
-    return 8 * (sums + (is_page ? rounding : 32 * rounding));
+    return (is_token ? 512 : 8) * (sums + (is_page ? rounding : 32 * rounding));
 }
 
 /* What the classes promise of the logits: docs/precision.md. */

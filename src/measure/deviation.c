@@ -40,10 +40,7 @@ pd_deviation pd_deviation_of(const float *got, const float *expected, uint32_t n
         double worst = sqrt(ratio(e.largest * e.largest, e.squares / width));
         error += e.error;
         squares += e.squares;
-        if (nmse > d.row_nmse) {
-            d.row_nmse = nmse;
-            d.row = r;
-        }
+        if (nmse > d.row_nmse) d.row_nmse = nmse;
         if (worst <= d.worst) continue;
         d.worst = worst;
         d.worst_row = r;

@@ -9,7 +9,6 @@
 typedef struct pd_deviation {
     double nmse;     /* sum e^2 / sum expected^2 over all rows */
     double row_nmse; /* the same of the row in which it is largest: an error in few rows shows */
-    uint32_t row;    /* which that is */
     double worst;    /* the largest |e|, of that row's root mean square of expected */
     uint32_t worst_row, worst_column;
     float worst_got, worst_expected;

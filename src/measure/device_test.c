@@ -22,6 +22,7 @@ typedef struct tester {
     pd_device_verdict *verdict;
     char folder[MAX_PATH];
     pd_device_info info;
+    char *selftest;   /* the user's own PERIDOT_SELFTEST; NULL: none */
     char *outer;      /* the user's own PERIDOT_DISABLE, or PERIDOT_CPU_DISABLE; NULL: none */
     char driver[256]; /* with a word */
     pd_device_test failed[MAX_FAILED]; /* with nothing switched off */
@@ -184,7 +185,8 @@ static void switch_off(const tester *t, const char *word) {
         unsetenv(variable_of(t));
 }
 
-/* The device's faults are the test's result; only what is not its own ends the tests. */
+/* The device's faults are the test's result; what is none of them, as a want of memory, ends the
+ * tests: nothing is judged then. */
 static pd_status run_test(const tester *t, const pd_device_test *test, pd_device_test_result *out,
                           pd_error *err) {
     collecting c = {0};
@@ -198,8 +200,9 @@ static pd_status run_test(const tester *t, const pd_device_test *test, pd_device
     const pd_compare_op *fault = pd_compare_first_fault(&c.ops);
     if (fault) out->fault = *fault;
     pd_free(c.ops.list);
-    bool is_own = status == PD_ERR_MEMORY_HOST || status == PD_ERR_CANCELLED;
-    return is_own ? pd_error_again(err, &out->failure) : PD_OK;
+    bool is_fault = status == PD_ERR_DEVICE || status == PD_ERR_DEVICE_LOST ||
+                    status == PD_ERR_NUMERIC || status == PD_ERR_UNSUPPORTED;
+    return is_fault ? PD_OK : pd_error_again(err, &out->failure);
 }
 
 static pd_status run_and_tell(tester *t, const pd_device_test *test, pd_error *err) {
@@ -209,7 +212,8 @@ static pd_status run_and_tell(tester *t, const pd_device_test *test, pd_error *e
     t->verdict->n_tests++;
     t->verdict->n_failed += !holds;
     if (!holds && !test->disabled[0] && t->n_failed < MAX_FAILED) t->failed[t->n_failed++] = *test;
-    if (t->desc.fn(t->desc.ctx, &r)) return PD_OK;
+    t->desc.fn(t->desc.ctx, &r);
+    if (t->desc.goes_on(t->desc.ctx)) return PD_OK;
     return PD_RAISE(err, PD_ERR_CANCELLED, "the tests were stopped on request");
 }
 
@@ -274,7 +278,6 @@ static words words_of(const pd_device_info *d) {
 
 typedef pd_status (*each_fn)(void *ctx, const pd_device_test *test, pd_error *err);
 
-/* All types in both precisions; with `few` those that a kernel's kinds differ by. */
 static bool is_wanted(const char *types, const char *type) {
     const char *word;
     size_t n;
@@ -284,6 +287,7 @@ static bool is_wanted(const char *types, const char *type) {
     return false;
 }
 
+/* All types in all precisions; with `few` those that a kernel's kinds differ by. */
 static pd_status each_test(const tester *t, const char *disabled, bool few, each_fn fn, void *ctx,
                            pd_error *err) {
     const char *types = t->desc.types;
@@ -320,6 +324,8 @@ static pd_status avoids(const tester *t, const char *word, bool *out, pd_error *
         test.disabled = word;
         PD_TRY(run_test(t, &test, &r, err));
         *out = pd_device_test_holds(&r);
+        if (!t->desc.goes_on(t->desc.ctx))
+            return PD_RAISE(err, PD_ERR_CANCELLED, "the tests were stopped on request");
     }
     return PD_OK;
 }
@@ -356,12 +362,20 @@ static pd_status take_info(tester *t, pd_model *m, pd_error *err) {
     return PD_OK;
 }
 
-/* A fault that nothing avoids is not kept: the next start's own test is to say so. */
+/* Whether later starts look for it: software devices only where they are asked to. */
+static bool is_heeded(const tester *t) {
+    if (t->selftest && t->selftest[0]) return strcmp(t->selftest, "on") == 0;
+    return t->info.kind != PD_DEVICE_SOFTWARE;
+}
+
+/* A fault that nothing avoids is not kept: the next start's own test is to say so. Nor is what was
+ * found with something switched off, or of some types. */
 static pd_status keep_verdict(tester *t, pd_model *m, pd_error *err) {
     pd_backend *b = m->backend;
     pd_device_verdict *v = t->verdict;
     (void)err;
-    if (!b->v->keep_verdict || t->desc.types || (t->n_failed > 0 && !v->avoided_by[0]))
+    bool is_whole = !t->desc.types && !(t->outer && t->outer[0]);
+    if (!b->v->keep_verdict || !is_heeded(t) || !is_whole || (t->n_failed > 0 && !v->avoided_by[0]))
         return PD_OK;
     char reason[128] = "";
     if (t->n_failed > 0)
@@ -379,8 +393,9 @@ static pd_status test_device(tester *t, pd_error *err) {
 pd_status pd_device_test_check_types(const char *types, pd_error *err) {
     const char *word;
     size_t n;
+    bool is_list = types, is_empty = true;
     while ((word = pd_next_word(&types, &n))) {
-        bool known = false;
+        bool known = is_empty = false;
         for (size_t i = 0; i < sizeof odd_types / sizeof *odd_types; i++)
             known |= pd_word_is(word, n, odd_types[i]);
         for (size_t i = 0; i < sizeof odd256_types / sizeof *odd256_types; i++)
@@ -389,25 +404,25 @@ pd_status pd_device_test_check_types(const char *types, pd_error *err) {
             return PD_RAISE(err, PD_ERR_ARGUMENT, "\"%.*s\" is no type that is tested", (int)n,
                             word);
     }
-    return PD_OK;
+    return is_list && is_empty ? PD_RAISE(err, PD_ERR_ARGUMENT, "no type is named") : PD_OK;
 }
 
 pd_status pd_device_run_tests(const pd_device_test_desc *desc, pd_device_verdict *out,
                               pd_error *err) {
     tester t = {.desc = *desc, .verdict = out};
     PD_TRY(pd_device_test_check_types(desc->types, err));
-    const char *before = getenv("PERIDOT_SELFTEST");
-    char *kept = before ? pd_strdup(before) : NULL;
+    const char *selftest = getenv("PERIDOT_SELFTEST");
     uint64_t t0 = pd_clock_ns();
     *out = (pd_device_verdict){0};
     PD_TRY(make_folder(&t, err));
+    t.selftest = selftest ? pd_strdup(selftest) : NULL;
     setenv("PERIDOT_SELFTEST", "off", 1);
     pd_status status = test_device(&t, err);
-    if (kept)
-        setenv("PERIDOT_SELFTEST", kept, 1);
+    if (t.selftest)
+        setenv("PERIDOT_SELFTEST", t.selftest, 1);
     else
         unsetenv("PERIDOT_SELFTEST");
-    pd_free(kept);
+    pd_free(t.selftest);
     pd_free(t.outer);
     remove_models(&t);
     out->ns = pd_clock_ns() - t0;

@@ -35,12 +35,12 @@ typedef struct pd_device_verdict {
     uint32_t n_tests, n_failed; /* with nothing switched off, and with each word */
     char avoided_by[64]; /* the word with which all hold that failed with nothing switched off;
                      "": there is none */
-    bool is_kept;        /* later starts of this build heed it */
+    bool is_kept;        /* and later starts of this build will heed it */
     uint64_t ns;
 } pd_device_verdict;
 
-/* Called behind each test. Return false to stop (CANCELLED). */
-typedef bool (*pd_device_test_fn)(void *ctx, const pd_device_test_result *r);
+/* Called behind each test. */
+typedef void (*pd_device_test_fn)(void *ctx, const pd_device_test_result *r);
 
 typedef struct pd_device_test_desc {
     const char *device;
@@ -48,6 +48,7 @@ typedef struct pd_device_test_desc {
     const char
         *types; /* stored types with commas between them, the others are left out; NULL: all */
     pd_device_test_fn fn;
+    bool (*goes_on)(void *ctx); /* asked between tests; false: CANCELLED */
     void *ctx;
 } pd_device_test_desc;
 
@@ -55,11 +56,11 @@ typedef struct pd_device_test_desc {
 pd_status pd_device_test_check_types(const char *types, pd_error *err);
 
 /* Tests a device. What is found is kept beside the pipelines of its driver, as a first start's own
- * test is, in place of what that found; not when only some types were
- * tested.
- * Sets environment variables while it works, which no other thread may read then. Errors:
- * ARGUMENT (a type that is none of the tested ones), NO_DEVICE, IO (no room for the models),
- * MEMORY_HOST, CANCELLED. */
+ * test is, in place of what that found; not when only some types were tested, when something was
+ * switched off beforehand, or where nobody would heed it (software devices, PERIDOT_SELFTEST=off).
+ * Sets environment variables while it works, which no other thread may read then. Errors: ARGUMENT
+ * (a type that is none of the tested ones), NO_DEVICE, IO (no room for the models), MEMORY_HOST,
+ * MEMORY_DEVICE, CANCELLED. */
 pd_status pd_device_run_tests(const pd_device_test_desc *desc, pd_device_verdict *out,
                               pd_error *err);
 

@@ -141,7 +141,7 @@ if [ -n "${FAULT_LAYER_DATA-}" ]; then
     timeout 120 "$PERIDOT" compare "${text[@]}" --devices vulkan:llvmpipe -n 4 >"$work/out" 2>"$work/err"
   read -r _ calls _ <"$work/report"
   XDG_DATA_HOME=$FAULT_LAYER_DATA PERIDOT_FAULT_LAYER=1 PERIDOT_FAULT_REPORT=$work/report \
-    PERIDOT_FAULT_CALL=$((calls - 200)) PERIDOT_FAULT_WHICH=2 PERIDOT_FAULT_EVER_AFTER=1 \
+    PERIDOT_FAULT_CALL=$((calls * 3 / 4)) PERIDOT_FAULT_WHICH=2 PERIDOT_FAULT_EVER_AFTER=1 \
     timeout 120 "$PERIDOT" compare "${text[@]}" --devices vulkan:llvmpipe,cpu -n 4 >"$work/out" 2>"$work/err"
   rc=$?
   case $rc in 8 | 9 | 11 | 12) ;; *) fail "a device lost in the middle: exit code $rc: $(cat "$work/err")" ;; esac

@@ -14,6 +14,9 @@ expect_ok devices --test --device cpu --types bf16
 grep -q '^  cpu computes what it should: [0-9]* tests, in' "$work/out" || fail "no verdict: $(tail -n 3 "$work/out")"
 [ -z "$(ls "$TMPDIR")" ] || fail "left behind: $(ls "$TMPDIR")"
 expect_error 2 "no type that is tested" devices --test cpu --types q3_k
+expect_error 2 "no type is named" devices --test cpu --types ,
+expect_error 2 "needs --test" devices --types q4_0
+expect_error 2 "what others are compared with" devices --test cpu-ref
 expect_error 10 "no device is called" devices --test nowhere
 TMPDIR=$work/nowhere timeout 60 "$PERIDOT" devices --test cpu >"$work/out" 2>"$work/err"
 rc=$?

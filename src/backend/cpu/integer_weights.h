@@ -111,12 +111,6 @@ INLINE vs minus_offset(vs w, int offset) {
 
 #endif
 
-/* What the weights that packed_weights gives are more than those they stand for. */
-INLINE int offset_of(const pd_cpu_packing *p) {
-    if (HAS_SIGNS) return p->offset;
-    return p->bits == 8 ? 128 : p->bits == 6 ? 32 : p->offset;
-}
-
 INLINE vs weights_at(weight_source source, const uint8_t *w, int u, int q, int j, int part) {
     w += part * VB;
     if (source == PANEL) return LOAD_AS(vs, w + ((2 * u + q) * STEPS + j) * PANEL_UNIT_BYTES);

@@ -8,7 +8,7 @@
 
 enum { COMPARE_MAX_DEVICES = 8 };
 
-/* A device and what came out; also the reference, without result and summary. */
+/* A device and what came out; of the reference, result has its side alone. */
 typedef struct compare_device {
     char wish[128]; /* as --devices names it */
     pd_device_info info;
@@ -23,6 +23,7 @@ typedef struct compare_job {
     const cli_options *o;
     cli_prompt prompt;
     cli_progress progress;
+    char label[96]; /* of the progress */
     pd_compare_job job;
     compare_device reference, devices[COMPARE_MAX_DEVICES];
     uint32_t n_devices;

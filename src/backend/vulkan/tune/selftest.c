@@ -202,5 +202,7 @@ bool pd_vk_self_test_keep(pd_vk_backend *b, const char *disabled, const char *re
     if (pd_vk_caps_disable(&caps, v.disabled, NULL) != PD_OK) return false;
     pd_vk_finding_name(b->device, "selftest", SELFTEST_VERSION, name);
     pd_vk_cache_store(name, &v, sizeof v);
-    return recall(&(pd_vk_device){.caps = b->device->caps}, name, &v);
+    verdict found;
+    bool is_there = recall(&(pd_vk_device){.caps = b->device->caps}, name, &found);
+    return is_there && memcmp(&found, &v, sizeof v) == 0;
 }
