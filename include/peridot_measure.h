@@ -105,7 +105,7 @@ pd_status pd_model_profile_image(pd_model *model, pd_profile_fn fn, void *ctx, p
 typedef struct pd_check_op {
     pd_profile_op op; /* the device's; ns, bytes and flops in the first part shown alone */
     const char *part; /* "output", "residual", "K", "V", or "token": best tokens, by how far their
-                         logits on the reference are apart */
+                         logits on the reference are apart, and the values told of them */
     uint32_t first;   /* position of row 0; the others follow, but for outputs' */
     uint32_t n_rows, width; /* some columns behind the values may be padding, all zero */
     uint32_t head_dim;      /* columns of a head; 0: there are no heads */

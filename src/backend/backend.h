@@ -1,5 +1,5 @@
-/* The narrow interface between the engine and whatever computes: twenty-one functions that take plans,
- * not operations. The engine validates; a backend may assume that a plan is well formed and
+/* The narrow interface between the engine and whatever computes: twenty-one functions that take
+ * plans, not operations. The engine validates; a backend may assume that a plan is well formed and
  * a step within the plan's limits. One thread at a time per backend.
  *
  * SPDX-License-Identifier: MIT

@@ -25,8 +25,8 @@ uint32_t pd_pool_n_threads(const pd_pool *pool);
 
 /* Runs fn over [0, n) in pieces of at least `grain` items (the last may be shorter), each beginning
  * at a multiple of it, and returns when all are done. Pieces are taken from a shared counter; which
- * thread gets which, and how many there are, differs from run to run. Where threads stay on cores of
- * several NUMA nodes each node has a counter and its share of [0, n), the same for every loop of
+ * thread gets which, and how many there are, differs from run to run. Where threads stay on cores
+ * of several NUMA nodes each node has a counter and its share of [0, n), the same for every loop of
  * that length: what a loop wrote first is near to those who read it in another. Who has finished
  * the share of their node help with the next. One caller at a time. Workers spin for up to 50
  * microseconds before they sleep, since the next loop usually follows sooner. */

@@ -39,8 +39,10 @@ static void print_result(test_job *job, const pd_device_test_result *r) {
     describe(r, text, sizeof text);
     if (pd_device_test_holds(r))
         printf(" within their bounds\n");
-    else
+    else if (r->n_beyond > 0)
         printf(", %u beyond: %s\n", r->n_beyond, text);
+    else
+        printf(", then: %s\n", text);
 }
 
 static void add_result(cJSON *list, const pd_device_test_result *r) {

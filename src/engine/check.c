@@ -35,7 +35,7 @@ typedef struct check {
     void *ctx;
     bool go_on;
     uint8_t *pages[2]; /* the device's and the reference's: a page of either kind */
-    float *rows[2];    /* K or V of all rows, [n_rows, n_kv_heads * head_dim] */
+    float *rows[2][2]; /* K and V of all rows of each, [n_rows, n_kv_heads * head_dim] */
     pd_buf_id logits;  /* that a sample operation reads; PD_BUF_NONE: there is none */
     float *drawn_from; /* [n_outs, width of logits] the reference's, once they are computed */
     double logits_rounding;
@@ -75,9 +75,10 @@ static bool has_heads(const pd_op *op) {
 
 /* ---- one operation's buffers ---------------------------------------------------------------- */
 
-/* Drawn ids by what their logits are on the reference: a device may find another one the best where
- * the two are closer than the logits need be. got = expected + the difference, with the row's root
- * mean square in place of expected, so that it counts beside all of them. */
+/* [n_rows, 2] in place of pd_sample_result's words: the drawn ids, by what their logits are on the
+ * reference, since a device may find another one the best where the two are closer than the logits
+ * need be; and the highest value that it tells. got = expected + the difference, with the row's
+ * root mean square in place of expected, so that it counts beside all of them. */
 static void take_ids(const check *c, float *got, float *expected, uint32_t n_rows, uint32_t width) {
     uint32_t n_vocab = c->side->plan->bufs[c->logits].width;
     for (uint32_t r = 0; r < n_rows; r++) {
@@ -89,8 +90,10 @@ static void take_ids(const check *c, float *got, float *expected, uint32_t n_row
         for (uint32_t i = 0; i < n_vocab; i++) squares += (double)logits[i] * (double)logits[i];
         double rms = sqrt(squares / n_vocab);
         bool exists = found.id < n_vocab && right.id < n_vocab;
-        expected[r] = (float)rms;
-        got[r] = exists ? (float)(rms + (double)logits[found.id] - (double)logits[right.id]) : NAN;
+        double apart = exists ? (double)logits[found.id] - (double)logits[right.id] : NAN;
+        expected[2 * r] = expected[2 * r + 1] = (float)rms;
+        got[2 * r] = (float)(rms + apart);
+        got[2 * r + 1] = (float)(rms + (double)found.best_value - (double)right.best_value);
     }
 }
 
@@ -115,7 +118,7 @@ static void show_view(check *c, const pd_op *op, const written *got, const writt
         if (!c->drawn_from) return; /* made by a program of its own */
         take_ids(c, got->views[k].values, expected->views[k].values, out.n_rows, out.width);
         out.part = "token";
-        out.width = 1;
+        out.width = 2;
         out.rounding = c->logits_rounding;
     }
     c->go_on = c->fn(c->ctx, &out);
@@ -211,34 +214,42 @@ static void take_row(const pd_kv_shape *kv, const uint8_t *page, uint32_t layer,
     }
 }
 
-/* One part of what the step's rows have in the pages, which are replaced behind the second. */
-static pd_status check_part(check *c, const pd_op *op, const pd_profile_op *profile, uint32_t part,
-                            pd_error *err) {
+/* Reads what the step's rows have in their pages, K and V of both sides, and replaces the pages. */
+static pd_status read_rows(check *c, uint32_t layer, pd_error *err) {
     const pd_kv_shape *kv = &c->side->plan->desc.kv;
     const pd_step *step = c->side->step;
-    const uint32_t layer = op->qkv_rope_store.kv_layer, width = kv->n_kv_heads * kv->head_dim;
+    const uint32_t width = kv->n_kv_heads * kv->head_dim, in_page = layer_in_page(kv, layer);
     bool global = kv->layer_is_global[layer], found = false;
     for (uint32_t r = 0; r < step->n_rows; r++) {
         uint32_t pos = step->rows[r].pos, slot = pos % PD_PAGE_POSITIONS;
         uint32_t index = pos / PD_PAGE_POSITIONS;
         if (r == 0 || slot == 0) PD_TRY(read_pages(c, global, index, &found, err));
-        for (int i = 0; i < 2 && found; i++)
-            take_row(kv, c->pages[i], layer_in_page(kv, layer), part, slot,
-                     c->rows[i] + (size_t)r * width);
+        for (int i = 0; i < 4 && found; i++)
+            take_row(kv, c->pages[i % 2], in_page, (uint32_t)i / 2, slot,
+                     c->rows[i % 2][i / 2] + (size_t)r * width);
         bool is_last = r + 1 == step->n_rows || slot == PD_PAGE_POSITIONS - 1;
-        if (part == 1 && is_last && found) PD_TRY(replace_page(c, global, index, err));
+        if (is_last && found) PD_TRY(replace_page(c, global, index, err));
     }
-    pd_check_op out = {.op = *profile, .first = step->rows[0].pos};
-    out.op.ns = out.op.bytes = 0;
-    out.op.flops = 0;
-    out.part = part == 0 ? "K" : "V";
-    out.n_rows = step->n_rows;
-    out.width = width;
-    out.head_dim = kv->head_dim;
-    out.rounding = kv->f32 ? 0 : 0x1p-11;
-    out.got = c->rows[0];
-    out.expected = c->rows[1];
-    c->go_on = c->fn(c->ctx, &out);
+    return PD_OK;
+}
+
+static pd_status check_pages(check *c, const pd_op *op, const pd_profile_op *profile,
+                             pd_error *err) {
+    const pd_kv_shape *kv = &c->side->plan->desc.kv;
+    PD_TRY(read_rows(c, op->qkv_rope_store.kv_layer, err));
+    for (int part = 0; part < 2 && c->go_on; part++) {
+        pd_check_op out = {.op = *profile, .first = c->side->step->rows[0].pos};
+        out.op.ns = out.op.bytes = 0;
+        out.op.flops = 0;
+        out.part = part == 0 ? "K" : "V";
+        out.n_rows = c->side->step->n_rows;
+        out.width = kv->n_kv_heads * kv->head_dim;
+        out.head_dim = kv->head_dim;
+        out.rounding = kv->f32 ? 0 : 0x1p-11;
+        out.got = c->rows[0][part];
+        out.expected = c->rows[1][part];
+        c->go_on = c->fn(c->ctx, &out);
+    }
     return PD_OK;
 }
 
@@ -254,8 +265,8 @@ static pd_status check_op(check *c, uint32_t i, pd_error *err) {
         keep_logits(c, &expected, fmax(got.views[0].rounding, expected.views[0].rounding));
     free_written(&got);
     free_written(&expected);
-    for (uint32_t part = 0; part < 2 && op->kind == PD_OP_QKV_ROPE_STORE; part++)
-        if (status == PD_OK && c->go_on) status = check_part(c, op, &got.profile, part, err);
+    if (status == PD_OK && c->go_on && op->kind == PD_OP_QKV_ROPE_STORE)
+        status = check_pages(c, op, &got.profile, err);
     return status;
 }
 
@@ -312,8 +323,11 @@ static pd_status take_memory(check *c, pd_error *err) {
     bool complete = true;
     for (int i = 0; i < 2; i++) {
         c->pages[i] = pd_alloc(global > local ? global : local, 1);
-        c->rows[i] = pd_alloc(row * c->side->step->n_rows, sizeof *c->rows[i]);
-        complete &= c->pages[i] && c->rows[i];
+        complete &= c->pages[i] != NULL;
+        for (int part = 0; part < 2; part++) {
+            c->rows[i][part] = pd_alloc(row * c->side->step->n_rows, sizeof *c->rows[i][part]);
+            complete &= c->rows[i][part] != NULL;
+        }
     }
     return complete ? PD_OK : PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory to check a step");
 }
@@ -333,7 +347,7 @@ pd_status pd_check_step(const pd_check_side *side, const pd_check_side *referenc
         status = PD_RAISE(err, PD_ERR_CANCELLED, "a comparison was stopped on request");
     for (int i = 0; i < 2; i++) {
         pd_free(c.pages[i]);
-        pd_free(c.rows[i]);
+        for (int part = 0; part < 2; part++) pd_free(c.rows[i][part]);
     }
     pd_free(c.drawn_from);
     return status;

@@ -272,8 +272,7 @@ void pd_context_keep(pd_context *c, pd_batch_item *items, uint32_t n) {
     }
 }
 
-/* ---- again, one operation at a time
- * ------------------------------------------------------------------------------- */
+/* ---- one operation at a time ---------------------------------------------------------------- */
 
 pd_status pd_context_profile(pd_context *c, const pd_sequence *seq, pd_profile_fn fn, void *ctx,
                              pd_error *err) {

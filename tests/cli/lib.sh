@@ -66,3 +66,20 @@ expect_nothing_in() {
   found=$(ls -A "$1")
   [ -z "$found" ] || fail "left behind in $1: $found"
 }
+
+shaders=$(cd "$(dirname "$0")/../../shaders" && pwd)
+# plant FILE OLD NEW: the shaders in $work/shaders, with OLD, which is there once, replaced by NEW.
+plant() {
+  rm -rf "$work/shaders"
+  cp -r "$shaders" "$work/shaders"
+  python3 - "$work/shaders/$1" "$2" "$3" <<'PY' || fail "no single place in $1 for the fault: $2"
+import sys
+path, old, new = sys.argv[1:]
+with open(path, encoding="utf-8") as f:
+    text = f.read()
+if text.count(old) != 1:
+    sys.exit(1)
+with open(path, "w", encoding="utf-8") as f:
+    f.write(text.replace(old, new))
+PY
+}

@@ -4,7 +4,6 @@
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
 model=$golden/small-q4_0.gguf
-shaders=$(cd "$(dirname "$0")/../../shaders" && pwd)
 image=(-m "$golden/mm-q4_0.gguf" --mmproj "$golden/mm-mmproj.gguf" --image "$golden/image.png")
 long="The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. Again."
 
@@ -72,22 +71,6 @@ grep -q "cpu computes what" "$work/out" || fail "the others go on: $(cat "$work/
 expect_ok compare -m "$model" --raw -p "$long" --devices vulkan:llvmpipe -n 4
 expect_ok compare "${image[@]}" --raw -p "<image> hello" --devices vulkan:llvmpipe -n 2
 
-# plant FILE OLD NEW: a copy of the shaders with OLD, which is there once, replaced.
-plant() {
-  rm -rf "$work/shaders"
-  cp -r "$shaders" "$work/shaders"
-  python3 - "$work/shaders/$1" "$2" "$3" <<'PY' || fail "no single place in $1 for the fault: $2"
-import sys
-path, old, new = sys.argv[1:]
-with open(path, encoding="utf-8") as f:
-    text = f.read()
-if text.count(old) != 1:
-    sys.exit(1)
-with open(path, "w", encoding="utf-8") as f:
-    f.write(text.replace(old, new))
-PY
-}
-
 # finds NAME PART ARGS...: the first operation beyond its bound; the exit code.
 finds() {
   local name=$1 part=$2 rc found
@@ -130,6 +113,10 @@ finds l00.qkv output "${text[@]}"
 plant reduce.glsl 'if (i < n) reduce_scratch[i] += reduce_scratch[i + n];' \
   'if (i < n && n != 1u) reduce_scratch[i] += reduce_scratch[i + n];'
 finds first_norm output "${text[@]}"
+# the best of a row taken from the start of its part
+plant sample.comp 'add_candidate(b, part.x, i * PART + (part.y & 0xffffu));' \
+  'add_candidate(b, part.x, i * PART);'
+finds sample token "${text[@]}"
 # a driver that takes small halves for zero, which scales of Q6_K are
 plant weights.glsl 'if (magnitude.x < 0x400u) both.x = (word & 0x8000u) == 0u ? tiny.x : -tiny.x;' \
   'if (magnitude.x < 0x400u) both.x = 0.0;'

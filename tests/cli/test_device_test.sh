@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# `devices --test`: all is well, a fault that a switch avoids, one that none avoids; what is left behind.
+# `devices --test`: all is well, a fault that a switch avoids, what is left behind, bad requests.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
-shaders=$(cd "$(dirname "$0")/../../shaders" && pwd)
 export TMPDIR=$work/tmp PERIDOT_CACHE_DIR=$work/cache
 mkdir -p "$TMPDIR"
 
@@ -25,21 +24,6 @@ rc=$?
 "$PERIDOT" devices | grep -q '^vulkan.*llvmpipe' || {
   echo "no llvmpipe: faults in shaders are not tried"
   finish
-}
-# plant FILE OLD NEW
-plant() {
-  rm -rf "$work/shaders"
-  cp -r "$shaders" "$work/shaders"
-  python3 - "$work/shaders/$1" "$2" "$3" <<'PY' || fail "no single place in $1 for the fault: $2"
-import sys
-path, old, new = sys.argv[1:]
-with open(path, encoding="utf-8") as f:
-    text = f.read()
-if text.count(old) != 1:
-    sys.exit(1)
-with open(path, "w", encoding="utf-8") as f:
-    f.write(text.replace(old, new))
-PY
 }
 # faulty: tests with the planted fault; everything but the exit code is for the caller.
 faulty() {
