@@ -85,6 +85,9 @@ typedef struct pd_request_stats {
     uint64_t queue_ns;  /* until choice 0 had a place */
     uint64_t prompt_ns; /* from then on to its first token, or to the end without any */
     uint64_t answer_ns; /* from then on to the end of the last choice */
+    /* XXH3 of the logits that choice 0's last token was drawn from, with equal computation equal;
+     * 0: they were not at hand any more. */
+    uint64_t logits_hash;
 } pd_request_stats;
 
 typedef struct pd_event {

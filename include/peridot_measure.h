@@ -32,11 +32,12 @@ const char *pd_peak_name(pd_peak peak); /* "f32 FMA", ... */
 
 typedef struct pd_device_speed {
     double copy_gb_s; /* bytes read and bytes written, between buffers larger than most caches */
-    double read_gb_s; /* bytes read, from such a buffer; 0: not measured (GPUs) */
+    double read_gb_s; /* bytes read, from such a buffer */
     double gflop_s[PD_PEAK_COUNT]; /* additions and multiplications; 0: the device cannot */
     pd_peak best;                  /* the largest of them */
     double dispatch_us;            /* an empty dispatch and the barrier behind it (the CPU: an empty
                                       loop over all threads) */
+    double barrier_us; /* of it the barrier: what it takes more than without; 0: there are none */
 } pd_device_speed;
 
 /* Opens the device, measures it, best of several repetitions of each, and closes it. Less than a

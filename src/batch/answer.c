@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "batch/batch.h"
 #include "sample/log_probs.h"
 
@@ -87,6 +88,13 @@ static pd_status read_logits(pd_batch *b, pd_choice *c, pd_error *err) {
     pd_status status = pd_context_read_logits(b->context, &c->seq, &b->cancel, b->logits, err);
     pd_batch_end_turn(b);
     return status;
+}
+
+void pd_choice_note_logits(pd_batch *b, pd_choice *c) {
+    pd_error unused;
+    if (c->index != 0 || !pd_output_is_at_hand(&c->seq.out)) return;
+    if (read_logits(b, c, &unused) != PD_OK) return;
+    c->request->stats.logits_hash = pd_hash(b->logits, 4ull * b->model->config.n_vocab);
 }
 
 /* As a session draws: the two give the same tokens. */

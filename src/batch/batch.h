@@ -150,6 +150,9 @@ bool pd_choice_draws_on_device(const pd_choice *c, pd_sample_params *params);
 /* Behind a step that has kept rows of the choice: events, and at the end of its text the next
  * token. drawn: by the device; PD_SAMPLE_NO_ID: the host draws. Errors: as reading logits. */
 pd_status pd_choice_advance(pd_batch *b, pd_choice *c, uint32_t drawn, pd_error *err);
+/* Behind its last token: the hash of the logits that it was drawn from, if nothing has to be
+ * computed for that. */
+void pd_choice_note_logits(pd_batch *b, pd_choice *c);
 /* The next token of its text, with top [n_top] or none: an event. False: it is the last one. */
 bool pd_choice_take(pd_batch *b, pd_choice *c, pd_log_prob token, const pd_log_prob *top,
                     uint32_t n_top);

@@ -120,6 +120,11 @@ static bool make_room(pd_batch *b) {
     return true;
 }
 
+static void end_choice(pd_batch *b, pd_choice *c) {
+    pd_choice_note_logits(b, c);
+    pd_choice_end(b, c, c->end, NULL);
+}
+
 static void finish(pd_batch *b, step *s) {
     pd_error err;
     for (uint32_t i = 0; i < s->n; i++) {
@@ -129,7 +134,7 @@ static void finish(pd_batch *b, step *s) {
         if (pd_choice_advance(b, c, drawn, &err) != PD_OK) {
             fail(b, c, &err);
         } else if (c->is_over) {
-            pd_choice_end(b, c, c->end, NULL);
+            end_choice(b, c);
         }
     }
 }
@@ -230,7 +235,7 @@ static bool run_ahead(pd_batch *b, pd_choice *c, const pd_sample_params *samplin
     else if (status != PD_OK)
         fail(b, c, &err);
     else if (c->is_over)
-        pd_choice_end(b, c, c->end, NULL);
+        end_choice(b, c);
     return true;
 }
 

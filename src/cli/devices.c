@@ -17,7 +17,9 @@ static void print_measurement(const pd_device_measurement *m) {
     for (int i = 0; i < PD_PEAK_COUNT; i++)
         if (m->speed.gflop_s[i] > 0)
             printf(", %s %.1f GFLOP/s", pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
-    printf(", dispatch %.2f us\n", m->speed.dispatch_us);
+    printf(", dispatch %.2f us", m->speed.dispatch_us);
+    if (m->speed.barrier_us > 0) printf(" (its barrier %.2f us)", m->speed.barrier_us);
+    printf("\n");
 }
 
 static void print_coopmats(const pd_device_info *d) {
@@ -68,7 +70,7 @@ static void add_measurement(cJSON *j, const pd_device_measurement *m) {
         if (m->speed.gflop_s[i] > 0)
             cJSON_AddNumberToObject(peaks, pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
     cJSON_AddStringToObject(j, "matrix_peak", pd_peak_name(m->speed.best));
-    cJSON_AddNumberToObject(j, "dispatch_us", m->speed.dispatch_us);
+    CLI_ADD_NUMBERS(j, {"dispatch_us", m->speed.dispatch_us}, {"barrier_us", m->speed.barrier_us});
 }
 
 static void add_coopmats_json(cJSON *device, const pd_device_info *d) {

@@ -34,11 +34,12 @@ static pd_status raise_no_memory(pd_error *err) {
 
 /* ---- prompts -------------------------------------------------------------------------------- */
 
-/* The prompt with n tokens of the reference's answer behind it. ids: room for all of them. */
-static pd_prompt prompt_with(const pd_compare_job *job, uint32_t n, uint32_t *ids) {
+/* The prompt with n tokens of an answer behind it. ids: room for all of them. */
+static pd_prompt prompt_with(const pd_compare_job *job, const pd_compare_answer *answer, uint32_t n,
+                             uint32_t *ids) {
     pd_prompt p = job->prompt;
     memcpy(ids, p.ids, p.n_ids * sizeof *ids);
-    for (uint32_t i = 0; i < n; i++) ids[p.n_ids + i] = job->reference->greedy.ids[i];
+    for (uint32_t i = 0; i < n; i++) ids[p.n_ids + i] = answer->ids[i];
     p.ids = ids;
     p.n_ids += n;
     return p;
@@ -116,7 +117,7 @@ static pd_status write_answer(const pd_compare_job *job, pd_compare_side *s,
 static pd_status keep_token(pd_compare_job *job, uint32_t i, uint32_t *ids, uint32_t *id,
                             pd_error *err) {
     pd_compare_side *s = job->reference;
-    const pd_prompt prompt = prompt_with(job, i, ids);
+    const pd_prompt prompt = prompt_with(job, &s->greedy, i, ids);
     const float *logits;
     uint32_t n_vocab = vocab_of(s);
     PD_TRY(tell(job, "greedy answer", s, i, job->n_tokens, err));
@@ -215,7 +216,7 @@ static pd_status force_answer(const pd_compare_job *job, pd_compare_result *r, u
     r->forced.list = pd_alloc(answer->n, sizeof *r->forced.list);
     if (!r->forced.list) return raise_no_memory(err);
     for (uint32_t i = 0; i < answer->n; i++) {
-        const pd_prompt prompt = prompt_with(job, i, ids);
+        const pd_prompt prompt = prompt_with(job, answer, i, ids);
         const float *logits;
         PD_TRY(tell(job, "probabilities", &r->side, i, answer->n, err));
         PD_TRY(pd_session_sync_prompt(r->side.session, &prompt, err));
@@ -223,6 +224,25 @@ static pd_status force_answer(const pd_compare_job *job, pd_compare_result *r, u
         r->forced.list[i] =
             position_of(job->logits + (size_t)i * n_vocab, logits, n_vocab, answer->ids[i]);
         r->forced.n = i + 1;
+    }
+    return PD_OK;
+}
+
+/* ---- draws ---------------------------------------------------------------------------------- */
+
+/* Draws are exact: from the same logits the host and a device draw the same tokens. */
+static pd_status check_draws(const pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
+                             pd_error *err) {
+    const pd_compare_answer *drawn = &r->side.drawn;
+    pd_sampler sampler;
+    PD_TRY(pd_sampler_init(&sampler, &job->drawing, err));
+    for (uint32_t i = 0; i < drawn->n && !r->has_wrong_draw; i++) {
+        const pd_prompt prompt = prompt_with(job, drawn, i, ids);
+        PD_TRY(tell(job, "draws", &r->side, i, drawn->n, err));
+        PD_TRY(pd_session_sync_prompt(r->side.session, &prompt, err));
+        PD_TRY(pd_session_sample(r->side.session, &sampler, &r->right_draw, err));
+        r->has_wrong_draw = r->right_draw != drawn->ids[i];
+        r->n_draws = i + 1;
     }
     return PD_OK;
 }
@@ -272,7 +292,7 @@ static pd_status check_ops(const pd_compare_job *job, pd_compare_result *r, uint
     PD_TRY(check_prompt(&c, &r->side, &job->prompt, err));
     c.profile = &r->step_profile;
     for (uint32_t i = 1; i <= job->n_checked && i < job->reference->greedy.n; i++) {
-        pd_prompt prompt = prompt_with(job, i, ids);
+        const pd_prompt prompt = prompt_with(job, &job->reference->greedy, i, ids);
         PD_TRY(check_prompt(&c, &r->side, &prompt, err));
     }
     return PD_OK;
@@ -286,7 +306,8 @@ static pd_status compare_answers(pd_compare_job *job, pd_compare_result *r, uint
     PD_TRY(run_prompt(job, &r->side, err));
     PD_TRY(force_answer(job, r, ids, err));
     PD_TRY(write_answer(job, &r->side, &greedy, &r->side.greedy, err));
-    return write_answer(job, &r->side, &job->drawing, &r->side.drawn, err);
+    PD_TRY(write_answer(job, &r->side, &job->drawing, &r->side.drawn, err));
+    return check_draws(job, r, ids, err);
 }
 
 /* A NaN ends the answers; where it comes from the operations will show. */

@@ -5,6 +5,7 @@
  * - forced: the device runs the prompt and the reference's answer, token by token; its logits stand
  *   beside the kept ones
  * - answers: both write one of their own, greedy and drawn
+ * - draws: what the host draws from the device's own logits, which the device is to draw as well
  * - operations: both run the prompt and the steps behind it again, operation by operation
  *   (pd_session_check)
  *
@@ -109,6 +110,9 @@ uint32_t pd_compare_parting(const pd_compare_answer *a, const pd_compare_answer 
 typedef struct pd_compare_result {
     pd_compare_side side;
     pd_compare_forced forced;
+    uint32_t n_draws;    /* of the drawn answer that the host has drawn too */
+    bool has_wrong_draw; /* the last of these is another than the host's, which is */
+    uint32_t right_draw; /* this id */
     pd_compare_ops ops;
     /* What the device took for them: of all steps with several rows, and with one; of the image. */
     pd_kind_profile prompt_profile, step_profile, image_profile;

@@ -348,7 +348,7 @@
     X(TEST_TYPES, LIST, "--types", NULL, NULL, 0, 0, NULL, "TYPE,..", FOR(DEVICES),                \
       "with --test: only these stored types, as q4_0 or f16; nothing is kept then")                \
     X(MEASURE, FLAG, "--measure", NULL, NULL, 0, 0, NULL, NULL, FOR(DEVICES),                      \
-      "measure each device's copy bandwidth, arithmetic and dispatch time")                        \
+      "measure how fast each device reads, copies, multiplies and starts dispatches")              \
     X(JSON, FLAG, "--json", NULL, NULL, 0, 0, NULL, NULL,                                          \
       FOR(RUN) | FOR(DEVICES) | FOR(INSPECT) | FOR(VERIFY) | FOR(TOKENIZE) | FOR(SCORE) |          \
           FOR(FETCH) | FOR(LIST) | FOR(ESTIMATE) | FOR(COMPARE),                                   \

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ pd_request_stats srv_call_stats(const srv_call *call) {
         if (s->queue_ns > sum.queue_ns) sum.queue_ns = s->queue_ns;
         if (s->prompt_ns > sum.prompt_ns) sum.prompt_ns = s->prompt_ns;
         if (s->answer_ns > sum.answer_ns) sum.answer_ns = s->answer_ns;
+        if (i == 0) sum.logits_hash = s->logits_hash;
     }
     return sum;
 }
@@ -111,6 +113,9 @@ void srv_add_timings(cJSON *object, const srv_call *call) {
     add_times(timings, "prompt", s.n_prompt - s.n_cached, s.prompt_ns);
     add_times(timings, "predicted", s.n_drawn, s.answer_ns);
     cJSON_AddNumberToObject(timings, "queue_ms", (double)s.queue_ns / 1e6);
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016" PRIx64, s.logits_hash);
+    if (s.logits_hash) cJSON_AddStringToObject(timings, "logits_hash", hash);
 }
 
 /* ---- completions ---------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@ long="The quick brown fox jumps over the lazy dog. The quick brown fox jumps ove
 # ---- what is right -------------------------------------------------------------------------------
 for precision in exact f16 q8; do
   expect_ok compare -m "$model" --raw -p "$long" --devices cpu -n 8 --precision $precision
+  grep -q "^  draws  *8 of 8 are what the host draws" "$work/out" || fail "no draws: $(cat "$work/out")"
   grep -q "^  cpu computes what cpu-ref computes, within the bounds of $precision\.$" "$work/out" ||
     fail "no verdict: $(cat "$work/out")"
 done
@@ -117,6 +118,15 @@ finds first_norm output "${text[@]}"
 plant sample.comp 'add_candidate(b, part.x, i * PART + (part.y & 0xffffu));' \
   'add_candidate(b, part.x, i * PART);'
 finds sample token "${text[@]}"
+# draws by another random number: no operation shows it, since those draw the best ones
+plant sample.comp 'reached[n_kept - 1u], block.a)' 'reached[n_kept - 1u], block.a >> 1)'
+PERIDOT_SELFTEST=off PERIDOT_SHADER_DIR=$work/shaders timeout 300 "$PERIDOT" compare "${text[@]}" \
+  --devices vulkan:llvmpipe -n 16 --steps 1 --json >"$work/out" 2>"$work/err"
+rc=$?
+[ $rc -eq 14 ] || fail "a fault in draws: exit code $rc: $(cat "$work/err")"
+jq -e '.devices[0].draws.holds == false and (.devices[0].operations | all(.holds))' "$work/out" >"$work/jq" ||
+  fail "a fault in draws: $(jq -c '.devices[0].draws' "$work/out")"
+grep -q "draws something else than its own logits say: token" "$work/err" || fail "draws: $(cat "$work/err")"
 # a driver that takes small halves for zero, which scales of Q6_K are
 plant weights.glsl 'if (magnitude.x < 0x400u) both.x = (word & 0x8000u) == 0u ? tiny.x : -tiny.x;' \
   'if (magnitude.x < 0x400u) both.x = 0.0;'

@@ -270,13 +270,15 @@ def deterministic():
             "prompt": "The capital of France is", "max_tokens": 12, "temperature": 1.5, "seed": 9, "logprobs": 3,
             "ignore_eos": True
         }
-        alone = server.ok(TEXT, body)["choices"]
+        alone = server.ok(TEXT, body)
+        check(int(alone["timings"]["logits_hash"], 16) > 0, alone["timings"])
         others = [
             lambda i=i: server.ok(TEXT, {"prompt": "Once " * (7 * i + 1), "max_tokens": 50, "ignore_eos": True})
             for i in range(6)
         ]
         for answer in serve.together([lambda: server.ok(TEXT, body), *others, lambda: server.ok(TEXT, body)])[::7]:
-            same(answer["choices"], alone)
+            same(answer["choices"], alone["choices"])
+            same(answer["timings"]["logits_hash"], alone["timings"]["logits_hash"])
 
 
 # ---- begin and end ------------------------------------------------------------------------------

@@ -146,7 +146,8 @@ static pd_status run_devices(compare_job *job, pd_error *err) {
 /* ---- the verdict ---------------------------------------------------------------------------- */
 
 bool compare_holds(const compare_device *d) {
-    return !pd_compare_first_fault(&d->result.ops) && d->summary.error <= d->summary.error_bound;
+    return !pd_compare_first_fault(&d->result.ops) && d->summary.error <= d->summary.error_bound &&
+           !d->result.has_wrong_draw;
 }
 
 void compare_verdict(const compare_job *job, const compare_device *d, char *out, size_t size) {
@@ -158,6 +159,12 @@ void compare_verdict(const compare_job *job, const compare_device *d, char *out,
                  "%s%s (%s), off by %.1e where %.1e may be",
                  name, job->reference.info.id, fault->is_image ? "the image encoder's " : "",
                  fault->name, fault->part, fault->deviation.row_nmse, fault->bound);
+    else if (d->result.has_wrong_draw)
+        snprintf(out, size,
+                 "%s draws something else than its own logits say: token %u of its drawn answer is "
+                 "%u, but the host draws %u",
+                 name, d->result.n_draws, d->result.side.drawn.ids[d->result.n_draws - 1],
+                 d->result.right_draw);
     else if (!compare_holds(d))
         snprintf(
             out, size,

@@ -72,6 +72,13 @@ static void add_answer(cJSON *device, const compare_job *job, const char *key,
     if (at != UINT32_MAX) CLI_ADD_NUMBERS(j, {"parts_at", at});
 }
 
+static void add_draws(cJSON *device, const pd_compare_result *r) {
+    cJSON *j = cJSON_AddObjectToObject(device, "draws");
+    CLI_ADD_NUMBERS(j, {"checked", r->n_draws});
+    cJSON_AddBoolToObject(j, "holds", !r->has_wrong_draw);
+    if (r->has_wrong_draw) CLI_ADD_NUMBERS(j, {"right_id", r->right_draw});
+}
+
 static cJSON *side_json(const compare_device *d, const pd_compare_side *side) {
     cJSON *j = cJSON_CreateObject();
     CLI_ADD_TEXTS(j, {"device", d->info.id[0] ? d->info.id : d->wish}, {"name", d->info.name},
@@ -110,7 +117,7 @@ static void add_speed(cJSON *device, const pd_device_speed *s) {
     if (s->copy_gb_s <= 0) return;
     cJSON *j = cJSON_AddObjectToObject(device, "speed");
     CLI_ADD_NUMBERS(j, {"copy_gb_s", s->copy_gb_s}, {"read_gb_s", s->read_gb_s},
-                    {"dispatch_us", s->dispatch_us});
+                    {"dispatch_us", s->dispatch_us}, {"barrier_us", s->barrier_us});
     for (int i = 0; i < PD_PEAK_COUNT; i++)
         if (s->gflop_s[i] > 0) cJSON_AddNumberToObject(j, pd_peak_name((pd_peak)i), s->gflop_s[i]);
 }
@@ -124,6 +131,7 @@ static void add_device(cJSON *list, const compare_job *job, const compare_device
     add_forced(j, job, d);
     add_answer(j, job, "greedy", &d->result.side.greedy, &reference->greedy);
     add_answer(j, job, "drawn", &d->result.side.drawn, &reference->drawn);
+    if (d->result.n_draws > 0) add_draws(j, &d->result);
     add_speed(j, &d->speed);
     add_profile(j, "image_profile", d, &d->result.image_profile);
     add_profile(j, "prompt_profile", d, &d->result.prompt_profile);

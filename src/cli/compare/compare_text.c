@@ -96,6 +96,13 @@ static void print_answer(const compare_job *job, const compare_device *d, const 
     printf("\n");
 }
 
+static void print_draws(const compare_device *d) {
+    const pd_compare_result *r = &d->result;
+    if (r->n_draws == 0) return;
+    printf("  draws          %u of %u are what the host draws from the same logits\n",
+           r->n_draws - r->has_wrong_draw, r->n_draws);
+}
+
 static double per_second(uint64_t n, uint64_t ns) {
     return ns > 0 ? (double)n * 1e9 / (double)ns : 0;
 }
@@ -137,6 +144,7 @@ static void print_device(const compare_job *job, const compare_device *d) {
     print_probabilities(d);
     print_answer(job, d, "greedy answer", &side->greedy, &reference->greedy);
     print_answer(job, d, "drawn answer", &side->drawn, &reference->drawn);
+    print_draws(d);
     print_speed(job, d, side);
     print_shares(d, "image", &d->result.image_profile);
     print_shares(d, "prompt", &d->result.prompt_profile);

@@ -58,9 +58,10 @@ static void record(const pd_vk_timed *t, pd_vk_stopwatch *w, VkCommandBuffer cmd
     pd_vk_stopwatch_mark(w, cmd, 0);
     for (uint32_t i = 0; i < t->n_dispatches; i++) {
         /* behind the previous one, of this submission or the last */
-        vk->vkCmdPipelineBarrier(
-            cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0, NULL, 0, NULL);
+        if (i == 0 || !t->without_barriers)
+            vk->vkCmdPipelineBarrier(
+                cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &b, 0, NULL, 0, NULL);
         vk->vkCmdDispatch(cmd, t->groups[0], t->groups[1], 1);
     }
     pd_vk_stopwatch_mark(w, cmd, 1);

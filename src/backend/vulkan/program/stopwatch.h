@@ -22,12 +22,13 @@ void pd_vk_stopwatch_mark(pd_vk_stopwatch *w, VkCommandBuffer cmd, uint32_t whic
 /* After the submission has finished. */
 pd_status pd_vk_stopwatch_read(const pd_vk_stopwatch *w, uint64_t *ns, pd_error *err);
 
-/* A submission of n dispatches, each behind a barrier. */
+/* A submission of n dispatches, each behind a barrier if not without_barriers. */
 typedef struct pd_vk_timed {
     const pd_vk_pipeline *pipeline;
     VkDescriptorSet set;
     const void *args;
     uint32_t groups[2], n_dispatches;
+    bool without_barriers; /* but for the first */
 } pd_vk_timed;
 
 /* Of all its dispatches together. */

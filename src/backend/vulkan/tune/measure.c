@@ -1,4 +1,4 @@
-/* How fast the device copies, multiplies and starts dispatches: what profiles compare with.
+/* How fast the device reads, copies, multiplies and starts dispatches: what profiles compare with.
  *
  * Each figure is the best of several submissions, timed by the device's clock (by the host's where
  * it has none). The arithmetic kernels get more rounds until a submission takes some milliseconds,
@@ -16,6 +16,7 @@
 enum {
     WORKGROUP = 128,
     COPY_GRANULE = 16 * WORKGROUP * 4, /* bytes of a workgroup of measure_copy */
+    READ_GRANULE = 16 * WORKGROUP * 8, /* ... of measure_read */
     COPY_MAX_BYTES = 128 << 20,
     COPY_MAX_BYTES_SOFTWARE = 32 << 20,
     COPY_MIN_BYTES = 1 << 20,
@@ -49,7 +50,7 @@ typedef struct load {
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static pd_status create_pool(meter *m, pd_error *err) {
-    enum { SETS = PD_PEAK_COUNT + 1 };
+    enum { SETS = PD_PEAK_COUNT + 2 };
     PD_TRY(pd_vk_stopwatch_create(m->backend->device, &m->watch, err));
     return pd_vk_pool_create(m->backend->device, SETS, PD_MEASURE_COPY_BINDINGS * SETS, &m->pool,
                              err);
@@ -106,22 +107,44 @@ static pd_status run_best(meter *m, const load *l, uint64_t *best, pd_error *err
 
 /* ---- figures -------------------------------------------------------------------------------- */
 
-static pd_status measure_copy(meter *m, pd_device_speed *out, pd_error *err) {
-    load l;
+/* Dispatches of one workgroup with n = 0, which do nothing. */
+static pd_status measure_dispatch(meter *m, load *l, pd_device_speed *out, pd_error *err) {
     uint64_t ns;
+    l->timed.n_dispatches = DISPATCHES;
+    PD_TRY(run_best(m, l, &ns, err));
+    out->dispatch_us = (double)ns / 1e3 / (double)DISPATCHES;
+    l->timed.without_barriers = true;
+    PD_TRY(run_best(m, l, &ns, err));
+    double alone_us = (double)ns / 1e3 / (double)DISPATCHES;
+    out->barrier_us = out->dispatch_us > alone_us ? out->dispatch_us - alone_us : 0;
+    l->timed.without_barriers = false;
+    l->timed.n_dispatches = 1;
+    return PD_OK;
+}
+
+/* All of a buffer, by workgroups that take granule bytes each. */
+static pd_status measure_bytes(meter *m, load *l, uint32_t granule, double *bytes_per_ns,
+                               pd_error *err) {
+    uint64_t ns;
+    l->timed.groups[0] = (uint32_t)(m->from.bytes / granule);
+    l->args.n = l->timed.groups[0] * (granule / 16);
+    PD_TRY(run_best(m, l, &ns, err));
+    *bytes_per_ns = 16.0 * l->args.n / (double)ns;
+    return PD_OK;
+}
+
+static pd_status measure_memory(meter *m, pd_device_speed *out, pd_error *err) {
+    load l;
     pd_vk_slice buffers[PD_MEASURE_COPY_BINDINGS] = {
         [PD_BIND_MEASURE_COPY_FROM] = {m->from.handle, 0, m->from.bytes},
         [PD_BIND_MEASURE_COPY_TO] = {m->to.handle, 0, m->to.bytes}};
     PD_TRY(create_load(m, "measure_copy", PD_MEASURE_COPY_BINDINGS, buffers, &l, err));
-    l.timed.n_dispatches = DISPATCHES; /* of one workgroup, with n = 0: only the dispatch */
-    PD_TRY(run_best(m, &l, &ns, err));
-    out->dispatch_us = (double)ns / 1e3 / (double)DISPATCHES;
-    l.timed.groups[0] = (uint32_t)(m->from.bytes / COPY_GRANULE);
-    l.timed.n_dispatches = 1;
-    l.args.n = l.timed.groups[0] * (COPY_GRANULE / 16);
-    PD_TRY(run_best(m, &l, &ns, err));
-    out->copy_gb_s = 32.0 * l.args.n / (double)ns;
-    return PD_OK;
+    PD_TRY(measure_dispatch(m, &l, out, err));
+    PD_TRY(measure_bytes(m, &l, COPY_GRANULE, &out->copy_gb_s, err));
+    out->copy_gb_s *= 2;
+    PD_TRY(create_load(m, "measure_read", PD_MEASURE_COPY_BINDINGS, buffers, &l, err));
+    l.args.factor = FACTOR;
+    return measure_bytes(m, &l, READ_GRANULE, &out->read_gb_s, err);
 }
 
 /* flops: of one step of one value. */
@@ -150,7 +173,7 @@ static pd_status measure_all(meter *m, pd_device_speed *out, pd_error *err) {
     const pd_vk_caps *caps = &m->backend->device->caps;
     PD_TRY(create_pool(m, err));
     PD_TRY(create_buffers(m, err));
-    PD_TRY(measure_copy(m, out, err));
+    PD_TRY(measure_memory(m, out, err));
     PD_TRY(measure_peak(m, "measure_f32", 2, &out->gflop_s[PD_PEAK_F32], err));
     if (caps->fp16) PD_TRY(measure_peak(m, "measure_f16", 4, &out->gflop_s[PD_PEAK_F16], err));
     if (caps->int_dot) PD_TRY(measure_peak(m, "measure_int8", 8, &out->gflop_s[PD_PEAK_INT8], err));
