@@ -12,8 +12,8 @@
 static void print_measurement(const pd_device_measurement *m) {
     if (m->failure[0]) printf("           not measured: %s\n", m->failure);
     if (!m->done) return;
-    printf("           measured   copy %.1f GB/s", m->speed.copy_gb_s);
-    if (m->speed.read_gb_s > 0) printf(", read %.1f GB/s", m->speed.read_gb_s);
+    printf("           measured   read %.1f GB/s, copy %.1f GB/s", m->speed.read_gb_s,
+           m->speed.copy_gb_s);
     for (int i = 0; i < PD_PEAK_COUNT; i++)
         if (m->speed.gflop_s[i] > 0)
             printf(", %s %.1f GFLOP/s", pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
@@ -60,17 +60,19 @@ static void print_device(const pd_device_info *d, const pd_device_measurement *m
     print_coopmats(d);
 }
 
-static void add_measurement(cJSON *j, const pd_device_measurement *m) {
-    if (m->failure[0]) cJSON_AddStringToObject(j, "not_measured", m->failure);
-    if (!m->done) return;
-    cJSON_AddNumberToObject(j, "copy_gb_s", m->speed.copy_gb_s);
-    if (m->speed.read_gb_s > 0) cJSON_AddNumberToObject(j, "read_gb_s", m->speed.read_gb_s);
+void cli_add_device_speed(cJSON *j, const pd_device_speed *s) {
+    CLI_ADD_NUMBERS(j, {"copy_gb_s", s->copy_gb_s}, {"read_gb_s", s->read_gb_s});
     cJSON *peaks = cJSON_AddObjectToObject(j, "gflop_s");
     for (int i = 0; i < PD_PEAK_COUNT; i++)
-        if (m->speed.gflop_s[i] > 0)
-            cJSON_AddNumberToObject(peaks, pd_peak_name((pd_peak)i), m->speed.gflop_s[i]);
-    cJSON_AddStringToObject(j, "matrix_peak", pd_peak_name(m->speed.best));
-    CLI_ADD_NUMBERS(j, {"dispatch_us", m->speed.dispatch_us}, {"barrier_us", m->speed.barrier_us});
+        if (s->gflop_s[i] > 0)
+            cJSON_AddNumberToObject(peaks, pd_peak_name((pd_peak)i), s->gflop_s[i]);
+    CLI_ADD_TEXTS(j, {"matrix_peak", pd_peak_name(s->best)});
+    CLI_ADD_NUMBERS(j, {"dispatch_us", s->dispatch_us}, {"barrier_us", s->barrier_us});
+}
+
+static void add_measurement(cJSON *j, const pd_device_measurement *m) {
+    if (m->failure[0]) cJSON_AddStringToObject(j, "not_measured", m->failure);
+    if (m->done) cli_add_device_speed(j, &m->speed);
 }
 
 static void add_coopmats_json(cJSON *device, const pd_device_info *d) {

@@ -37,8 +37,12 @@ cJSON *cli_add_object(cJSON *list);
 /* The same as one line of a file. */
 pd_status cli_write_json_line(pd_file_writer *w, cJSON *root, pd_error *err);
 
-/* devices.c: what `devices --json` says of a device, but for what is measured. */
+/* devices.c: what `devices --json` says of a device, but for what is measured; and that. */
 void cli_add_device(cJSON *j, const pd_device_info *d);
+void cli_add_device_speed(cJSON *j, const pd_device_speed *s);
+
+/* provenance.c: "command", "time", "build" and "environment" of a report. */
+void cli_add_provenance(cJSON *root, const cli_options *o);
 
 /* A text as a string; a zero among its bytes would end that, and becomes U+FFFD. NULL: no memory.
  */

@@ -9,18 +9,19 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/temp.h"
 #include "base/words.h"
 #include "engine/model.h"
 #include "image/image.h"
 #include "measure/devices.h"
 #include "peridot_files.h"
 
-enum { N_IDS = 153, MAX_PATH = 512, MAX_FAILED = 64 };
+enum { N_IDS = 153, MAX_PATH = PD_TEMP_PATH, MAX_FAILED = 64 };
 
 typedef struct tester {
     pd_device_test_desc desc;
     pd_device_verdict *verdict;
-    char folder[MAX_PATH];
+    char folder[PD_TEMP_PATH]; /* for the models */
     pd_device_info info;
     char *selftest;   /* the user's own PERIDOT_SELFTEST; NULL: none */
     char *outer;      /* the user's own PERIDOT_DISABLE, or PERIDOT_CPU_DISABLE; NULL: none */
@@ -38,7 +39,7 @@ static const char *const odd256_types[] = {"q4_k", "q5_k", "q6_k", "q4_0"};
 
 static void path_of(const tester *t, const pd_device_test *test, bool is_image,
                     char out[MAX_PATH]) {
-    snprintf(out, MAX_PATH, "%.480s/%s%s-%s.gguf", t->folder, is_image ? "mmproj-" : "",
+    snprintf(out, MAX_PATH, "%.450s/%s%s-%s.gguf", t->folder, is_image ? "mmproj-" : "",
              test->shape, test->type);
 }
 
@@ -60,32 +61,6 @@ static pd_status write_models(const tester *t, const pd_device_test *test, pd_er
     desc =
         (pd_synth_desc){.kind = PD_SYNTH_MMPROJ, .preset = "tiny", .type = test->type, .seed = 1};
     return pd_files_synth(path, &desc, NULL, err);
-}
-
-static void remove_models(const tester *t) {
-    static const char *const shapes[] = {"odd", "odd256", "image"};
-    char path[MAX_PATH];
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        for (size_t i = 0; i < sizeof odd_types / sizeof *odd_types; i++)
-            for (int k = 0; k < 2; k++) {
-                path_of(t, &(pd_device_test){odd_types[i], shapes[s], 0, ""}, k == 1, path);
-                unlink(path);
-            }
-        for (size_t i = 0; i < sizeof odd256_types / sizeof *odd256_types; i++) {
-            path_of(t, &(pd_device_test){odd256_types[i], shapes[s], 0, ""}, false, path);
-            unlink(path);
-        }
-    }
-    rmdir(t->folder);
-}
-
-static pd_status make_folder(tester *t, pd_error *err) {
-    const char *base = getenv("TMPDIR");
-    snprintf(t->folder, sizeof t->folder, "%.400s/peridot-test-XXXXXX",
-             base && *base ? base : "/tmp");
-    if (mkdtemp(t->folder)) return PD_OK;
-    return PD_RAISE(err, PD_ERR_IO, "cannot make the folder \"%s\" for the models of a test",
-                    t->folder);
 }
 
 /* ---- one test ------------------------------------------------------------------------------- */
@@ -414,7 +389,7 @@ pd_status pd_device_run_tests(const pd_device_test_desc *desc, pd_device_verdict
     const char *selftest = getenv("PERIDOT_SELFTEST");
     uint64_t t0 = pd_clock_ns();
     *out = (pd_device_verdict){0};
-    PD_TRY(make_folder(&t, err));
+    PD_TRY(pd_temp_folder_make(t.folder, err));
     t.selftest = selftest ? pd_strdup(selftest) : NULL;
     setenv("PERIDOT_SELFTEST", "off", 1);
     pd_status status = test_device(&t, err);
@@ -424,7 +399,7 @@ pd_status pd_device_run_tests(const pd_device_test_desc *desc, pd_device_verdict
         unsetenv("PERIDOT_SELFTEST");
     pd_free(t.selftest);
     pd_free(t.outer);
-    remove_models(&t);
+    pd_temp_folder_remove(t.folder);
     out->ns = pd_clock_ns() - t0;
     return status;
 }

@@ -34,6 +34,8 @@
       "perplexity of a text, or how far a model is from another")                                  \
     X(COMPARE, "compare", cli_compare, 0, "-m MODEL.gguf -p TEXT",                                 \
       "does a device compute the right thing? operation by operation beside a reference")          \
+    X(RECORD, "record", cli_record, 256, "",                                                       \
+      "measure a device with models of every size, for a table of devices")                        \
     X(EMBED_IMAGE, "embed-image", cli_embed_image, 0, "-m MODEL.gguf --image FILE -o OUT.f32",     \
       "write the rows that an image becomes to a file")                                            \
     X(FETCH, "fetch", cli_fetch, 1, "USER/REPO[:TYPE]",                                            \
@@ -224,20 +226,22 @@
     X(MAX_IMAGES, INT, "--max-images", NULL, NULL, 1, 1024, "64", "N", FOR(SERVE),                 \
       "pictures of a request")                                                                     \
     X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME",                    \
-      FOR_DEVICE | FOR(DEVICES),                                                                   \
+      FOR_DEVICE | FOR(DEVICES) | FOR(RECORD),                                                                 \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_WEIGHTS,             \
       "list the devices and stop")                                                                 \
     X(THREADS, INT, "--threads", "-t", "PERIDOT_THREADS", 1, 4096, NULL, "N",                      \
-      FOR_WEIGHTS | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT) | FOR(DEVICES),      \
+      FOR_WEIGHTS | FOR(INSPECT) | FOR(VERIFY) | FOR(QUANTIZE) | FOR(CONVERT) | FOR(DEVICES) |     \
+          FOR(RECORD),                                                                             \
       "CPU threads (default: one per core)")                                                       \
     X(MEMORY_LIMIT, INT, "--memory-limit", NULL, "PERIDOT_MEMORY_LIMIT", 1, 1099511627776.0, NULL, \
       "MiB", FOR_WEIGHTS, "use no more device memory than this (default: what the device has)")    \
     X(NO_REPACK, FLAG, "--no-repack", NULL, NULL, 0, 0, NULL, NULL, FOR_WEIGHTS,                   \
       "CPU: leave the weights as the file has them, in pages that processes share; slower")        \
     X(PRECISION, CHOICE, "--precision", NULL, "PERIDOT_PRECISION", 0, 0, NULL, "exact|f16|q8",     \
-      FOR_WEIGHTS, "how close to the exact result (default: f16; logits and embed-image: exact)")  \
+      FOR_WEIGHTS | FOR(RECORD),                                                                   \
+      "how close to the exact result (default: f16; logits and embed-image: exact)")               \
     X(HEAD, CHOICE, "--head", NULL, "PERIDOT_HEAD", 0, 0, "keep", "keep|q8_0|q6_k|q4_0",           \
       FOR_SAMPLER | FOR(BENCH) | FOR(LOGITS) | FOR(SCORE) | FOR(INSPECT) | FOR(ESTIMATE) |         \
           FOR(COMPARE),                                                                            \
@@ -288,6 +292,26 @@
       "each test's last step as a timeline for Perfetto or chrome://tracing")                      \
     X(BENCH_OUTPUT, CHOICE, "--output", "-o", NULL, 0, 0, "md", "md|csv|json|jsonl", FOR(BENCH),   \
       "format of the results")                                                                     \
+    X(RECORD_PRESETS, LIST, "--presets", NULL, NULL, 0, 0, "270m,1b,4b", "NAME,..", FOR(RECORD),   \
+      "models to measure: tiny, 270m, 1b, 4b, 12b, 27b")                                           \
+    X(RECORD_PROMPT, INT, "--n-prompt", "-p", NULL, 0, 65536, "512", "N", FOR(RECORD),             \
+      "tokens of a prompt; 0: none")                                                               \
+    X(RECORD_GEN, INT, "--n-gen", "-n", NULL, 0, 65536, "64", "N", FOR(RECORD),                    \
+      "tokens to generate; 0: none")                                                               \
+    X(RECORD_DEPTH, LIST, "--n-depth", "-d", NULL, 0, 0, "0,4096", "N,..", FOR(RECORD),            \
+      "tokens already in the context before the timed ones")                                       \
+    X(RECORD_REPEAT, INT, "--repetitions", "-r", NULL, 1, 100, "5", "N", FOR(RECORD),              \
+      "timed runs of each test, after one that is not timed; their median counts")                 \
+    X(RECORD_MODELS, STRING, "--models", NULL, NULL, 0, 0, NULL, "DIR", FOR(RECORD),               \
+      "folder where the models stay, and are found the next time (default: none do)")              \
+    X(RECORD_NO_TEST, FLAG, "--no-test", NULL, NULL, 0, 0, NULL, NULL, FOR(RECORD),                \
+      "do not test the device's kernels beside the reference")                                     \
+    X(RECORD_TABLE, FLAG, "--table", NULL, NULL, 0, 0, NULL, NULL, FOR(RECORD),                    \
+      "measure nothing: a table in Markdown of the records that are named")                        \
+    X(RECORD_PLOT, OUTPUT, "--plot", NULL, NULL, 0, 0, NULL, "FILE", FOR(RECORD),                  \
+      "with --table: the same as a drawing, in SVG")                                               \
+    X(RECORD_OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "FILE", FOR(RECORD),              \
+      "write the record to a file, and a table of it to standard output")                          \
     X(OUTPUT, OUTPUT, "--output", "-o", NULL, 0, 0, NULL, "FILE",                                  \
       FOR(LOGITS) | FOR(SYNTH) | FOR(CONVERT) | FOR(EMBED_IMAGE),                                  \
       "file to write; it appears when complete or not at all")                                     \

@@ -61,7 +61,7 @@ typedef struct cli_command_info {
     uint32_t n_args;                    /* without a flag in front */
 } cli_command_info;
 
-enum { CLI_MAX_ARGS = 4, CLI_MAX_PASSED = 16 };
+enum { CLI_MAX_ARGS = 256, CLI_MAX_PASSED = 16 };
 
 typedef struct cli_value {
     uint32_t given;   /* how often: on the command line, or 1 by the environment */

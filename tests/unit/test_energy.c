@@ -17,6 +17,7 @@
 
 #include "measure/energy.h"
 #include "support_folder.h"
+#include "support_sysfs.h"
 
 static const pd_device_info cpu = {.id = "cpu", .kind = PD_DEVICE_CPU};
 static const pd_device_info card = {
@@ -25,17 +26,6 @@ static const pd_device_info geforce = {.id = "vulkan:0",
                                        .kind = PD_DEVICE_GPU_DISCRETE,
                                        .vendor_id = 0x10de,
                                        .uuid = "01234567-89ab-cdef-0123-456789abcdef"};
-
-static void put(const char *folder, const char *file, const char *text) {
-    char command[512], path[512];
-    snprintf(command, sizeof command, "mkdir -p '%s/%s'", test_folder, folder);
-    assert_int_equal(system(command), 0);
-    snprintf(path, sizeof path, "%s/%s/%s", test_folder, folder, file);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fprintf(f, "%s\n", text);
-    fclose(f);
-}
 
 static void forget(void) {
     char command[256];

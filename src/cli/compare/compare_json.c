@@ -1,13 +1,10 @@
 /* A comparison as JSON (docs/compare.md), and as a page that draws it.
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* environ */
 #include "cli/compare/compare.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "cli/compare/report_page.h"
 #include "measure/bench.h"
@@ -143,65 +140,6 @@ static void add_device(cJSON *list, const compare_job *job, const compare_device
     CLI_ADD_TEXTS(j, {"verdict", verdict});
 }
 
-/* ---- where it comes from -------------------------------------------------------------------- */
-
-/* In single quotes, as a shell reads it. */
-static void quote(pd_bytes *out, const char *text) {
-    pd_bytes_write(out, "'", 1);
-    for (; *text; text++)
-        pd_bytes_write(out, *text == '\'' ? "'\\''" : text, *text == '\'' ? 4 : 1);
-    pd_bytes_write(out, "'", 1);
-}
-
-static void add_option(pd_bytes *out, const cli_option *option, const cli_value *v) {
-    uint32_t n = option->kind == KIND_FILES || option->kind == KIND_TEXTS ? v->given : 1;
-    for (uint32_t i = 0; i < n; i++) {
-        pd_bytes_printf(out, " %s", option->name);
-        if (option->kind == KIND_FLAG) continue;
-        pd_bytes_write(out, " ", 1);
-        quote(out, n > 1 ? v->texts[i] : v->text);
-    }
-}
-
-/* What does it again: options as they were given, but for where the report goes. */
-static void add_command(cJSON *root, const cli_options *o) {
-    pd_bytes text = {0};
-    pd_bytes_printf(&text, "peridot compare");
-    for (uint32_t i = 0; i < OPT_COUNT; i++) {
-        const cli_value *v = &o->values[i];
-        const cli_option *option = cli_option_get((cli_option_id)i);
-        bool counts = v->given && !v->from_env && option->kind != KIND_OUTPUT && i != OPT_JSON;
-        if (counts && (option->commands >> o->command & 1)) add_option(&text, option, v);
-    }
-    if (!text.failed) cJSON_AddItemToObject(root, "command", cli_text_json(text.data, text.n));
-    pd_bytes_free(&text);
-}
-
-static void add_environment(cJSON *root) {
-    cJSON *j = cJSON_AddObjectToObject(root, "environment");
-    for (char **e = environ; *e; e++) {
-        const char *end = strchr(*e, '=');
-        bool counts = strncmp(*e, "PERIDOT_", 8) == 0 || strncmp(*e, "VK_", 3) == 0 ||
-                      strncmp(*e, "MESA_", 5) == 0;
-        if (!end || !counts || strstr(*e, "TOKEN") || strstr(*e, "API_KEY")) continue;
-        char name[128];
-        snprintf(name, sizeof name, "%.*s", (int)(end - *e), *e);
-        cJSON_AddItemToObject(j, name, cli_text_json(end + 1, strlen(end + 1)));
-    }
-}
-
-static void add_build(cJSON *root) {
-    struct utsname system;
-    char text[512] = "", now[32] = "";
-    if (uname(&system) == 0)
-        snprintf(text, sizeof text, "%.64s %.64s %.64s", system.sysname, system.release,
-                 system.machine);
-    pd_bench_take_time(now);
-    CLI_ADD_TEXTS(root, {"time", now});
-    cJSON *j = cJSON_AddObjectToObject(root, "build");
-    CLI_ADD_TEXTS(j, {"compiler", __VERSION__}, {"system", text});
-}
-
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 static cJSON *report_json(const compare_job *job) {
@@ -214,9 +152,7 @@ static cJSON *report_json(const compare_job *job) {
                   {"precision", cli_precision_name(job->job.precision)});
     CLI_ADD_NUMBERS(root, {"prompt_positions", job->job.n_prompt},
                     {"answer_tokens", side->greedy.n});
-    add_command(root, job->o);
-    add_build(root);
-    add_environment(root);
+    cli_add_provenance(root, job->o);
     cJSON *reference = side_json(&job->reference, side);
     cJSON_AddItemToObject(root, "reference", reference);
     add_tokens(reference, job, "greedy", &side->greedy);

@@ -1,0 +1,40 @@
+/* A device's record as JSON, and tables and drawings of many.  SPDX-License-Identifier: MIT */
+#ifndef PD_CLI_RECORD_H
+#define PD_CLI_RECORD_H
+
+#include "cli/json.h"
+#include "measure/record.h"
+
+enum { RECORD_SCHEMA = 1 }; /* docs/records.md */
+
+/* record_json.c. NULL: no memory. */
+cJSON *record_json(const cli_options *o, const pd_record *r);
+
+/* records.c: what was read. `name` is the file's, for sentences about it. Errors: IO, FORMAT. */
+pd_status record_read(const char *path, cJSON **out, pd_error *err);
+/* Members by their names with dots between: "device.name"; "" and 0 where there are none. */
+const char *record_text(const cJSON *j, const char *path);
+double record_number(const cJSON *j, const char *path);
+
+/* The same model at the same precision on several devices. */
+typedef struct record_row {
+    const cJSON *record, *model;
+} record_row;
+typedef struct record_group {
+    char title[64]; /* "1b, q4_0, precision f16" */
+    const record_row *rows;
+    uint32_t n_rows;
+} record_group;
+/* Calls fn with each group, in the order in which they first occur; records is a list. Errors:
+ * MEMORY_HOST. */
+typedef void (*record_group_fn)(void *ctx, const record_group *g);
+pd_status record_each_group(const cJSON *records, record_group_fn fn, void *ctx, pd_error *err);
+/* The test of that name; NULL: it was not done. */
+const cJSON *record_find_test(const cJSON *model, const char *name);
+
+/* record_table.c: Markdown to standard output. */
+pd_status record_print_tables(const cJSON *records, pd_error *err);
+/* record_plot.c: an SVG. */
+pd_status record_write_plot(const cJSON *records, pd_file_writer *w, pd_error *err);
+
+#endif
