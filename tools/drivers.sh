@@ -6,6 +6,7 @@
 #                 units execute, with the kernels and the tuner of a GPU, under its validation layer
 #   widths        the same on subgroups of 4 and of 16
 #   swiftshader   the same on another vendor's code: subgroups of 4, no small types
+#   compare       `peridot compare` of the golden models on all of these: no operation is beyond its bound
 #   shims         a text and an image model end to end through the drivers of NVIDIA, Adreno, Apple and
 #                 AMD over hardware that is not there: they compile everything and compute nothing
 #   table         what those compilers make of every kernel: no spills, and nothing worse than the tables
@@ -30,13 +31,13 @@ for argument in "$@"; do
   --fast) fast=1 ;;
   --sid) suites=(trixie sid) ;;
   --write) table=--write ;;
-  matrices | widths | swiftshader | shims | table | start) parts+=("$argument") ;;
+  matrices | widths | swiftshader | compare | shims | table | start) parts+=("$argument") ;;
   *) die "usage: tools/drivers.sh [--fast] [--sid] [--write]" \
-    "[matrices|widths|swiftshader|shims|table|start]..." ;;
+    "[matrices|widths|swiftshader|compare|shims|table|start]..." ;;
   esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-  parts=(matrices widths swiftshader shims table)
+  parts=(matrices widths swiftshader compare shims table)
   [ $fast -eq 1 ] || parts+=(start)
 fi
 
@@ -128,6 +129,48 @@ part_widths() {
 part_swiftshader() {
   run_tests swiftshader "$(tests '^(ops\.(norm|embed|log)|golden\.vision)')" PERIDOT_TEST_DEVICES=vulkan:swiftshader \
     VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json
+}
+
+# ---- operations beside the reference ------------------------------------------------------------
+
+# Gemma's own layers, in types that kernels differ by, and with pictures.
+compared_models() {
+  local golden=tests/data/golden
+  if [ $fast -eq 1 ]; then
+    echo "-m $golden/small-q4_0.gguf"
+  else
+    printf -- "-m $golden/%s.gguf\n" small-{q4_0,q6_k,q8_0-scaled,f16,bf16} rule-27b-q4_0
+  fi
+  echo "-m $golden/mm-q4_0.gguf --mmproj $golden/mm-mmproj.gguf --image $golden/image.png"
+}
+
+# compare_judge NAME DEVICE VARIABLE=VALUE...: every model in every precision.
+compare_judge() {
+  local name=$suite.compare.$1 device=$2 log=build/drivers/$suite.compare.$1.log flags precision n=0 wrong=0
+  shift 2
+  : >"$log"
+  while read -r flags; do
+    for precision in exact f16 q8; do
+      n=$((n + 1))
+      # shellcheck disable=SC2086
+      in_root env PERIDOT_CACHE_DIR="$PWD/build/drivers/$suite.cache" "$@" timeout 900 \
+        "build/drivers/$suite/peridot" compare $flags -p "The quick brown fox jumps over the lazy dog." \
+        --raw -n 4 --steps 2 --devices "$device" --precision $precision </dev/null >>"$log" 2>&1 || wrong=$((wrong + 1))
+    done
+  done < <(compared_models)
+  if [ $wrong -gt 0 ]; then
+    failed=1
+    grep -a '^peridot:' "$log" || true
+  fi
+  note "$name" "$((n - wrong)) of $n comparisons within their bounds"
+  n_run=$((n_run + 1))
+}
+
+part_compare() {
+  local gpu=(PERIDOT_DISABLE=software-tiles PERIDOT_TUNE=on)
+  compare_judge llvmpipe vulkan:llvmpipe "${gpu[@]}"
+  compare_judge subgroup-4 vulkan:llvmpipe "${gpu[@]}" LP_NATIVE_VECTOR_WIDTH=128
+  compare_judge swiftshader vulkan:swiftshader VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json
 }
 
 # ---- compilers over hardware that is not there --------------------------------------------------

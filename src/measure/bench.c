@@ -112,6 +112,19 @@ void pd_bench_take_time(char out[32]) {
     if (gmtime_r(&now, &utc)) strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+static pd_status take_median(pd_bench_result *r, pd_error *err) {
+    uint32_t n = r->n_samples;
+    double *speeds = pd_alloc(n, sizeof *speeds);
+    if (!speeds) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's times");
+    for (uint32_t i = 0; i < n; i++) speeds[i] = pd_bench_sample_speed(r, i);
+    pd_sort_doubles(speeds, n);
+    r->median = (speeds[(n - 1) / 2] + speeds[n / 2]) / 2;
+    r->slowest = speeds[0];
+    r->fastest = speeds[n - 1];
+    pd_free(speeds);
+    return PD_OK;
+}
+
 pd_status pd_bench_run(const pd_bench_test *t, const pd_model *model, pd_session *session,
                        pd_bench_result *out, pd_error *err) {
     pd_bench_take_time(out->test_time);
@@ -125,6 +138,7 @@ pd_status pd_bench_run(const pd_bench_test *t, const pd_model *model, pd_session
     out->n_tokens = t->n_prompt + t->n_gen;
     out->ns = pd_stats_of(sample_ns, out, out->n_samples);
     out->speed = pd_stats_of(sample_speed, out, out->n_samples);
+    PD_TRY(take_median(out, err));
     const pd_session_stats *stats = pd_session_get_stats(session);
     out->logits_hash = stats->logits_hash;
     out->step = t->n_gen || t->n_ubatch == 1 ? stats->decode_step : stats->prompt_step;

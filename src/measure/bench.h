@@ -38,11 +38,12 @@ typedef struct pd_bench_result {
     char test_time[32];   /* "2025-01-31T12:00:00Z", when it began */
     uint64_t *samples_ns; /* [n_samples] */
     uint32_t n_samples;
-    uint32_t n_tokens;            /* timed in each */
-    pd_stats ns, speed;           /* of the samples, and of their tokens per second */
-    pd_step_counts step;          /* of the steps it consists of, or ends with */
-    uint64_t prompt_ns, token_ns; /* of the first run: the prompt, and its first token */
-    uint64_t logits_hash;         /* of what the last run ended with: equal on equal devices */
+    uint32_t n_tokens;               /* timed in each */
+    pd_stats ns, speed;              /* of the samples, and of their tokens per second */
+    double median, slowest, fastest; /* tokens per second */
+    pd_step_counts step;             /* of the steps it consists of, or ends with */
+    uint64_t prompt_ns, token_ns;    /* of the first run: the prompt, and its first token */
+    uint64_t logits_hash;            /* of what the last run ended with: equal on equal devices */
 } pd_bench_result;
 
 double pd_bench_sample_speed(const pd_bench_result *r, uint32_t i); /* tokens per second */

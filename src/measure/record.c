@@ -59,7 +59,10 @@ static pd_status open_model(recorder *r, const char *preset, const char *device,
     const pd_model_desc desc = {.device = device,
                                 .n_threads = r->desc->n_threads,
                                 .session = pd_bench_largest(&r->desc->lists, r->desc->precision)};
-    return pd_model_open(path, &desc, &r->open, err);
+    uint64_t t0 = pd_clock_ns();
+    pd_status status = pd_model_open(path, &desc, &r->open, err);
+    r->model->load_ns = pd_clock_ns() - t0;
+    return status;
 }
 
 static void close_model(recorder *r, const char *preset) {
@@ -71,16 +74,6 @@ static void close_model(recorder *r, const char *preset) {
 }
 
 /* ---- one test ------------------------------------------------------------------------------- */
-
-static void take_median(pd_record_test *t) {
-    double speeds[PD_RECORD_MAX_SAMPLES];
-    uint32_t n = t->result.n_samples;
-    for (uint32_t i = 0; i < n; i++) speeds[i] = pd_bench_sample_speed(&t->result, i);
-    pd_sort_doubles(speeds, n);
-    t->median = (speeds[(n - 1) / 2] + speeds[n / 2]) / 2;
-    t->slowest = speeds[0];
-    t->fastest = speeds[n - 1];
-}
 
 typedef struct step_sum {
     pd_kind_profile kinds;
@@ -101,7 +94,7 @@ static pd_status take_shares(const recorder *r, pd_session *session, pd_record_t
     step_sum sum = {.n_rows = 0};
     PD_TRY(pd_session_profile(session, add_op, &sum, err));
     pd_profile_kind all = pd_profile_sum(&sum.kinds);
-    if (t->median > 0) all.ns = (uint64_t)(1e9 * sum.n_rows / t->median);
+    if (t->result.median > 0) all.ns = (uint64_t)(1e9 * sum.n_rows / t->result.median);
     t->memory_percent = pd_profile_read_percent(&r->record->speed, &all);
     t->arithmetic_percent = pd_profile_peak_percent(&r->record->speed, &all);
     return PD_OK;
@@ -115,7 +108,6 @@ static pd_status measure(recorder *r, pd_session *session, pd_record_test *t, pd
     t->behind = pd_conditions_now(&r->record->info);
     PD_TRY(status);
     if (joules > 0) t->joules_per_token = joules / (t->result.n_samples + 1) / t->result.n_tokens;
-    take_median(t);
     t->peak_bytes = pd_session_get_stats(session)->device_peak_bytes;
     return take_shares(r, session, t, err);
 }
@@ -155,9 +147,7 @@ static pd_status run_model(recorder *r, pd_error *err) {
     r->model->tests = pd_alloc(n_tests, sizeof *r->model->tests);
     if (!r->model->tests)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a record");
-    uint64_t t0 = pd_clock_ns();
     PD_TRY(open_model(r, r->model->preset, r->record->info.id, err));
-    r->model->load_ns = pd_clock_ns() - t0;
     const pd_model_info *info = pd_model_get_info(r->open);
     r->model->file_bytes = info->file_bytes;
     PD_TRY(pd_bench_check(l, info->n_ctx_train, err));

@@ -16,10 +16,9 @@
 
 typedef struct pd_record_test {
     pd_bench_test test;
-    pd_bench_result result;          /* samples_ns is the record's */
-    double median, slowest, fastest; /* tokens a second */
-    /* Of the median: bytes that a step cannot help reading and writing by what the device reads,
-     * and its multiplications and additions by its arithmetic. */
+    pd_bench_result result; /* samples_ns is the record's */
+    /* Of the result's median: bytes that a step cannot help reading and writing by what the device
+     * reads, and its multiplications and additions by its arithmetic. */
     double memory_percent, arithmetic_percent;
     double joules_per_token; /* of all runs; 0: the system does not tell, or there is a depth */
     uint64_t peak_bytes;     /* of the device's memory */
@@ -34,7 +33,7 @@ typedef struct pd_record_model {
     pd_error failure; /* why there are not more; PD_OK: all were */
 } pd_record_model;
 
-enum { PD_RECORD_MAX_MODELS = 8, PD_RECORD_MAX_SAMPLES = 100 };
+enum { PD_RECORD_MAX_MODELS = 8 };
 
 typedef struct pd_record {
     char time[32]; /* "2025-01-31T12:00:00Z", when it began */
@@ -55,7 +54,7 @@ typedef struct pd_record_desc {
     const char *type;    /* stored type of the layers' matrices; embeddings are as llama.cpp has
                             them */
     pd_bench_lists lists;
-    uint32_t n_samples; /* of 1 to PD_RECORD_MAX_SAMPLES */
+    uint32_t n_samples;
     const char *folder; /* where models are and stay; NULL: nowhere, they are removed again */
     bool without_tests; /* of kernels: no verdict */
     /* Called before each thing that takes a while; false: CANCELLED. */

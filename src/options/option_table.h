@@ -105,6 +105,9 @@
       "tokens of the reference's answer, which the devices follow, and of their own")              \
     X(COMPARE_STEPS, INT, "--steps", NULL, NULL, 0, 100000, "4", "N", FOR(COMPARE),                \
       "steps behind the prompt whose operations are compared one by one")                          \
+    X(COMPARE_DEPTH, LIST, "--n-depth", "-d", NULL, 0, 0, NULL, "N,..", FOR(COMPARE),              \
+      "also time the devices with so many tokens in the context: a prompt of 128, an answer of "   \
+      "16")                                                                                        \
     X(COMPARE_DEVICES, LIST, "--devices", "-dev", NULL, 0, 0, NULL, "NAME,..", FOR(COMPARE),       \
       "what to compare: names as of --device (default: every GPU, and cpu)")                       \
     X(REFERENCE, DEVICE, "--reference", NULL, NULL, 0, 0, "cpu-ref", "NAME", FOR(COMPARE),         \
@@ -226,7 +229,7 @@
     X(MAX_IMAGES, INT, "--max-images", NULL, NULL, 1, 1024, "64", "N", FOR(SERVE),                 \
       "pictures of a request")                                                                     \
     X(DEVICE, DEVICE, "--device", "-dev", "PERIDOT_DEVICE", 0, 0, NULL, "NAME",                    \
-      FOR_DEVICE | FOR(DEVICES) | FOR(RECORD),                                                                 \
+      FOR_DEVICE | FOR(DEVICES) | FOR(RECORD),                                                     \
       "cpu, cpu-ref, vulkan, vulkan:0, or part of a name or UUID (default: the best GPU, else "    \
       "cpu)")                                                                                      \
     X(LIST_DEVICES, FLAG, "--list-devices", NULL, NULL, 0, 0, NULL, NULL, FOR_WEIGHTS,             \

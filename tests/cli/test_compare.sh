@@ -22,6 +22,13 @@ jq -e '.schema == 1 and .devices[0].holds and .devices[0].complete and .devices[
        ([.devices[0].operations[] | select(.part == "V" and (.image | not))] | length) == 7' \
   "$work/out" >"$work/jq" || fail "JSON: $(head -c 600 "$work/out")"
 
+# Speed behind so many tokens.
+expect_ok compare -m "$model" --raw -p hello --devices cpu -n 2 -d 0,64 --json
+jq -e '[.devices[0].depths[].n_depth] == [0, 64] and
+  all(.devices[0].depths[]; .prompt_per_second > 0 and .answer_per_second > 0)' "$work/out" >"$work/jq" ||
+  fail "depths: $(jq -c '.devices[0].depths' "$work/out")"
+expect_error 7 "behind 100000 is more than the model handles" compare -m "$model" --raw -p x --devices cpu -d 100000
+
 # Another reference, several devices, steps in small chunks.
 expect_ok compare -m "$model" --raw -p "$long" --devices cpu-ref,cpu -b 16 -n 2 --reference cpu-ref
 [ "$(grep -c 'computes what' "$work/out")" -eq 2 ] || fail "two verdicts: $(cat "$work/out")"

@@ -87,6 +87,7 @@ static pd_status encode_prompt(compare_job *job, pd_error *err) {
         return PD_RAISE(err, PD_ERR_CONTEXT,
                         "prompt and answer have %llu tokens, but the model handles %u",
                         (unsigned long long)n + job->job.n_tokens, n_train);
+    PD_TRY(compare_check_depths(job, n_train, err));
     job->job.n_prompt = (uint32_t)n;
     job->job.has_image = job->job.prompt.n_images > 0;
     return PD_OK;
@@ -128,7 +129,9 @@ static pd_status run_device(compare_job *job, compare_device *d, pd_error *err) 
     pd_error unused; /* without its speed the device is compared all the same */
     if (pd_model_measure(d->result.side.model, &d->speed, &unused) != PD_OK)
         d->speed = (pd_device_speed){0};
-    return PD_OK;
+    pd_session_destroy(d->result.side.session); /* others need its memory */
+    d->result.side.session = NULL;
+    return compare_time_depths(job, d, err);
 }
 
 /* A device's failure is part of the report; the user's Ctrl-C is the end. */
@@ -227,6 +230,7 @@ static pd_status compare_all(compare_job *job, pd_error *err) {
     pd_error failure = {0};
     take_options(job);
     PD_TRY(choose_devices(job, err));
+    PD_TRY(compare_read_depths(job, err));
     PD_TRY(cli_prompt_read(job->o, &job->prompt, err));
     (void)cli_write_output(job->o, OPT_COMPARE_HTML, run_all, job, &failure);
     if (job->is_done) PD_TRY(report(job, err));
@@ -242,7 +246,9 @@ pd_status cli_compare(const cli_options *o, pd_error *err) {
     for (uint32_t i = 0; i < job->n_devices; i++) {
         close_side(&job->devices[i].result.side);
         pd_compare_result_free(&job->devices[i].result);
+        pd_free(job->devices[i].depths);
     }
+    pd_free(job->depths.values);
     if (job->job.reference) pd_compare_end(&job->job);
     close_side(&job->reference.result.side);
     cli_prompt_free(&job->prompt);

@@ -119,6 +119,15 @@ static void add_speed(cJSON *device, const pd_device_speed *s) {
         if (s->gflop_s[i] > 0) cJSON_AddNumberToObject(j, pd_peak_name((pd_peak)i), s->gflop_s[i]);
 }
 
+static void add_depths(cJSON *device, const compare_device *d) {
+    if (d->n_depths == 0) return;
+    cJSON *list = cJSON_AddArrayToObject(device, "depths");
+    for (uint32_t i = 0; i < d->n_depths; i++)
+        CLI_ADD_NUMBERS(cli_add_object(list), {"n_depth", d->depths[i].n_depth},
+                        {"prompt_per_second", d->depths[i].prompt},
+                        {"answer_per_second", d->depths[i].answer});
+}
+
 static void add_device(cJSON *list, const compare_job *job, const compare_device *d) {
     const pd_compare_side *reference = job->job.reference;
     char verdict[512];
@@ -130,6 +139,7 @@ static void add_device(cJSON *list, const compare_job *job, const compare_device
     add_answer(j, job, "drawn", &d->result.side.drawn, &reference->drawn);
     if (d->result.n_draws > 0) add_draws(j, &d->result);
     add_speed(j, &d->speed);
+    add_depths(j, d);
     add_profile(j, "image_profile", d, &d->result.image_profile);
     add_profile(j, "prompt_profile", d, &d->result.prompt_profile);
     add_profile(j, "steps_profile", d, &d->result.step_profile);

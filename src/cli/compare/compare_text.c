@@ -122,6 +122,12 @@ static void print_speed(const compare_job *job, const compare_device *d,
     printf("\n");
 }
 
+static void print_depths(const compare_device *d) {
+    for (uint32_t i = 0; i < d->n_depths; i++)
+        printf("  %-14s prompt %.1f tokens/s, answer %.1f tokens/s behind %u tokens\n",
+               i ? "" : "depths", d->depths[i].prompt, d->depths[i].answer, d->depths[i].n_depth);
+}
+
 static void print_shares(const compare_device *d, const char *label, const pd_kind_profile *p) {
     if (p->n == 0 || d->speed.copy_gb_s <= 0) return;
     pd_profile_kind all = pd_profile_sum(p);
@@ -146,6 +152,7 @@ static void print_device(const compare_job *job, const compare_device *d) {
     print_answer(job, d, "drawn answer", &side->drawn, &reference->drawn);
     print_draws(d);
     print_speed(job, d, side);
+    print_depths(d);
     print_shares(d, "image", &d->result.image_profile);
     print_shares(d, "prompt", &d->result.prompt_profile);
     print_shares(d, "steps behind", &d->result.step_profile);

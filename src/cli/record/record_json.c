@@ -32,10 +32,10 @@ static void add_test(cJSON *list, const pd_record_test *t) {
     CLI_ADD_TEXTS(j, {"test", name}, {"time", t->result.test_time});
     CLI_ADD_NUMBERS(
         j, {"n_prompt", t->test.n_prompt}, {"n_gen", t->test.n_gen}, {"n_depth", t->test.n_depth},
-        {"tokens_per_second", t->median}, {"slowest", t->slowest}, {"fastest", t->fastest},
-        {"memory_percent", t->memory_percent}, {"arithmetic_percent", t->arithmetic_percent},
-        {"memory_bytes", (double)t->peak_bytes}, {"dispatches", t->result.step.n_dispatches},
-        {"barriers", t->result.step.n_barriers});
+        {"tokens_per_second", t->result.median}, {"slowest", t->result.slowest},
+        {"fastest", t->result.fastest}, {"memory_percent", t->memory_percent},
+        {"arithmetic_percent", t->arithmetic_percent}, {"memory_bytes", (double)t->peak_bytes},
+        {"dispatches", t->result.step.n_dispatches}, {"barriers", t->result.step.n_barriers});
     if (t->joules_per_token > 0) CLI_ADD_NUMBERS(j, {"joules_per_token", t->joules_per_token});
     CLI_ADD_TEXTS(j, {"logits_hash", hash});
     add_conditions(j, &t->behind, false);
