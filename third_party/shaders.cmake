@@ -21,12 +21,12 @@ if(NOT folder AND PERIDOT_PRECOMPILE AND PERIDOT_GLSLANG AND NOT CMAKE_CROSSCOMP
   set(folder ${CMAKE_BINARY_DIR}/generated/spirv)
   set(vulkan src/backend/vulkan)
   add_executable(precompile ${vulkan}/precompile/main.c ${vulkan}/kernels/glslang.c
-    ${vulkan}/kernels/expand.c ${vulkan}/kernels/coopmat_rewrite.c ${vulkan}/kernels/shader_names.c src/base/bytes.c src/base/clock.c
+    ${vulkan}/kernels/expand.c ${vulkan}/kernels/coopmat_rewrite.c ${vulkan}/kernels/shader_names.c src/base/bytes.c
     src/base/error.c src/base/file.c src/base/file_writer.c src/base/folder.c src/base/hash.c
-    src/base/log.c src/base/memory.c ${PERIDOT_SHADER_TEXTS})
+    src/base/log.c src/base/memory.c src/base/os_file.c ${PERIDOT_SYSTEM_SOURCES} ${PERIDOT_SHADER_TEXTS})
   target_include_directories(precompile PRIVATE include src shaders)
   target_link_libraries(precompile PRIVATE peridot_volk peridot_glslang peridot_warnings peridot_xxhash
-    Threads::Threads)
+    peridot_crypto Threads::Threads ${CMAKE_DL_LIBS})
   set(made_by ${folder}/made)
   add_custom_command(
     OUTPUT ${made_by}

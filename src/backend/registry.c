@@ -15,17 +15,16 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* strcasestr */
 #include "backend/registry.h"
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "backend/backend.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/words.h"
 
 enum { N_CPU = 2 };
 
@@ -100,7 +99,7 @@ static bool best_gpu(const pd_device_info *list, uint32_t n, uint32_t *index) {
 
 static bool find_id(const pd_device_info *list, uint32_t n, const char *id, uint32_t *index) {
     for (uint32_t i = 0; i < n; i++)
-        if (strcasecmp(list[i].id, id) == 0) {
+        if (pd_same_in_any_case(list[i].id, id)) {
             *index = i;
             return true;
         }
@@ -108,11 +107,13 @@ static bool find_id(const pd_device_info *list, uint32_t n, const char *id, uint
 }
 
 static bool matches(const pd_device_info *d, const char *text) {
-    return is_vulkan(d) && (strcasestr(d->name, text) || strcasestr(d->uuid, text));
+    return is_vulkan(d) &&
+           (pd_find_in_any_case(d->name, text) || pd_find_in_any_case(d->uuid, text));
 }
 
 static bool matches_wholly(const pd_device_info *d, const char *text) {
-    return is_vulkan(d) && (strcasecmp(d->name, text) == 0 || strcasecmp(d->uuid, text) == 0);
+    return is_vulkan(d) &&
+           (pd_same_in_any_case(d->name, text) || pd_same_in_any_case(d->uuid, text));
 }
 
 typedef bool (*match_fn)(const pd_device_info *d, const char *text);
@@ -176,12 +177,12 @@ static bool is_number(const char *text) {
 static pd_status choose(const char *wish, const pd_device_info *list, uint32_t n, const char *note,
                         uint32_t *index, pd_error *err) {
     const size_t n_prefix = strlen("vulkan:");
-    bool prefixed = wish && strncasecmp(wish, "vulkan:", n_prefix) == 0;
+    bool prefixed = wish && pd_same_n_in_any_case(wish, "vulkan:", n_prefix);
     if (!wish || !wish[0]) {
         if (best_gpu(list, n, index) || find_id(list, n, "cpu", index)) return PD_OK;
         return raise_none("no device can be used", list, n, note, err);
     }
-    if (strcasecmp(wish, "vulkan") == 0) {
+    if (pd_same_in_any_case(wish, "vulkan")) {
         if (best_gpu(list, n, index)) return PD_OK;
         return raise_none("no GPU can be used through Vulkan", list, n, note, err);
     }
@@ -241,8 +242,8 @@ pd_status pd_backend_open(const pd_backend_desc *desc, pd_backend **out, pd_erro
     uint32_t n = 0, index = 0;
     *out = NULL;
     /* The CPU needs no look at the GPUs, which can take a second. */
-    if (wish && strcasecmp(wish, "cpu") == 0) return pd_cpu_open(false, desc, out, err);
-    if (wish && strcasecmp(wish, "cpu-ref") == 0) return pd_cpu_open(true, desc, out, err);
+    if (wish && pd_same_in_any_case(wish, "cpu")) return pd_cpu_open(false, desc, out, err);
+    if (wish && pd_same_in_any_case(wish, "cpu-ref")) return pd_cpu_open(true, desc, out, err);
     pd_status status = list_all(&list, &n, &note, err);
     if (status != PD_OK) return status;
     status = pd_device_choose(wish, list, n, note, &index, err);

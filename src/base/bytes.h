@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/printf_like.h"
+
 typedef struct pd_reader {
     const uint8_t *data;
     uint64_t size, pos; /* pos <= size, always */
@@ -33,7 +35,7 @@ typedef struct pd_bytes {
 } pd_bytes;
 
 void pd_bytes_write(pd_bytes *b, const void *data, size_t n);
-void pd_bytes_printf(pd_bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pd_bytes_printf(pd_bytes *b, const char *format, ...) PD_PRINTF_LIKE(2, 3);
 void pd_bytes_free(pd_bytes *b);
 
 /* Length of the valid UTF-8 sequence at s (1..4), or 0 when the bytes there are not one: overlong

@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 uint64_t pd_clock_ns(void);
+void pd_sleep_ms(uint32_t ms); /* signals may end it early */
+/* "2025-01-31T12:00:00Z" */
+void pd_clock_utc(char out[32]);
 uint64_t pd_host_memory_bytes(void);      /* the machine's memory */
 uint64_t pd_host_memory_free_bytes(void); /* available without swapping; 0 when unknown */
 uint64_t pd_process_peak_bytes(void);     /* highest resident set so far */

@@ -5,6 +5,7 @@
 #define PD_BASE_CORES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 uint32_t pd_cpu_count(void);
@@ -19,6 +20,10 @@ uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most);
 
 /* The NUMA node whose memory is near to that processor; 0 where the system does not tell. */
 uint32_t pd_node_of(uint32_t cpu);
+
+/* The processor's name as the system tells it, else "CPU". */
+void pd_processor_name(char *out, size_t size);
+uint64_t pd_last_cache_bytes(void); /* of the third level; 0: the system does not tell */
 
 /* Keeps the calling thread on that processor and the others of its core that it may run on; false:
  * the system does not tell, or refuses. */

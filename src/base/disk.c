@@ -1,19 +1,16 @@
 /* Room on the disk for a large file.  SPDX-License-Identifier: MIT */
-#include <string.h>
-#include <sys/statvfs.h>
-
 #include "base/file.h"
+#include "base/folder.h"
+#include "base/os_file.h"
 #include "base/words.h"
 
 pd_status pd_disk_check(const char *path, uint64_t n_bytes, pd_error *err) {
     char folder[4096];
-    const char *slash = strrchr(path, '/');
-    int n = slash ? (int)(slash - path) + 1 : 1;
-    if ((size_t)n >= sizeof folder || strncmp(path, "/dev/", 5) == 0) return PD_OK;
-    snprintf(folder, sizeof folder, "%.*s", n, slash ? path : ".");
-    struct statvfs fs;
-    if (statvfs(folder, &fs) != 0) return PD_OK; /* opening the file will say more */
-    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    size_t n = pd_path_name_at(path);
+    uint64_t free_bytes;
+    if (n >= sizeof folder || pd_path_is_device(path)) return PD_OK;
+    snprintf(folder, sizeof folder, "%.*s", n ? (int)n : 1, n ? path : ".");
+    if (!pd_folder_free_bytes(folder, &free_bytes)) return PD_OK; /* opening it will say more */
     if (free_bytes >= n_bytes) return PD_OK;
     char needed[32], left[32];
     return PD_RAISE(err, PD_ERR_IO, "cannot write \"%s\": it needs %s, but the disk has %s left",

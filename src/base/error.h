@@ -10,13 +10,15 @@
 
 #include "peridot.h"
 
+#include "base/printf_like.h"
+
 /* Fills *err (NULL is allowed) and returns `status`, so that a caller can `return` it. */
 pd_status pd_error_raise(pd_error *err, const char *file, int line, pd_status status,
-                         const char *format, ...) __attribute__((format(printf, 5, 6)));
+                         const char *format, ...) PD_PRINTF_LIKE(5, 6);
 
 /* Adds advice to an error that was raised; returns its status. */
 pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    PD_PRINTF_LIKE(3, 4);
 
 /* Raises an error that was kept again, if it is one; returns its status. */
 pd_status pd_error_again(pd_error *err, const pd_error *kept);

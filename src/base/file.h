@@ -19,10 +19,10 @@ pd_status pd_mapping_open(const char *path, pd_mapping *out, pd_error *err);
 void pd_mapping_close(pd_mapping *m);
 /* Tells the system that the pages of [offset, offset + n) will not be read again soon. */
 void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n);
-/* The path of the file that is mapped at an address, by anybody; NULL: none, or the system does not
- * tell. It lies in `line`. Nothing is allocated or locked: signal handlers may ask. */
-enum { PD_MAPPING_LINE_BYTES = 4096 + 128 }; /* a path and what stands before it */
-const char *pd_mapping_path_at(const void *address, char line[PD_MAPPING_LINE_BYTES]);
+/* From now on fn is called when pages of a mapped file cannot be read any more, since it was
+ * shortened or its disk failed: as a signal handler, in the thread that read. The process ends with
+ * it, as if fn were not there when it returns. */
+void pd_mapping_on_fault(void (*fn)(const char *path));
 
 /* A file that appears under its name only when complete: written without a name, or beside it,
  * renamed on commit, gone after abort, and where the system can do that also after a kill. Exactly

@@ -1,6 +1,6 @@
 /* Writing a file so that it appears complete or not at all.
  *
- *     open      a file without a name (O_TMPFILE) in the target's folder
+ *     open      a file without a name in the target's folder
  *     finish    written out and synced
  *     commit    linked as PATH.tmp-PID-N, renamed over PATH at once; of several files, those that
  *               are replaced keep such a name until all are renamed
@@ -13,60 +13,42 @@
  * The temporary file lies in the target's own folder (a rename cannot cross file systems) and takes
  * over the mode of the file it replaces. A symbolic link is followed, so that the file behind it is
  * replaced and not the link. What is not a regular file (a pipe, /dev/stdout) cannot be replaced
- * and is written directly; so is everything under /dev, whatever it happens to lead to.
+ * and is written directly; so is every device's name, whatever it happens to lead to.
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* O_TMPFILE */
 #include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/folder.h"
 #include "base/memory.h"
+#include "base/os_file.h"
+#include "base/process.h"
 
 /* ---- temporary files ------------------------------------------------------------------------ */
 
 /* "." for a plain name; NULL: no memory */
 static char *folder_of(const char *path) {
-    const char *last = strrchr(path, '/');
-    char *folder = pd_strdup(last ? path : ".");
-    if (folder && last) folder[last == path ? 1 : last - path] = '\0';
+    size_t n = pd_path_name_at(path);
+    char *folder = pd_strdup(n ? path : ".");
+    if (folder && n) folder[n > 1 ? n - 1 : 1] = '\0';
     return folder;
-}
-
-static const char *link_of(int fd, char out[32]) {
-    snprintf(out, 32, "/proc/self/fd/%d", fd);
-    return out;
 }
 
 /* -1: not here */
 static int open_unnamed(const char *path) {
-    int fd = -1;
-#ifdef O_TMPFILE
-    char link[32];
     char *folder = folder_of(path);
-    if (folder) fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    int fd = folder ? pd_fd_open_unnamed(folder) : -1;
     pd_free(folder);
-    if (fd >= 0 && access(link_of(fd, link), F_OK) != 0) {
-        close(fd);
-        fd = -1;
-    }
-#else
-    (void)path;
-#endif
     return fd;
 }
 
 static char *temp_name(const char *path, unsigned attempt) {
     pd_bytes name = {0};
-    pd_bytes_printf(&name, "%s.tmp-%ld-%u", path, (long)getpid(), attempt);
+    pd_bytes_printf(&name, "%s.tmp-%llu-%u", path, (unsigned long long)pd_process_id(), attempt);
     if (!name.failed) return name.data;
     pd_bytes_free(&name);
     return NULL;
@@ -75,7 +57,6 @@ static char *temp_name(const char *path, unsigned attempt) {
 /* A new file under a temporary name, or with fd >= 0 that file under one. Returns its descriptor,
  * or -1 with errno and without a name. */
 static int name_temp(pd_file_writer *w, int fd) {
-    char link[32];
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
         char *name = temp_name(w->path, attempt);
         if (!name) {
@@ -84,8 +65,8 @@ static int name_temp(pd_file_writer *w, int fd) {
         }
         int result = fd;
         if (fd < 0)
-            result = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        else if (linkat(AT_FDCWD, link_of(fd, link), AT_FDCWD, name, AT_SYMLINK_FOLLOW) != 0)
+            result = pd_fd_open(name, PD_OPEN_WRITE | PD_OPEN_CREATE | PD_OPEN_NEW);
+        else if (!pd_fd_name(fd, name))
             result = -1;
         if (result >= 0) {
             w->temp_path = name;
@@ -103,8 +84,8 @@ static int name_temp(pd_file_writer *w, int fd) {
 
 static void writer_release(pd_file_writer *w) {
     if (w->stream) fclose(w->stream);
-    if (w->temp_path) unlink(w->temp_path);
-    if (w->old_path) unlink(w->old_path);
+    if (w->temp_path) pd_path_remove(w->temp_path);
+    if (w->old_path) pd_path_remove(w->old_path);
     pd_free(w->path);
     pd_free(w->temp_path);
     pd_free(w->old_path);
@@ -117,30 +98,30 @@ static pd_status raise_write(pd_file_writer *w, int error, pd_error *err) {
 }
 
 static char *follow_links(const char *path) {
-    char resolved[PATH_MAX];
-    return pd_strdup(realpath(path, resolved) ? resolved : path);
+    char *real = pd_path_real(path);
+    return real ? real : pd_strdup(path);
 }
 
-static void open_stream(pd_file_writer *w, bool named, const struct stat *replaced) {
+static void open_stream(pd_file_writer *w, bool named, const pd_path_info *replaced) {
     int fd = named ? -1 : open_unnamed(w->path);
     if (fd < 0) fd = name_temp(w, -1);
     if (fd < 0) return;
-    if (replaced) (void)!fchmod(fd, replaced->st_mode & 0777);
-    w->stream = fdopen(fd, "wb");
-    if (!w->stream) close(fd);
+    if (replaced) (void)pd_fd_set_mode(fd, replaced->mode);
+    w->stream = pd_fd_stream(fd, "wb");
+    if (!w->stream) pd_fd_close(fd);
 }
 
 static pd_status open_writer(const char *path, bool named, pd_file_writer *w, pd_error *err) {
     *w = (pd_file_writer){0};
-    struct stat st;
-    bool exists = stat(path, &st) == 0;
-    w->is_direct = strncmp(path, "/dev/", 5) == 0 || (exists && !S_ISREG(st.st_mode));
+    pd_path_info info;
+    bool exists = pd_path_look(path, &info);
+    w->is_direct = pd_path_is_device(path) || (exists && info.kind != PD_PATH_FILE);
     w->path = w->is_direct ? pd_strdup(path) : follow_links(path);
     if (!w->path) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to open a file");
     if (w->is_direct)
-        w->stream = fopen(path, "wbe");
+        w->stream = pd_stream_open(path, "wb");
     else
-        open_stream(w, named, exists ? &st : NULL);
+        open_stream(w, named, exists ? &info : NULL);
     if (w->stream) return PD_OK;
     pd_status status = raise_write(w, errno, err);
     writer_release(w);
@@ -166,7 +147,7 @@ void pd_file_writer_write(pd_file_writer *w, const void *data, size_t n) {
 
 pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err) {
     if (!w->failed &&
-        (fflush(w->stream) != 0 || (!w->is_direct && fsync(fileno(w->stream)) != 0))) {
+        (fflush(w->stream) != 0 || (!w->is_direct && !pd_fd_sync(fileno(w->stream))))) {
         w->failed = true;
         w->failure = errno;
     }
@@ -175,17 +156,13 @@ pd_status pd_file_writer_finish(pd_file_writer *w, pd_error *err) {
 
 const char *pd_file_writer_path(const pd_file_writer *w, char out[32]) {
     if (w->is_direct) return NULL;
-    return w->temp_path ? w->temp_path : link_of(fileno(w->stream), out);
+    return w->temp_path ? w->temp_path : pd_fd_link(fileno(w->stream), out);
 }
 
 /* The new name survives a power cut only when its folder is synced as well. */
 static void sync_folder(const char *path) {
     char *folder = folder_of(path);
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        (void)!fsync(fd);
-        close(fd);
-    }
+    if (folder) (void)pd_folder_sync(folder);
     pd_free(folder);
 }
 
@@ -202,7 +179,7 @@ static pd_status close_named(pd_file_writer *w, pd_error *err) {
 
 static pd_status take_place(pd_file_writer *w, pd_error *err) {
     if (w->is_direct) return PD_OK;
-    if (rename(w->temp_path, w->path) != 0) return raise_write(w, errno, err);
+    if (!pd_path_move(w->temp_path, w->path)) return raise_write(w, errno, err);
     pd_free(w->temp_path);
     w->temp_path = NULL;
     return PD_OK;
@@ -210,10 +187,10 @@ static pd_status take_place(pd_file_writer *w, pd_error *err) {
 
 /* Gives the file that will be replaced a second name, by which it can come back. */
 static void keep_old(pd_file_writer *w) {
-    w->replaces = !w->is_direct && access(w->path, F_OK) == 0;
+    w->replaces = !w->is_direct && pd_path_exists(w->path);
     for (unsigned attempt = 0; w->replaces && attempt < 1000; attempt++) {
         char *name = temp_name(w->path, attempt);
-        if (name && link(w->path, name) == 0) {
+        if (name && pd_path_link(w->path, name)) {
             w->old_path = name;
             return;
         }
@@ -225,11 +202,11 @@ static void keep_old(pd_file_writer *w) {
 
 static void bring_back(pd_file_writer *w) {
     if (w->is_direct) return;
-    if (w->old_path && rename(w->old_path, w->path) == 0) {
+    if (w->old_path && pd_path_move(w->old_path, w->path)) {
         pd_free(w->old_path);
         w->old_path = NULL;
     } else if (!w->replaces) {
-        unlink(w->path);
+        pd_path_remove(w->path);
     }
 }
 

@@ -1,54 +1,50 @@
-/* See folder.h. opendir and readdir are POSIX; on Windows, MinGW's library has them.
- *
- * SPDX-License-Identifier: MIT
- */
+/* See folder.h.  SPDX-License-Identifier: MIT */
 #include "base/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/os_file.h"
 
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool add_name(pd_folder *f, size_t *room, const char *name) {
-    if (f->n == *room) {
-        size_t wanted = *room ? 2 * *room : 64;
-        char **more = realloc(f->names, wanted * sizeof *more);
-        if (!more) return false;
-        f->names = more;
-        *room = wanted;
-    }
-    char *copy = pd_arena_strdup(&f->arena, name);
-    if (copy) f->names[f->n++] = copy;
-    return copy != NULL;
+typedef struct reading {
+    pd_folder *folder;
+    size_t room;
+    bool failed; /* no memory */
+} reading;
+
+static bool make_room(reading *r) {
+    pd_folder *f = r->folder;
+    if (f->n < r->room) return true;
+    size_t wanted = r->room ? 2 * r->room : 64;
+    char **more = realloc(f->names, wanted * sizeof *more);
+    if (!more) return false;
+    f->names = more;
+    r->room = wanted;
+    return true;
 }
 
-static pd_status read_names(DIR *d, const char *path, pd_folder *out, pd_error *err) {
-    size_t room = 0;
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(d);
-        if (!entry && errno)
-            return PD_RAISE(err, PD_ERR_IO, "cannot list \"%s\": %s", path, strerror(errno));
-        if (!entry) break;
-        const char *name = entry->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-        if (!add_name(out, &room, name))
-            return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list \"%s\"", path);
-    }
-    if (out->n > 0) qsort(out->names, out->n, sizeof *out->names, compare_names);
-    return PD_OK;
+static bool add_name(void *ctx, const char *name) {
+    reading *r = ctx;
+    char *copy = make_room(r) ? pd_arena_strdup(&r->folder->arena, name) : NULL;
+    r->failed = !copy;
+    if (copy) r->folder->names[r->folder->n++] = copy;
+    return copy;
 }
 
 pd_status pd_folder_list(const char *path, pd_folder *out, pd_error *err) {
     *out = (pd_folder){0};
-    DIR *d = opendir(path);
-    if (!d) return PD_RAISE(err, PD_ERR_IO, "cannot list \"%s\": %s", path, strerror(errno));
-    pd_status status = read_names(d, path, out, err);
-    closedir(d);
+    reading r = {.folder = out};
+    pd_status status = PD_OK;
+    if (!pd_folder_each(path, add_name, &r))
+        status = PD_RAISE(err, PD_ERR_IO, "cannot list \"%s\": %s", path, strerror(errno));
+    else if (r.failed)
+        status = PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to list \"%s\"", path);
+    if (out->n > 0) qsort(out->names, out->n, sizeof *out->names, compare_names);
     if (status != PD_OK) pd_folder_free(out);
     return status;
 }

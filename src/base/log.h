@@ -4,11 +4,13 @@
 
 #include "peridot.h"
 
+#include "base/printf_like.h"
+
 /* True when a line of this level would be handed on: for messages that are costly to make. */
 bool pd_log_wants(pd_log_level level);
 
 /* subsystem: "gguf", "vulkan", "cpu", ... */
 void pd_log(pd_log_level level, const char *subsystem, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    PD_PRINTF_LIKE(3, 4);
 
 #endif

@@ -7,15 +7,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* madvise */
 #include "base/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { ARENA_BLOCK_BYTES = 64 * 1024, ARENA_ALIGN = 16, WIDE_ALIGN = 64 };
 
@@ -38,24 +35,14 @@ void *pd_alloc(size_t count, size_t size) {
 void *pd_alloc_aligned(size_t count, size_t size) {
     size_t bytes;
     if (!bytes_rounded(count, size, WIDE_ALIGN, &bytes)) return NULL;
-    void *p = aligned_alloc(WIDE_ALIGN, bytes);
+    void *p = pd_pages_alloc(WIDE_ALIGN, bytes);
     if (p) memset(p, 0, bytes);
     return p;
 }
 
 void *pd_alloc_aligned_unset(size_t n) {
     size_t bytes;
-    return bytes_rounded(n, 1, WIDE_ALIGN, &bytes) ? aligned_alloc(WIDE_ALIGN, bytes) : NULL;
-}
-
-void pd_want_large_pages(void *p, size_t n) {
-#ifdef MADV_HUGEPAGE
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = pd_round_up((uintptr_t)p, page), end = (uintptr_t)p + n;
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-#else
-    (void)p, (void)n;
-#endif
+    return bytes_rounded(n, 1, WIDE_ALIGN, &bytes) ? pd_pages_alloc(WIDE_ALIGN, bytes) : NULL;
 }
 
 void pd_free(void *p) {
@@ -63,7 +50,7 @@ void pd_free(void *p) {
 }
 
 void pd_free_aligned(void *p) {
-    free(p);
+    pd_pages_free(p);
 }
 
 char *pd_strdup(const char *s) {

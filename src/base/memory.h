@@ -12,12 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pages.h"
+
+#include "base/printf_like.h"
+
 void *pd_alloc(size_t count, size_t size);
 /* Aligned to 64 bytes (a cache line, and the widest vector); release with pd_free_aligned. */
 void *pd_alloc_aligned(size_t count, size_t size);
 void *pd_alloc_aligned_unset(size_t bytes); /* of any content; released in the same way */
-/* Asks for large pages where the system has them, before the memory is touched. */
-void pd_want_large_pages(void *p, size_t n);
 void pd_free(void *p);
 void pd_free_aligned(void *p);
 char *pd_strdup(const char *s);
@@ -44,7 +46,7 @@ typedef struct pd_arena {
 
 void *pd_arena_alloc(pd_arena *a, size_t count, size_t size); /* 16-byte aligned, zeroed; or NULL */
 char *pd_arena_strdup(pd_arena *a, const char *s);
-char *pd_arena_printf(pd_arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *pd_arena_printf(pd_arena *a, const char *format, ...) PD_PRINTF_LIKE(2, 3);
 void pd_arena_destroy(pd_arena *a);
 
 #endif

@@ -64,3 +64,26 @@ const char *pd_next_word(const char **list, size_t *n) {
 bool pd_word_is(const char *word, size_t n, const char *known) {
     return strlen(known) == n && strncmp(word, known, n) == 0;
 }
+
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool pd_same_n_in_any_case(const char *a, const char *b, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (lower(a[i]) != lower(b[i])) return false;
+        if (!a[i]) return true;
+    }
+    return true;
+}
+
+bool pd_same_in_any_case(const char *a, const char *b) {
+    return pd_same_n_in_any_case(a, b, SIZE_MAX);
+}
+
+bool pd_find_in_any_case(const char *text, const char *part) {
+    size_t n = strlen(part);
+    for (; *text; text++)
+        if (pd_same_n_in_any_case(text, part, n)) return true;
+    return n == 0;
+}

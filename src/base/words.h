@@ -21,6 +21,11 @@ uint32_t pd_word_distance(const char *a, const char *b);
 /* The next word of a list with commas, *n its length; NULL at the end, or for a NULL list. *list
  * goes on behind it. Empty words are left out. */
 const char *pd_next_word(const char **list, size_t *n);
+/* A to Z and a to z count as the same, in every language's setting. */
+bool pd_same_in_any_case(const char *a, const char *b);
+bool pd_same_n_in_any_case(const char *a, const char *b, size_t n); /* up to n characters */
+bool pd_find_in_any_case(const char *text, const char *part);       /* whether it is in there */
+
 /* Whether the n characters at `word` are `known`. */
 bool pd_word_is(const char *word, size_t n, const char *known);
 

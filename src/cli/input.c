@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "text/ids.h"
 
@@ -26,7 +26,7 @@ pd_status cli_read_text(const cli_options *o, char **data, size_t *n, pd_error *
         if (!*data) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the prompt");
         return PD_OK;
     }
-    if (!file && isatty(STDIN_FILENO)) {
+    if (!file && pd_is_terminal(stdin)) {
         pd_status status = PD_RAISE(err, PD_ERR_ARGUMENT, "there is no text to work on");
         return pd_error_hint(err, status, "give it with -p TEXT or -f FILE, or pipe it in%s",
                              o->command == CLI_RUN ? "; peridot chat holds a conversation" : "");

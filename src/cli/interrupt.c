@@ -3,10 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
+#include "base/process.h"
 #include "cli/commands.h"
 
 static _Atomic(pd_session *) watched, watched_too;
@@ -17,7 +16,7 @@ static atomic_int n_signals, n_signals_max = 1;
 static void on_signal(int signal_number) {
     atomic_store(&interrupted, signal_number);
     if (atomic_fetch_add(&n_signals, 1) >= atomic_load(&n_signals_max))
-        _exit(pd_status_exit_code(PD_ERR_CANCELLED));
+        pd_exit_now(pd_status_exit_code(PD_ERR_CANCELLED));
     pd_session *session = atomic_load(&watched), *other = atomic_load(&watched_too);
     if (session) pd_session_cancel(session);
     if (other) pd_session_cancel(other);
@@ -26,20 +25,13 @@ static void on_signal(int signal_number) {
 }
 
 void cli_interrupt_install(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    pd_process_on_stop(on_signal, false);
 }
 
 void cli_interrupt_install_interactive(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
-    sigemptyset(&action.sa_mask);
     atomic_store(&n_signals_max, 2);
-    cli_interrupt_install();
-    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* nohup's stays */
-        sigaction(SIGHUP, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    pd_process_on_stop(on_signal, true);
+    pd_process_ignore_pipes();
 }
 
 bool cli_interrupted(void) {

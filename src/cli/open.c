@@ -1,9 +1,9 @@
 /* Opens a model as the options say.  SPDX-License-Identifier: MIT */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 #include "cli/images.h"
 #include "model/mmproj_find.h"
 
@@ -68,7 +68,7 @@ static pd_model_desc model_desc(const cli_options *o, const char *device) {
 static pd_status hint_checkpoint(const char *path, pd_error *err) {
     pd_bytes config = {0};
     pd_bytes_printf(&config, "%s/config.json", path);
-    bool found = config.data && !config.failed && access(config.data, F_OK) == 0;
+    bool found = config.data && !config.failed && pd_path_exists(config.data);
     pd_bytes_free(&config);
     if (!found) return PD_ERR_IO;
     return pd_error_hint(err, PD_ERR_IO, "peridot convert %s -o MODEL.gguf makes a file of it",

@@ -9,9 +9,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 
 enum { BAR_CELLS = 24 };
@@ -24,9 +25,9 @@ void cli_progress_configure(const cli_options *o) {
 }
 
 static bool draws_bars(void) {
-    const char *terminal = getenv("TERM");
+    const char *terminal = pd_env("TERM");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0; /* it cannot wipe a line */
-    return !dumb && isatty(STDERR_FILENO) == 1;
+    return !dumb && pd_is_terminal(stderr);
 }
 
 void cli_progress_begin(cli_progress *p, const char *label) {

@@ -3,11 +3,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* environ */
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/process.h"
 #include "cli/json.h"
 #include "measure/bench.h"
 
@@ -47,33 +47,25 @@ static void add_command(cJSON *root, const cli_options *o) {
     pd_bytes_free(&text);
 }
 
-static void add_environment(cJSON *root) {
-    cJSON *j = cJSON_AddObjectToObject(root, "environment");
-    for (char **e = environ; *e; e++) {
-        const char *end = strchr(*e, '=');
-        bool counts = strncmp(*e, "PERIDOT_", 8) == 0 || strncmp(*e, "VK_", 3) == 0 ||
-                      strncmp(*e, "MESA_", 5) == 0;
-        if (!end || !counts || strstr(*e, "TOKEN") || strstr(*e, "API_KEY")) continue;
-        char name[128];
-        snprintf(name, sizeof name, "%.*s", (int)(end - *e), *e);
-        cJSON_AddItemToObject(j, name, cli_text_json(end + 1, strlen(end + 1)));
-    }
+/* A pd_env_each function. What may hold secrets is left out. */
+static void add_variable(void *ctx, const char *name, const char *value) {
+    bool counts = strncmp(name, "PERIDOT_", 8) == 0 || strncmp(name, "VK_", 3) == 0 ||
+                  strncmp(name, "MESA_", 5) == 0;
+    if (!counts || strstr(name, "TOKEN") || strstr(name, "API_KEY")) return;
+    cJSON_AddItemToObject(ctx, name, cli_text_json(value, strlen(value)));
 }
 
 static void add_build(cJSON *root) {
-    struct utsname system;
-    char text[512] = "", now[32] = "";
-    if (uname(&system) == 0)
-        snprintf(text, sizeof text, "%.64s %.64s %.64s", system.sysname, system.release,
-                 system.machine);
-    pd_bench_take_time(now);
+    char system[256], now[32];
+    pd_system_name(system, sizeof system);
+    pd_clock_utc(now);
     CLI_ADD_TEXTS(root, {"time", now});
     cJSON *j = cJSON_AddObjectToObject(root, "build");
-    CLI_ADD_TEXTS(j, {"compiler", __VERSION__}, {"system", text});
+    CLI_ADD_TEXTS(j, {"compiler", __VERSION__}, {"system", system});
 }
 
 void cli_add_provenance(cJSON *root, const cli_options *o) {
     add_command(root, o);
     add_build(root);
-    add_environment(root);
+    pd_env_each(add_variable, cJSON_AddObjectToObject(root, "environment"));
 }

@@ -5,9 +5,10 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/os_file.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 
 int cli_report_error(const pd_error *err) {
@@ -48,7 +49,7 @@ static pd_status raise_log(const char *path, int error, pd_error *err) {
 pd_status cli_log_begin(const cli_options *o, pd_error *err) {
     const char *path = cli_text(o, OPT_LOG_FILE);
     if (path) {
-        log_stream = fopen(path, "we");
+        log_stream = pd_stream_open(path, "w");
         if (!log_stream) return raise_log(path, errno, err);
     }
     uint32_t verbose = o->values[OPT_VERBOSE].given;
@@ -67,7 +68,7 @@ pd_status cli_log_end(const cli_options *o, pd_error *err) {
 }
 
 void cli_write_text(char *text, size_t n) {
-    bool terminal = isatty(STDOUT_FILENO) == 1;
+    bool terminal = pd_is_terminal(stdout);
     for (size_t i = 0; terminal && i < n; i++) {
         unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
         bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;

@@ -1,11 +1,12 @@
 /* `peridot serve`: a model over HTTP.  SPDX-License-Identifier: MIT */
 #include <ctype.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "cli/commands.h"
 #include "cli/notify.h"
 #include "server/server.h"
@@ -48,7 +49,7 @@ static pd_status read_key_file(serve_job *job, const char *path, pd_error *err) 
 
 static pd_status read_keys(serve_job *job, pd_error *err) {
     const cli_value *given = &job->o->values[OPT_API_KEY];
-    const char *env = getenv("PERIDOT_API_KEY");
+    const char *env = pd_env("PERIDOT_API_KEY");
     for (uint32_t i = 0; i < given->given; i++) PD_TRY(add_key(job, given->texts[i], err));
     if (env && *env) PD_TRY(add_key(job, env, err));
     const char *path = cli_text(job->o, OPT_API_KEY_FILE);
@@ -151,7 +152,7 @@ static pd_server_desc server_desc(serve_job *job) {
 pd_status cli_serve(const cli_options *o, pd_error *err) {
     serve_job job = {.o = o};
     cli_interrupt_install();
-    signal(SIGPIPE, SIG_IGN);
+    pd_process_ignore_pipes();
     pd_status status = read_keys(&job, err);
     if (status == PD_OK) {
         pd_server_desc desc = server_desc(&job);

@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <unistd.h>
 
+#include "base/terminal.h"
 #include "cli/json.h"
 
 static void print_ids(const uint32_t *ids, size_t n) {
@@ -66,7 +66,7 @@ pd_status cli_detokenize(const cli_options *o, pd_error *err) {
     for (size_t i = 0; i < ids.n; i++)
         cli_write_text(text, pd_detokenize(model, &d, ids.ids[i], text));
     cli_write_text(text, pd_detokenizer_flush(&d, text));
-    if (isatty(STDOUT_FILENO)) printf("\n");
+    if (pd_is_terminal(stdout)) printf("\n");
 done:
     pd_model_close(model);
     pd_free(ids.ids);

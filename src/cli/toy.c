@@ -3,10 +3,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
-#include <unistd.h>
 
+#include "base/env.h"
+#include "base/folder.h"
 #include "base/memory.h"
+#include "base/os_file.h"
+#include "base/process.h"
 #include "cli/commands.h"
 
 static const char file_name[] = "share/peridot/pip-toy-q4_0.gguf";
@@ -17,22 +19,21 @@ static void set(cli_options *o, const char *path) {
 }
 
 static bool take_from(cli_options *o, const char *path) {
-    bool found = path && access(path, R_OK) == 0;
+    bool found = path && pd_path_can_read(path);
     if (found) set(o, path);
     return found;
 }
 
 /* As installed, below the prefix that bin/ is in; else beside the program, as built. */
 static void take(cli_options *o) {
-    char folder[4096];
-    const char *named = getenv("PERIDOT_TOY");
+    const char *named = pd_env("PERIDOT_TOY");
     if (named && *named) set(o, named); /* whether there is such a file is said by who opens it */
     if (named) return;
-    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder);
-    while (n > 0 && folder[n - 1] != '/') n--;
-    if (n <= 0) return;
-    if (!take_from(o, pd_arena_printf(&o->arena, "%.*s../%s", (int)n, folder, file_name)))
-        take_from(o, pd_arena_printf(&o->arena, "%.*s%s", (int)n, folder, file_name));
+    char *program = pd_program_path();
+    int n = program ? (int)pd_path_name_at(program) : 0;
+    if (n > 0 && !take_from(o, pd_arena_printf(&o->arena, "%.*s../%s", n, program, file_name)))
+        take_from(o, pd_arena_printf(&o->arena, "%.*s%s", n, program, file_name));
+    pd_free(program);
 }
 
 void cli_take_toy(cli_options *o) {

@@ -10,12 +10,12 @@
 
 #include <assert.h>
 #include <stddef.h>
-#include <strings.h>
 
 #ifdef __F16C__
 #include <immintrin.h>
 #endif
 
+#include "base/words.h"
 #include "file/quant_blocks.h"
 
 static const pd_type_info type_table[] = {
@@ -53,7 +53,7 @@ const pd_type_info *pd_type_get(uint32_t gguf_type) {
 
 const pd_type_info *pd_type_find(const char *name) {
     for (uint32_t i = 0; i < N_TYPES; i++)
-        if (strcasecmp(type_table[i].name, name) == 0) return &type_table[i];
+        if (pd_same_in_any_case(type_table[i].name, name)) return &type_table[i];
     return NULL;
 }
 

@@ -13,11 +13,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "base/folder.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 #include "file/json.h"
 
 enum { MAX_HEADER = 100000000, MAX_INDEX = 1 << 27, MAX_PARTS = 4096, MAX_TENSORS = 1 << 20 };
@@ -321,10 +321,9 @@ static pd_status open_index(pd_safetensors *s, const char *path, pd_error *err) 
 
 /* The file to open for `path`, which may be a folder. */
 static char *find_file(pd_arena *arena, const char *path) {
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return pd_arena_strdup(arena, path);
+    if (!pd_path_is_folder(path)) return pd_arena_strdup(arena, path);
     char *index = pd_arena_printf(arena, "%s/model.safetensors.index.json", path);
-    if (!index || stat(index, &st) == 0) return index;
+    if (!index || pd_path_exists(index)) return index;
     return pd_arena_printf(arena, "%s/model.safetensors", path);
 }
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/folder.h"
 #include "base/words.h"
@@ -21,7 +20,7 @@
 
 static bool ends_with(const char *text, const char *end) {
     size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcasecmp(text + n - m, end) == 0;
+    return n >= m && pd_same_in_any_case(text + n - m, end);
 }
 
 static bool is_word_char(char c) {
@@ -31,7 +30,7 @@ static bool is_word_char(char c) {
 static bool holds(const char *text, const char *part, bool as_word) {
     size_t n = strlen(part);
     for (const char *at = text; *at; at++) {
-        if (strncasecmp(at, part, n) != 0) continue;
+        if (!pd_same_n_in_any_case(at, part, n)) continue;
         bool word = (at == text || !is_word_char(at[-1])) && !is_word_char(at[n]);
         if (word || !as_word) return true;
     }

@@ -10,13 +10,14 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/env.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "hub/fetch.h"
 
 enum { CONNECT_SECONDS = 30, SILENCE_SECONDS = 60, MAX_REDIRECTS = 10, PIECE_BYTES = 256 << 10 };
@@ -27,7 +28,6 @@ struct fetch_http {
     CURL *curl;
     struct curl_slist *token_header; /* NULL: no token */
     char detail[CURL_ERROR_SIZE];
-    struct sigaction old_pipe;
     bool answered;
 };
 
@@ -230,7 +230,7 @@ pd_status fetch_http_pause(const fetch_http *h, unsigned attempt, const char *wh
     pd_log(PD_LOG_WARN, "fetch", "%s; trying again in %u s", why, seconds);
     for (unsigned i = 0; i < seconds * (1000 / SLICE_MS); i++) {
         if (fetch_stopped(h->watch)) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
-        nanosleep(&(struct timespec){.tv_nsec = SLICE_MS * 1000000L}, NULL);
+        pd_sleep_ms(SLICE_MS);
     }
     return PD_OK;
 }
@@ -239,8 +239,8 @@ pd_status fetch_http_pause(const fetch_http *h, unsigned attempt, const char *wh
 
 /* Certificates to trust instead of the system's, named as for curl and for OpenSSL. */
 static bool set_certificates(fetch_http *h) {
-    const char *file = getenv("CURL_CA_BUNDLE");
-    if (!file || !file[0]) file = getenv("SSL_CERT_FILE");
+    const char *file = pd_env("CURL_CA_BUNDLE");
+    if (!file || !file[0]) file = pd_env("SSL_CERT_FILE");
     return !file || !file[0] || curl_easy_setopt(h->curl, CURLOPT_CAINFO, file) == CURLE_OK;
 }
 
@@ -286,8 +286,7 @@ pd_status fetch_http_create(const fetch_place *place, const hub_watch *watch, fe
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a connection");
     }
     /* Without signals libcurl leaves it to us that a closed connection does not end the process. */
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, &h->old_pipe);
+    pd_process_ignore_pipes_for_now();
     h->place = place;
     h->watch = watch;
     h->curl = curl_easy_init();
@@ -304,6 +303,6 @@ void fetch_http_destroy(fetch_http *h) {
     curl_easy_cleanup(h->curl);
     curl_slist_free_all(h->token_header);
     curl_global_cleanup();
-    sigaction(SIGPIPE, &h->old_pipe, NULL);
+    pd_process_heed_pipes_again();
     pd_free(h);
 }

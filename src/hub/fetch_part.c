@@ -9,14 +9,11 @@
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/os_file.h"
 #include "hub/fetch.h"
 
 /* ---- the part ------------------------------------------------------------------------------- */
@@ -37,7 +34,7 @@ static pd_status raise_write(const part *p, pd_error *err) {
 
 /* Empties the part. */
 static pd_status begin_anew(part *p, pd_error *err) {
-    if (ftruncate(p->fd, 0) != 0) return raise_write(p, err);
+    if (!pd_fd_truncate(p->fd, 0)) return raise_write(p, err);
     p->run->done -= p->at;
     p->at = 0;
     fetch_sum_reset(p->sum);
@@ -45,13 +42,14 @@ static pd_status begin_anew(part *p, pd_error *err) {
 }
 
 static pd_status open_part(part *p, pd_error *err) {
-    struct stat st;
+    pd_path_info info;
     PD_TRY(fetch_store_prepare(p->run->store, p->file, err));
     PD_TRY(fetch_sum_create(p->file, &p->sum, err));
-    p->fd = open(p->part_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (p->fd < 0 || fstat(p->fd, &st) != 0) return raise_write(p, err);
-    if ((uint64_t)st.st_size > p->file->size) return begin_anew(p, err);
-    p->at = (uint64_t)st.st_size;
+    const unsigned how = PD_OPEN_READ | PD_OPEN_WRITE | PD_OPEN_CREATE | PD_OPEN_NO_LINK;
+    p->fd = pd_fd_open(p->part_path, how);
+    if (p->fd < 0 || !pd_fd_look(p->fd, &info)) return raise_write(p, err);
+    if (info.size > p->file->size) return begin_anew(p, err);
+    p->at = info.size;
     return p->at ? fetch_sum_read(p->sum, p->fd, p->part_path, p->at, p->run->watch, err) : PD_OK;
 }
 
@@ -83,9 +81,9 @@ static pd_status take_piece(void *ctx, const fetch_answer *answer, const void *d
         return PD_RAISE(err, PD_ERR_FORMAT, "%s is longer than the %" PRIu64 " bytes listed",
                         p->file->path, p->file->size);
     for (size_t done = 0; done < n;) {
-        ssize_t wrote = pwrite(p->fd, (const char *)data + done, n - done, (off_t)(p->at + done));
-        if (wrote < 0 && errno != EINTR) return raise_write(p, err);
-        if (wrote > 0) done += (size_t)wrote;
+        int64_t wrote = pd_fd_write(p->fd, (const char *)data + done, n - done, p->at + done);
+        if (wrote < 0) return raise_write(p, err);
+        done += (size_t)wrote;
     }
     fetch_sum_update(p->sum, data, n);
     p->at += n;
@@ -134,14 +132,16 @@ static pd_status finish(part *p, pd_error *err) {
     bool right;
     PD_TRY(fetch_sum_finish(p->sum, &right, err));
     if (!right) {
-        unlink(p->part_path);
+        pd_path_remove(p->part_path);
         pd_status status =
             PD_RAISE(err, PD_ERR_FORMAT, "%s arrived damaged: its %s is not the one listed",
                      p->file->path, strlen(p->file->id) == 64 ? "SHA-256" : "SHA-1");
         return pd_error_hint(err, status, "it was removed; run the command again");
     }
-    if (fsync(p->fd) != 0 || rename(p->part_path, p->path) != 0) return raise_write(p, err);
-    return PD_OK;
+    bool synced = pd_fd_sync(p->fd);
+    pd_fd_close(p->fd); /* what is open cannot be renamed everywhere */
+    p->fd = -1;
+    return synced && pd_path_move(p->part_path, p->path) ? PD_OK : raise_write(p, err);
 }
 
 pd_status fetch_part_get(fetch_run *run, fetch_file *file, pd_error *err) {
@@ -156,7 +156,7 @@ pd_status fetch_part_get(fetch_run *run, fetch_file *file, pd_error *err) {
     if (status == PD_OK) status = get_all(&p, err);
     if (status == PD_OK) status = finish(&p, err);
     file->have = status == PD_OK;
-    if (p.fd >= 0) close(p.fd);
+    if (p.fd >= 0) pd_fd_close(p.fd);
     fetch_sum_destroy(p.sum);
     return status;
 }

@@ -11,11 +11,12 @@
  * SPDX-License-Identifier: MIT
  */
 #include <curl/curl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/env.h"
 #include "base/file.h"
+#include "base/os_file.h"
+#include "base/system_folders.h"
 #include "hub/fetch.h"
 
 #define DEFAULT_ENDPOINT "https://huggingface.co"
@@ -75,7 +76,7 @@ static bool is_printable(const char *text) {
 }
 
 static pd_status read_endpoint(fetch_place *p, pd_error *err) {
-    const char *given = getenv("HF_ENDPOINT");
+    const char *given = pd_env("HF_ENDPOINT");
     if (!given || !given[0]) given = DEFAULT_ENDPOINT;
     char *url = pd_arena_strdup(&p->arena, given);
     if (!url) return raise_memory(err);
@@ -89,12 +90,13 @@ static pd_status read_endpoint(fetch_place *p, pd_error *err) {
 }
 
 static const char *token_path(fetch_place *p) {
-    const char *path = getenv("HF_TOKEN_PATH"), *hub = getenv("HF_HOME");
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *path = pd_env("HF_TOKEN_PATH"), *hub = pd_env("HF_HOME");
+    const char *xdg = pd_env("XDG_CACHE_HOME"), *home = pd_system_home();
     if (path && path[0]) return path;
     if (hub && hub[0]) return pd_arena_printf(&p->arena, "%s/token", hub);
-    if (xdg && xdg[0] == '/') return pd_arena_printf(&p->arena, "%s/huggingface/token", xdg);
-    if (home && home[0]) return pd_arena_printf(&p->arena, "%s/.cache/huggingface/token", home);
+    if (xdg && pd_path_is_absolute(xdg))
+        return pd_arena_printf(&p->arena, "%s/huggingface/token", xdg);
+    if (home) return pd_arena_printf(&p->arena, "%s/.cache/huggingface/token", home);
     return NULL;
 }
 
@@ -114,11 +116,11 @@ static pd_status take_token(fetch_place *p, const char *text, size_t n, const ch
 }
 
 static pd_status read_token(fetch_place *p, pd_error *err) {
-    const char *given = getenv("HF_TOKEN");
+    const char *given = pd_env("HF_TOKEN");
     if (given && given[0]) return take_token(p, given, strlen(given), "HF_TOKEN", err);
-    const char *path = token_path(p), *named = getenv("HF_TOKEN_PATH");
+    const char *path = token_path(p), *named = pd_env("HF_TOKEN_PATH");
     bool must = named && named[0];
-    if (!path || (!must && access(path, R_OK) != 0)) return PD_OK;
+    if (!path || (!must && !pd_path_can_read(path))) return PD_OK;
     char *text;
     size_t n;
     PD_TRY(pd_file_read_all(path, MAX_TOKEN, &text, &n, err));

@@ -13,17 +13,14 @@
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/log.h"
+#include "base/os_file.h"
 #include "hub/fetch.h"
 #include "file/json.h"
 
@@ -65,7 +62,7 @@ static pd_status make_folders(const char *path, pd_error *err) {
     pd_status status = PD_OK;
     for (char *at = strchr(copy + 1, '/'); at && status == PD_OK; at = strchr(at + 1, '/')) {
         *at = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+        if (!pd_path_is_folder(copy) && !pd_folder_make(copy, 0777) && errno != EEXIST)
             status = PD_RAISE(err, PD_ERR_IO, "cannot make the folder \"%s\": %s", copy,
                               strerror(errno));
         *at = '/';
@@ -78,23 +75,22 @@ pd_status fetch_store_lock(fetch_store *s, pd_error *err) {
     const char *inside = fetch_store_path(s, "");
     if (!inside) return raise_memory(err);
     PD_TRY(make_folders(inside, err));
-    s->lock = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->lock = pd_folder_open_lock(s->folder);
     if (s->lock < 0)
         return PD_RAISE(err, PD_ERR_IO, "cannot open the folder \"%s\": %s", s->folder,
                         strerror(errno));
-    for (bool told = false; flock(s->lock, LOCK_EX | LOCK_NB) != 0; told = true) {
-        if (errno != EWOULDBLOCK && errno != EINTR) break; /* a file system without locks */
+    for (bool told = false; pd_fd_lock(s->lock) == PD_LOCK_BUSY; told = true) {
         if (!told)
             pd_log(PD_LOG_WARN, "fetch", "waiting for another process that fetches into %s",
                    s->folder);
         if (fetch_stopped(s->watch)) return PD_RAISE(err, PD_ERR_CANCELLED, "stopped on request");
-        nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000L}, NULL);
+        pd_sleep_ms(200);
     }
     return PD_OK;
 }
 
 void fetch_store_unlock(fetch_store *s) {
-    if (s->lock >= 0) close(s->lock);
+    if (s->lock >= 0) pd_fd_close(s->lock);
     s->lock = -1;
 }
 
@@ -145,7 +141,7 @@ pd_status fetch_store_read(fetch_store *s, const fetch_place *place, fetch_list 
     char *text;
     size_t n;
     if (!path) return raise_memory(err);
-    if (access(path, R_OK) != 0) return PD_OK;
+    if (!pd_path_can_read(path)) return PD_OK;
     PD_TRY(pd_file_read_regular(path, MAX_STATE_BYTES, &text, &n, err));
     cJSON *root = pd_json_parse(text, n);
     pd_free(text);
@@ -188,8 +184,8 @@ pd_status fetch_store_write(fetch_store *s, const fetch_place *place, const fetc
 /* ---- what is there -------------------------------------------------------------------------- */
 
 static bool has_size(const char *path, uint64_t size) {
-    struct stat st;
-    return path && stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+    pd_path_info info;
+    return path && pd_path_look(path, &info) && info.kind == PD_PATH_FILE && info.size == size;
 }
 
 bool fetch_store_holds(fetch_store *s, const fetch_file *file) {
@@ -201,13 +197,13 @@ static pd_status check_content(const fetch_store *s, const fetch_file *file, con
                                bool *right, pd_error *err) {
     fetch_sum *sum = NULL;
     *right = false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = pd_fd_open(path, PD_OPEN_READ);
     if (fd < 0) return PD_OK;
     pd_status status = fetch_sum_create(file, &sum, err);
     if (status == PD_OK) status = fetch_sum_read(sum, fd, path, file->size, s->watch, err);
     if (status == PD_OK) status = fetch_sum_finish(sum, right, err);
     fetch_sum_destroy(sum);
-    close(fd);
+    pd_fd_close(fd);
     return status;
 }
 
@@ -232,12 +228,11 @@ void fetch_store_count(fetch_store *s, const fetch_list *list, uint64_t *n_missi
     *n_missing = *n_partial = 0;
     for (size_t i = 0; i < list->n; i++) {
         const fetch_file *f = &list->files[i];
-        struct stat st;
+        pd_path_info info;
         if (!f->wanted || f->have) continue;
         if (!pd_add_u64(*n_missing, f->size, n_missing)) *n_missing = UINT64_MAX;
         const char *part = fetch_store_part_path(s, f);
-        if (part && stat(part, &st) == 0 && (uint64_t)st.st_size <= f->size)
-            *n_partial += (uint64_t)st.st_size;
+        if (part && pd_path_look(part, &info) && info.size <= f->size) *n_partial += info.size;
     }
 }
 
@@ -270,7 +265,7 @@ pd_status fetch_store_prepare(fetch_store *s, const fetch_file *file, pd_error *
         const char *entry = folder.names[i];
         if (!is_part_of(entry, path + name_at) || strcmp(entry, part + name_at) == 0) continue;
         const char *old = pd_arena_printf(&s->arena, "%s%s", folder_path, entry);
-        if (old) unlink(old);
+        if (old) pd_path_remove(old);
     }
     pd_folder_free(&folder);
     return PD_OK;

@@ -6,31 +6,33 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/digest.h"
+#include "base/os_file.h"
 #include "hub/fetch.h"
 
 struct fetch_sum {
-    EVP_MD_CTX *md;
+    pd_digest *digest;
     const fetch_file *file;
-    bool failed;
 };
 
+static bool is_blob(const fetch_file *file) {
+    return strlen(file->id) == 40;
+}
+
 void fetch_sum_reset(fetch_sum *s) {
-    bool blob = strlen(s->file->id) == 40;
     char head[40];
     int n = snprintf(head, sizeof head, "blob %" PRIu64, s->file->size);
-    s->failed = EVP_DigestInit_ex(s->md, blob ? EVP_sha1() : EVP_sha256(), NULL) != 1;
-    if (blob) fetch_sum_update(s, head, (size_t)n + 1);
+    pd_digest_reset(s->digest);
+    if (is_blob(s->file)) fetch_sum_update(s, head, (size_t)n + 1);
 }
 
 pd_status fetch_sum_create(const fetch_file *file, fetch_sum **out, pd_error *err) {
     fetch_sum *s = *out = pd_alloc(1, sizeof *s);
-    if (s) s->md = EVP_MD_CTX_new();
-    if (!s || !s->md) {
+    if (s) s->digest = pd_digest_create(is_blob(file) ? PD_SHA1 : PD_SHA256);
+    if (!s || !s->digest) {
         pd_free(s);
         *out = NULL;
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a digest");
@@ -41,23 +43,20 @@ pd_status fetch_sum_create(const fetch_file *file, fetch_sum **out, pd_error *er
 }
 
 void fetch_sum_update(fetch_sum *s, const void *data, size_t n) {
-    s->failed = s->failed || EVP_DigestUpdate(s->md, data, n) != 1;
+    pd_digest_add(s->digest, data, n);
 }
 
 pd_status fetch_sum_finish(fetch_sum *s, bool *matches, pd_error *err) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char text[2 * EVP_MAX_MD_SIZE + 1];
-    unsigned n = 0;
-    if (s->failed || EVP_DigestFinal_ex(s->md, digest, &n) != 1)
+    char text[PD_DIGEST_TEXT];
+    if (!pd_digest_finish(s->digest, text))
         return PD_RAISE(err, PD_ERR_INTERNAL, "the digest of a file could not be computed");
-    for (unsigned i = 0; i < n; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
     *matches = strcmp(text, s->file->id) == 0;
     return PD_OK;
 }
 
 void fetch_sum_destroy(fetch_sum *s) {
     if (!s) return;
-    EVP_MD_CTX_free(s->md);
+    pd_digest_destroy(s->digest);
     pd_free(s);
 }
 
@@ -69,8 +68,7 @@ pd_status fetch_sum_read(fetch_sum *s, int fd, const char *path, uint64_t n_byte
     pd_status status = PD_OK;
     for (uint64_t at = 0; at < n_bytes && status == PD_OK;) {
         uint64_t wanted = n_bytes - at < PIECE ? n_bytes - at : PIECE;
-        ssize_t got = pread(fd, piece, (size_t)wanted, (off_t)at);
-        if (got < 0 && errno == EINTR) continue;
+        int64_t got = pd_fd_read(fd, piece, (size_t)wanted, at);
         if (got <= 0) {
             status = PD_RAISE(err, PD_ERR_IO, "cannot read \"%s\": %s", path,
                               got < 0 ? strerror(errno) : "it became shorter");

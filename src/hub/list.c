@@ -7,11 +7,11 @@
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/bytes.h"
+#include "base/os_file.h"
 #include "hub/hub.h"
 
 enum { MAX_DEPTH = 16, REPO_DEPTH = 3 }; /* folders below models: user, name, revision */
@@ -55,18 +55,18 @@ static pd_status show_file(listing *l, uint64_t n_bytes, pd_error *err) {
 static pd_status walk(listing *l, unsigned depth, pd_error *err);
 
 static pd_status show_entry(listing *l, const char *name, unsigned depth, pd_error *err) {
-    struct stat st = {0};
+    pd_path_info info;
     size_t before = l->path.n;
     pd_bytes_printf(&l->path, "%s", name);
     if (l->path.failed) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
     pd_status status = PD_OK;
-    if (stat(l->path.data, &st) != 0) st.st_mode = 0; /* it has gone */
-    if (S_ISDIR(st.st_mode)) {
+    (void)pd_path_look(l->path.data, &info); /* it may have gone */
+    if (info.kind == PD_PATH_FOLDER) {
         pd_bytes_printf(&l->path, "/");
         if (depth + 1 == REPO_DEPTH) l->inside = l->path.n;
         if (depth + 1 < MAX_DEPTH) status = walk(l, depth + 1, err);
-    } else if (S_ISREG(st.st_mode) && depth >= REPO_DEPTH) {
-        status = show_file(l, (uint64_t)st.st_size, err);
+    } else if (info.kind == PD_PATH_FILE && depth >= REPO_DEPTH) {
+        status = show_file(l, info.size, err);
     }
     l->path.n = before;
     l->path.data[before] = '\0';

@@ -2,7 +2,6 @@
 #include "measure/bench.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -106,12 +105,6 @@ static pd_status run_all(const pd_bench_test *t, pd_session *session, uint32_t n
     return PD_OK;
 }
 
-void pd_bench_take_time(char out[32]) {
-    time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc)) strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
 static pd_status take_median(pd_bench_result *r, pd_error *err) {
     uint32_t n = r->n_samples;
     double *speeds = pd_alloc(n, sizeof *speeds);
@@ -127,7 +120,7 @@ static pd_status take_median(pd_bench_result *r, pd_error *err) {
 
 pd_status pd_bench_run(const pd_bench_test *t, const pd_model *model, pd_session *session,
                        pd_bench_result *out, pd_error *err) {
-    pd_bench_take_time(out->test_time);
+    pd_clock_utc(out->test_time);
     uint32_t *ids = pd_alloc((size_t)count_tokens(t) + 1, sizeof *ids);
     if (!ids) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's tokens");
     pd_status status = run_all(t, session, pd_model_get_info(model)->n_vocab, ids, out, err);

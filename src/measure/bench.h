@@ -28,7 +28,6 @@ void pd_bench_name(const pd_bench_test *test, char *out);
 /* Ids that look like text: spread over the vocabulary, none of the control tokens at its start; the
  * same ones every time. */
 void pd_bench_fill_ids(uint32_t *ids, uint32_t n, uint32_t n_vocab);
-void pd_bench_take_time(char out[32]); /* the test_time of a result that begins now */
 
 /* What the session of a test has to be, on a model of n_train positions. */
 pd_session_desc pd_bench_session(const pd_bench_test *test, uint32_t n_train,

@@ -242,7 +242,7 @@ static pd_status sum_up(const pd_parallel_test *t, pd_parallel_result *out, pd_e
 pd_status pd_parallel_run(const pd_parallel_test *t, pd_model *model, pd_precision precision,
                           const atomic_int *stop, pd_parallel_result *out, pd_error *err) {
     pd_parallel *r;
-    pd_bench_take_time(out->test_time);
+    pd_clock_utc(out->test_time);
     PD_TRY(pd_parallel_open(t, model, precision, stop, &r, err));
     pd_status status = run_all(r, out, err);
     pd_parallel_close(r);

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 #include "base/temp.h"
 #include "base/words.h"
 #include "engine/model.h"
@@ -50,7 +51,7 @@ static bool is_image(const pd_device_test *test) {
 static pd_status write_models(const tester *t, const pd_device_test *test, pd_error *err) {
     char path[MAX_PATH];
     path_of(t, test, false, path);
-    if (access(path, F_OK) == 0) return PD_OK;
+    if (pd_path_exists(path)) return PD_OK;
     pd_synth_desc desc = {.preset = is_image(test) ? "tiny" : test->shape,
                           .type = test->type,
                           .embedding = test->type,
@@ -154,10 +155,7 @@ static void switch_off(const tester *t, const char *word) {
     char text[256];
     const char *outer = t->outer ? t->outer : "";
     snprintf(text, sizeof text, "%.200s%s%s", outer, outer[0] && word[0] ? "," : "", word);
-    if (t->outer || word[0])
-        setenv(variable_of(t), text, 1);
-    else
-        unsetenv(variable_of(t));
+    pd_env_set(variable_of(t), t->outer || word[0] ? text : NULL);
 }
 
 /* The device's faults are the test's result; what is none of them, as a want of memory, ends the
@@ -332,7 +330,7 @@ static pd_status run_tests(tester *t, pd_error *err) {
 static pd_status take_info(tester *t, pd_model *m, pd_error *err) {
     (void)err;
     t->info = t->verdict->info = *pd_model_get_device(m);
-    const char *outer = getenv(variable_of(t));
+    const char *outer = pd_env(variable_of(t));
     t->outer = outer ? pd_strdup(outer) : NULL;
     return PD_OK;
 }
@@ -386,17 +384,14 @@ pd_status pd_device_run_tests(const pd_device_test_desc *desc, pd_device_verdict
                               pd_error *err) {
     tester t = {.desc = *desc, .verdict = out};
     PD_TRY(pd_device_test_check_types(desc->types, err));
-    const char *selftest = getenv("PERIDOT_SELFTEST");
+    const char *selftest = pd_env("PERIDOT_SELFTEST");
     uint64_t t0 = pd_clock_ns();
     *out = (pd_device_verdict){0};
     PD_TRY(pd_temp_folder_make(t.folder, err));
     t.selftest = selftest ? pd_strdup(selftest) : NULL;
-    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_env_set("PERIDOT_SELFTEST", "off");
     pd_status status = test_device(&t, err);
-    if (t.selftest)
-        setenv("PERIDOT_SELFTEST", t.selftest, 1);
-    else
-        unsetenv("PERIDOT_SELFTEST");
+    pd_env_set("PERIDOT_SELFTEST", t.selftest);
     pd_free(t.selftest);
     pd_free(t.outer);
     pd_temp_folder_remove(t.folder);

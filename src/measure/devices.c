@@ -1,10 +1,10 @@
 /* See devices.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* strcasestr */
 #include "measure/devices.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/words.h"
 
 const char *pd_device_kind_name(pd_device_kind kind) {
     switch (kind) {
@@ -24,11 +24,11 @@ bool pd_device_is_cpu(const pd_device_info *d) {
 
 bool pd_device_fits(const pd_device_info *d, const char *wish) {
     const char *name = wish;
-    if (strcasecmp(d->id, wish) == 0) return true;
+    if (pd_same_in_any_case(d->id, wish)) return true;
     if (pd_device_is_cpu(d)) return false;
-    if (strcasecmp(wish, "vulkan") == 0) return true;
-    if (strncasecmp(wish, "vulkan:", strlen("vulkan:")) == 0) name += strlen("vulkan:");
-    return name[0] && (strcasestr(d->name, name) || strcasestr(d->uuid, name));
+    if (pd_same_in_any_case(wish, "vulkan")) return true;
+    if (pd_same_n_in_any_case(wish, "vulkan:", strlen("vulkan:"))) name += strlen("vulkan:");
+    return name[0] && (pd_find_in_any_case(d->name, name) || pd_find_in_any_case(d->uuid, name));
 }
 
 void pd_cpu_name(char *out, size_t size) {

@@ -3,10 +3,9 @@
  */
 #include "measure/nvml.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/library.h"
 #include "base/memory.h"
 
 typedef int (*plain_fn)(void);
@@ -15,16 +14,9 @@ typedef int (*energy_fn)(void *device, unsigned long long *millijoules);
 typedef int (*number_fn)(void *device, unsigned which, unsigned *out);
 
 struct pd_nvml {
-    void *library; /* opened */
-    void *device;  /* NULL: not initialised */
+    pd_library *library;
+    void *device; /* NULL: not initialised */
 };
-
-/* A pointer to data made one to a function, which POSIX allows and C has no cast for. */
-static bool find(const pd_nvml *n, const char *name, void *function) {
-    void *symbol = dlsym(n->library, name);
-    memcpy(function, &symbol, sizeof symbol);
-    return symbol;
-}
 
 /* Vulkan's UUID of a device is NVML's. */
 static bool open_device(pd_nvml *n, const pd_device_info *d) {
@@ -32,14 +24,15 @@ static bool open_device(pd_nvml *n, const pd_device_info *d) {
     by_uuid_fn by_uuid;
     char uuid[64];
     snprintf(uuid, sizeof uuid, "GPU-%.50s", d->uuid);
-    if (!find(n, "nvmlInit_v2", &init) || !find(n, "nvmlDeviceGetHandleByUUID", &by_uuid))
+    if (!pd_library_find(n->library, "nvmlInit_v2", &init) ||
+        !pd_library_find(n->library, "nvmlDeviceGetHandleByUUID", &by_uuid))
         return false;
     return init() == 0 && by_uuid(uuid, &n->device) == 0;
 }
 
 pd_nvml *pd_nvml_open(const pd_device_info *d, const char *file) {
     pd_nvml *n = pd_alloc(1, sizeof *n);
-    if (n) n->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (n) n->library = pd_library_open(file);
     if (n && n->library && open_device(n, d)) return n;
     pd_nvml_close(n);
     return NULL;
@@ -48,15 +41,15 @@ pd_nvml *pd_nvml_open(const pd_device_info *d, const char *file) {
 void pd_nvml_close(pd_nvml *n) {
     plain_fn shutdown;
     if (!n) return;
-    if (n->library && find(n, "nvmlShutdown", &shutdown)) (void)shutdown();
-    if (n->library) dlclose(n->library);
+    if (n->library && pd_library_find(n->library, "nvmlShutdown", &shutdown)) (void)shutdown();
+    if (n->library) pd_library_close(n->library);
     pd_free(n);
 }
 
 bool pd_nvml_joules(const pd_nvml *n, double *out) {
     energy_fn energy;
     unsigned long long millijoules;
-    if (!find(n, "nvmlDeviceGetTotalEnergyConsumption", &energy)) return false;
+    if (!pd_library_find(n->library, "nvmlDeviceGetTotalEnergyConsumption", &energy)) return false;
     if (energy(n->device, &millijoules) != 0) return false;
     *out = (double)millijoules / 1e3;
     return true;
@@ -66,7 +59,7 @@ static bool read_number(const pd_nvml *n, const char *function, double *out) {
     enum { GRAPHICS_CLOCK_OR_CORE_SENSOR = 0 };
     number_fn number;
     unsigned value;
-    if (!find(n, function, &number)) return false;
+    if (!pd_library_find(n->library, function, &number)) return false;
     if (number(n->device, GRAPHICS_CLOCK_OR_CORE_SENSOR, &value) != 0) return false;
     *out = (double)value;
     return true;

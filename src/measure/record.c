@@ -3,10 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 #include "base/temp.h"
 #include "base/words.h"
 #include "measure/energy.h"
@@ -43,7 +43,7 @@ static bool goes_on(void *ctx, uint64_t n_done, uint64_t n_total) {
 }
 
 static pd_status write_model(recorder *r, const char *preset, const char *path, pd_error *err) {
-    if (access(path, F_OK) == 0) return PD_OK;
+    if (pd_path_exists(path)) return PD_OK;
     const pd_synth_desc desc = {.preset = preset,
                                 .type = r->desc->type,
                                 .seed = 1,
@@ -70,7 +70,7 @@ static void close_model(recorder *r, const char *preset) {
     path_of(r, preset, path);
     pd_model_close(r->open);
     r->open = NULL;
-    if (r->is_temporary) unlink(path); /* the next one may need its room */
+    if (r->is_temporary) pd_path_remove(path); /* the next one may need its room */
 }
 
 /* ---- one test ------------------------------------------------------------------------------- */
@@ -222,14 +222,14 @@ static pd_status make_folder(recorder *r, pd_error *err) {
     r->is_temporary = !r->desc->folder;
     if (r->is_temporary) return pd_temp_folder_make(r->folder, err);
     snprintf(r->folder, sizeof r->folder, "%.500s", r->desc->folder);
-    if (access(r->folder, W_OK) == 0) return PD_OK;
+    if (pd_folder_can_take(r->folder)) return PD_OK;
     return PD_RAISE(err, PD_ERR_IO, "\"%s\" is no folder that can be written to", r->folder);
 }
 
 pd_status pd_record_make(const pd_record_desc *desc, pd_record *out, pd_error *err) {
     recorder r = {.desc = desc, .record = out};
     *out = (pd_record){0};
-    pd_bench_take_time(out->time);
+    pd_clock_utc(out->time);
     PD_TRY(make_folder(&r, err));
     pd_status status = find_device(&r, err);
     if (status == PD_OK) status = test_device(&r, err);

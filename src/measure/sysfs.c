@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/os_file.h"
+
 bool pd_sysfs_line(const char *path, char *out, int size) {
-    FILE *f = fopen(path, "r");
+    FILE *f = pd_stream_open(path, "r");
     bool read = f && fgets(out, size, f);
     if (f) fclose(f);
     if (read) out[strcspn(out, "\n")] = '\0';

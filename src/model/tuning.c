@@ -3,11 +3,12 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/words.h"
 
 static bool is_word_of(const char *word, size_t n, const char *const *list) {
     for (; *list; list++)
-        if (strlen(*list) == n && strncasecmp(*list, word, n) == 0) return true;
+        if (strlen(*list) == n && pd_same_n_in_any_case(*list, word, n)) return true;
     return false;
 }
 

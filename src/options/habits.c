@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/os_file.h"
 
 /* ---- flags ---------------------------------------------------------------------------------- */
 
@@ -136,7 +137,7 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static bool is_file(const char *text) {
-    return access(text, F_OK) == 0 || ends_with(text, ".gguf");
+    return pd_path_exists(text) || ends_with(text, ".gguf");
 }
 
 /* USER/REPO or USER/REPO:TYPE */

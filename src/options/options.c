@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/words.h"
 #include "options/habits.h"
 
@@ -110,7 +111,7 @@ static pd_status set_default(cli_options *o, cli_option_id id, pd_error *err) {
 
 static pd_status set_from_environment(cli_options *o, cli_option_id id, pd_error *err) {
     const cli_option *opt = cli_option_get(id);
-    const char *text = opt->env ? getenv(opt->env) : NULL;
+    const char *text = opt->env ? pd_env(opt->env) : NULL;
     if (!text || text[0] == '\0') return PD_OK;
     if (opt->kind == KIND_FLAG) {
         if (choice_holds("0|off|no|false", text)) return PD_OK;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/folder.h"
+#include "base/os_file.h"
 #include "pack/structure.h"
 
 /* ---- what is asked for ---------------------------------------------------------------------- */
@@ -24,10 +25,10 @@ static pd_status read_paths(convert_job *job, const char *path, const char *mmpr
     job->vision.path =
         mmproj ? mmproj
                : pd_arena_printf(&job->arena, "%.*smmproj-%s", (int)name_at, path, path + name_at);
-    char *full = realpath(job->folder, NULL);
+    char *full = pd_path_real(job->folder);
     const char *folder = full ? full : job->folder;
     job->name = pd_arena_strdup(&job->arena, folder + pd_path_name_at(folder));
-    free(full);
+    pd_free(full);
     if (!job->vision.path || !job->name)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a path");
     return PD_OK;

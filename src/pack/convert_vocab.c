@@ -7,8 +7,8 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/os_file.h"
 #include "pack/convert.h"
 #include "file/json.h"
 
@@ -19,8 +19,7 @@ static const char *path_of(convert_job *job, const char *name) {
 }
 
 static bool is_there(const char *path) {
-    struct stat st;
-    return path && stat(path, &st) == 0;
+    return path && pd_path_exists(path);
 }
 
 /* ---- vocabulary ----------------------------------------------------------------------------- */

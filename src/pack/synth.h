@@ -5,6 +5,7 @@
 #ifndef PD_PACK_SYNTH_H
 #define PD_PACK_SYNTH_H
 
+#include "base/printf_like.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -32,10 +33,10 @@ void synth_list_free(synth_list *l);
 /* A matrix [rows, cols] of `type`, or of what fits instead, with the std of cols^-1/2: y = W x then
  * keeps the scale of x. The name is in printf's format. */
 synth_tensor *synth_add_matrix(synth_list *l, pd_type type, uint64_t rows, uint64_t cols,
-                               const char *name, ...) __attribute__((format(printf, 5, 6)));
+                               const char *name, ...) PD_PRINTF_LIKE(5, 6);
 /* A vector of F32. */
 synth_tensor *synth_add_vector(synth_list *l, uint64_t n, float mean, float std, const char *name,
-                               ...) __attribute__((format(printf, 5, 6)));
+                               ...) PD_PRINTF_LIKE(5, 6);
 
 uint64_t synth_tensor_bytes(const synth_tensor *t);
 

@@ -9,9 +9,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/os_file.h"
 #include "pack/synth.h"
 #include "model/hf_names.h"
 
@@ -98,8 +97,8 @@ static synth_tensor values_of(const plan *p, const pd_hf_weight *w) {
 
 /* A folder with half of its files would pass for a checkpoint. */
 static void remove_written(const synth_hf_model *m) {
-    for (uint32_t i = 0; i < m->n_written; i++) unlink(m->written[i]);
-    if (m->made_folder) rmdir(m->folder);
+    for (uint32_t i = 0; i < m->n_written; i++) pd_path_remove(m->written[i]);
+    if (m->made_folder) pd_folder_remove(m->folder);
 }
 
 /* How many weights from `first` on go into one file. */
@@ -200,7 +199,7 @@ static pd_status write_index(plan *p, pd_error *err) {
 
 static pd_status write_all(plan *p, pd_error *err) {
     synth_hf_model *m = &p->model;
-    m->made_folder = mkdir(m->folder, 0777) == 0;
+    m->made_folder = pd_folder_make(m->folder, 0777);
     if (!m->made_folder && errno != EEXIST)
         return PD_RAISE(err, PD_ERR_IO, "cannot make \"%s\": %s", m->folder, strerror(errno));
     PD_TRY(synth_hf_write_texts(m, err));

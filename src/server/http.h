@@ -23,6 +23,7 @@
 #ifndef PD_SERVER_HTTP_H
 #define PD_SERVER_HTTP_H
 
+#include "base/printf_like.h"
 #include "base/error.h"
 
 typedef struct pd_http pd_http;             /* a server */
@@ -107,7 +108,7 @@ void pd_http_send(pd_http_reply *reply, int status, const char *content_type, co
 /* The same of an error in OpenAI's form, whose type follows from the status. code: NULL for null.
  */
 void pd_http_send_error(pd_http_reply *reply, int status, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    PD_PRINTF_LIKE(4, 5);
 /* An answer in pieces; its header goes out at once, and says that nobody may store or hold it. */
 void pd_http_start_stream(pd_http_reply *reply, int status, const char *content_type);
 /* Copied. False: the client has gone, or more than max_unread_bytes wait for it, with which it is

@@ -16,10 +16,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/words.h"
 #include "server/http_parts.h"
 
 static const char METHODS[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -52,9 +52,9 @@ static bool check_header_size(pd_http_reply *r) {
 
 /* "http://host:port/path", the form that proxies are asked in: *host is its n bytes. */
 static bool split_absolute(const char *url, const char **host, size_t *n, const char **path) {
-    size_t scheme = strncasecmp(url, "http://", 7) == 0    ? 7
-                    : strncasecmp(url, "https://", 8) == 0 ? 8
-                                                           : 0;
+    size_t scheme = pd_same_n_in_any_case(url, "http://", 7)    ? 7
+                    : pd_same_n_in_any_case(url, "https://", 8) ? 8
+                                                                : 0;
     if (scheme == 0) return false;
     *host = url + scheme;
     *n = strcspn(*host, "/");
@@ -94,7 +94,7 @@ static void trim_host(const char **host, size_t *n) {
 
 static bool ends_with(const char *text, size_t n, const char *end) {
     size_t n_end = strlen(end);
-    return n >= n_end && strncasecmp(text + n - n_end, end, n_end) == 0;
+    return n >= n_end && pd_same_n_in_any_case(text + n - n_end, end, n_end);
 }
 
 static bool is_loopback_name(const char *host, size_t n) {
@@ -115,7 +115,7 @@ static bool is_own_host(const pd_http *server, const char *host, size_t n) {
     size_t n_own = strlen(own);
     trim_host(&host, &n);
     trim_host(&own, &n_own);
-    return is_loopback_name(host, n) || (n == n_own && strncasecmp(host, own, n) == 0);
+    return is_loopback_name(host, n) || (n == n_own && pd_same_n_in_any_case(host, own, n));
 }
 
 static bool check_host(pd_http_reply *r, const char *host, size_t n) {
@@ -144,7 +144,7 @@ static void refuse_origin(pd_http_reply *r) {
 /* A page of the server's own, whatever stands between the two. */
 static bool is_own_origin(const pd_http_reply *r, const char *origin) {
     const char *host = header(r, "Host"), *name = strstr(origin, "://");
-    return host && name && strcasecmp(name + 3, host) == 0;
+    return host && name && pd_same_in_any_case(name + 3, host);
 }
 
 static bool answer_preflight(pd_http_reply *r) {
@@ -201,7 +201,7 @@ static bool is_a_key(const pd_http *server, const char *given) {
 
 static const char *given_key(const pd_http_reply *r) {
     const char *given = header(r, "Authorization");
-    if (!given || strncasecmp(given, "Bearer ", 7) != 0) return header(r, "x-api-key");
+    if (!given || !pd_same_n_in_any_case(given, "Bearer ", 7)) return header(r, "x-api-key");
     given += 7;
     return given + strspn(given, " ");
 }

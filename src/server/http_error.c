@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printf_like.h"
 #include "base/bytes.h"
 #include "server/http_parts.h"
 
@@ -44,8 +45,8 @@ static void make_utf8(char *message) {
     for (size_t at = 0; (at += pd_utf8_valid_bytes(message + at, n - at)) < n;) message[at] = '?';
 }
 
-__attribute__((format(printf, 3, 0))) static char *format_json(int status, const char *code,
-                                                               const char *format, va_list args) {
+PD_PRINTF_LIKE(3, 0)
+static char *format_json(int status, const char *code, const char *format, va_list args) {
     char message[512];
     vsnprintf(message, sizeof message, format, args);
     make_utf8(message);

@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/printf_like.h"
 #include "base/memory.h"
 #include "server/http.h"
 #include "server/http_rate.h"
@@ -132,7 +133,7 @@ bool http_check_access(pd_http_reply *r, const char *url, const char *method, co
 
 /* http_error.c */
 void http_refuse(pd_http_reply *r, int status, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    PD_PRINTF_LIKE(4, 5);
 /* The same in the middle of a body: straight to a plain socket. */
 void http_refuse_raw_locked(http_connection *c, int status, const char *code, const char *message);
 
@@ -161,7 +162,6 @@ void http_linger_locked(pd_http *server, int fd); /* takes a duplicate */
 /* http_log.c */
 const char *http_log_text(const char *text, char *out, size_t n_out); /* escaped and shortened */
 void http_log_request(const pd_http_reply *r, int status, const char *client, bool arrived);
-void http_log_library(void *server, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
+void http_log_library(void *server, const char *format, va_list args) PD_PRINTF_LIKE(2, 0);
 
 #endif

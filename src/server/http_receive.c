@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
+#include "base/words.h"
 #include "server/http_parts.h"
 
 static const uint64_t MAX_DROPPED_BYTES = 1 << 20;
@@ -126,7 +126,7 @@ static void note_for_log(pd_http_reply *r, const char *method, const char *path)
 
 static bool has_header(const pd_http_reply *r, const char *name, const char *value) {
     const char *found = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name);
-    return found && (!value || strcasecmp(found, value) == 0);
+    return found && (!value || pd_same_in_any_case(found, value));
 }
 
 static void read_length(pd_http_reply *r) {
@@ -362,7 +362,7 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reply,
 
 const char *pd_http_header(const pd_http_request *request, const char *name) {
     for (size_t i = 0; i < request->n_headers; i++)
-        if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;
+        if (pd_same_in_any_case(request->headers[i].name, name)) return request->headers[i].value;
     return NULL;
 }
 

@@ -2,11 +2,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 #include "server/image_fetch.h"
 #include "server/prompt.h"
 
@@ -29,11 +30,9 @@ pd_status srv_image_from_base64(const pd_server *s, const char *text, size_t n, 
                         (unsigned long long)most);
     uint8_t *bytes = pd_alloc(n / 4 * 3 + 4, 1);
     if (!bytes) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a picture");
-    /* whole groups of four; what the padding stands for is cut off */
-    int n_bytes = n && n % 4 == 0 ? EVP_DecodeBlock(bytes, (const uint8_t *)text, (int)n) : -1;
-    for (size_t i = n; n_bytes > 0 && i > n - 2 && text[i - 1] == '='; i--) n_bytes--;
-    pd_status status = n_bytes > 0
-                           ? pd_image_decode(bytes, (size_t)n_bytes, &s->desc.image, out, err)
+    size_t n_bytes;
+    pd_status status = pd_base64_decode(text, n, bytes, &n_bytes)
+                           ? pd_image_decode(bytes, n_bytes, &s->desc.image, out, err)
                            : PD_RAISE(err, PD_ERR_ARGUMENT, "a picture's base64 is none");
     pd_free(bytes);
     return status;
@@ -57,10 +56,10 @@ static pd_status read_file(const pd_server *s, const char *path, pd_image *out, 
     pd_status status = PD_ERR_ARGUMENT;
     if (!s->desc.media_path)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "file:// pictures are not allowed (--media-path)");
-    char *folder = realpath(s->desc.media_path, NULL);
+    char *folder = pd_path_real(s->desc.media_path);
     pd_bytes name = {0};
     pd_bytes_printf(&name, "%s/%s", s->desc.media_path, path[0] == '/' ? path + 1 : path);
-    char *file = name.failed ? NULL : realpath(name.data, NULL);
+    char *file = name.failed ? NULL : pd_path_real(name.data);
     size_t n = folder ? strlen(folder) : 0;
     if (n && file && strncmp(file, folder, n) == 0 && file[n] == '/')
         status = pd_image_read(file, &s->desc.image, out, err);

@@ -5,6 +5,8 @@
 
 #include "server/parts.h"
 
+#include "base/printf_like.h"
+
 typedef struct route {
     const char *method, *path;
     void (*fn)(const srv_context *c);
@@ -63,7 +65,7 @@ static srv_style style_of(const char *path) {
 }
 
 static void refuse(const srv_context *c, int status, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    PD_PRINTF_LIKE(4, 5);
 static void refuse(const srv_context *c, int status, const char *code, const char *format, ...) {
     char message[200];
     va_list args;

@@ -5,19 +5,19 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 #include "server/fields.h"
 #include "server/parts.h"
 
 enum { WAIT_MS = 50, DEFAULT_IMAGES = 64 };
 
 static void wait_a_while(void) {
-    nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000L}, NULL);
+    pd_sleep_ms(WAIT_MS);
 }
 
 /* ---- engines -------------------------------------------------------------------------------- */
@@ -137,8 +137,7 @@ static pd_status start_http(pd_server *s, pd_error *err) {
 }
 
 static pd_status check_media_path(const char *path, pd_error *err) {
-    struct stat found;
-    if (!path || (stat(path, &found) == 0 && S_ISDIR(found.st_mode))) return PD_OK;
+    if (!path || pd_path_is_folder(path)) return PD_OK;
     return PD_RAISE(err, PD_ERR_IO, "the media path \"%s\" is no folder", path);
 }
 

@@ -45,11 +45,6 @@ static void test_mapping(void **state) {
     assert_memory_equal(m.data, "hello", 5);
     pd_mapping_forget(&m, 0, 5); /* what is forgotten can be read again */
     pd_mapping_forget(&m, 3, 100);
-    char line[PD_MAPPING_LINE_BYTES];
-    const char *path = pd_mapping_path_at(m.data + 1, line);
-    assert_non_null(path);
-    assert_string_equal(path + pd_path_name_at(path), "text");
-    assert_null(pd_mapping_path_at(NULL, line));
     assert_memory_equal(m.data, "hello", 5);
     pd_mapping_close(&m);
     pd_mapping_close(&m);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/cores.h"
+#include "base/env.h"
 #include "base/log.h"
 #include "base/words.h"
 
@@ -15,7 +17,7 @@
 
 /* Whether PERIDOT_CPU_DISABLE, a comma list, names the feature. */
 static bool is_disabled(const char *feature) {
-    const char *list = getenv("PERIDOT_CPU_DISABLE"), *word;
+    const char *list = pd_env("PERIDOT_CPU_DISABLE"), *word;
     size_t n;
     while ((word = pd_next_word(&list, &n)))
         if (pd_word_is(word, n, feature)) return true;
@@ -29,7 +31,7 @@ static const char *const features[] = {"avx512", "avx2",    "vnni",   "amx",
 enum { N_FEATURES = sizeof features / sizeof *features };
 
 static pd_status check_disabled(pd_error *err) {
-    const char *list = getenv("PERIDOT_CPU_DISABLE"), *word;
+    const char *list = pd_env("PERIDOT_CPU_DISABLE"), *word;
     size_t n;
     while ((word = pd_next_word(&list, &n))) {
         uint32_t i = 0;
@@ -86,23 +88,6 @@ static const pd_cpu_matrix_kernels *choose_matrix(void) {
     return NULL;
 }
 
-/* The processor's name as Linux tells it, else "CPU". */
-static void read_cpu_name(char *name, size_t n) {
-    snprintf(name, n, "CPU");
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    if (!f) return;
-    char line[256];
-    while (fgets(line, sizeof line, f)) {
-        char *colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
-        if (!colon) continue;
-        colon += 1 + (colon[1] == ' ');
-        colon[strcspn(colon, "\n")] = '\0';
-        snprintf(name, n, "%s", colon);
-        break;
-    }
-    fclose(f);
-}
-
 static void describe_kernels(bool reference, uint32_t n_threads, pd_device_info *out) {
     const pd_cpu_integer_kernels *integer = choose_integer(false);
     const char *name = integer ? integer->name : choose_kernels()->name;
@@ -117,7 +102,7 @@ void pd_cpu_describe(bool reference, pd_device_info *out) {
                             .usable = true,
                             .has_unified_memory = true};
     snprintf(out->id, sizeof out->id, "%s", reference ? "cpu-ref" : "cpu");
-    read_cpu_name(out->name, sizeof out->name);
+    pd_processor_name(out->name, sizeof out->name);
     describe_kernels(reference, pd_core_count(), out);
     out->memory_bytes = pd_host_memory_bytes();
     out->memory_free_bytes = pd_host_memory_free_bytes();

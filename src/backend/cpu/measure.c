@@ -5,9 +5,8 @@
  */
 #include "backend/cpu/cpu.h"
 
-#include <unistd.h>
-
 #include "base/clock.h"
+#include "base/cores.h"
 
 enum {
     LEAST_BYTES = 64 << 20, /* of each of two buffers */
@@ -93,12 +92,9 @@ static double peak_of(pd_cpu *cpu, meter *m, pd_pool_fn fn, uint32_t flops) {
 
 /* Of each buffer: both are twice the last cache. */
 static uint32_t buffer_bytes(void) {
-    long cache = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-    cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
+    uint64_t cache = pd_last_cache_bytes();
     if (cache < LEAST_BYTES) return LEAST_BYTES;
-    return cache < MOST_BYTES ? (uint32_t)pd_round_up((uint64_t)cache, PIECE_BYTES) : MOST_BYTES;
+    return cache < MOST_BYTES ? (uint32_t)pd_round_up(cache, PIECE_BYTES) : MOST_BYTES;
 }
 
 static double integer_peak(pd_cpu *cpu, meter *m, const pd_cpu_integer_kernels *kernels) {

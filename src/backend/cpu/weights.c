@@ -4,12 +4,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* madvise */
 #include "backend/cpu/cpu.h"
+#include "base/pages.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /* A tensor that a plan names. */
 typedef struct wanted {
@@ -147,20 +145,11 @@ static void drop_block(pd_cpu *cpu) {
     pd_free(block);
 }
 
-/* Starts reading the tensor's pages; a refusal does no harm. */
-static void read_ahead(const pd_tensor *t) {
-    long page = sysconf(_SC_PAGESIZE);
-    if (page <= 0) return;
-    uintptr_t begin = (uintptr_t)t->data & ~((uintptr_t)page - 1);
-    uintptr_t end = (uintptr_t)t->data + t->n_bytes;
-    (void)madvise((void *)begin, end - begin, MADV_WILLNEED);
-}
-
 /* *at: where in the block the next one is packed. */
 static void place(pd_cpu *cpu, const wanted *w, uint8_t **at, pd_cpu_weight *out) {
     *out = (pd_cpu_weight){.data = w->t->data, .is_packed = w->packed};
     if (cpu->counts_only) return;
-    read_ahead(w->t);
+    pd_read_ahead(w->t->data, w->t->n_bytes);
     if (!w->packed) return;
     out->packed = *at;
     *at += packed_bytes(w);

@@ -7,6 +7,7 @@
 #include "backend/vulkan/program/program.h"
 #include "backend/vulkan/tune/selftest.h"
 #include "backend/vulkan/tune/tune.h"
+#include "base/env.h"
 
 /* Until something better is known: the slowest GPU worth the name, and two cores. */
 static const double SLOWEST_GPU = 0.5e12, SLOWEST_SOFTWARE = 10e9;
@@ -112,7 +113,7 @@ static const pd_backend_vtable VTABLE = {
 /* Half of what the tuner saw in a product of floats, since attention is slower. PERIDOT_FLOPS, per
  * second, lets any device show that work is cut into short submissions. */
 static pd_status assume_speed(pd_vk_backend *b, pd_error *err) {
-    const char *text = getenv("PERIDOT_FLOPS");
+    const char *text = pd_env("PERIDOT_FLOPS");
     b->flops_per_s = b->device->caps.is_software ? SLOWEST_SOFTWARE : SLOWEST_GPU;
     double measured = b->tuning.f32_gflop_s;
     if (measured > 0) b->flops_per_s = 0.5e9 * measured;

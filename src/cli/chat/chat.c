@@ -8,13 +8,14 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/env.h"
 #include "base/file.h"
+#include "base/process.h"
+#include "base/terminal.h"
 #include "cli/chat/commands.h"
 
 enum { MESSAGE_MAX_BYTES = 1 << 30 };
@@ -36,8 +37,8 @@ const char *chat_label(const chat_job *job, chat_role role) {
 }
 
 static void choose_colour(chat_job *job) {
-    const char *wish = cli_text(job->o, OPT_COLOR), *never = getenv("NO_COLOR");
-    bool terminal = isatty(STDOUT_FILENO) == 1;
+    const char *wish = cli_text(job->o, OPT_COLOR), *never = pd_env("NO_COLOR");
+    bool terminal = pd_is_terminal(stdout);
     job->shows_roles = job->interactive && terminal;
     job->has_colour = strcmp(wish, "always") == 0 ||
                       (strcmp(wish, "auto") == 0 && terminal && !(never && never[0]));
@@ -136,7 +137,7 @@ static bool is_blank(const char *text) {
 
 static bool is_over(const chat_job *job) {
     int number = cli_interrupt_signal();
-    return job->quit || job->is_lost || ferror(stdout) || (number && number != SIGINT);
+    return job->quit || job->is_lost || ferror(stdout) || (number && number != PD_STOP_INTERRUPT);
 }
 
 /* A failure is told, and over. */
@@ -144,7 +145,7 @@ static void tell(chat_job *job, pd_status status, pd_error *err) {
     job->is_lost |= status == PD_ERR_DEVICE_LOST;
     bool stopped = status == PD_ERR_CANCELLED && !is_over(job);
     err->status = status;
-    if (cli_interrupt_signal() == SIGINT) cli_interrupt_clear();
+    if (cli_interrupt_signal() == PD_STOP_INTERRUPT) cli_interrupt_clear();
     if (stopped)
         chat_note("stopped before the answer began; /edit and /regen have the question");
     else if (status != PD_OK && !is_over(job))
@@ -195,14 +196,14 @@ static pd_status end_status(const chat_job *job, pd_error *err) {
         *err = job->failure;
         return PD_ERR_DEVICE_LOST;
     }
-    if (number == SIGTERM || number == SIGHUP)
+    if (number == PD_STOP_TERMINATE || number == PD_STOP_HANG_UP)
         return PD_RAISE(err, PD_ERR_CANCELLED, "stopped by a signal");
     return PD_OK; /* main tells of output that was lost */
 }
 
 static pd_status chat_on_terminal(chat_job *job, pd_error *err) {
     char *history = pd_state_path("chat_history");
-    line_editor_desc desc = {.out = isatty(STDOUT_FILENO) == 1 ? stdout : stderr,
+    line_editor_desc desc = {.out = pd_is_terminal(stdout) ? stdout : stderr,
                              .complete = chat_complete,
                              .is_whole = chat_is_whole_command,
                              .history = history};
@@ -236,7 +237,7 @@ static pd_status read_message(const chat_job *job, char **text, size_t *n, pd_er
 }
 
 pd_status cli_chat(const cli_options *o, pd_error *err) {
-    chat_job job = {.options = *o, .o = o, .interactive = isatty(STDIN_FILENO) == 1};
+    chat_job job = {.options = *o, .o = o, .interactive = pd_is_terminal(stdin)};
     char *message;
     size_t n;
     pd_status status;

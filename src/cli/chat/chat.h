@@ -6,6 +6,8 @@
 #include "cli/chat/line_editor.h"
 #include "cli/commands.h"
 
+#include "base/printf_like.h"
+
 /* Of the last answer. Speeds are by the clock on the wall, as run's are. */
 typedef struct chat_figures {
     uint64_t n_prompt; /* positions of the conversation up to the answer */
@@ -40,7 +42,7 @@ typedef struct chat_job {
 /* ---- chat.c --------------------------------------------------------------------------------- */
 
 /* A line on standard error. */
-void chat_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void chat_note(const char *format, ...) PD_PRINTF_LIKE(1, 2);
 typedef enum chat_role { CHAT_USER, CHAT_MODEL } chat_role;
 /* "you> ", coloured if so; static. */
 const char *chat_label(const chat_job *job, chat_role role);

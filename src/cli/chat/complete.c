@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "base/env.h"
 #include "base/folder.h"
+#include "base/os_file.h"
 
 void chat_candidates_add(chat_candidates *c, const char *text, const char *behind) {
     if (c->n == c->cap) {
@@ -45,7 +46,7 @@ void chat_candidates_free(chat_candidates *c) {
 char *chat_expand_path(const char *path) {
     size_t n = strlen(path);
     pd_bytes out = {0};
-    const char *home = getenv("HOME");
+    const char *home = pd_env("HOME");
     bool quoted = n >= 2 && (path[0] == '"' || path[0] == '\'') && path[n - 1] == path[0];
     if (quoted) {
         path++;
@@ -61,9 +62,8 @@ char *chat_expand_path(const char *path) {
 
 static bool is_folder(const char *folder, const char *name) {
     pd_bytes path = {0};
-    struct stat st;
     pd_bytes_printf(&path, "%s/%s", folder, name);
-    bool is = !path.failed && stat(path.data, &st) == 0 && S_ISDIR(st.st_mode);
+    bool is = !path.failed && pd_path_is_folder(path.data);
     pd_bytes_free(&path);
     return is;
 }

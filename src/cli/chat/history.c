@@ -1,14 +1,12 @@
 /* See history.h.  SPDX-License-Identifier: MIT */
 #include "cli/chat/history.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 
 enum { OWN_MODE = 0600 };
 
@@ -59,7 +57,7 @@ static void rewrite(const char *path, const char *text) {
     pd_file_writer w;
     pd_error unused;
     if (pd_file_writer_open(path, &w, &unused) != PD_OK) return;
-    if (fchmod(fileno(w.stream), OWN_MODE) == 0) {
+    if (pd_fd_set_mode(fileno(w.stream), OWN_MODE)) {
         pd_file_writer_write(&w, text, strlen(text));
         pd_file_writer_commit(&w, &unused);
     } else {
@@ -77,25 +75,25 @@ void chat_history_read(const char *path, chat_history_fn fn, void *ctx) {
     size_t n_lines = strlen(data) == n ? count_lines(data, n) : 0; /* a zero: it is no history */
     char *rest = last_lines(data, n, n_lines);
     if (n_lines > 2 * CHAT_HISTORY_MAX || n > CHAT_HISTORY_MAX_BYTES) rewrite(path, rest);
-    for (char *line; n_lines > 0 && (line = strsep(&rest, "\n")) != NULL && rest;) {
-        unescape(line);
-        if (line[0]) fn(ctx, line);
+    for (char *end; n_lines > 0 && (end = strchr(rest, '\n')) != NULL; rest = end + 1) {
+        *end = '\0';
+        unescape(rest);
+        if (rest[0]) fn(ctx, rest);
     }
     pd_free(data);
 }
 
 void chat_history_append(const char *path, const char *text) {
     pd_bytes line = {0};
-    struct stat st;
-    int fd =
-        path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, OWN_MODE) : -1;
+    pd_path_info info;
+    const unsigned how = PD_OPEN_WRITE | PD_OPEN_CREATE | PD_OPEN_APPEND | PD_OPEN_PRIVATE;
+    int fd = path ? pd_fd_open(path, how) : -1;
     if (fd < 0) return;
     write_escaped(&line, text);
-    bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !line.failed &&
-                line.n <= CHAT_HISTORY_MAX_LINE &&
-                (uint64_t)st.st_size + line.n <= 2 * CHAT_HISTORY_MAX_BYTES;
-    ssize_t n = fits && fchmod(fd, OWN_MODE) == 0 ? write(fd, line.data, line.n) : 0;
-    (void)n; /* a full disk costs the history and nothing else */
+    bool fits = pd_fd_look(fd, &info) && info.kind == PD_PATH_FILE && !line.failed &&
+                line.n <= CHAT_HISTORY_MAX_LINE && info.size + line.n <= 2 * CHAT_HISTORY_MAX_BYTES;
+    if (fits && pd_fd_set_mode(fd, OWN_MODE))
+        (void)pd_fd_append(fd, line.data, line.n); /* a full disk costs the history alone */
     pd_bytes_free(&line);
-    close(fd);
+    pd_fd_close(fd);
 }

@@ -1,31 +1,20 @@
 /* See keyboard.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* ppoll */
 #include "cli/chat/keyboard.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/console_input.h"
+#include "base/process.h"
 #include "cli/commands.h"
 
-static atomic_int resized;
+static bool is_resized;   /* and nobody was told */
 static char buffer[4096]; /* bytes [at, end) are not handed out yet */
 static size_t at, end;
 static char pushed[64];
 static size_t n_pushed;
 
-static void on_resize(int signal_number) {
-    (void)signal_number;
-    atomic_store(&resized, 1);
-}
-
 void keyboard_open(void) {
-    struct sigaction action = {.sa_handler = on_resize};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGWINCH, &action, NULL);
+    pd_input_watch_size();
 }
 
 void keyboard_push(const char *bytes) {
@@ -35,51 +24,30 @@ void keyboard_push(const char *bytes) {
     n_pushed += n;
 }
 
-static void block_signals(sigset_t *old) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGWINCH);
-    sigprocmask(SIG_BLOCK, &set, old);
+static bool is_asked(void) {
+    if (pd_input_size_changed()) is_resized = true;
+    return cli_interrupt_signal() != 0 || is_resized;
 }
 
-/* True: there is something to tell besides bytes. */
-static bool take_signal(keyboard_event *out) {
+static keyboard_event take_signal(void) {
     int number = cli_interrupt_signal();
-    if (number && number != SIGINT) {
-        *out = KEYBOARD_END;
-    } else if (number) {
+    if (number && number != PD_STOP_INTERRUPT) return KEYBOARD_END;
+    if (number) {
         cli_interrupt_clear();
-        *out = KEYBOARD_INTERRUPT;
-    } else if (atomic_exchange(&resized, 0)) {
-        *out = KEYBOARD_RESIZED;
-    } else {
-        return false;
+        return KEYBOARD_INTERRUPT;
     }
-    return true;
+    is_resized = false;
+    return KEYBOARD_RESIZED;
 }
 
-/* Waits, with the signals let in, and reads. */
 static keyboard_event fill(void) {
-    keyboard_event event;
-    sigset_t old;
-    block_signals(&old);
-    for (;;) {
-        struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
-        if (take_signal(&event)) break;
-        int ready = ppoll(&fd, 1, NULL, &old);
-        if (ready < 0 && errno == EINTR) continue;
-        ssize_t n = ready < 0 ? -1 : read(STDIN_FILENO, buffer, sizeof buffer);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        event = n > 0 ? KEYBOARD_BYTE : KEYBOARD_END;
-        at = 0;
-        end = n > 0 ? (size_t)n : 0;
-        break;
+    at = 0;
+    switch (pd_input_wait(buffer, sizeof buffer, &end, is_asked)) {
+    case PD_INPUT_SIGNAL: return take_signal();
+    case PD_INPUT_END: return KEYBOARD_END;
+    case PD_INPUT_BYTES: break;
     }
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    return event;
+    return KEYBOARD_BYTE;
 }
 
 keyboard_event keyboard_read(char *byte) {

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "cli/chat/line_editor.h"
 
 #ifndef PERIDOT_HAS_EDIT
@@ -83,7 +84,7 @@ static void close_editor(void *state) {
 }
 
 static void *open_editor(const line_editor_desc *desc) {
-    const char *terminal = getenv("TERM");
+    const char *terminal = pd_env("TERM");
     bool dumb = !terminal || !terminal[0] || strcmp(terminal, "dumb") == 0;
     HistEventW unused;
     if (dumb || !prepare_locale()) return NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/memory.h"
 #include "cli/chat/keyboard.h"
 #include "cli/chat/line_editor.h"
@@ -19,7 +20,7 @@ typedef struct plain {
 
 static void *open_plain(const line_editor_desc *desc) {
     plain *p = pd_alloc(1, sizeof *p);
-    const char *terminal = getenv("TERM");
+    const char *terminal = pd_env("TERM");
     if (!p) return NULL;
     *p = (plain){.out = desc->out,
                  .is_whole = desc->is_whole,

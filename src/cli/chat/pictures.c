@@ -1,10 +1,10 @@
 /* See pictures.h.  SPDX-License-Identifier: MIT */
 #include "cli/chat/pictures.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -16,13 +16,12 @@ static pd_status raise_memory(pd_error *err) {
 
 /* A saved conversation tells by it that a file is still the same. */
 static pd_status sum(chat_picture *p, pd_error *err) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n_digest = 0;
-    if (EVP_Digest(p->bytes, p->n_bytes, digest, &n_digest, EVP_sha256(), NULL) != 1)
-        return PD_RAISE(err, PD_ERR_INTERNAL, "SHA-256 cannot be computed");
-    for (unsigned i = 0; i < n_digest && i < 32; i++)
-        snprintf(p->sha256 + 2 * i, 3, "%02x", digest[i]);
-    return PD_OK;
+    pd_digest *d = pd_digest_create(PD_SHA256);
+    if (!d) return raise_memory(err);
+    pd_digest_add(d, p->bytes, p->n_bytes);
+    bool done = pd_digest_finish(d, p->sha256);
+    pd_digest_destroy(d);
+    return done ? PD_OK : PD_RAISE(err, PD_ERR_INTERNAL, "SHA-256 cannot be computed");
 }
 
 static pd_status decode(chat_picture *p, bool windows, pd_error *err) {

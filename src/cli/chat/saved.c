@@ -11,9 +11,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
+#include "base/words.h"
 #include "cli/chat/chat.h"
 
 enum { JSON_MAX_BYTES = 1 << 28 };
@@ -32,7 +32,7 @@ static pd_status check_path(const chat_job *job, const char *path, pd_error *err
 
 static bool is_json_name(const char *path) {
     size_t n = strlen(path), n_end = strlen(".json");
-    return n >= n_end && strcasecmp(path + n - n_end, ".json") == 0;
+    return n >= n_end && pd_same_in_any_case(path + n - n_end, ".json");
 }
 
 static void add_pictures(pd_bytes *note, const chat_conversation *c) {

@@ -13,7 +13,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/run/run.h"

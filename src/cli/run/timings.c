@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <unistd.h>
 
+#include "base/terminal.h"
 #include "cli/run/run.h"
 
 static const char *plural(uint64_t n) {
@@ -118,6 +118,6 @@ void run_print_timings(const run_job *job) {
     fflush(stdout);
     if (cli_given(o, OPT_TIMINGS) || cli_given(o, OPT_VERBOSE))
         print_all(job);
-    else if (isatty(STDERR_FILENO) == 1)
+    else if (pd_is_terminal(stderr))
         print_line(job);
 }

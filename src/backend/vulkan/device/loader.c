@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/words.h"
@@ -141,7 +142,7 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
 }
 
 static pd_status read_validation_wish(validation_wish *wish, pd_error *err) {
-    const char *list = getenv("PERIDOT_VALIDATION"), *word;
+    const char *list = pd_env("PERIDOT_VALIDATION"), *word;
     size_t n;
     *wish = (validation_wish){0};
     if (!list || !list[0] || strcmp(list, "0") == 0) return PD_OK;

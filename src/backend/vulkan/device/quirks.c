@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "base/words.h"
 
@@ -134,7 +135,7 @@ pd_status pd_vk_caps_disable(pd_vk_caps *caps, const char *names_of_caps, pd_err
 
 /* The number of bytes in a variable; `most` without one. */
 static pd_status read_limit(const char *variable, uint64_t most, uint64_t *limit, pd_error *err) {
-    const char *text = getenv(variable);
+    const char *text = pd_env(variable);
     *limit = most;
     if (!text || !text[0]) return PD_OK;
     char *end;
@@ -164,13 +165,13 @@ pd_status pd_vk_quirks_apply(const pd_vk_probe *p, pd_vk_caps *caps, pd_error *e
                quirks[i].reason);
         drop_caps(caps, quirks[i].drop);
     }
-    PD_TRY(pd_vk_caps_disable(caps, getenv("PERIDOT_DISABLE"), err));
+    PD_TRY(pd_vk_caps_disable(caps, pd_env("PERIDOT_DISABLE"), err));
     return lower_limits(caps, err);
 }
 
 bool pd_vk_quirks_allow_coopmat(const pd_vk_probe *p) {
     unsigned drop;
-    if (parse_disable(getenv("PERIDOT_DISABLE"), &drop, NULL) != PD_OK) return false;
+    if (parse_disable(pd_env("PERIDOT_DISABLE"), &drop, NULL) != PD_OK) return false;
     for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++)
         if (quirk_matches(&quirks[i], p)) drop |= quirks[i].drop;
     return (drop & features[PD_VK_FEATURE_COOPMAT].goes_with) == 0;

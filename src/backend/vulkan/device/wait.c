@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/log.h"
 
 static const uint64_t SLICE_NS = 1000000000;
@@ -168,7 +169,7 @@ void pd_vk_settle(pd_vk_device *d) {
 }
 
 pd_status pd_vk_timeout_read(pd_vk_device *d, pd_error *err) {
-    const char *text = getenv("PERIDOT_DEVICE_TIMEOUT");
+    const char *text = pd_env("PERIDOT_DEVICE_TIMEOUT");
     d->timeout_s = d->caps.is_software ? 600 : 60;
     if (!text || !text[0]) return PD_OK;
     char *end;

@@ -7,12 +7,12 @@
 #include "backend/vulkan/kernels/cache.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os_file.h"
 
 static const char magic[8] = {'P', 'D', 'C', 'A', 'C', 'H', 'E', '2'};
 enum { HEADER_BYTES = 16, MAX_BYTES = 256 << 20 };
@@ -58,8 +58,8 @@ bool pd_vk_cache_load(const char *name, void **data, size_t *n) {
 
 /* What somebody put in a file's place: a writer would wait for a pipe's other end. */
 static bool is_taken(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    pd_path_info info;
+    return pd_path_look(path, &info) && info.kind != PD_PATH_FILE;
 }
 
 void pd_vk_cache_store(const char *name, const void *data, size_t n) {

@@ -21,6 +21,7 @@
 #include "backend/vulkan/kernels/pipeline.h"
 #include "backend/vulkan/kernels/spirv_modules.h"
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -55,7 +56,7 @@ static pd_status raise_no_module(const pd_vk_source *source, pd_error *err) {
 
 /* PERIDOT_SHADER_COMPILER: on (the default) or off. */
 static bool compiler_is_on(void) {
-    const char *text = getenv("PERIDOT_SHADER_COMPILER");
+    const char *text = pd_env("PERIDOT_SHADER_COMPILER");
     return !text || strcmp(text, "off") != 0;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "backend/vulkan/kernels/shader_texts.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -35,7 +36,7 @@ static pd_status read_from_folder(const char *folder, const char *file, char **t
 /* *owned is NULL for embedded texts. */
 static pd_status find_text(const char *file, const char **text, size_t *n, char **owned,
                            pd_error *err) {
-    const char *folder = getenv("PERIDOT_SHADER_DIR");
+    const char *folder = pd_env("PERIDOT_SHADER_DIR");
     *owned = NULL;
     if (folder && folder[0]) {
         PD_TRY(read_from_folder(folder, file, owned, n, err));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/vulkan/kernels/shader_texts.h"
+#include "base/env.h"
 #include "base/hash.h"
 
 void pd_vk_finding_name(const pd_vk_device *d, const char *kind, uint32_t version,
@@ -28,7 +29,7 @@ void pd_vk_finding_name(const pd_vk_device *d, const char *kind, uint32_t versio
 
 pd_status pd_vk_finding_wanted(const pd_vk_device *d, const char *variable, bool *wanted,
                                pd_error *err) {
-    const char *text = getenv(variable);
+    const char *text = pd_env(variable);
     bool on = !d->caps.is_software;
     if (text && text[0]) {
         on = strcmp(text, "on") == 0;

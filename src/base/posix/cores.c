@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Processors of this process; false: more than a cpu_set_t holds. */
@@ -89,4 +90,28 @@ bool pd_bind_to_core_of(uint32_t cpu) {
     cpu_set_t allowed, set;
     return allowed_cpus(&allowed) && cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed) &&
            allowed_siblings(&allowed, cpu, &set) && sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
+void pd_processor_name(char *out, size_t size) {
+    snprintf(out, size, "CPU");
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    if (!f) return;
+    char line[256];
+    while (fgets(line, sizeof line, f)) {
+        char *colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+        if (!colon) continue;
+        colon += 1 + (colon[1] == ' ');
+        colon[strcspn(colon, "\n")] = '\0';
+        snprintf(out, size, "%s", colon);
+        break;
+    }
+    fclose(f);
+}
+
+uint64_t pd_last_cache_bytes(void) {
+    long bytes = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    return bytes > 0 ? (uint64_t)bytes : 0;
 }

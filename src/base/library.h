@@ -1,0 +1,14 @@
+/* Libraries that are loaded when they are asked for.  SPDX-License-Identifier: MIT */
+#ifndef PD_BASE_LIBRARY_H
+#define PD_BASE_LIBRARY_H
+
+#include <stdbool.h>
+
+typedef struct pd_library pd_library;
+
+pd_library *pd_library_open(const char *file); /* NULL: it is not there */
+void pd_library_close(pd_library *l);
+/* *function: a pointer to a function of the right type; NULL, and false, where there is none. */
+bool pd_library_find(pd_library *l, const char *name, void *function);
+
+#endif
