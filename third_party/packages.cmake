@@ -3,28 +3,40 @@
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-add_library(peridot_xxhash ALIAS PkgConfig::XXHASH)
+# peridot_find(NAME PREFIX MODULE): a package that pkg-config knows; of static libraries with what they need.
+function(peridot_find name prefix module)
+  pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${module})
+  add_library(${name} INTERFACE)
+  target_link_libraries(${name} INTERFACE PkgConfig::${prefix})
+  if(WIN32)
+    target_link_libraries(${name} INTERFACE ${${prefix}_STATIC_LINK_LIBRARIES})
+    target_compile_definitions(${name} INTERFACE ${ARGN})
+  endif()
+endfunction()
 
-find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-add_library(peridot_crypto ALIAS OpenSSL::Crypto)
-
-find_package(CURL 7.85 REQUIRED COMPONENTS HTTPS)
-add_library(peridot_curl ALIAS CURL::libcurl)
+add_library(peridot_xxhash INTERFACE)
+add_library(peridot_crypto INTERFACE)
+if(WIN32)
+  find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+  target_include_directories(peridot_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
+  target_compile_definitions(peridot_xxhash INTERFACE XXH_INLINE_ALL)
+  target_link_libraries(peridot_crypto INTERFACE bcrypt crypt32) # Windows' own
+else()
+  pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+  target_link_libraries(peridot_xxhash INTERFACE PkgConfig::XXHASH)
+  find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+  target_link_libraries(peridot_crypto INTERFACE OpenSSL::Crypto)
+endif()
 
 find_package(cJSON REQUIRED)
 add_library(peridot_cjson INTERFACE)
 target_include_directories(peridot_cjson SYSTEM INTERFACE ${CJSON_INCLUDE_DIRS})
 target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
 
-pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
-add_library(peridot_microhttpd ALIAS PkgConfig::MICROHTTPD)
-
-pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
-add_library(peridot_png ALIAS PkgConfig::PNG)
-
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
-add_library(peridot_webp ALIAS PkgConfig::WEBP)
+peridot_find(peridot_curl CURL libcurl>=7.85 CURL_STATICLIB)
+peridot_find(peridot_microhttpd MICROHTTPD libmicrohttpd>=0.9.75)
+peridot_find(peridot_png PNG libpng)
+peridot_find(peridot_webp WEBP libwebp)
 
 # Without it `peridot chat` reads plain lines.
 add_library(peridot_edit INTERFACE)

@@ -134,3 +134,14 @@ size_t pd_utf8_valid_bytes(const char *text, size_t n) {
         length = pd_utf8_length((const uint8_t *)text + at, n - at);
     return at;
 }
+
+const void *pd_find_bytes(const void *in, size_t n_in, const void *bytes, size_t n) {
+    const char *at = in, *end = at + n_in;
+    if (n == 0) return in;
+    while ((size_t)(end - at) >= n) {
+        at = memchr(at, *(const char *)bytes, (size_t)(end - at) - n + 1);
+        if (!at || memcmp(at, bytes, n) == 0) return at;
+        at++;
+    }
+    return NULL;
+}

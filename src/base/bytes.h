@@ -27,6 +27,9 @@ bool pd_read_f32(pd_reader *r, float *out);
 /* A view of n bytes at the position, which then moves behind them. */
 bool pd_read_bytes(pd_reader *r, uint64_t n, const uint8_t **out);
 
+/* Where n bytes first occur among n_in; NULL: nowhere. */
+const void *pd_find_bytes(const void *in, size_t n_in, const void *bytes, size_t n);
+
 /* Growable bytes; .failed is sticky when memory ran out. All zero: ready to use. */
 typedef struct pd_bytes {
     char *data; /* always NUL-terminated once anything was written */

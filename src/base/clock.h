@@ -10,6 +10,8 @@ void pd_sleep_ms(uint32_t ms); /* signals may end it early */
 void pd_clock_utc(char out[32]);
 uint64_t pd_host_memory_bytes(void);      /* the machine's memory */
 uint64_t pd_host_memory_free_bytes(void); /* available without swapping; 0 when unknown */
-uint64_t pd_process_peak_bytes(void);     /* highest resident set so far */
+/* Programs that run or want to, over the last minute; negative: the system does not tell. */
+double pd_system_load(void);
+uint64_t pd_process_peak_bytes(void); /* highest resident set so far */
 
 #endif

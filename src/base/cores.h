@@ -25,6 +25,15 @@ uint32_t pd_node_of(uint32_t cpu);
 void pd_processor_name(char *out, size_t size);
 uint64_t pd_last_cache_bytes(void); /* of the third level; 0: the system does not tell */
 
+/* What processors of 64-bit Arm may have; false on others. */
+typedef enum pd_arm_feature {
+    PD_ARM_DOT_PRODUCTS, /* of bytes: SDOT */
+    PD_ARM_BYTE_MATRICES /* I8MM: SMMLA */
+} pd_arm_feature;
+bool pd_arm_has(pd_arm_feature f);
+/* Asks for the tile registers of Intel's AMX; false: the system does not give them. */
+bool pd_allow_tiles(void);
+
 /* Keeps the calling thread on that processor and the others of its core that it may run on; false:
  * the system does not tell, or refuses. */
 bool pd_bind_to_core_of(uint32_t cpu);

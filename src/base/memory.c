@@ -60,6 +60,11 @@ char *pd_strdup(const char *s) {
     return copy;
 }
 
+void pd_forget_bytes(void *p, size_t n) {
+    volatile unsigned char *at = p;
+    while (n-- > 0) *at++ = 0;
+}
+
 struct pd_arena_block {
     pd_arena_block *next;
     size_t used, size; /* of bytes[] */

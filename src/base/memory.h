@@ -23,6 +23,7 @@ void *pd_alloc_aligned_unset(size_t bytes); /* of any content; released in the s
 void pd_free(void *p);
 void pd_free_aligned(void *p);
 char *pd_strdup(const char *s);
+void pd_forget_bytes(void *p, size_t n); /* zeros, also of what nobody reads again */
 
 /* Overflow-checked arithmetic on sizes that came from outside; false: it does not fit. */
 static inline bool pd_mul_u64(uint64_t a, uint64_t b, uint64_t *out) {

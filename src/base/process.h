@@ -11,6 +11,8 @@ uint64_t pd_process_id(void);
 void pd_system_name(char *out, size_t size);
 /* The program's own file; pd_free. NULL: the system does not tell. */
 char *pd_program_path(void);
+/* The command line in UTF-8, in place of what main got; it stays. */
+void pd_program_arguments(int *argc, char ***argv);
 /* Ends the process at once: for signal handlers too. */
 _Noreturn void pd_exit_now(int code);
 /* Text to standard error, as it is: likewise. */
@@ -31,5 +33,13 @@ void pd_process_ignore_pipes(void);
  */
 void pd_process_ignore_pipes_for_now(void);
 void pd_process_heed_pipes_again(void);
+
+/* Threads that are started between the two get no signals but those of their own faults: others
+ * come to the program's own. */
+typedef struct pd_signals {
+    uint64_t words[16];
+} pd_signals;
+void pd_signals_block(pd_signals *old);
+void pd_signals_restore(const pd_signals *old);
 
 #endif

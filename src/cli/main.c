@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/process.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "options/habits.h"
@@ -98,6 +99,7 @@ static pd_status dispatch(int argc, char **argv, pd_error *err) {
 int main(int argc, char **argv) {
     pd_error err = {0};
     pd_terminal_begin();
+    pd_program_arguments(&argc, &argv);
     cli_bus_error_install();
     pd_status status = dispatch(argc, argv, &err);
     if (status == PD_OK) status = cli_check_stdout(&err);

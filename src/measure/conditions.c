@@ -1,11 +1,10 @@
 /* See conditions.h.  SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE /* getloadavg */
 #include "measure/conditions.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "measure/devices.h"
 #include "measure/nvml.h"
 #include "measure/sysfs.h"
@@ -30,7 +29,7 @@ static void read_machine(const char *sys, pd_conditions *out) {
     snprintf(path, sizeof path, "%.150s/firmware/acpi/platform_profile", sys);
     (void)pd_sysfs_line(path, out->profile, sizeof out->profile);
     read_power(sys, out->power);
-    if (getloadavg(&out->load, 1) != 1) out->load = -1;
+    out->load = pd_system_load();
 }
 
 /* ---- the device ----------------------------------------------------------------------------- */

@@ -7,7 +7,6 @@
 #include "server/http.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +14,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/thread.h"
+#include "base/timed_wait.h"
 #include "server/http_parts.h"
 
 enum {
@@ -120,7 +121,7 @@ static pd_status check_desc(const pd_http_desc *d, pd_error *err) {
 
 /* A connection that could not be opened would be an error in the middle of everything. */
 static void fit_connections(pd_http_desc *d, bool is_asked_for) {
-    uint32_t files = http_max_files();
+    uint32_t files = pd_max_sockets();
     uint32_t fit = files > 2 * SPARE_FILES ? files - SPARE_FILES : files / 2;
     if (d->max_connections <= fit) return;
     pd_log(is_asked_for ? PD_LOG_WARN : PD_LOG_DEBUG, "server",
@@ -132,7 +133,7 @@ static void fit_connections(pd_http_desc *d, bool is_asked_for) {
 /* ---- the server's memory -------------------------------------------------------------------- */
 
 static void free_secret(char *text, size_t n) {
-    if (text) explicit_bzero(text, n);
+    if (text) pd_forget_bytes(text, n);
     pd_free(text);
 }
 
@@ -152,14 +153,10 @@ void http_release_server_locked(pd_http *server) {
 }
 
 static void init_locks(pd_http *server) {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->queue_wake, NULL);
-    pthread_cond_init(&server->watch_wake, &monotonic);
+    pd_timed_init(&server->watch_wake);
     pthread_cond_init(&server->told, NULL);
-    pthread_condattr_destroy(&monotonic);
 }
 
 static pd_status create(const pd_http_desc *desc, pd_http **out, pd_error *err) {
@@ -197,8 +194,8 @@ static pd_status read_tls(pd_http *server, pd_error *err) {
 static pd_status start_listening(pd_http *server, pd_error *err) {
     const pd_http_desc *d = &server->desc;
     if (d->socket_path)
-        PD_TRY(http_listen_unix(d->socket_path, d->socket_mode, &server->listener, err));
-    if (!d->socket_path) PD_TRY(http_listen_tcp(d->host, d->port, &server->listener, err));
+        PD_TRY(pd_listen_unix(d->socket_path, d->socket_mode, &server->listener, err));
+    if (!d->socket_path) PD_TRY(pd_listen_tcp(d->host, d->port, &server->listener, err));
     server->is_accepting = true;
     return PD_OK;
 }
@@ -238,7 +235,7 @@ static void start_daemon(pd_http *server) {
 static pd_status start_serving(pd_http *server, pd_error *err) {
     PD_TRY(http_start_workers(server, err));
     PD_TRY(http_start_watcher(server, err));
-    server->daemon_fd = http_share_listener(&server->listener);
+    server->daemon_fd = pd_listener_share(&server->listener);
     if (server->daemon_fd >= 0) start_daemon(server);
     if (server->daemon) return PD_OK;
     const char *why = server->mhd_message[0] ? server->mhd_message : "it does not say why";
@@ -250,23 +247,13 @@ static pd_status start_serving(pd_http *server, pd_error *err) {
     return PD_RAISE(err, PD_ERR_IO, "the server does not start: %s", why);
 }
 
-/* All but those that mean a fault of the thread's own. */
-static void block_signals(sigset_t *old) {
-    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
-                                 SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
-    sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
-    pthread_sigmask(SIG_BLOCK, &all, old);
-}
-
 static pd_status start(pd_http *server, pd_error *err) {
     PD_TRY(read_tls(server, err));
     PD_TRY(start_listening(server, err));
-    sigset_t old;
-    block_signals(&old);
+    pd_signals old;
+    pd_signals_block(&old);
     pd_status status = start_serving(server, err);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pd_signals_restore(&old);
     return status;
 }
 
@@ -305,7 +292,7 @@ void pd_http_stop_accepting(pd_http *server) {
     if (!server || !server->is_accepting) return;
     server->is_accepting = false;
     if (server->daemon) (void)MHD_quiesce_daemon(server->daemon);
-    http_refuse_connections(&server->listener);
+    pd_listener_refuse(&server->listener);
 }
 
 static bool is_flushing_locked(const pd_http *server) {
@@ -321,7 +308,7 @@ static void flush(pd_http *server) {
         pthread_mutex_lock(&server->lock);
         is_flushing = is_flushing_locked(server);
         pthread_mutex_unlock(&server->lock);
-        if (is_flushing) nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        if (is_flushing) pd_sleep_ms(2);
     }
 }
 
@@ -353,8 +340,9 @@ void pd_http_stop(pd_http *server) {
     http_join_workers(server);
     http_join_watcher(server);
     if (server->daemon) MHD_stop_daemon(server->daemon);
-    http_close_shared(&server->listener, server->daemon_fd); /* taken back by stop_accepting */
-    http_close_listener(&server->listener);
+    pd_listener_close_shared(&server->listener,
+                             server->daemon_fd); /* taken back by stop_accepting */
+    pd_listener_close(&server->listener);
     pthread_mutex_lock(&server->lock);
     http_release_server_locked(server);
 }

@@ -12,7 +12,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,8 +105,8 @@ static bool is_loopback_name(const char *host, size_t n) {
     if (n >= sizeof address) return false;
     memcpy(address, host, n);
     address[n] = '\0';
-    if (inet_pton(AF_INET, address, v4) == 1) return v4[0] == 127;
-    return inet_pton(AF_INET6, address, v6) == 1 && memcmp(v6, one, sizeof one) == 0;
+    if (pd_address_parse_v4(address, v4)) return v4[0] == 127;
+    return pd_address_parse_v6(address, v6) && memcmp(v6, one, sizeof one) == 0;
 }
 
 static bool is_own_host(const pd_http *server, const char *host, size_t n) {
@@ -227,8 +226,8 @@ static bool check_key(pd_http_reply *r) {
 
 static bool check_rate(pd_http_reply *r) {
     pd_http *server = r->server;
-    const http_address *address = &r->connection->address;
-    if (!server->rates || address->kind != HTTP_IP) return true;
+    const pd_address *address = &r->connection->address;
+    if (!server->rates || address->kind != PD_ADDRESS_IP) return true;
     pthread_mutex_lock(&server->lock);
     uint32_t wait = http_rates_take(server->rates, address, pd_clock_ns());
     pthread_mutex_unlock(&server->lock);

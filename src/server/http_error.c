@@ -77,7 +77,7 @@ void http_refuse_raw_locked(http_connection *c, int status, const char *code, co
                     "%sContent-Length: %zu\r\n\r\n%s",
                     status, reason, status == 503 ? "Retry-After: 1\r\n" : "",
                     json ? strlen(json) : 0, json ? json : "");
-    if (!b.failed) http_send_now(c->fd, b.data, b.n);
+    if (!b.failed) pd_socket_send_now(c->fd, b.data, b.n);
     pd_bytes_free(&b);
     cJSON_free(json);
 }

@@ -24,13 +24,13 @@
 #include "base/memory.h"
 #include "server/http.h"
 #include "server/http_rate.h"
-#include "server/http_socket.h"
+#include "base/socket.h"
 
 typedef struct http_connection {
     struct http_connection *next, *previous;
     pd_http *server;
     int fd;
-    http_address address;
+    pd_address address;
     char client[48];
     uint64_t deadline_ns; /* when the request has to be whole; 0: nothing is awaited */
     bool is_late;         /* it was not */
@@ -94,7 +94,7 @@ struct pd_http {
     pthread_t starter;
     char mhd_message[200]; /* libmicrohttpd's last one in the thread that starts it */
 
-    http_listener listener;
+    pd_listener listener;
     int daemon_fd; /* libmicrohttpd's descriptor of it */
     bool is_accepting, is_stopping;
     http_connection *connections;
@@ -109,7 +109,7 @@ struct pd_http {
 
     pthread_cond_t watch_wake, told;
     struct pd_thread *watcher;
-    struct pollfd *polled; /* the watcher's, [max_connections] */
+    pd_polled *polled; /* the watcher's, [max_connections] */
     pd_http_reply **polled_replies;
     http_lingerer *lingerers;
     uint32_t n_lingerers;

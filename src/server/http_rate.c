@@ -10,7 +10,7 @@
 enum { N_SETS = 1024, N_WAYS = 8 };
 
 typedef struct bucket {
-    http_address address; /* of kind HTTP_NOWHERE: free */
+    pd_address address; /* of kind PD_ADDRESS_NOWHERE: free */
     double tokens;
     uint64_t at_ns; /* when it had so many */
 } bucket;
@@ -39,15 +39,16 @@ static double tokens_at(const http_rates *rates, const bucket *b, uint64_t now_n
     return tokens < rates->burst ? tokens : rates->burst;
 }
 
-static bucket *find(http_rates *rates, const http_address *address, uint64_t now_ns) {
+static bucket *find(http_rates *rates, const pd_address *address, uint64_t now_ns) {
     uint64_t hash = pd_hash_seeded(address->bytes, sizeof address->bytes, rates->seed);
     bucket *set = rates->buckets[hash % N_SETS], *least = NULL;
     double most = -1;
     for (uint32_t i = 0; i < N_WAYS; i++) {
         bucket *b = &set[i];
-        if (b->address.kind != HTTP_NOWHERE && http_address_equal(&b->address, address)) return b;
+        if (b->address.kind != PD_ADDRESS_NOWHERE && pd_address_equal(&b->address, address))
+            return b;
         double tokens =
-            b->address.kind == HTTP_NOWHERE ? rates->burst + 1 : tokens_at(rates, b, now_ns);
+            b->address.kind == PD_ADDRESS_NOWHERE ? rates->burst + 1 : tokens_at(rates, b, now_ns);
         if (tokens <= most) continue;
         most = tokens;
         least = b;
@@ -56,7 +57,7 @@ static bucket *find(http_rates *rates, const http_address *address, uint64_t now
     return least;
 }
 
-uint32_t http_rates_take(http_rates *rates, const http_address *address, uint64_t now_ns) {
+uint32_t http_rates_take(http_rates *rates, const pd_address *address, uint64_t now_ns) {
     bucket *b = find(rates, address, now_ns);
     double tokens = tokens_at(rates, b, now_ns);
     b->at_ns = now_ns;

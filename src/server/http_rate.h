@@ -10,13 +10,13 @@
 
 #include <stdint.h>
 
-#include "server/http_socket.h"
+#include "base/socket.h"
 
 typedef struct http_rates http_rates;
 
 http_rates *http_rates_create(double per_second, uint32_t burst); /* NULL: no memory */
 void http_rates_destroy(http_rates *rates);                       /* NULL is allowed */
 /* 0: may ask, and that is counted; else in how many seconds it may. */
-uint32_t http_rates_take(http_rates *rates, const http_address *address, uint64_t now_ns);
+uint32_t http_rates_take(http_rates *rates, const pd_address *address, uint64_t now_ns);
 
 #endif

@@ -38,8 +38,8 @@ static void open_connection(pd_http *server, struct MHD_Connection *mhd, void **
     *out = c; /* without it no request of the connection is taken */
     if (!c) return;
     c->server = server;
-    c->fd = info->connect_fd;
-    c->address = http_address_of(c->fd, c->client, sizeof c->client);
+    c->fd = (int)info->connect_fd;
+    c->address = pd_address_of(c->fd, c->client, sizeof c->client);
     c->deadline_ns = seconds_from_now(server->desc.request_seconds);
     pthread_mutex_lock(&server->lock);
     c->next = server->connections;

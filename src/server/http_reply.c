@@ -146,7 +146,7 @@ static void give_up_locked(pd_http_reply *r) {
     drop_out(r);
     bool was_suspended = r->is_suspended;
     http_resume_locked(r);
-    if (!was_suspended && r->connection) http_break(r->connection->fd);
+    if (!was_suspended && r->connection) pd_socket_break(r->connection->fd);
 }
 
 bool pd_http_write(pd_http_reply *r, const void *bytes, size_t n) {
@@ -201,7 +201,7 @@ bool http_set_gone_locked(pd_http_reply *r) {
     if (r->is_suspended) {
         http_resume_locked(r);
     } else if (r->connection) {
-        http_break(r->connection->fd); /* it waits until the client reads */
+        pd_socket_break(r->connection->fd); /* it waits until the client reads */
     }
     if (!tell) return false;
     r->was_told = r->is_telling = true;

@@ -13,11 +13,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <time.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/thread.h"
+#include "base/timed_wait.h"
 #include "server/http_parts.h"
 
 enum {
@@ -42,10 +40,10 @@ struct http_lingerer {
 void http_linger_locked(pd_http *server, int fd) {
     http_lingerer *l = NULL;
     if (server->is_stopping || server->n_lingerers >= MAX_LINGERERS) return;
-    int copy = dup(fd);
+    int copy = pd_socket_copy(fd);
     if (copy >= 0) l = pd_alloc(1, sizeof *l);
     if (!l) {
-        if (copy >= 0) close(copy);
+        if (copy >= 0) pd_socket_close(copy);
         return;
     }
     *l = (http_lingerer){.next = server->lingerers, .fd = copy, .n_left = MAX_DRAINED_BYTES};
@@ -57,7 +55,8 @@ void http_linger_locked(pd_http *server, int fd) {
 
 static bool still_sends(http_lingerer *l, uint64_t now) {
     size_t n = 0;
-    bool is_open = http_drop_input(l->fd, l->n_left < DRAIN_BYTES ? l->n_left : DRAIN_BYTES, &n);
+    bool is_open =
+        pd_socket_drop_input(l->fd, l->n_left < DRAIN_BYTES ? l->n_left : DRAIN_BYTES, &n);
     l->n_left -= n < l->n_left ? n : l->n_left;
     return is_open && l->n_left > 0 && now < l->until_ns;
 }
@@ -70,7 +69,7 @@ static void drain_locked(pd_http *server, uint64_t now, bool close_all) {
             continue;
         }
         *at = l->next;
-        close(l->fd);
+        pd_socket_close(l->fd);
         pd_free(l);
         server->n_lingerers--;
     }
@@ -84,8 +83,8 @@ static void give_up_on_late_locked(http_connection *c) {
     c->deadline_ns = 0;
     if (has_header)
         http_refuse_raw_locked(c, 408, "request_timeout", "The request did not come in time.");
-    if (has_header) http_stop_reading(c->fd);
-    if (!has_header) http_break(c->fd);
+    if (has_header) pd_socket_stop_reading(c->fd);
+    if (!has_header) pd_socket_break(c->fd);
 }
 
 static void look_for_late_locked(pd_http *server, uint64_t now) {
@@ -101,7 +100,7 @@ static uint32_t collect_open_locked(pd_http *server) {
          c = c->next) {
         pd_http_reply *r = c->reply;
         if (!r || r->phase != HTTP_HANDED || r->is_ended || r->is_gone) continue;
-        server->polled[n] = (struct pollfd){.fd = c->fd, .events = http_end_events()};
+        server->polled[n] = (pd_polled){.fd = c->fd};
         server->polled_replies[n++] = r;
     }
     return n;
@@ -111,10 +110,10 @@ static uint32_t collect_open_locked(pd_http *server) {
 static pd_http_reply *look_for_gone_locked(pd_http *server) {
     pd_http_reply *told = NULL;
     uint32_t n = collect_open_locked(server);
-    if (n == 0 || poll(server->polled, n, 0) <= 0) return NULL;
+    pd_sockets_poll(server->polled, n);
     for (uint32_t i = 0; i < n; i++) {
         pd_http_reply *r = server->polled_replies[i];
-        if (!http_has_ended(&server->polled[i]) || !http_set_gone_locked(r)) continue;
+        if (!server->polled[i].has_ended || !http_set_gone_locked(r)) continue;
         r->next_told = told;
         told = r;
     }
@@ -122,15 +121,6 @@ static pd_http_reply *look_for_gone_locked(pd_http *server) {
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
-
-static void wait_locked(pd_http *server, uint64_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + ms * NS_PER_MS;
-    until.tv_sec += (time_t)(ns / NS_PER_SECOND);
-    until.tv_nsec = (long)(ns % NS_PER_SECOND);
-    (void)pthread_cond_timedwait(&server->watch_wake, &server->lock, &until);
-}
 
 static void look(pd_http *server) {
     pthread_mutex_lock(&server->lock);
@@ -153,7 +143,7 @@ static void watch(void *ctx) {
             pthread_cond_wait(&server->watch_wake, &server->lock);
             continue;
         }
-        wait_locked(server, server->lingerers ? DRAIN_MS : LOOK_MS);
+        pd_timed_wait(&server->watch_wake, &server->lock, server->lingerers ? DRAIN_MS : LOOK_MS);
         uint64_t now = pd_clock_ns();
         drain_locked(server, now, server->is_stopping);
         if (now - looked_ns < LOOK_MS * NS_PER_MS) continue;

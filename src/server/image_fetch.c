@@ -5,7 +5,6 @@
 #include "server/image_fetch.h"
 
 #include <curl/curl.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,8 +27,10 @@ typedef struct transfer { /* what the callbacks know */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a) {
     transfer *t = ctx;
     (void)purpose;
-    if (t->allowed(&a->addr, a->addrlen))
-        return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    if (t->allowed(&a->addr, a->addrlen)) {
+        int fd = pd_socket_open(a->family, a->socktype, a->protocol);
+        return fd >= 0 ? (curl_socket_t)fd : CURL_SOCKET_BAD;
+    }
     t->is_near = true;
     return CURL_SOCKET_BAD;
 }

@@ -10,11 +10,9 @@
 #ifndef PD_SERVER_IMAGE_FETCH_H
 #define PD_SERVER_IMAGE_FETCH_H
 
-#include <ifaddrs.h>
-#include <sys/socket.h>
-
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/socket.h"
 
 /* Whether a connection to it may be made. */
 typedef bool (*srv_address_fn)(const struct sockaddr *address, size_t n);
@@ -22,8 +20,9 @@ typedef bool (*srv_address_fn)(const struct sockaddr *address, size_t n);
 /* public_address.c. What the registries give to sites of the internet; of an IPv6 address that
  * stands for one of IPv4, that one. Looks at the address alone. */
 bool srv_address_is_public(const struct sockaddr *address, size_t n);
-/* One of a machine's with these interfaces, or in a network that one of them is in. */
-bool srv_address_is_near(const struct ifaddrs *list, const struct sockaddr *address, size_t n);
+/* One of a machine's with these addresses, or in a network that one of them is in. */
+bool srv_address_is_near(const pd_network *list, uint32_t n_networks,
+                         const struct sockaddr *address, size_t n);
 /* Public, and not near this machine: its networks need not be private ones. */
 bool srv_address_is_far(const struct sockaddr *address, size_t n);
 

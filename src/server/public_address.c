@@ -8,9 +8,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <netinet/in.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "server/image_fetch.h"
 
 typedef struct block {
@@ -79,23 +79,9 @@ static bool is_public_v6(const uint8_t a[16]) {
            !is_in_any(a, blocked_v6, sizeof blocked_v6 / sizeof *blocked_v6);
 }
 
-/* The address's bytes; NULL: of another family, or cut short. */
-static const uint8_t *bytes_of(const struct sockaddr *address, size_t n, size_t *n_bytes) {
-    *n_bytes = 0;
-    if (address && n >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
-        *n_bytes = 4;
-        return (const uint8_t *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    }
-    if (address && n >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
-        *n_bytes = 16;
-        return (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    }
-    return NULL;
-}
-
 bool srv_address_is_public(const struct sockaddr *address, size_t n) {
     size_t n_bytes;
-    const uint8_t *a = bytes_of(address, n, &n_bytes);
+    const uint8_t *a = pd_address_bytes(address, n, &n_bytes);
     return a && (n_bytes == 4 ? is_public_v4(a) : is_public_v6(a));
 }
 
@@ -109,35 +95,33 @@ static bool is_same(const uint8_t *a, const uint8_t *b, const uint8_t *mask, siz
 
 /* The other end of a link that has one is as near. A mask of zeros is that of a tunnel to
  * everywhere, and says nothing. */
-static bool is_in_network_of(const struct ifaddrs *i, const uint8_t *a, size_t n) {
+static bool is_in_network_of(const pd_network *i, const uint8_t *a, size_t n) {
     static const uint8_t none[16], all[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                               0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    enum { ROOM = sizeof(struct sockaddr_in6) }; /* each is as long as its family wants */
-    size_t n_own, n_mask, n_other;
-    const uint8_t *own = bytes_of(i->ifa_addr, ROOM, &n_own);
-    if (!own || n_own != n) return false;
-    const uint8_t *mask = bytes_of(i->ifa_netmask, ROOM, &n_mask);
-    const uint8_t *other = bytes_of(i->ifa_dstaddr, ROOM, &n_other);
-    if (!mask || n_mask != n || memcmp(mask, none, n) == 0) mask = all;
-    return is_same(a, own, mask, n) || (other && n_other == n && is_same(a, other, all, n));
+    if (i->n_bytes != n) return false;
+    bool says = i->has_mask && memcmp(i->mask, none, n) != 0;
+    return is_same(a, i->own, says ? i->mask : all, n) ||
+           (i->has_other && is_same(a, i->other, all, n));
 }
 
-bool srv_address_is_near(const struct ifaddrs *list, const struct sockaddr *address, size_t n) {
+bool srv_address_is_near(const pd_network *list, uint32_t n_networks,
+                         const struct sockaddr *address, size_t n) {
     size_t n_bytes;
-    const uint8_t *a = bytes_of(address, n, &n_bytes);
+    const uint8_t *a = pd_address_bytes(address, n, &n_bytes);
     if (n_bytes == 16 && holds_v4(a)) {
         a += 12;
         n_bytes = 4;
     }
-    for (const struct ifaddrs *i = list; i; i = i->ifa_next)
-        if (is_in_network_of(i, a, n_bytes)) return true;
+    for (uint32_t i = 0; i < n_networks; i++)
+        if (is_in_network_of(&list[i], a, n_bytes)) return true;
     return false;
 }
 
 bool srv_address_is_far(const struct sockaddr *address, size_t n) {
-    struct ifaddrs *list;
-    if (!srv_address_is_public(address, n) || getifaddrs(&list) != 0) return false;
-    bool near = srv_address_is_near(list, address, n);
-    freeifaddrs(list);
-    return !near;
+    uint32_t n_networks;
+    pd_network *list;
+    if (!srv_address_is_public(address, n) || !(list = pd_networks_list(&n_networks))) return false;
+    bool is_near = srv_address_is_near(list, n_networks, address, n);
+    pd_free(list);
+    return !is_near;
 }

@@ -1,9 +1,10 @@
 /* See special.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* memmem */
 #include "text/special.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 static pd_status read_id(const pd_gguf *g, const char *key, uint32_t n_tokens, uint32_t absent,
                          uint32_t *out, pd_error *err) {
@@ -33,8 +34,8 @@ static bool has_other_template(const pd_gguf *g) {
     pd_string s;
     if (!pd_gguf_find(g, key)) return false;
     if (!pd_gguf_get_string(g, key, &s)) return true;
-    return !memmem(s.data, s.n, first, sizeof first - 1) ||
-           !memmem(s.data, s.n, last, sizeof last - 1);
+    return !pd_find_bytes(s.data, s.n, first, sizeof first - 1) ||
+           !pd_find_bytes(s.data, s.n, last, sizeof last - 1);
 }
 
 pd_status pd_special_read(const pd_gguf *g, uint32_t n_tokens, pd_special *out, pd_error *err) {

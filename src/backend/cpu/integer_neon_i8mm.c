@@ -10,7 +10,6 @@
 #include <arm_neon.h>
 #include <math.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "backend/cpu/target.h"
 
@@ -32,16 +31,14 @@ TARGET_BEGIN("arch=armv8.2-a+dotprod+i8mm")
 #include "backend/cpu/integer_neon.h"
 
 #include "backend/cpu/integer_body.h"
+#include "base/cores.h"
 
 static const pd_cpu_integer_kernels table = INTEGER_TABLE("neon-i8mm");
 
 TARGET_END
 
-#define HWCAP_DOT_PRODUCTS (1u << 20) /* HWCAP_ASIMDDP of the kernel's asm/hwcap.h */
-#define HWCAP2_MATRICES    (1u << 13) /* HWCAP2_I8MM */
-
 const pd_cpu_integer_kernels *pd_cpu_integer_neon_i8mm(void) {
-    bool there = getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS && getauxval(AT_HWCAP2) & HWCAP2_MATRICES;
+    bool there = pd_arm_has(PD_ARM_DOT_PRODUCTS) && pd_arm_has(PD_ARM_BYTE_MATRICES);
     return there ? &table : NULL;
 }
 

@@ -8,7 +8,6 @@
 #include <arm_neon.h>
 #include <math.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "backend/cpu/target.h"
 
@@ -29,15 +28,14 @@ TARGET_BEGIN("arch=armv8.2-a+dotprod")
 #include "backend/cpu/integer_neon.h"
 
 #include "backend/cpu/integer_body.h"
+#include "base/cores.h"
 
 static const pd_cpu_integer_kernels table = INTEGER_TABLE("neon-dotprod");
 
 TARGET_END
 
-#define HWCAP_DOT_PRODUCTS (1u << 20) /* HWCAP_ASIMDDP of the kernel's asm/hwcap.h */
-
 const pd_cpu_integer_kernels *pd_cpu_integer_neon_q8(void) {
-    return getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS ? &table : NULL;
+    return pd_arm_has(PD_ARM_DOT_PRODUCTS) ? &table : NULL;
 }
 
 #endif

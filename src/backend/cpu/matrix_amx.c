@@ -8,8 +8,6 @@
 
 #include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "backend/cpu/target.h"
 
@@ -34,6 +32,7 @@ INLINE vf load_halves(const uint8_t *p) {
 
 #include "backend/cpu/integer_scales.h"
 #include "backend/cpu/integer_weights.h"
+#include "base/cores.h"
 
 /* ---- parts ---------------------------------------------------------------------------------- */
 
@@ -377,23 +376,13 @@ static const pd_cpu_matrix_kernels table = {.name = "amx",
 
 TARGET_END
 
-/* Linux gives a process the memory for tile registers when it asks for them. */
-static bool may_use_tiles(void) {
-#ifdef __linux__
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
-#else
-    return false;
-#endif
-}
-
 const pd_cpu_matrix_kernels *pd_cpu_matrix_amx(void) {
     unsigned a, b, c, d;
     enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
     bool there = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE) &&
                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
-    return there && may_use_tiles() ? &table : NULL;
+    return there && pd_allow_tiles() ? &table : NULL;
 }
 
 #endif

@@ -2,9 +2,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define _DEFAULT_SOURCE /* getloadavg */
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,4 +48,9 @@ uint64_t pd_process_peak_bytes(void) {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) != 0 || usage.ru_maxrss < 0) return 0;
     return (uint64_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
+}
+
+double pd_system_load(void) {
+    double load;
+    return getloadavg(&load, 1) == 1 ? load : -1;
 }

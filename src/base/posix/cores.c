@@ -8,6 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#endif
+
 /* Processors of this process; false: more than a cpu_set_t holds. */
 static bool allowed_cpus(cpu_set_t *out) {
     return sched_getaffinity(0, sizeof *out, out) == 0 && CPU_COUNT(out) > 0;
@@ -114,4 +119,25 @@ uint64_t pd_last_cache_bytes(void) {
     bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
     return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+bool pd_arm_has(pd_arm_feature f) {
+#if defined(__aarch64__) && defined(__linux__)
+    enum { DOT_PRODUCTS = 1 << 20, BYTE_MATRICES = 1 << 13 }; /* the kernel's asm/hwcap.h */
+    if (f == PD_ARM_DOT_PRODUCTS) return (getauxval(AT_HWCAP) & DOT_PRODUCTS) != 0;
+    return (getauxval(AT_HWCAP2) & BYTE_MATRICES) != 0;
+#else
+    (void)f;
+    return false;
+#endif
+}
+
+/* Linux gives a process the memory for them when it asks. */
+bool pd_allow_tiles(void) {
+#if defined(__x86_64__) && defined(__linux__)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return false;
+#endif
 }

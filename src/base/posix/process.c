@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -26,6 +27,10 @@ char *pd_program_path(void) {
     if (n <= 0) return NULL;
     path[n] = '\0';
     return pd_strdup(path);
+}
+
+void pd_program_arguments(int *argc, char ***argv) {
+    (void)argc, (void)argv; /* are so already */
 }
 
 _Noreturn void pd_exit_now(int code) {
@@ -65,4 +70,22 @@ void pd_process_heed_pipes_again(void) {
     pthread_mutex_lock(&pipes_lock);
     if (--n_ignoring == 0) sigaction(SIGPIPE, &pipes_before, NULL);
     pthread_mutex_unlock(&pipes_lock);
+}
+
+_Static_assert(sizeof(sigset_t) <= sizeof(pd_signals), "a set of signals does not fit");
+
+void pd_signals_block(pd_signals *old) {
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                                 SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+    sigset_t all, before;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    memcpy(old->words, &before, sizeof before);
+}
+
+void pd_signals_restore(const pd_signals *old) {
+    sigset_t before;
+    memcpy(&before, old->words, sizeof before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

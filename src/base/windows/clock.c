@@ -39,3 +39,7 @@ uint64_t pd_process_peak_bytes(void) {
     PROCESS_MEMORY_COUNTERS m;
     return GetProcessMemoryInfo(GetCurrentProcess(), &m, sizeof m) ? m.PeakWorkingSetSize : 0;
 }
+
+double pd_system_load(void) {
+    return -1;
+}

@@ -104,3 +104,14 @@ uint64_t pd_last_cache_bytes(void) {
     free(caches);
     return most;
 }
+
+bool pd_arm_has(pd_arm_feature f) {
+    (void)f;
+    return false;
+}
+
+/* Windows 11 gives them to whoever uses them; XCR0 tells whether it knows them. */
+bool pd_allow_tiles(void) {
+    enum { TILES = 3 << 17 };
+    return (GetEnabledXStateFeatures() & TILES) == TILES;
+}

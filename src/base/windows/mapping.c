@@ -1,10 +1,11 @@
 /* Mapped files, and pages of them that cannot be read any more.  SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <io.h>
-#include <psapi.h>
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
+
+#include <psapi.h>
 
 #include "base/file.h"
 #include "base/memory.h"

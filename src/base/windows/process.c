@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <windows.h>
 
+#include <shellapi.h>
+
 #include "base/windows/wide.h"
 
 uint64_t pd_process_id(void) {
@@ -28,6 +30,19 @@ char *pd_program_path(void) {
     wchar_t wide[4096];
     DWORD n = GetModuleFileNameW(NULL, wide, 4096);
     return n > 0 && n < 4096 ? pd_narrow(wide) : NULL;
+}
+
+void pd_program_arguments(int *argc, char ***argv) {
+    int n = 0;
+    wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &n);
+    char **narrow = wide ? calloc((size_t)n + 1, sizeof *narrow) : NULL;
+    bool complete = narrow;
+    for (int i = 0; i < n && complete; i++) complete = (narrow[i] = pd_narrow(wide[i])) != NULL;
+    if (complete) {
+        *argc = n;
+        *argv = narrow;
+    }
+    LocalFree(wide);
 }
 
 _Noreturn void pd_exit_now(int code) {
@@ -70,3 +85,12 @@ void pd_process_on_stop(void (*fn)(int number), bool hang_up_too) {
 void pd_process_ignore_pipes(void) {}
 void pd_process_ignore_pipes_for_now(void) {}
 void pd_process_heed_pipes_again(void) {}
+
+/* Events come in threads of their own. */
+void pd_signals_block(pd_signals *old) {
+    (void)old;
+}
+
+void pd_signals_restore(const pd_signals *old) {
+    (void)old;
+}

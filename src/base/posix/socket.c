@@ -1,17 +1,19 @@
-/* See http_socket.h. POLLRDHUP and listening sockets that can be shut down are Linux's.
+/* See base/socket.h. POLLRDHUP and listening sockets that can be shut down are Linux's.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* POLLRDHUP */
 #endif
-#include "server/http_socket.h"
+#include "base/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -28,46 +30,44 @@ enum { BACKLOG = 511 };
 
 static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-static http_address address_v4(const void *v4, char *text, size_t n_text) {
-    http_address a = {.kind = HTTP_IP};
+static pd_address address_v4(const void *v4, char *text, size_t n_text) {
+    pd_address a = {.kind = PD_ADDRESS_IP};
     memcpy(a.bytes, MAPPED, sizeof MAPPED);
     memcpy(a.bytes + sizeof MAPPED, v4, 4);
     inet_ntop(AF_INET, v4, text, (socklen_t)n_text);
     return a;
 }
 
-static http_address address_v6(const uint8_t *v6, char *text, size_t n_text) {
+static pd_address address_v6(const uint8_t *v6, char *text, size_t n_text) {
     if (memcmp(v6, MAPPED, sizeof MAPPED) == 0) return address_v4(v6 + 12, text, n_text);
-    http_address a = {.kind = HTTP_IP};
+    pd_address a = {.kind = PD_ADDRESS_IP};
     memcpy(a.bytes, v6, 8); /* a party has at least so many: what follows it chooses itself */
     inet_ntop(AF_INET6, v6, text, (socklen_t)n_text);
     return a;
 }
 
-http_address http_address_of(int fd, char *text, size_t n_text) {
+pd_address pd_address_of(int fd, char *text, size_t n_text) {
     struct sockaddr_storage from = {0};
     socklen_t n = sizeof from;
     snprintf(text, n_text, "?");
-    if (getpeername(fd, (struct sockaddr *)&from, &n) != 0) return (http_address){0};
+    if (getpeername(fd, (struct sockaddr *)&from, &n) != 0) return (pd_address){0};
     if (from.ss_family == AF_INET)
         return address_v4(&((struct sockaddr_in *)&from)->sin_addr, text, n_text);
     if (from.ss_family == AF_INET6)
         return address_v6(((struct sockaddr_in6 *)&from)->sin6_addr.s6_addr, text, n_text);
     snprintf(text, n_text, "unix");
-    return (http_address){.kind = HTTP_UNIX};
+    return (pd_address){.kind = PD_ADDRESS_UNIX};
 }
 
-bool http_address_equal(const http_address *a, const http_address *b) {
+bool pd_address_equal(const pd_address *a, const pd_address *b) {
     return a->kind == b->kind && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
 /* ---- listening ------------------------------------------------------------------------------ */
 
 static int open_socket(int family) {
-    int fd = socket(family, SOCK_STREAM, 0);
-    if (fd < 0) return fd;
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    int fd = pd_socket_open(family, SOCK_STREAM, 0);
+    if (fd >= 0) (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
 
@@ -93,7 +93,7 @@ static int listen_at_any(const struct addrinfo *list) {
     return fd;
 }
 
-static void describe_tcp(http_listener *l) {
+static void describe_tcp(pd_listener *l) {
     struct sockaddr_storage at = {0};
     socklen_t n = sizeof at;
     (void)getsockname(l->fd, (struct sockaddr *)&at, &n);
@@ -118,7 +118,7 @@ static pd_status raise_listen(const char *host, uint16_t port, pd_error *err) {
     return status;
 }
 
-pd_status http_listen_tcp(const char *host, uint16_t port, http_listener *out, pd_error *err) {
+pd_status pd_listen_tcp(const char *host, uint16_t port, pd_listener *out, pd_error *err) {
     struct addrinfo want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     char service[8];
@@ -127,7 +127,7 @@ pd_status http_listen_tcp(const char *host, uint16_t port, http_listener *out, p
     if (failed)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "cannot listen at \"%s\": %s", host,
                         gai_strerror(failed));
-    *out = (http_listener){.fd = listen_at_any(list)};
+    *out = (pd_listener){.fd = listen_at_any(list)};
     pd_status status = out->fd < 0 ? raise_listen(host, port, err) : PD_OK;
     freeaddrinfo(list);
     if (status == PD_OK) describe_tcp(out);
@@ -158,7 +158,7 @@ static pd_status make_room(const struct sockaddr_un *at, pd_error *err) {
 }
 
 /* Nobody can connect before it listens, so that the mode is there in time. */
-static bool bind_unix(http_listener *l, const struct sockaddr_un *at, uint32_t mode) {
+static bool bind_unix(pd_listener *l, const struct sockaddr_un *at, uint32_t mode) {
     struct stat made;
     if (bind(l->fd, (const struct sockaddr *)at, sizeof *at) != 0) return false;
     if (chmod(l->path, (mode_t)mode) == 0 && lstat(l->path, &made) == 0 &&
@@ -173,49 +173,50 @@ static bool bind_unix(http_listener *l, const struct sockaddr_un *at, uint32_t m
     return false;
 }
 
-pd_status http_listen_unix(const char *path, uint32_t mode, http_listener *out, pd_error *err) {
+pd_status pd_listen_unix(const char *path, uint32_t mode, pd_listener *out, pd_error *err) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    *out = (http_listener){.fd = -1};
+    *out = (pd_listener){.fd = -1};
     if (strlen(path) >= sizeof at.sun_path)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "%s: a socket's path has at most %zu bytes", path,
                         sizeof at.sun_path - 1);
     memcpy(at.sun_path, path, strlen(path) + 1);
     PD_TRY(make_room(&at, err));
-    *out = (http_listener){.fd = open_socket(AF_UNIX), .path = pd_strdup(path)};
+    *out = (pd_listener){.fd = open_socket(AF_UNIX), .path = pd_strdup(path)};
     if (out->fd >= 0 && out->path && bind_unix(out, &at, mode)) return PD_OK;
     pd_status status = PD_RAISE(err, PD_ERR_IO, "%s: cannot listen: %s", path, strerror(errno));
     if (out->fd >= 0) close(out->fd);
     pd_free(out->path);
-    *out = (http_listener){.fd = -1};
+    *out = (pd_listener){.fd = -1};
     return status;
 }
 
-static void remove_path(http_listener *l) {
+static void remove_path(pd_listener *l) {
     struct stat found;
     if (!l->path) return;
-    if (lstat(l->path, &found) == 0 && found.st_dev == l->device && found.st_ino == l->inode)
+    if (lstat(l->path, &found) == 0 && (uint64_t)found.st_dev == l->device &&
+        (uint64_t)found.st_ino == l->inode)
         (void)unlink(l->path);
     pd_free(l->path);
     l->path = NULL;
 }
 
-void http_refuse_connections(http_listener *l) {
+void pd_listener_refuse(pd_listener *l) {
     remove_path(l);
     (void)shutdown(l->fd, SHUT_RDWR); /* elsewhere they wait until it is closed */
 }
 
-int http_share_listener(const http_listener *l) {
-    return fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+int pd_listener_share(const pd_listener *l) {
+    return pd_socket_copy(l->fd);
 }
 
-void http_close_shared(const http_listener *l, int fd) {
+void pd_listener_close_shared(const pd_listener *l, int fd) {
     struct stat own, its;
     if (fd >= 0 && fstat(l->fd, &own) == 0 && fstat(fd, &its) == 0 && own.st_dev == its.st_dev &&
         own.st_ino == its.st_ino)
         close(fd);
 }
 
-void http_close_listener(http_listener *l) {
+void pd_listener_close(pd_listener *l) {
     remove_path(l);
     if (l->fd >= 0) close(l->fd);
     l->fd = -1;
@@ -224,20 +225,16 @@ void http_close_listener(http_listener *l) {
 /* ---- connections ---------------------------------------------------------------------------- */
 
 #ifdef POLLRDHUP
-short http_end_events(void) {
-    return POLLRDHUP;
-}
+static const short END_EVENTS = POLLRDHUP;
 
-bool http_has_ended(const struct pollfd *polled) {
+static bool has_ended(const struct pollfd *polled) {
     return (polled->revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 #else
-short http_end_events(void) {
-    return POLLIN;
-}
+static const short END_EVENTS = POLLIN;
 
 /* An end behind bytes that nobody has read yet, of a next request, is not seen. */
-bool http_has_ended(const struct pollfd *polled) {
+static bool has_ended(const struct pollfd *polled) {
     char byte;
     if (polled->revents & (POLLHUP | POLLERR)) return true;
     return (polled->revents & POLLIN) != 0 &&
@@ -245,19 +242,46 @@ bool http_has_ended(const struct pollfd *polled) {
 }
 #endif
 
-void http_send_now(int fd, const char *bytes, size_t n) {
+void pd_sockets_poll(pd_polled *list, uint32_t n) {
+    enum { AT_ONCE = 256 };
+    struct pollfd polled[AT_ONCE];
+    for (uint32_t first = 0; first < n; first += AT_ONCE) {
+        uint32_t some = n - first < AT_ONCE ? n - first : AT_ONCE;
+        for (uint32_t i = 0; i < some; i++)
+            polled[i] = (struct pollfd){.fd = list[first + i].fd, .events = END_EVENTS};
+        bool any = poll(polled, some, 0) > 0;
+        for (uint32_t i = 0; i < some; i++)
+            list[first + i].has_ended = any && has_ended(&polled[i]);
+    }
+}
+
+int pd_socket_open(int family, int type, int protocol) {
+    int fd = socket(family, type, protocol);
+    if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+}
+
+int pd_socket_copy(int fd) {
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void pd_socket_close(int fd) {
+    close(fd);
+}
+
+void pd_socket_send_now(int fd, const char *bytes, size_t n) {
     (void)!send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void http_stop_reading(int fd) {
+void pd_socket_stop_reading(int fd) {
     (void)shutdown(fd, SHUT_RD);
 }
 
-void http_break(int fd) {
+void pd_socket_break(int fd) {
     (void)shutdown(fd, SHUT_RDWR);
 }
 
-bool http_drop_input(int fd, size_t most, size_t *n) {
+bool pd_socket_drop_input(int fd, size_t most, size_t *n) {
     char bytes[65536];
     for (*n = 0; *n < most;) {
         ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
@@ -268,8 +292,65 @@ bool http_drop_input(int fd, size_t most, size_t *n) {
     return true;
 }
 
-uint32_t http_max_files(void) {
+uint32_t pd_max_sockets(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT32_MAX) return UINT32_MAX;
     return (uint32_t)limit.rlim_cur;
+}
+
+/* ---- networks ------------------------------------------------------------------------------- */
+
+const uint8_t *pd_address_bytes(const struct sockaddr *address, size_t n, size_t *n_bytes) {
+    *n_bytes = 0;
+    if (address && n >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
+        *n_bytes = 4;
+        return (const uint8_t *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    }
+    if (address && n >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
+        *n_bytes = 16;
+        return (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    }
+    return NULL;
+}
+
+bool pd_address_parse_v4(const char *text, uint8_t out[4]) {
+    return inet_pton(AF_INET, text, out) == 1;
+}
+
+bool pd_address_parse_v6(const char *text, uint8_t out[16]) {
+    return inet_pton(AF_INET6, text, out) == 1;
+}
+
+/* Of that family too; false: there is none. */
+static bool take_bytes(const struct sockaddr *address, size_t n, uint8_t out[16]) {
+    enum { ROOM = sizeof(struct sockaddr_in6) }; /* each is as long as its family wants */
+    size_t n_bytes;
+    const uint8_t *bytes = pd_address_bytes(address, ROOM, &n_bytes);
+    if (!bytes || n_bytes != n) return false;
+    memcpy(out, bytes, n);
+    return true;
+}
+
+static bool take_network(const struct ifaddrs *i, pd_network *out) {
+    size_t n;
+    *out = (pd_network){0};
+    if (!pd_address_bytes(i->ifa_addr, sizeof(struct sockaddr_in6), &n)) return false;
+    out->n_bytes = (uint8_t)n;
+    (void)take_bytes(i->ifa_addr, n, out->own);
+    out->has_mask = take_bytes(i->ifa_netmask, n, out->mask);
+    out->has_other = take_bytes(i->ifa_dstaddr, n, out->other);
+    return true;
+}
+
+pd_network *pd_networks_list(uint32_t *n) {
+    struct ifaddrs *list;
+    size_t room = 0;
+    *n = 0;
+    if (getifaddrs(&list) != 0) return NULL;
+    for (const struct ifaddrs *i = list; i; i = i->ifa_next) room++;
+    pd_network *networks = pd_alloc(room + 1, sizeof *networks);
+    for (const struct ifaddrs *i = list; i && networks; i = i->ifa_next)
+        *n += take_network(i, &networks[*n]);
+    freeifaddrs(list);
+    return networks;
 }
