@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/process.h"
+
 enum { TEST_DATA_FOLDER = 512, TEST_DATA_PATH = 2 * TEST_DATA_FOLDER };
 
 /* Looks for `below`/golden in `folder` and the folders above it. */
@@ -32,17 +34,14 @@ static inline const char *test_data_folder(void) {
     static char folder[TEST_DATA_FOLDER];
     if (folder[0]) return folder;
     const char *named = getenv("PERIDOT_TEST_DATA");
-    char program[TEST_DATA_FOLDER];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n > 0) {
-        program[n] = '\0';
-        *strrchr(program, '/') = '\0';
-    }
+    char *program = pd_program_path(), *slash = program ? strrchr(program, '/') : NULL;
+    if (slash) *slash = '\0';
     if (named && named[0])
         snprintf(folder, sizeof folder, "%s", named);
-    else if (n <= 0 || (!test_data_above(program, "data", folder) &&
+    else if (!slash || (!test_data_above(program, "data", folder) &&
                         !test_data_above(program, "tests/data", folder)))
         snprintf(folder, sizeof folder, "%s", PERIDOT_TEST_DATA);
+    free(program);
     return folder;
 }
 

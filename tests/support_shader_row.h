@@ -15,6 +15,7 @@
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/kernels/shared_memory.h"
 #include "backend/vulkan/kernels/statistics.h"
+#include "base/env.h"
 #include "base/memory.h"
 
 enum { SHADER_MAX_KERNELS = 1024 };
@@ -185,15 +186,15 @@ static inline uint32_t shader_find_device(const char *part) {
 
 /* What comes from Mesa's own cache tells less, too. */
 static inline void shader_settle_environment(void) {
-    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
-    setenv("NODEVICE_SELECT", "1", 1); /* Mesa's selection layer asks more than the device has */
-    unsetenv("PERIDOT_VALIDATION");
+    pd_env_set("MESA_SHADER_CACHE_DISABLE", "true");
+    pd_env_set("NODEVICE_SELECT", "1"); /* Mesa's selection layer asks more than the device has */
+    pd_env_set("PERIDOT_VALIDATION", NULL);
 }
 
 /* Mesa's RADV offers "null hardware" of the chip that RADV_FORCE_FAMILY names when an instance is
  * made: a device without memory or queues that work, whose compiler is the real one. */
 static inline uint32_t shader_find_radv(const char *chip) {
-    setenv("RADV_FORCE_FAMILY", chip, 1);
+    pd_env_set("RADV_FORCE_FAMILY", chip);
     return shader_find_device("Null hardware");
 }
 

@@ -2,6 +2,9 @@
 # Why each is here: third_party/README.md.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
+if(WIN32) # nothing but Windows itself is there where the program runs
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+endif()
 
 # peridot_find(NAME PREFIX MODULE): a package that pkg-config knows; of static libraries with what they need.
 function(peridot_find name prefix module)
@@ -36,6 +39,10 @@ target_link_libraries(peridot_cjson INTERFACE ${CJSON_LIBRARIES})
 peridot_find(peridot_curl CURL libcurl>=7.85 CURL_STATICLIB)
 peridot_find(peridot_microhttpd MICROHTTPD libmicrohttpd>=0.9.75)
 peridot_find(peridot_png PNG libpng)
+if(WIN32)
+  find_library(ZLIB_LIBRARY z REQUIRED)
+  target_link_libraries(peridot_png INTERFACE ${ZLIB_LIBRARY})
+endif()
 peridot_find(peridot_webp WEBP libwebp)
 
 # Without it `peridot chat` reads plain lines.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/temp.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "engine/model.h"
@@ -36,8 +37,8 @@ static pd_status encode_picture(pd_model *m, pd_error *err) {
 
 /* A file has all of its pages go through the host, and takes nothing else. */
 static pd_status save(pd_session *s, pd_error *err) {
-    char path[] = "/tmp/memory_table.XXXXXX";
-    if (!mkdtemp(path)) return PD_RAISE(err, PD_ERR_IO, "cannot make a folder in /tmp");
+    char path[PD_TEMP_PATH];
+    PD_TRY(pd_temp_folder_make(path, err));
     char file[sizeof path + 8];
     snprintf(file, sizeof file, "%s/session", path);
     pd_status status = pd_session_save(s, file, NULL, 0, err);

@@ -9,7 +9,7 @@
 uint64_t pd_process_id(void);
 /* "Linux 6.1.0 x86_64" */
 void pd_system_name(char *out, size_t size);
-/* The program's own file; pd_free. NULL: the system does not tell. */
+/* The program's own file, separated by '/'; pd_free. NULL: the system does not tell. */
 char *pd_program_path(void);
 /* The command line in UTF-8, in place of what main got; it stays. */
 void pd_program_arguments(int *argc, char ***argv);

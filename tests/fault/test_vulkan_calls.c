@@ -22,6 +22,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/error.h"
 #include "engine/model.h"
 #include "fault/support_drivers.h"
@@ -458,8 +459,8 @@ static bool find_llvmpipe(void) {
 
 /* The loader looks for the layer where XDG_DATA_HOME says. */
 static bool start_layer(void) {
-    setenv("XDG_DATA_HOME", FAULT_LAYER_DATA, 1);
-    setenv("PERIDOT_FAULT_LAYER", "1", 1);
+    pd_env_set("XDG_DATA_HOME", FAULT_LAYER_DATA);
+    pd_env_set("PERIDOT_FAULT_LAYER", "1");
     void *library = dlopen(FAULT_LAYER, RTLD_NOW);
     if (!library) return false;
     fault_layer_state_fn get = (fault_layer_state_fn)dlsym(library, "fault_layer_state");

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/env.h"
 #include "engine/session.h"
 #include "peridot_files.h"
 #include "peridot_measure.h"
@@ -25,7 +26,7 @@ static char path[512];
 static int make_model(void **state) {
     pd_error err;
     pd_synth_desc desc = {.preset = "270m", .n_layers = 14, .n_vocab = 1000, .n_ctx = 2 * USUAL};
-    setenv("PERIDOT_TUNE", "off", 1); /* its buffers may be more than so small a model's */
+    pd_env_set("PERIDOT_TUNE", "off"); /* its buffers may be more than so small a model's */
     if (make_folder(state) != 0) return -1;
     snprintf(path, sizeof path, "%s", in_folder("model.gguf"));
     return pd_files_synth(path, &desc, NULL, &err) == PD_OK ? 0 : -1;

@@ -434,7 +434,7 @@ static void write_poisoned(char *path, float value) {
     row[1] = (char)(bits >> 24);
     pd_gguf_close(g);
     int fd = mkstemp(path);
-    assert_true(fd >= 0 && write(fd, data, n) == (ssize_t)n);
+    assert_true(fd >= 0 && write(fd, data, (unsigned)n) == (ssize_t)n);
     close(fd);
     free(data);
 }

@@ -358,7 +358,7 @@ static void test_infinity_is_named(void **state) {
     memcpy(data + t->offset, infinity, sizeof infinity);
     pd_gguf_close(g);
     int fd = mkstemp(path);
-    assert_true(fd >= 0 && write(fd, data, n) == (ssize_t)n);
+    assert_true(fd >= 0 && write(fd, data, (unsigned)n) == (ssize_t)n);
     close(fd);
     on_every_device(check_poisoned, path);
     unlink(path);

@@ -36,6 +36,7 @@
 
 #include <cmocka.h>
 
+#include "base/env.h"
 #include "ops/fence.h"
 #include "support_sparse.h"
 #include "support_validation.h"
@@ -108,10 +109,10 @@ static inline bool ops_open(const char *name, const char *disabled, bool require
     const char *outer = getenv("PERIDOT_CPU_DISABLE");
     char *restore = outer ? pd_strdup(outer) : NULL;
     pd_error err;
-    if (disabled) setenv("PERIDOT_CPU_DISABLE", disabled, 1);
+    if (disabled) pd_env_set("PERIDOT_CPU_DISABLE", disabled);
     pd_status status = pd_backend_open(&(pd_backend_desc){.device = name}, &d->backend, &err);
-    if (disabled && restore) setenv("PERIDOT_CPU_DISABLE", restore, 1);
-    if (disabled && !restore) unsetenv("PERIDOT_CPU_DISABLE");
+    if (disabled && restore) pd_env_set("PERIDOT_CPU_DISABLE", restore);
+    if (disabled && !restore) pd_env_set("PERIDOT_CPU_DISABLE", NULL);
     pd_free(restore);
     if (status == PD_ERR_NO_DEVICE && !required) {
         print_message("%s is not tested: %s\n", name, err.message);

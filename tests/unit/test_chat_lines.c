@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include <sys/stat.h>
@@ -134,7 +135,7 @@ static void test_completion(void **state) {
     snprintf(line, sizeof line, "/load %s/.h", test_folder);
     snprintf(found, sizeof found, "%s/.hidden.png,", test_folder);
     expect_candidates(line, 6, found);
-    setenv("HOME", test_folder, 1);
+    pd_env_set("HOME", test_folder);
     expect_candidates("/save ~/pictures", 6, "~/pictures/,");
     expect_candidates("/save /nonexistent/x", 6, "");
     rmdir(in_folder("pictures"));
@@ -148,7 +149,7 @@ static void expect_path(const char *typed, const char *path) {
 
 static void test_paths(void **state) {
     (void)state;
-    setenv("HOME", "/home/me", 1);
+    pd_env_set("HOME", "/home/me");
     expect_path("a b", "a b");
     expect_path("~/a", "/home/me/a");
     expect_path("\"a b\"", "a b");

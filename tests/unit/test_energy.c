@@ -28,9 +28,7 @@ static const pd_device_info geforce = {.id = "vulkan:0",
                                        .uuid = "01234567-89ab-cdef-0123-456789abcdef"};
 
 static void forget(void) {
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s/class'", test_folder);
-    assert_int_equal(system(command), 0);
+    remove_all(in_folder("class"));
 }
 
 #define RAPL(n) "class/powercap/intel-rapl:" n

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE /* O_TMPFILE */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include <dirent.h>
@@ -245,26 +246,26 @@ static void test_writer_failures(void **state) {
 
 static void test_cache_path(void **state) {
     (void)state;
-    setenv("PERIDOT_CACHE_DIR", in_folder("own/deep"), 1);
+    pd_env_set("PERIDOT_CACHE_DIR", in_folder("own/deep"));
     char *path = pd_cache_path("x.spv");
     assert_non_null(path);
     assert_string_equal(path, in_folder("own/deep/x.spv"));
     assert_int_equal(access(in_folder("own/deep"), W_OK), 0);
     pd_free(path);
-    unsetenv("PERIDOT_CACHE_DIR");
-    setenv("XDG_CACHE_HOME", in_folder("xdg"), 1);
+    pd_env_set("PERIDOT_CACHE_DIR", NULL);
+    pd_env_set("XDG_CACHE_HOME", in_folder("xdg"));
     path = pd_cache_path("x.spv");
     assert_non_null(path);
     assert_string_equal(path, in_folder("xdg/peridot/x.spv"));
     pd_free(path);
-    setenv("XDG_CACHE_HOME", "relative", 1); /* ignored */
-    setenv("HOME", in_folder("home"), 1);
+    pd_env_set("XDG_CACHE_HOME", "relative"); /* ignored */
+    pd_env_set("HOME", in_folder("home"));
     path = pd_cache_path("x.spv");
     assert_non_null(path);
     assert_string_equal(path, in_folder("home/.cache/peridot/x.spv"));
     pd_free(path);
     put_text("plain", "");
-    setenv("PERIDOT_CACHE_DIR", in_folder("plain"), 1); /* a file cannot hold anything */
+    pd_env_set("PERIDOT_CACHE_DIR", in_folder("plain")); /* a file cannot hold anything */
     assert_null(pd_cache_path("x.spv"));
 }
 

@@ -14,9 +14,10 @@
 
 #include <cmocka.h>
 
+#include "base/temp.h"
 #include "peridot_files.h"
 
-static char folder[] = "/tmp/peridot_files_XXXXXX";
+static char folder[PD_TEMP_PATH];
 static pd_error err;
 
 static void must(pd_status status) {
@@ -189,14 +190,13 @@ static void stopped(void **state) {
 
 static int enter_folder(void **state) {
     (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+    return pd_temp_folder_make(folder, NULL) == PD_OK && chdir(folder) == 0 ? 0 : -1;
 }
 
 static int remove_folder(void **state) {
-    char command[64];
     (void)state;
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
+    pd_temp_folder_remove(folder);
+    return access(folder, F_OK) == 0 ? -1 : 0;
 }
 
 int main(void) {

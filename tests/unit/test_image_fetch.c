@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "server/image_fetch.h"
 
 #define SECRET "what-the-other-server-said" /* no sentence may hold it */
@@ -364,14 +365,14 @@ static void nothing_is_added(void **state) {
     assert_null(strstr(server.last, "Authorization"));
     assert_non_null(strstr(server.last, "GET /bytes-100 HTTP/1.1\r\n"));
     snprintf(proxy, sizeof proxy, "http://127.0.0.3:%u", server.port);
-    setenv("http_proxy", proxy, 1);
-    setenv("ALL_PROXY", proxy, 1);
+    pd_env_set("http_proxy", proxy);
+    pd_env_set("ALL_PROXY", proxy);
     assert_int_equal(fetch("bytes-100", only_two).n, 100);
     result r = fetch_url("http://127.0.0.4:1/bytes-100", 20 * second, everything);
     assert_int_equal(r.status, PD_ERR_IO);
     assert_int_equal(r.n_asked, 0);
-    unsetenv("http_proxy");
-    unsetenv("ALL_PROXY");
+    pd_env_set("http_proxy", NULL);
+    pd_env_set("ALL_PROXY", NULL);
 }
 
 int main(void) {

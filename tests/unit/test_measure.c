@@ -18,6 +18,7 @@
 #endif
 
 #include "backend/backend.h"
+#include "base/env.h"
 #include "support_validation.h"
 #include "support_data.h"
 #include "support_skip.h"
@@ -69,11 +70,11 @@ static void the_processor(void **state) {
     has[PD_PEAK_INT8] = has_bytes();
     has[PD_PEAK_BF16] = has_tiles();
     check_device("cpu", has);
-    setenv("PERIDOT_CPU_DISABLE", "integer", 1);
+    pd_env_set("PERIDOT_CPU_DISABLE", "integer");
     has[PD_PEAK_INT16] = has[PD_PEAK_INT8] = false;
     has[PD_PEAK_BF16] = has_tiles(); /* whatever was disabled before */
     check_device("cpu", has);
-    unsetenv("PERIDOT_CPU_DISABLE");
+    pd_env_set("PERIDOT_CPU_DISABLE", NULL);
 }
 
 static void unknown_devices_are_refused(void **state) {
@@ -121,10 +122,10 @@ static void a_vulkan_device(void **state) {
     if (!find_software(&d)) skip_because("there is no software Vulkan device");
     bool has[PD_PEAK_COUNT] = {true, d.has_fp16, d.has_int_dot};
     check_device(d.id, has);
-    setenv("PERIDOT_DISABLE", "fp16,int8dot,timestamps", 1);
+    pd_env_set("PERIDOT_DISABLE", "fp16,int8dot,timestamps");
     has[PD_PEAK_F16] = has[PD_PEAK_INT8] = false;
     check_device(d.id, has);
-    unsetenv("PERIDOT_DISABLE");
+    pd_env_set("PERIDOT_DISABLE", NULL);
 }
 
 /* In 3 MiB there is room for buffers of 1 MiB, in 1 MiB for none. */
@@ -162,6 +163,6 @@ int main(void) {
         cmocka_unit_test(check_validation_silent),
     };
     PRINT_LOG();
-    unsetenv("PERIDOT_DISABLE");
+    pd_env_set("PERIDOT_DISABLE", NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

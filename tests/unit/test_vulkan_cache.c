@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include <sys/stat.h>
@@ -107,7 +108,9 @@ static void a_pipe_is_none(void **state) {
 }
 
 static int make_cache(void **state) {
-    return make_folder(state) == 0 && setenv("PERIDOT_CACHE_DIR", test_folder, 1) == 0 ? 0 : -1;
+    int made = make_folder(state);
+    pd_env_set("PERIDOT_CACHE_DIR", test_folder);
+    return made;
 }
 
 int main(void) {

@@ -14,6 +14,7 @@
 #include "args.h"
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/device/probe.h"
+#include "base/env.h"
 
 enum {
     F16 = 0,
@@ -122,7 +123,7 @@ static bool is_allowed(VkDriverId driver, uint32_t vendor, uint32_t smallest_sub
 
 static void faulty_drivers_are_not_asked(void **state) {
     (void)state;
-    unsetenv("PERIDOT_DISABLE");
+    pd_env_set("PERIDOT_DISABLE", NULL);
     assert_true(is_allowed(VK_DRIVER_ID_NVIDIA_PROPRIETARY, 0x10de, 32, false));
     assert_true(is_allowed(VK_DRIVER_ID_MESA_RADV, AMD, 32, true));
     assert_true(is_allowed(VK_DRIVER_ID_AMD_PROPRIETARY, AMD, 32, true));
@@ -133,12 +134,12 @@ static void faulty_drivers_are_not_asked(void **state) {
     assert_false(is_allowed(VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, INTEL, 8, true));
     static const char *const words[] = {"coopmat", "fp16", "subgroup", "nonsense"};
     for (int i = 0; i < 4; i++) {
-        setenv("PERIDOT_DISABLE", words[i], 1);
+        pd_env_set("PERIDOT_DISABLE", words[i]);
         assert_false(is_allowed(VK_DRIVER_ID_NVIDIA_PROPRIETARY, 0x10de, 32, true));
     }
-    setenv("PERIDOT_DISABLE", "timestamps", 1);
+    pd_env_set("PERIDOT_DISABLE", "timestamps");
     assert_true(is_allowed(VK_DRIVER_ID_NVIDIA_PROPRIETARY, 0x10de, 32, true));
-    unsetenv("PERIDOT_DISABLE");
+    pd_env_set("PERIDOT_DISABLE", NULL);
 }
 
 /* ---- tiles ---------------------------------------------------------------------------------- */

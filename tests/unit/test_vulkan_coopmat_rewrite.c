@@ -16,6 +16,7 @@
 
 #include "backend/vulkan/kernels/coopmat_rewrite.h"
 #include "backend/vulkan/kernels/pipeline.h"
+#include "base/env.h"
 #include "base/memory.h"
 
 /* ---- a module by hand ----------------------------------------------------------------------- */
@@ -287,7 +288,7 @@ int main(void) {
         cmocka_unit_test(refusals_say_why),          cmocka_unit_test(damage_is_survived),
         cmocka_unit_test(the_kernel_is_as_khr_asks),
     };
-    unsetenv("PERIDOT_SHADER_DIR");
-    setenv("PERIDOT_CACHE_DIR", "/dev/null/none", 1); /* compiled anew */
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
+    pd_env_set("PERIDOT_CACHE_DIR", "/dev/null/none"); /* compiled anew */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

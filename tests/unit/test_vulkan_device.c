@@ -17,6 +17,7 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "backend/vulkan/device/memory.h"
+#include "base/env.h"
 #include "support_skip.h"
 
 enum { MAX_DEVICES = 32 };
@@ -129,24 +130,24 @@ static void switches_drop_capabilities(void **state) {
     pd_vk_caps all = d->caps;
     pd_vk_device_close(d);
     assert_true(all.subgroup && all.fp16 && all.timestamps);
-    setenv("PERIDOT_DISABLE", "fp16,subgroup", 1);
+    pd_env_set("PERIDOT_DISABLE", "fp16,subgroup");
     d = open_llvmpipe();
     assert_true(!d->caps.fp16 && !d->caps.subgroup && !d->caps.subgroup_size_control);
     assert_true(d->caps.int_dot == all.int_dot);
     assert_true(d->info.has_fp16); /* what the device has does not change */
     pd_vk_device_close(d);
-    setenv("PERIDOT_DISABLE", "fp16,int8dot,subgroup,coopmat,timestamps,software-tiles", 1);
+    pd_env_set("PERIDOT_DISABLE", "fp16,int8dot,subgroup,coopmat,timestamps,software-tiles");
     d = open_llvmpipe();
     assert_true(!d->caps.software_tiles && d->caps.is_software);
     assert_true(!d->caps.fp16 && !d->caps.int_dot && !d->caps.subgroup && !d->caps.coopmat &&
                 !d->caps.timestamps);
     pd_vk_device_close(d);
-    setenv("PERIDOT_DISABLE", "fp16,magic", 1);
+    pd_env_set("PERIDOT_DISABLE", "fp16,magic");
     pd_error err = {0};
     assert_int_equal(pd_vk_device_open(0, &d, &err), PD_ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "magic"));
     assert_non_null(strstr(err.message, "int8dot"));
-    unsetenv("PERIDOT_DISABLE");
+    pd_env_set("PERIDOT_DISABLE", NULL);
 }
 
 /* Runs after everything that holds the instance has closed it. */
@@ -156,13 +157,13 @@ static void refuses_unknown_validation(void **state) {
     pd_error err = {0};
     const char *before = getenv("PERIDOT_VALIDATION");
     char *kept = before ? strdup(before) : NULL;
-    setenv("PERIDOT_VALIDATION", "core,magic", 1);
+    pd_env_set("PERIDOT_VALIDATION", "core,magic");
     assert_int_equal(pd_vk_instance_open(&instance, &err), PD_ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "magic"));
     if (kept)
-        setenv("PERIDOT_VALIDATION", kept, 1);
+        pd_env_set("PERIDOT_VALIDATION", kept);
     else
-        unsetenv("PERIDOT_VALIDATION");
+        pd_env_set("PERIDOT_VALIDATION", NULL);
     free(kept);
 }
 
@@ -376,9 +377,9 @@ static bool prepare(void) {
     pd_device_info info;
     pd_error err = {0};
     uint32_t index;
-    setenv("PERIDOT_VALIDATION", "core,sync", 0);
+    if (!pd_env("PERIDOT_VALIDATION")) pd_env_set("PERIDOT_VALIDATION", "core,sync");
     has_layer = pd_vk_instance_open(&instance, &err) == PD_OK;
-    if (!has_layer) unsetenv("PERIDOT_VALIDATION");
+    if (!has_layer) pd_env_set("PERIDOT_VALIDATION", NULL);
     if (!has_layer && pd_vk_instance_open(&instance, &err) != PD_OK) {
         printf("skipped: %s\n", err.message);
         return false;

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include <math.h>
@@ -181,7 +182,7 @@ static void halves_are_the_nearest(void **state) {
     pd_vk_memory m;
     pd_vk_buffer in, out;
     pd_error err = {0};
-    setenv("PERIDOT_SHADER_DIR", test_folder, 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_folder);
     put_bytes("halves_test.comp", halves_shader, sizeof halves_shader - 1);
     for (unsigned i = 0; i < pd_shader_text_count; i++)
         if (!strcmp(pd_shader_texts[i].name, "halves.glsl") ||
@@ -191,7 +192,7 @@ static void halves_are_the_nearest(void **state) {
             put_bytes(pd_shader_texts[i].name, pd_shader_texts[i].text, pd_shader_texts[i].n_bytes);
     pd_vk_pipelines *p = create_pipelines();
     const pd_vk_pipeline *pipeline = get_pipeline(p, &halves);
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     pd_vk_memory_init(&m, device, 0);
     expect_ok(pd_vk_buffer_create(&m, PD_VK_STEP, PD_VK_FOR_SCRATCH, MOST * 4, "input", &in, &err),
               &err);
@@ -383,16 +384,16 @@ int main(void) {
     };
     pd_error err = {0};
     pd_log_set(print_line, NULL, PD_LOG_WARN);
-    setenv("PERIDOT_VALIDATION", "core,sync", 0);
+    if (!pd_env("PERIDOT_VALIDATION")) pd_env_set("PERIDOT_VALIDATION", "core,sync");
     bool open = open_llvmpipe(&err);
-    if (!open) unsetenv("PERIDOT_VALIDATION");
+    if (!open) pd_env_set("PERIDOT_VALIDATION", NULL);
     if (!open && !open_llvmpipe(&err)) {
         printf("skipped: no Vulkan driver offers llvmpipe\n");
         return 77;
     }
     if (make_folder(NULL) != 0) return 77;
-    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_CACHE_DIR", test_folder);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pd_vk_device_close(device);
     remove_folder(NULL);

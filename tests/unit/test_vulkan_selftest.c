@@ -23,12 +23,14 @@
 #include "args.h"
 #include "backend/vulkan/program/backend.h"
 #include "backend/vulkan/kernels/shader_texts.h"
+#include "base/env.h"
+#include "base/temp.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "support_validation.h"
 #include "support_skip.h"
 
-static char cache[] = "/tmp/peridot-selftest-XXXXXX", shaders[] = "/tmp/peridot-shaders-XXXXXX";
+static char cache[PD_TEMP_PATH], shaders[PD_TEMP_PATH];
 static char last_warning[512];
 
 /* ---- files ---------------------------------------------------------------------------------- */
@@ -101,7 +103,7 @@ static void plant(const char *file, const char *was, const char *is) {
         planted |= at != NULL;
     }
     if (!planted) fail_msg("%s has no \"%s\" any more", file, was);
-    setenv("PERIDOT_SHADER_DIR", shaders, 1);
+    pd_env_set("PERIDOT_SHADER_DIR", shaders);
     forget_verdicts();
 }
 
@@ -197,9 +199,9 @@ static void wrong_merges_cost_last_arrival(void **state) {
 /* Matrix units execute on newer Mesas alone. */
 static void expect_loss_of_coopmat(const char *product, const char *reason) {
     plant("matmul_coopmat.glsl", "MAT_MUL_ADD(a[m], b, n * TILES_M + m);", product);
-    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_env_set("PERIDOT_SELFTEST", "off");
     bool there = caps_of_next_start().coopmat;
-    setenv("PERIDOT_SELFTEST", "on", 1);
+    pd_env_set("PERIDOT_SELFTEST", "on");
     if (!there) skip_because("this Mesa has no matrix units");
     pd_vk_caps caps = caps_of_next_start();
     expect_warning("coopmat", reason);
@@ -226,10 +228,10 @@ static void a_wrong_draw_is_an_error(void **state) {
     assert_int_equal(try_open(&b, &err), PD_ERR_DEVICE);
     assert_non_null(strstr(err.message, "computes wrong results: sample("));
     assert_non_null(strstr(err.hint, "PERIDOT_SELFTEST=off"));
-    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_env_set("PERIDOT_SELFTEST", "off");
     caps_of_next_start();
-    setenv("PERIDOT_SELFTEST", "on", 1);
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SELFTEST", "on");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
 }
 
 /* Waits until a process that tries the driver has come to such a mark. */
@@ -261,7 +263,7 @@ static void kill_at(const char *mark) {
 
 static void a_killed_test_costs_what_it_tried(void **state) {
     (void)state;
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     forget_verdicts();
     kill_at("int8dot");
     pd_vk_caps caps = caps_of_next_start();
@@ -294,14 +296,14 @@ static void after_a_crash_of_everything_there_is_a_next_time(void **state) {
 /* By more thorough tests than these, which hold or fall with a word as well. */
 static void a_verdict_of_others_is_heeded(void **state) {
     (void)state;
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     forget_verdicts();
-    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_env_set("PERIDOT_SELFTEST", "off");
     pd_vk_backend *b = open_backend();
     assert_true(b->device->caps.int_dot);
     assert_true(b->base.v->keep_verdict(&b->base, "int8dot", "two tests failed with it"));
     assert_false(b->base.v->keep_verdict(&b->base, "no such word", ""));
-    setenv("PERIDOT_SELFTEST", "on", 1);
+    pd_env_set("PERIDOT_SELFTEST", "on");
     pd_vk_caps caps = caps_of_next_start();
     assert_true(caps.fp16 && caps.last_arrival && !caps.int_dot);
     assert_true(b->base.v->keep_verdict(&b->base, "", "")); /* all is well now */
@@ -314,9 +316,9 @@ static void nonsense_is_refused(void **state) {
     (void)state;
     pd_vk_backend *b;
     pd_error err = {0};
-    setenv("PERIDOT_SELFTEST", "perhaps", 1);
+    pd_env_set("PERIDOT_SELFTEST", "perhaps");
     assert_int_equal(try_open(&b, &err), PD_ERR_ARGUMENT);
-    setenv("PERIDOT_SELFTEST", "on", 1);
+    pd_env_set("PERIDOT_SELFTEST", "on");
     assert_non_null(strstr(err.message, "PERIDOT_SELFTEST is \"perhaps\""));
 }
 
@@ -339,16 +341,17 @@ int main(int argc, char **argv) {
     pd_error err = {0};
     if (argc == 2 && strcmp(argv[1], "--open") == 0) return try_open(&b, &err) != PD_OK;
     pd_log_set(keep_warning, NULL, PD_LOG_WARN);
-    setenv("PERIDOT_SELFTEST", "off", 1);
+    pd_env_set("PERIDOT_SELFTEST", "off");
     if (try_open(&b, &err) == PD_ERR_NO_DEVICE) {
         printf("skipped: %s\n", err.message);
         return 77;
     }
     b->base.v->close(&b->base);
-    if (!mkdtemp(cache) || !mkdtemp(shaders)) return 1;
-    setenv("PERIDOT_CACHE_DIR", cache, 1);
-    setenv("PERIDOT_DISABLE", "software-tiles", 1);
-    setenv("PERIDOT_SELFTEST", "on", 1);
+    if (pd_temp_folder_make(cache, NULL) != PD_OK || pd_temp_folder_make(shaders, NULL) != PD_OK)
+        return 1;
+    pd_env_set("PERIDOT_CACHE_DIR", cache);
+    pd_env_set("PERIDOT_DISABLE", "software-tiles");
+    pd_env_set("PERIDOT_SELFTEST", "on");
     int failed = cmocka_run_group_tests_name("unit.vulkan_selftest", tests, NULL, NULL);
     remove_folder(cache);
     remove_folder(shaders);

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include <spawn.h>
@@ -127,7 +128,7 @@ static void cache_gives_the_same(void **state) {
     size_t n_fresh, n_cached;
     char name[300];
     empty_folder();
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     get_spirv("scale", &fresh, &n_fresh);
     assert_true(compile_ns > 0);
     assert_true(find_file("spirv-", name, sizeof name));
@@ -148,7 +149,7 @@ static void damage_is_repaired(void **state) {
     size_t n_bytes;
     char name[300];
     empty_folder();
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
     assert_true(find_file("spirv-", name, sizeof name));
@@ -174,11 +175,11 @@ static void works_without_a_cache(void **state) {
     (void)state;
     uint32_t *words;
     size_t n_bytes;
-    setenv("PERIDOT_CACHE_DIR", "/dev/null/nowhere", 1);
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_CACHE_DIR", "/dev/null/nowhere");
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     get_spirv("scale", &words, &n_bytes);
     pd_free(words);
-    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
+    pd_env_set("PERIDOT_CACHE_DIR", test_folder);
 }
 
 /* ---- mistakes ------------------------------------------------------------------------------ */
@@ -195,10 +196,10 @@ static void expect_mistake(const char *name, const char *part) {
 
 static void mistakes_name_file_and_line(void **state) {
     (void)state;
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     expect_mistake("broken", "broken.comp:6: 'no_such_thing'");
     expect_mistake("broken_include", "broken.glsl:3: ");
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     expect_mistake("no_such_shader", "no_such_shader.comp");
 }
 
@@ -207,7 +208,7 @@ static void missing_include_is_named(void **state) {
     pd_error err = {0};
     uint32_t *words;
     size_t n_bytes;
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     assert_int_not_equal(pd_vk_spirv_get("missing_include", &words, &n_bytes, &compile_ns, &err),
                          PD_OK);
     assert_non_null(strstr(err.message, "no_such_file.glsl"));
@@ -215,7 +216,7 @@ static void missing_include_is_named(void **state) {
 
 static int unset_folder(void **state) {
     (void)state;
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     return 0;
 }
 
@@ -229,9 +230,9 @@ static void the_program_holds_the_same(void **state) {
         size_t n_compiled, n_held;
         uint64_t ns;
         assert_int_equal(pd_vk_spirv_get(name, &compiled, &n_compiled, &ns, &err), PD_OK);
-        setenv("PERIDOT_SHADER_COMPILER", "off", 1);
+        pd_env_set("PERIDOT_SHADER_COMPILER", "off");
         assert_int_equal(pd_vk_spirv_get(name, &held, &n_held, &ns, &err), PD_OK);
-        unsetenv("PERIDOT_SHADER_COMPILER");
+        pd_env_set("PERIDOT_SHADER_COMPILER", NULL);
         assert_int_equal(n_held, n_compiled);
         assert_memory_equal(held, compiled, n_held);
         assert_int_equal(ns, 0);
@@ -242,12 +243,12 @@ static void the_program_holds_the_same(void **state) {
     uint32_t *words;
     size_t n_bytes;
     uint64_t ns;
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
-    setenv("PERIDOT_SHADER_COMPILER", "off", 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
+    pd_env_set("PERIDOT_SHADER_COMPILER", "off");
     assert_int_equal(pd_vk_spirv_get("scale", &words, &n_bytes, &ns, &err), PD_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "scale.comp"));
-    unsetenv("PERIDOT_SHADER_COMPILER");
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_COMPILER", NULL);
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
 }
 
 /* A cache file under another one's name is no better than a damaged one. */
@@ -258,27 +259,27 @@ static void files_keep_their_names(void **state) {
     pd_error err = {0};
     uint32_t *words, *again;
     size_t n_bytes, n_again;
-    DIR *d = opendir(test_folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));)
-        if (strncmp(e->d_name, "spirv-", 6) == 0) snprintf(other, sizeof other, "%.63s", e->d_name);
-    closedir(d);
+    pd_folder all;
+    assert_int_equal(pd_folder_list(test_folder, &all, NULL), PD_OK);
+    for (size_t i = 0; i < all.n; i++)
+        if (strncmp(all.names[i], "spirv-", 6) == 0)
+            snprintf(other, sizeof other, "%.63s", all.names[i]);
+    pd_folder_free(&all);
     assert_true(other[0] != 0);
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     assert_int_equal(pd_vk_spirv_get("scale", &words, &n_bytes, &compile_ns, &err), PD_OK);
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     size_t n = read_file(in_folder(other), file, sizeof file);
-    d = opendir(test_folder); /* over all others, scale's among them */
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        if (strncmp(e->d_name, "spirv-", 6) != 0 || strcmp(e->d_name, other) == 0) continue;
-        snprintf(path, sizeof path, "%s/%s", test_folder, e->d_name);
+    assert_int_equal(pd_folder_list(test_folder, &all, NULL), PD_OK);
+    for (size_t i = 0; i < all.n; i++) { /* over all others, scale's among them */
+        if (strncmp(all.names[i], "spirv-", 6) != 0 || strcmp(all.names[i], other) == 0) continue;
+        snprintf(path, sizeof path, "%s/%.200s", test_folder, all.names[i]);
         write_file(path, file, n);
     }
-    closedir(d);
-    setenv("PERIDOT_SHADER_DIR", test_data("shaders"), 1);
+    pd_folder_free(&all);
+    pd_env_set("PERIDOT_SHADER_DIR", test_data("shaders"));
     assert_int_equal(pd_vk_spirv_get("scale", &again, &n_again, &compile_ns, &err), PD_OK);
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     assert_true(compile_ns > 0);
     assert_int_equal(n_again, n_bytes);
     assert_memory_equal(again, words, n_bytes);
@@ -302,8 +303,8 @@ int main(void) {
         printf("skipped: no folder can be made in /tmp\n");
         return 77;
     }
-    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_CACHE_DIR", test_folder);
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_folder(NULL);
     return failed;

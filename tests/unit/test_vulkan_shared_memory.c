@@ -17,6 +17,7 @@
 #include "args.h"
 #include "backend/vulkan/kernels/kernels.h"
 #include "backend/vulkan/kernels/shared_memory.h"
+#include "base/env.h"
 #include "base/memory.h"
 #include "support_golden.h"
 #include "support_validation.h"
@@ -181,8 +182,8 @@ static void overruns_are_refused(void **state) {
     pd_error err;
     pd_model *m;
     pd_session *s;
-    setenv("PERIDOT_MAX_SHARED", "300", 1);
-    setenv("PERIDOT_TUNE", "off", 1);
+    pd_env_set("PERIDOT_MAX_SHARED", "300");
+    pd_env_set("PERIDOT_TUNE", "off");
     pd_model_desc desc = {.device = "vulkan:llvmpipe"};
     pd_status status = pd_model_open(GOLDEN("small-q4_0.gguf"), &desc, &m, &err);
     if (status == PD_ERR_NO_DEVICE) skip_because("there is no llvmpipe");
@@ -190,7 +191,7 @@ static void overruns_are_refused(void **state) {
         status = pd_session_create(m, &(pd_session_desc){0}, &s, &err);
         pd_model_close(m);
     }
-    unsetenv("PERIDOT_MAX_SHARED");
+    pd_env_set("PERIDOT_MAX_SHARED", NULL);
     assert_int_equal(status, PD_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "bytes of shared memory"));
 }

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include "backend/vulkan/program/backend.h"
@@ -139,14 +140,14 @@ static void mistakes_are_told_by_the_session(void **state) {
     pd_error err = {0};
     empty_folder();
     write_broken_shaders();
-    setenv("PERIDOT_SHADER_DIR", test_folder, 1);
+    pd_env_set("PERIDOT_SHADER_DIR", test_folder);
     pd_model *m = open_model(NULL);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pd_session_create(m, &(pd_session_desc){0}, &s, &err), PD_ERR_INTERNAL);
         assert_non_null(strstr(err.message, "attention"));
     }
     pd_model_close(m);
-    unsetenv("PERIDOT_SHADER_DIR");
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
     empty_folder();
 }
 
@@ -272,9 +273,9 @@ int main(void) {
         return 77;
     }
     PRINT_LOG();
-    setenv("PERIDOT_CACHE_DIR", test_folder, 1); /* and shaders, in one test */
-    unsetenv("PERIDOT_SHADER_DIR");
-    setenv("PERIDOT_TUNE", "off", 1); /* its candidates are pipelines too, of a first start alone */
+    pd_env_set("PERIDOT_CACHE_DIR", test_folder); /* and shaders, in one test */
+    pd_env_set("PERIDOT_SHADER_DIR", NULL);
+    pd_env_set("PERIDOT_TUNE", "off"); /* its candidates are pipelines too, of a first start alone */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_folder(NULL);
     return failed;

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/env.h"
 #include "support_folder.h"
 
 #include "args.h"
@@ -14,14 +15,14 @@
 /* How many files of the cache begin with `prefix`; removes them when asked to. */
 static unsigned count_files(const char *prefix, bool remove_them) {
     unsigned n = 0;
-    DIR *d = opendir(test_folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)) != 0) continue;
-        if (remove_them) unlink(in_folder(e->d_name));
+    pd_folder all;
+    assert_int_equal(pd_folder_list(test_folder, &all, NULL), PD_OK);
+    for (size_t i = 0; i < all.n; i++) {
+        if (all.names[i][0] == '.' || strncmp(all.names[i], prefix, strlen(prefix)) != 0) continue;
+        if (remove_them) pd_path_remove(in_folder(all.names[i]));
         n++;
     }
-    closedir(d);
+    pd_folder_free(&all);
     return n;
 }
 
@@ -84,9 +85,9 @@ static void nonsense_is_refused(void **state) {
     (void)state;
     pd_backend *b;
     pd_error err = {0};
-    setenv("PERIDOT_TUNE", "perhaps", 1);
+    pd_env_set("PERIDOT_TUNE", "perhaps");
     pd_status status = pd_backend_open(&(pd_backend_desc){.device = "vulkan:llvmpipe"}, &b, &err);
-    setenv("PERIDOT_TUNE", "on", 1);
+    pd_env_set("PERIDOT_TUNE", "on");
     assert_int_equal(status, PD_ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "perhaps"));
 }
@@ -107,9 +108,9 @@ int main(void) {
     }
     b->v->close(b);
     if (make_folder(NULL) != 0) return 1;
-    setenv("PERIDOT_CACHE_DIR", test_folder, 1);
-    setenv("PERIDOT_DISABLE", "software-tiles", 1);
-    setenv("PERIDOT_TUNE", "on", 1);
+    pd_env_set("PERIDOT_CACHE_DIR", test_folder);
+    pd_env_set("PERIDOT_DISABLE", "software-tiles");
+    pd_env_set("PERIDOT_TUNE", "on");
     int failed = cmocka_run_group_tests_name("unit.vulkan_tune", tests, NULL, NULL);
     remove_folder(NULL);
     return failed;

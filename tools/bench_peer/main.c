@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "bench_peer.h"

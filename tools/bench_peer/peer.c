@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "bench_peer.h"
@@ -204,7 +205,7 @@ static pd_status create_pool(peer *p, pd_error *err) {
 }
 
 static pd_status open_devices(peer *p, const char *vulkan_index, pd_error *err) {
-    if (vulkan_index) setenv("GGML_VK_VISIBLE_DEVICES", vulkan_index, 1);
+    if (vulkan_index) pd_env_set("GGML_VK_VISIBLE_DEVICES", vulkan_index);
     p->f.llama_log_set(keep_complaint, p);
     p->f.ggml_backend_load_all_from_path(p->libs_dir);
     p->f.llama_backend_init();

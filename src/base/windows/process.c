@@ -29,7 +29,10 @@ void pd_system_name(char *out, size_t size) {
 char *pd_program_path(void) {
     wchar_t wide[4096];
     DWORD n = GetModuleFileNameW(NULL, wide, 4096);
-    return n > 0 && n < 4096 ? pd_narrow(wide) : NULL;
+    char *path = n > 0 && n < 4096 ? pd_narrow(wide) : NULL;
+    for (char *c = path; c && *c; c++)
+        if (*c == '\\') *c = '/';
+    return path;
 }
 
 void pd_program_arguments(int *argc, char ***argv) {

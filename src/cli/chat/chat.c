@@ -51,8 +51,12 @@ static pd_status read_pictures(chat_job *job, pd_error *err) {
     char *list = paths ? pd_strdup(paths) : NULL, *rest = list;
     pd_status status = PD_OK;
     if (paths && !list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the paths");
-    for (char *path; status == PD_OK && (path = strsep(&rest, "\n")) != NULL;)
+    while (rest && status == PD_OK) {
+        char *path = rest, *end = strchr(path, '\n');
+        rest = end ? end + 1 : NULL;
+        if (end) *end = '\0';
         status = chat_pictures_read(&job->attached, path, cli_given(job->o, OPT_PAN_AND_SCAN), err);
+    }
     pd_free(list);
     return status;
 }

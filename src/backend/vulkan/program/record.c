@@ -258,8 +258,9 @@ void pd_vk_erase(pd_program *p) {
     pd_vk_device *d = p->backend->device;
     for (uint32_t i = 0; p->segments && i < p->n_segments; i++) {
         pd_vk_segment *s = &p->segments[i];
-        d->vk.vkFreeCommandBuffers(d->handle, p->backend->command_pool, PD_VK_STEPS_IN_FLIGHT,
-                                   s->cmds);
+        uint32_t n = 0; /* null ones may be among them, but Wine's Vulkan stumbles over those */
+        while (n < PD_VK_STEPS_IN_FLIGHT && s->cmds[n]) n++;
+        if (n > 0) d->vk.vkFreeCommandBuffers(d->handle, p->backend->command_pool, n, s->cmds);
         d->vk.vkDestroyFence(d->handle, s->fence, NULL);
     }
     d->vk.vkDestroyDescriptorPool(d->handle, p->pool, NULL);
