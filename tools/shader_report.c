@@ -18,12 +18,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <sys/stat.h>
 
 #include "../tests/support_data.h"
 #include "../tests/support_shader_rules.h"
 #include "../tests/support_shader_table.h"
 
+#include "base/os_file.h"
 #include "base/file.h"
 
 enum { NO_DEVICE = 77, USAGE = 2 };
@@ -117,7 +117,7 @@ static int write_table(const report *r) {
     pd_file_writer file;
     pd_error err;
     table_path(r, path, sizeof path, false);
-    (void)mkdir(path, 0777); /* it may be there */
+    (void)pd_folder_make(path, 0777); /* it may be there */
     table_path(r, path, sizeof path, true);
     pd_status status = pd_file_writer_open(path, &file, &err);
     if (status == PD_OK) {

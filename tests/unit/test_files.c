@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/os_file.h"
 #include "base/temp.h"
 #include "peridot_files.h"
 
@@ -137,7 +137,8 @@ static void settings_compared(void **state) {
 static bool block_second(void *ctx, uint64_t bytes_done, uint64_t bytes_total) {
     follower *f = ctx;
     f->n_began += bytes_done == 0;
-    if (f->n_began == 2 && bytes_done == bytes_total) mkdir("mmproj-both.gguf", 0777);
+    if (f->n_began == 2 && bytes_done == bytes_total)
+        (void)pd_folder_make("mmproj-both.gguf", 0777);
     return true;
 }
 

@@ -27,7 +27,8 @@ static size_t parse(const char *text, address *out) {
         out->any.sa_family = AF_INET;
         return sizeof out->v4;
     }
-    if (!pd_address_parse_v6(text, (uint8_t *)&out->v6.sin6_addr)) fail_msg("%s is no address", text);
+    if (!pd_address_parse_v6(text, (uint8_t *)&out->v6.sin6_addr))
+        fail_msg("%s is no address", text);
     out->any.sa_family = AF_INET6;
     return sizeof out->v6;
 }
@@ -283,19 +284,22 @@ static void a_machines_networks_are_near(void **state) {
         {"45.1.1.1", "0.0.0.0", "45.9.9.9"}, /* a tunnel for everything */
         {"46.1.1.1", NULL, NULL},
     };
-    static const char *const near[] = {"93.184.216.34",      "93.184.216.1",
-                                       "93.184.216.63",      "::ffff:93.184.216.35",
-                                       "64:ff9b::5db8:d822", "2a02:8100:1:2::5",
-                                       "2a02:8100:1:2::77",  "2a02:8100:1:2:ffff:ffff:ffff:ffff",
-                                       "45.1.1.1",           "45.9.9.9",
-                                       "46.1.1.1",           "127.9.9.9"};
-    static const char *const far[] = {"93.184.216.64",    "93.184.215.255",        "45.1.1.2",
-                                      "46.1.1.2",         "::ffff:93.184.216.64",  "8.8.8.8",
-                                      "2a02:8100:1:3::5", "2a02:8100:1:1:ffff::5", "2606:4700::1"};
-    for (size_t i = 0; i < sizeof near / sizeof *near; i++)
-        if (!is_near(networks, 5, near[i])) fail_msg("%s is said not to be near", near[i]);
-    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
-        if (is_near(networks, 5, far[i])) fail_msg("%s is said to be near", far[i]);
+    static const char *const near_ones[] = {
+        "93.184.216.34",      "93.184.216.1",
+        "93.184.216.63",      "::ffff:93.184.216.35",
+        "64:ff9b::5db8:d822", "2a02:8100:1:2::5",
+        "2a02:8100:1:2::77",  "2a02:8100:1:2:ffff:ffff:ffff:ffff",
+        "45.1.1.1",           "45.9.9.9",
+        "46.1.1.1",           "127.9.9.9"};
+    static const char *const far_ones[] = {
+        "93.184.216.64",    "93.184.215.255",        "45.1.1.2",
+        "46.1.1.2",         "::ffff:93.184.216.64",  "8.8.8.8",
+        "2a02:8100:1:3::5", "2a02:8100:1:1:ffff::5", "2606:4700::1"};
+    for (size_t i = 0; i < sizeof near_ones / sizeof *near_ones; i++)
+        if (!is_near(networks, 5, near_ones[i]))
+            fail_msg("%s is said not to be near", near_ones[i]);
+    for (size_t i = 0; i < sizeof far_ones / sizeof *far_ones; i++)
+        if (is_near(networks, 5, far_ones[i])) fail_msg("%s is said to be near", far_ones[i]);
 }
 
 /* This machine's own, whichever these are. */

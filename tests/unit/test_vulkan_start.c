@@ -275,7 +275,8 @@ int main(void) {
     PRINT_LOG();
     pd_env_set("PERIDOT_CACHE_DIR", test_folder); /* and shaders, in one test */
     pd_env_set("PERIDOT_SHADER_DIR", NULL);
-    pd_env_set("PERIDOT_TUNE", "off"); /* its candidates are pipelines too, of a first start alone */
+    pd_env_set("PERIDOT_TUNE",
+               "off"); /* its candidates are pipelines too, of a first start alone */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_folder(NULL);
     return failed;
