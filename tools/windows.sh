@@ -90,7 +90,11 @@ make_libraries() {
 # ---- main -----------------------------------------------------------------------------------------
 
 part_build() {
-  [ -e build/release/generated/spirv/made ] || { mkdir -p build && install_packages $build_packages && build release; }
+  mkdir -p build
+  # shellcheck disable=SC2086
+  install_packages $build_packages
+  use_ccache
+  build release # whose SPIR-V it takes, and whose answers it is compared with
   make_libraries
   say "building for Windows"
   in_root cmake --preset windows -DPERIDOT_PREFIX="$prefix" -DPERIDOT_SPIRV_DIR="$PWD/build/release/generated/spirv" \
@@ -98,6 +102,66 @@ part_build() {
   in_root cmake --build --preset windows
 }
 
+# Wine keeps what it has of Windows there.
+in_wine() {
+  in_root env WINEPREFIX="$PWD/build/wine" WINEDEBUG=-all XDG_RUNTIME_DIR=/tmp \
+    PERIDOT_CACHE_DIR="$PWD/build/windows-cache" "$@"
+}
+
+failed=0
+
+# run_tests DEVICES PATTERN
+run_tests() {
+  say "testing on $1 under Wine"
+  in_wine PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES="$1" ctest --test-dir build/windows --no-tests=error \
+    --output-on-failure -j "$(nproc)" -R "$2" \
+    -E '_(gpu_tiles|small_.*|.*cut|precompiled|few_products|merged_apart)$' || failed=1
+}
+
+# The command line's own tests, by a script in the program's place: those that ask for no terminal, no
+# compiler of shaders, no /dev/full and no text that is not UTF-8, which no argument of Windows can hold.
+scripts="help tokenize log list synth images score estimate bench record head fit"
+
+run_scripts() {
+  local name
+  printf '#!/bin/sh\nexec wine "%s" "$@"\n' "$PWD/build/windows/peridot.exe" >build/windows/peridot-in-wine
+  chmod +x build/windows/peridot-in-wine
+  for name in $scripts; do
+    say "cli.$name under Wine"
+    in_wine PERIDOT="$PWD/build/windows/peridot-in-wine" PERIDOT_TEST_DATA="$PWD/tests/data" \
+      sh -c 'cd tests && timeout 600 bash "cli/test_$1.sh"' sh "$name" && echo passed || failed=1
+  done
+}
+
+# The same answer as on Linux, drawn, to the token; in a pipe; and over HTTP.
+run_program() {
+  local toy=build/release/share/peridot/pip-toy-q4_0.gguf question="What is the capital of France?" here there
+  say "the program under Wine"
+  local flags=(-m "$toy" -p "$question" --temp 1 --seed 7 -n 20 --ids --precision exact -q)
+  here=$(build/release/peridot run "${flags[@]}" --device cpu)
+  for device in cpu vulkan:llvmpipe; do
+    there=$(in_wine wine build/windows/peridot.exe run "${flags[@]}" --device $device 2>/dev/null)
+    [ "$here" = "$there" ] && echo "the tokens of Linux on $device" && continue
+    echo "on $device: $there instead of $here"
+    failed=1
+  done
+  echo "$question" | in_wine wine build/windows/peridot.exe chat -m "$toy" --device cpu --temp 0 2>/dev/null |
+    grep "Paris" || { echo "no answer in a pipe" && failed=1; }
+  in_wine sh -c 'wine build/windows/peridot.exe serve -m "$1" --device cpu --port 18080 2>build/windows/serve.log &
+    for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; grep -q listening build/windows/serve.log && break; done
+    python3 tests/windows/ask.py http://127.0.0.1:18080 "$2"; rc=$?; kill $!; exit $rc' sh "$toy" "$question" || failed=1
+}
+
+part_test() {
+  run_tests cpu-ref,cpu '^(unit|ops|golden)' # unit tests of Vulkan take the device that there is
+  run_tests vulkan:llvmpipe '^(ops\.(norm|embed|log_prob)|golden\.(batch|images|vision)|unit\.measure)$'
+  run_scripts
+  run_program
+}
+
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(build test)
-for part in "${parts[@]}"; do "part_$part"; done
+for part in "${parts[@]}"; do
+  case $part in build | test) "part_$part" ;; *) die "usage: tools/windows.sh [build|test]..." ;; esac
+done
+exit $failed

@@ -13,7 +13,7 @@ static inline void put(const char *folder, const char *file, const char *text) {
         (void)pd_folder_make(path, 0700);
     }
     snprintf(path, sizeof path, "%s/%.100s/%.100s", test_folder, folder, file);
-    FILE *f = fopen(path, "w");
+    FILE *f = fopen(path, "wb");
     assert_non_null(f);
     fprintf(f, "%s\n", text);
     fclose(f);

@@ -148,9 +148,13 @@ static void bind_to_last(void *ctx) {
     if (n == 0 || n > 1024) return;
     *bound = pd_bind_to_core_of(firsts[n - 1]);
     assert_int_equal(*bound, 1);
+#ifdef __linux__ /* where it is asked what the thread may, and not the process */
     assert_int_equal(pd_core_firsts(&now, 1), 1);
     assert_int_equal(now, firsts[n - 1]);
     if (n > 1) assert_false(pd_bind_to_core_of(firsts[0])); /* it may not run there any more */
+#else
+    (void)now;
+#endif
 }
 
 static void test_cores(void **state) {

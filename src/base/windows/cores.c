@@ -32,6 +32,7 @@ static KAFFINITY allowed(WORD group) {
     DWORD_PTR own, all;
     GROUP_AFFINITY here;
     if (!GetProcessAffinityMask(GetCurrentProcess(), &own, &all) || own == 0) return ~(KAFFINITY)0;
+    if (GetActiveProcessorGroupCount() == 1) return own;
     if (!GetThreadGroupAffinity(GetCurrentThread(), &here)) return own;
     return here.Group == group ? own : 0;
 }
@@ -78,7 +79,11 @@ bool pd_bind_to_core_of(uint32_t cpu) {
         GROUP_AFFINITY a = entry_at(cores, at)->Processor.GroupMask[0];
         if (a.Group != cpu / PER_GROUP || !(a.Mask >> cpu % PER_GROUP & 1)) continue;
         a.Mask &= allowed(a.Group);
-        bound = a.Mask && SetThreadGroupAffinity(GetCurrentThread(), &a, NULL);
+        /* of several groups alone, since threads of Wine crash at their end when they were bound so
+         */
+        bound = a.Mask && (GetActiveProcessorGroupCount() == 1
+                               ? SetThreadAffinityMask(GetCurrentThread(), a.Mask) != 0
+                               : SetThreadGroupAffinity(GetCurrentThread(), &a, NULL));
     }
     free(cores);
     return bound;
