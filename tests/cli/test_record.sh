@@ -52,7 +52,7 @@ width, height = map(float, svg.documentElement.getAttribute("viewBox").split()[2
 bars = [(float(r.getAttribute("x")) + float(r.getAttribute("width")), float(r.getAttribute("y")) + 14)
         for r in svg.getElementsByTagName("rect")]
 texts = [t.firstChild.data for t in svg.getElementsByTagName("text")]
-assert len(bars) == 6 and all(x < width - 60 and y < height for x, y in bars), bars
+assert len(bars) == 10 and all(x < width - 60 and y < height for x, y in bars), bars
 assert sum("A <card> | of & mine" in t for t in texts) == 2, texts
 PY
 

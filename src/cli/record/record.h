@@ -29,6 +29,9 @@ typedef struct record_group {
  * MEMORY_HOST. */
 typedef void (*record_group_fn)(void *ctx, const record_group *g);
 pd_status record_each_group(const cJSON *records, record_group_fn fn, void *ctx, pd_error *err);
+/* Names of all tests that a group has, in the order in which they first occur; returns how many. */
+enum { RECORD_MAX_TESTS = 32 };
+uint32_t record_list_tests(const record_group *g, const char *names[RECORD_MAX_TESTS]);
 /* The test of that name; NULL: it was not done. */
 const cJSON *record_find_test(const cJSON *model, const char *name);
 

@@ -1,4 +1,4 @@
-/* Records as a drawing: for each model a bar a device, of prompts and of generation.
+/* Records as a drawing: for each model and test a bar a device.
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
@@ -31,26 +31,12 @@ static void write_text(plot *p, int x, const char *class_name, const char *text)
     pd_bytes_printf(&p->body, "</text>\n");
 }
 
-/* The first test of a model without a depth that is of prompts, or of generation. */
-static const cJSON *find(const cJSON *model, bool is_prompt) {
-    const cJSON *test;
-    cJSON_ArrayForEach(test, cJSON_GetObjectItem(model, "tests")) {
-        bool of_prompt = record_number(test, "n_gen") == 0;
-        if (of_prompt == is_prompt && record_number(test, "n_depth") == 0) return test;
-    }
-    return NULL;
-}
-
-static double speed_of(const record_row *row, bool is_prompt) {
-    return record_number(find(row->model, is_prompt), "tokens_per_second");
-}
-
-static void draw_bar(plot *p, const record_row *row, bool is_prompt, double most) {
-    const cJSON *test = find(row->model, is_prompt);
+static void draw_bar(plot *p, const cJSON *record, const cJSON *test, double most) {
+    bool is_prompt = record_number(test, "n_gen") == 0;
     double speed = record_number(test, "tokens_per_second"), n = BAR * speed / most;
     char text[64];
     p->y += LINE;
-    write_text(p, 8, "", record_text(row->record, "device.name"));
+    write_text(p, 8, "", record_text(record, "device.name"));
     pd_bytes_printf(&p->body, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"14\" rx=\"2\"/>\n",
                     LABEL, p->y - 11, n > 1 ? n : 1);
     snprintf(text, sizeof text, speed >= 100 ? "%.0f, %.0f %%" : "%.1f, %.0f %%", speed,
@@ -58,29 +44,33 @@ static void draw_bar(plot *p, const record_row *row, bool is_prompt, double most
     write_text(p, LABEL + (int)n + 6, "", text);
 }
 
-static void draw_bars(plot *p, const record_group *g, bool is_prompt) {
+/* A bar for each device that has the test; none where no device was timed. */
+static void draw_test(plot *p, const record_group *g, const char *name) {
     double most = 0;
+    const cJSON *any = NULL;
     char text[160];
-    const char *name = "";
     for (uint32_t i = 0; i < g->n_rows; i++) {
-        double speed = speed_of(&g->rows[i], is_prompt);
-        if (speed <= most) continue;
-        most = speed;
-        name = record_text(find(g->rows[i].model, is_prompt), "test");
+        const cJSON *test = record_find_test(g->rows[i].model, name);
+        double speed = record_number(test, "tokens_per_second");
+        if (test) any = test;
+        if (speed > most) most = speed;
     }
     if (most <= 0) return;
     p->y += TITLE;
     snprintf(text, sizeof text, "%.64s: %.32s, tokens a second; share of the device's %s", g->title,
-             name, is_prompt ? "arithmetic" : "read bandwidth");
+             name, record_number(any, "n_gen") == 0 ? "arithmetic" : "read bandwidth");
     write_text(p, 8, "title", text);
-    for (uint32_t i = 0; i < g->n_rows; i++)
-        if (find(g->rows[i].model, is_prompt)) draw_bar(p, &g->rows[i], is_prompt, most);
+    for (uint32_t i = 0; i < g->n_rows; i++) {
+        const cJSON *test = record_find_test(g->rows[i].model, name);
+        if (test) draw_bar(p, g->rows[i].record, test, most);
+    }
 }
 
 /* A record_group_fn. */
 static void draw_group(void *ctx, const record_group *g) {
-    draw_bars(ctx, g, true);
-    draw_bars(ctx, g, false);
+    const char *names[RECORD_MAX_TESTS];
+    uint32_t n = record_list_tests(g, names);
+    for (uint32_t i = 0; i < n; i++) draw_test(ctx, g, names[i]);
 }
 
 pd_status record_write_plot(const cJSON *records, pd_file_writer *w, pd_error *err) {

@@ -92,23 +92,6 @@ static void print_devices(const cJSON *records) {
 
 /* ---- models --------------------------------------------------------------------------------- */
 
-enum { MAX_COLUMNS = 32 };
-
-/* Names of all tests that a group has, in the order in which they first occur. */
-static uint32_t list_columns(const record_group *g, const char *names[MAX_COLUMNS]) {
-    const cJSON *test;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < g->n_rows; i++) {
-        cJSON_ArrayForEach(test, cJSON_GetObjectItem(g->rows[i].model, "tests")) {
-            const char *name = record_text(test, "test");
-            uint32_t k = 0;
-            while (k < n && strcmp(names[k], name) != 0) k++;
-            if (k == n && n < MAX_COLUMNS) names[n++] = name;
-        }
-    }
-    return n;
-}
-
 static void print_test(const cJSON *test) {
     char speed[32];
     if (!test) {
@@ -123,8 +106,8 @@ static void print_test(const cJSON *test) {
 
 /* A record_group_fn. */
 static void print_group(void *ctx, const record_group *g) {
-    const char *names[MAX_COLUMNS];
-    uint32_t n = list_columns(g, names);
+    const char *names[RECORD_MAX_TESTS];
+    uint32_t n = record_list_tests(g, names);
     (void)ctx;
     printf("\n## %s\n\n| device ", g->title);
     for (uint32_t i = 0; i < n; i++) print_cell(names[i]);

@@ -79,6 +79,20 @@ const cJSON *record_find_test(const cJSON *model, const char *name) {
     return NULL;
 }
 
+uint32_t record_list_tests(const record_group *g, const char *names[RECORD_MAX_TESTS]) {
+    const cJSON *test;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->n_rows; i++) {
+        cJSON_ArrayForEach(test, member(g->rows[i].model, "tests")) {
+            const char *name = record_text(test, "test");
+            uint32_t k = 0;
+            while (k < n && strcmp(names[k], name) != 0) k++;
+            if (k == n && n < RECORD_MAX_TESTS) names[n++] = name;
+        }
+    }
+    return n;
+}
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 static void title_of(const record_row *row, char out[64]) {
