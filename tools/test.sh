@@ -83,7 +83,7 @@ if [ $clients -eq 1 ]; then
 fi
 
 test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm
-  mandoc groff-base zsh fish lintian dpkg-dev
+  mandoc groff-base zsh fish lintian dpkg-dev spirv-cross
   debootstrap"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
