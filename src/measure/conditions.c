@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/library.h"
 #include "measure/devices.h"
 #include "measure/nvml.h"
 #include "measure/sysfs.h"
