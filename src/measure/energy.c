@@ -154,6 +154,10 @@ const char *pd_energy_source(const pd_energy *e) {
     return e->source;
 }
 
+bool pd_energy_is_counter(const pd_energy *e) {
+    return e->nvml || e->n_counters > 0;
+}
+
 double pd_energy_joules(pd_energy *e) {
     bool read = e->nvml                         ? read_nvml(e)
                 : e->power[0] && !e->n_counters ? read_power(e)
