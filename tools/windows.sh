@@ -5,7 +5,7 @@
 #
 # Usage: tools/windows.sh [build|test]...     default: both
 #
-#   build   build/windows/peridot.exe
+#   build   build/windows/peridot.exe, peridot.dll with its import library, and a zip of all of it
 #   test    the tests that mean something there, under Wine and a display that nobody sees (Wine's Vulkan
 #           wants one), on the processor and on llvmpipe
 #
@@ -100,6 +100,7 @@ part_build() {
   in_root cmake --preset windows -DPERIDOT_PREFIX="$prefix" -DPERIDOT_SPIRV_DIR="$PWD/build/release/generated/spirv" \
     -DCMAKE_C_COMPILER_LAUNCHER=ccache
   in_root cmake --build --preset windows
+  in_root sh -c 'cd build/windows && cpack -G ZIP' | grep generated
 }
 
 # Wine keeps what it has of Windows there.

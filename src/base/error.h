@@ -8,9 +8,8 @@
 #ifndef PD_BASE_ERROR_H
 #define PD_BASE_ERROR_H
 
-#include "peridot.h"
-
 #include "base/printf_like.h"
+#include "peridot.h"
 
 /* Fills *err (NULL is allowed) and returns `status`, so that a caller can `return` it. */
 pd_status pd_error_raise(pd_error *err, const char *file, int line, pd_status status,

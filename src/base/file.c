@@ -96,6 +96,7 @@ char *pd_cache_path(const char *name) {
         pd_bytes_printf(&path, "%s", own);
     else
         pd_system_cache(&path);
+    if (path.data && !path.failed) pd_path_use_slashes(path.data);
     if (path.n > 0) pd_bytes_printf(&path, "/%s", name);
     return prepare_path(path, 0777);
 }

@@ -6,6 +6,13 @@
 
 typedef struct pd_library pd_library;
 
+/* What NVIDIA's driver brings: its management library. */
+#ifdef _WIN32
+#define PD_NVML_FILE "nvml.dll"
+#else
+#define PD_NVML_FILE "libnvidia-ml.so.1"
+#endif
+
 pd_library *pd_library_open(const char *file); /* NULL: it is not there */
 void pd_library_close(pd_library *l);
 /* *function: a pointer to a function of the right type; NULL, and false, where there is none. */

@@ -2,9 +2,8 @@
 #ifndef PD_BASE_LOG_H
 #define PD_BASE_LOG_H
 
-#include "peridot.h"
-
 #include "base/printf_like.h"
+#include "peridot.h"
 
 /* True when a line of this level would be handed on: for messages that are costly to make. */
 bool pd_log_wants(pd_log_level level);

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "base/pages.h"
-
 #include "base/printf_like.h"
 
 void *pd_alloc(size_t count, size_t size);

@@ -1,6 +1,7 @@
 /* What a system does with files, by names in UTF-8: posix/os_file.c, windows/os_file.c. What fails
- * leaves the reason in errno. Descriptors are closed in programs that this one starts, and opening
- * never waits for the other end of a pipe. Names are separated by '/', on Windows by '\' too.
+ * leaves the reason in errno. Descriptors and streams are closed in programs that this one starts;
+ * opening a descriptor never waits for the other end of a pipe, opening a stream does. Names are
+ * separated by '/', on Windows by '\' too.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -39,6 +40,7 @@ char *pd_path_real(const char *path);      /* without links and dots, separated 
 /* Names of devices, which cannot be replaced: /dev/..., on Windows NUL, CON and the like. */
 bool pd_path_is_device(const char *path);
 bool pd_path_is_absolute(const char *path);
+void pd_path_use_slashes(char *path); /* '/' for what else separates here */
 
 bool pd_path_remove(const char *path);                 /* a file's */
 bool pd_path_move(const char *from, const char *to);   /* to's file is replaced at once */

@@ -25,7 +25,8 @@ void pd_write_error(const char *text, size_t n);
 enum { PD_STOP_HANG_UP = 1, PD_STOP_INTERRUPT = 2, PD_STOP_TERMINATE = 15 };
 
 /* Calls fn from now on when the user or the system asks the process to stop; it may do what signal
- * handlers may. A hang-up counts where it is wanted, and was not ignored when the process began. */
+ * handlers may. A hang-up counts where it is wanted, and was not ignored when the process began; on
+ * Windows it is TERMINATE where it is not wanted, since the process ends in any case. */
 void pd_process_on_stop(void (*fn)(int number), bool hang_up_too);
 /* Output that nobody reads is an error like any other from now on. */
 void pd_process_ignore_pipes(void);

@@ -36,7 +36,8 @@ typedef struct pd_listener {
 /* Errors: ARGUMENT (a name nobody knows, a path that is too long), IO (in use). */
 pd_status pd_listen_tcp(const char *host, uint16_t port, pd_listener *out, pd_error *err);
 pd_status pd_listen_unix(const char *path, uint32_t mode, pd_listener *out, pd_error *err);
-/* New connections are refused; the descriptor stays open, for threads that may be about to use it.
+/* New connections are refused, or on Windows wait until it is closed; the descriptor stays open,
+ * for threads that may be about to use it.
  */
 void pd_listener_refuse(pd_listener *l);
 /* Another descriptor of the same socket, or -1; and its end, unless somebody has closed it: whoever

@@ -1,4 +1,5 @@
-/* Waiting for a condition for some time, by a clock that nobody sets.  SPDX-License-Identifier: MIT
+/* Waiting for a condition for some time, where the system can by a clock that nobody sets.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef PD_BASE_TIMED_WAIT_H
 #define PD_BASE_TIMED_WAIT_H

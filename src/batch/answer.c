@@ -92,9 +92,11 @@ static pd_status read_logits(pd_batch *b, pd_choice *c, pd_error *err) {
 
 void pd_choice_note_logits(pd_batch *b, pd_choice *c) {
     pd_error unused;
-    if (c->index != 0 || !pd_output_is_at_hand(&c->seq.out)) return;
-    if (read_logits(b, c, &unused) != PD_OK) return;
-    c->request->stats.logits_hash = pd_hash(b->logits, 4ull * b->model->config.n_vocab);
+    if (c->index != 0 || c->n_drawn == 0 || !pd_output_is_at_hand(&c->seq.out)) return;
+    uint64_t t0 = pd_clock_ns();
+    if (read_logits(b, c, &unused) == PD_OK)
+        c->request->stats.logits_hash = pd_hash(b->logits, 4ull * b->model->config.n_vocab);
+    c->request->hash_ns += pd_clock_ns() - t0;
 }
 
 /* As a session draws: the two give the same tokens. */

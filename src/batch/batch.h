@@ -54,6 +54,7 @@ struct pd_request {
     pd_error error;
     pd_request_stats stats;
     uint64_t queued_at, placed_at, first_at;
+    uint64_t hash_ns; /* spent on what is told of the answer, and no part of its time */
     uint64_t told_at; /* its last event */
     bool is_done;     /* under the batch's lock */
     pd_request *next; /* of those that came in, then of those in work */

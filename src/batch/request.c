@@ -145,7 +145,7 @@ void pd_batch_remind(pd_batch *b) {
 static void finish(pd_batch *b, pd_request *r) {
     uint64_t now = pd_clock_ns();
     r->stats.n_prompt = r->prompt.n;
-    if (r->first_at) r->stats.answer_ns = now - r->first_at;
+    if (r->first_at) r->stats.answer_ns = now - r->first_at - r->hash_ns;
     if (r->placed_at && !r->first_at) r->stats.prompt_ns = now - r->placed_at;
     pd_event done = {.kind = PD_EVENT_DONE,
                      .status = r->error.status,

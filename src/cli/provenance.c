@@ -51,7 +51,9 @@ static void add_command(cJSON *root, const cli_options *o) {
 static void add_variable(void *ctx, const char *name, const char *value) {
     bool counts = strncmp(name, "PERIDOT_", 8) == 0 || strncmp(name, "VK_", 3) == 0 ||
                   strncmp(name, "MESA_", 5) == 0;
-    if (!counts || strstr(name, "TOKEN") || strstr(name, "API_KEY")) return;
+    if (!counts || strstr(name, "TOKEN") || strstr(name, "API_KEY") || strstr(value, "TOKEN") ||
+        strstr(value, "API_KEY"))
+        return;
     cJSON_AddItemToObject(ctx, name, cli_text_json(value, strlen(value)));
 }
 

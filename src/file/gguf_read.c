@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/folder.h"
 #include "file/gguf.h"
 
 #include <inttypes.h>
@@ -74,8 +75,8 @@ const pd_gguf_value *pd_gguf_find(const pd_gguf *g, const char *key) {
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static const char *base_name(const char *path) {
-    const char *last = strrchr(path, '/');
-    return last && last[1] ? last + 1 : path;
+    const char *name = path + pd_path_name_at(path);
+    return *name ? name : path;
 }
 
 static pd_status open_part(pd_gguf *g, uint32_t i, const char *path, pd_error *err) {

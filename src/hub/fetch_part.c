@@ -138,10 +138,10 @@ static pd_status finish(part *p, pd_error *err) {
                      p->file->path, strlen(p->file->id) == 64 ? "SHA-256" : "SHA-1");
         return pd_error_hint(err, status, "it was removed; run the command again");
     }
-    bool synced = pd_fd_sync(p->fd);
+    if (!pd_fd_sync(p->fd)) return raise_write(p, err);
     pd_fd_close(p->fd); /* what is open cannot be renamed everywhere */
     p->fd = -1;
-    return synced && pd_path_move(p->part_path, p->path) ? PD_OK : raise_write(p, err);
+    return pd_path_move(p->part_path, p->path) ? PD_OK : raise_write(p, err);
 }
 
 pd_status fetch_part_get(fetch_run *run, fetch_file *file, pd_error *err) {

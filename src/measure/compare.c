@@ -230,12 +230,18 @@ static pd_status force_answer(const pd_compare_job *job, pd_compare_result *r, u
 
 /* ---- draws ---------------------------------------------------------------------------------- */
 
+static pd_status forget_answers(pd_compare_result *r, pd_error *err) {
+    uint32_t kept;
+    return pd_session_rewind(r->side.session, 0, &kept, err);
+}
+
 /* Draws are exact: from the same logits the host and a device draw the same tokens. */
 static pd_status check_draws(const pd_compare_job *job, pd_compare_result *r, uint32_t *ids,
                              pd_error *err) {
     const pd_compare_answer *drawn = &r->side.drawn;
     pd_sampler sampler;
     PD_TRY(pd_sampler_init(&sampler, &job->drawing, err));
+    PD_TRY(forget_answers(r, err)); /* the prompt in the same steps, and with the same bits */
     for (uint32_t i = 0; i < drawn->n && !r->has_wrong_draw; i++) {
         const pd_prompt prompt = prompt_with(job, drawn, i, ids);
         PD_TRY(tell(job, "draws", &r->side, i, drawn->n, err));
@@ -306,6 +312,7 @@ static pd_status compare_answers(pd_compare_job *job, pd_compare_result *r, uint
     PD_TRY(run_prompt(job, &r->side, err));
     PD_TRY(force_answer(job, r, ids, err));
     PD_TRY(write_answer(job, &r->side, &greedy, &r->side.greedy, err));
+    PD_TRY(forget_answers(r, err));
     PD_TRY(write_answer(job, &r->side, &job->drawing, &r->side.drawn, err));
     return check_draws(job, r, ids, err);
 }

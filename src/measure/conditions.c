@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/library.h"
 #include "measure/devices.h"
 #include "measure/nvml.h"
 #include "measure/sysfs.h"
@@ -18,7 +19,8 @@ static void read_power(const char *sys, char out[16]) {
     for (size_t i = 0; i < sizeof chargers / sizeof *chargers; i++) {
         double online;
         snprintf(path, sizeof path, "%.150s/class/power_supply/%s/online", sys, chargers[i]);
-        if (pd_sysfs_number(path, &online)) snprintf(out, 16, online > 0 ? "mains" : "battery");
+        if (!pd_sysfs_number(path, &online)) continue;
+        if (online > 0 || !out[0]) snprintf(out, 16, online > 0 ? "mains" : "battery");
     }
 }
 

@@ -9,7 +9,7 @@
 typedef struct pd_conditions {
     char governor[32]; /* of processors' clocks: "performance"; "": the system does not tell */
     char profile[32];  /* of the whole machine: "balanced"; "": likewise */
-    char power[16];    /* "mains", "battery"; "": no battery, or the system does not tell */
+    char power[16];    /* "mains", "battery"; "": the system does not tell */
     double load;       /* programs that run or want to, over the last minute; < 0: likewise */
     double mhz;        /* the device's clock, of processors the fastest core's; 0: likewise */
     double celsius;    /* the device's temperature; 0: likewise */

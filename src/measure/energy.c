@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/library.h"
 #include "base/memory.h"
 #include "measure/devices.h"
 #include "measure/nvml.h"
@@ -151,6 +152,10 @@ void pd_energy_close(pd_energy *e) {
 
 const char *pd_energy_source(const pd_energy *e) {
     return e->source;
+}
+
+bool pd_energy_is_counter(const pd_energy *e) {
+    return e->nvml || e->n_counters > 0;
 }
 
 double pd_energy_joules(pd_energy *e) {

@@ -22,6 +22,7 @@ pd_energy *pd_energy_open_at(const pd_device_info *device, const char *sys, cons
 void pd_energy_close(pd_energy *e); /* NULL is allowed */
 
 const char *pd_energy_source(const pd_energy *e); /* "RAPL", "NVML", "hwmon" */
+bool pd_energy_is_counter(const pd_energy *e);    /* and not a power that is added up */
 /* Joules since it was opened; to be called at least every few minutes, since counters begin anew.
  * Negative: it cannot be read any more. */
 double pd_energy_joules(pd_energy *e);

@@ -15,7 +15,8 @@ typedef int (*number_fn)(void *device, unsigned which, unsigned *out);
 
 struct pd_nvml {
     pd_library *library;
-    void *device; /* NULL: not initialised */
+    void *device;
+    bool is_open; /* nvmlInit has succeeded */
 };
 
 /* Vulkan's UUID of a device is NVML's. */
@@ -27,7 +28,8 @@ static bool open_device(pd_nvml *n, const pd_device_info *d) {
     if (!pd_library_find(n->library, "nvmlInit_v2", &init) ||
         !pd_library_find(n->library, "nvmlDeviceGetHandleByUUID", &by_uuid))
         return false;
-    return init() == 0 && by_uuid(uuid, &n->device) == 0;
+    n->is_open = init() == 0;
+    return n->is_open && by_uuid(uuid, &n->device) == 0;
 }
 
 pd_nvml *pd_nvml_open(const pd_device_info *d, const char *file) {
@@ -41,7 +43,7 @@ pd_nvml *pd_nvml_open(const pd_device_info *d, const char *file) {
 void pd_nvml_close(pd_nvml *n) {
     plain_fn shutdown;
     if (!n) return;
-    if (n->library && pd_library_find(n->library, "nvmlShutdown", &shutdown)) (void)shutdown();
+    if (n->is_open && pd_library_find(n->library, "nvmlShutdown", &shutdown)) (void)shutdown();
     if (n->library) pd_library_close(n->library);
     pd_free(n);
 }

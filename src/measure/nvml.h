@@ -1,4 +1,4 @@
-/* NVIDIA's own library about its cards, where a driver brings it: libnvidia-ml.so.1, loaded when it
+/* NVIDIA's own library about its cards, where a driver brings it (PD_NVML_FILE), loaded when it
  * is asked for.
  *
  * SPDX-License-Identifier: MIT
@@ -8,7 +8,6 @@
 
 #include "peridot.h"
 
-#define PD_NVML_FILE "libnvidia-ml.so.1"
 enum { PD_NVML_VENDOR = 0x10de }; /* of cards that it knows */
 
 typedef struct pd_nvml pd_nvml;

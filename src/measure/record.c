@@ -32,7 +32,8 @@ static pd_status tell(const recorder *r, const char *subject, const char *what, 
 /* ---- models --------------------------------------------------------------------------------- */
 
 static void path_of(const recorder *r, const char *preset, char out[PD_TEMP_PATH + 64]) {
-    snprintf(out, PD_TEMP_PATH + 64, "%s/%s-%s.gguf", r->folder, preset, r->desc->type);
+    snprintf(out, PD_TEMP_PATH + 64, "%s/peridot-synth-%s-%s.gguf", r->folder, preset,
+             r->desc->type);
 }
 
 static bool goes_on(void *ctx, uint64_t n_done, uint64_t n_total) {
@@ -51,6 +52,16 @@ static pd_status write_model(recorder *r, const char *preset, const char *path, 
     return pd_files_synth(path, &desc, NULL, err);
 }
 
+/* Of the tests with the least depth: those with more may fail for themselves. */
+static pd_session_desc smallest_session(const recorder *r) {
+    pd_bench_lists l = r->desc->lists;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < l.depths.n; i++)
+        if (l.depths.values[i] < least) least = l.depths.values[i];
+    l.depths = (pd_bench_list){&least, 1};
+    return pd_bench_largest(&l, r->desc->precision);
+}
+
 static pd_status open_model(recorder *r, const char *preset, const char *device, pd_error *err) {
     char path[PD_TEMP_PATH + 64];
     path_of(r, preset, path);
@@ -58,7 +69,9 @@ static pd_status open_model(recorder *r, const char *preset, const char *device,
     PD_TRY(write_model(r, preset, path, err));
     const pd_model_desc desc = {.device = device,
                                 .n_threads = r->desc->n_threads,
-                                .session = pd_bench_largest(&r->desc->lists, r->desc->precision)};
+                                .progress = goes_on,
+                                .progress_ctx = r,
+                                .session = smallest_session(r)};
     uint64_t t0 = pd_clock_ns();
     pd_status status = pd_model_open(path, &desc, &r->open, err);
     r->model->load_ns = pd_clock_ns() - t0;
@@ -88,11 +101,18 @@ static bool add_op(void *ctx, const pd_profile_op *op) {
     return true;
 }
 
+/* Rows of every step that the test consists of; 0: they are of different lengths. */
+static uint32_t rows_of_steps(const pd_bench_test *t) {
+    if (t->n_prompt <= t->n_ubatch) return t->n_prompt > 0 ? t->n_prompt : 1;
+    return t->n_prompt % t->n_ubatch == 0 ? t->n_ubatch : 0;
+}
+
 /* What the last step cannot do without, by the time that its tokens took in the median. */
 static pd_status take_shares(const recorder *r, pd_session *session, pd_record_test *t,
                              pd_error *err) {
     step_sum sum = {.n_rows = 0};
     PD_TRY(pd_session_profile(session, add_op, &sum, err));
+    if (sum.n_rows != rows_of_steps(&t->test)) return PD_OK; /* it stands for no other */
     pd_profile_kind all = pd_profile_sum(&sum.kinds);
     if (t->result.median > 0) all.ns = (uint64_t)(1e9 * sum.n_rows / t->result.median);
     t->memory_percent = pd_profile_read_percent(&r->record->speed, &all);
@@ -100,43 +120,68 @@ static pd_status take_shares(const recorder *r, pd_session *session, pd_record_t
     return PD_OK;
 }
 
+/* Read twice, it has to count by itself, and must not begin anew in between. */
+static double joules_between(pd_energy *e, uint64_t since_ns) {
+    enum { LONGEST_S = 120 };
+    bool counts = e && pd_energy_is_counter(e);
+    uint64_t seconds = (pd_clock_ns() - since_ns) / 1000000000u;
+    return counts && seconds < LONGEST_S ? pd_energy_joules(e) : 0;
+}
+
 static pd_status measure(recorder *r, pd_session *session, pd_record_test *t, pd_error *err) {
     pd_energy *energy = t->test.n_depth == 0 ? pd_energy_open(&r->record->info) : NULL;
+    uint64_t t0 = pd_clock_ns();
     pd_status status = pd_bench_run(&t->test, r->open, session, &t->result, err);
-    double joules = energy ? pd_energy_joules(energy) : 0;
+    double joules = joules_between(energy, t0);
     pd_energy_close(energy);
     t->behind = pd_conditions_now(&r->record->info);
     PD_TRY(status);
     if (joules > 0) t->joules_per_token = joules / (t->result.n_samples + 1) / t->result.n_tokens;
-    t->peak_bytes = pd_session_get_stats(session)->device_peak_bytes;
+    r->model->peak_bytes = pd_session_get_stats(session)->device_peak_bytes;
     return take_shares(r, session, t, err);
 }
 
-/* A pd_bench_fn. */
-static pd_status run_test(void *ctx, const pd_bench_test *test, pd_error *err) {
-    recorder *r = ctx;
-    pd_record_model *m = r->model;
-    pd_record_test *t = &m->tests[m->n_tests];
-    const pd_session_desc desc =
-        pd_bench_session(test, pd_model_get_info(r->open)->n_ctx_train, r->desc->precision);
+static pd_status time_test(recorder *r, const pd_bench_test *test, pd_record_test *t,
+                           pd_error *err) {
+    uint32_t n_train = pd_model_get_info(r->open)->n_ctx_train;
+    uint64_t n = (uint64_t)test->n_depth + test->n_prompt + test->n_gen;
     char name[64];
     pd_bench_name(test, name);
-    PD_TRY(tell(r, m->preset, name, err));
+    if (n > n_train)
+        return PD_RAISE(err, PD_ERR_CONTEXT, "%s needs %llu positions, but the model has %u", name,
+                        (unsigned long long)n, n_train);
+    PD_TRY(tell(r, r->model->preset, name, err));
     *t = (pd_record_test){.test = *test, .result.n_samples = r->desc->n_samples};
     t->result.samples_ns = pd_alloc(r->desc->n_samples, sizeof *t->result.samples_ns);
     if (!t->result.samples_ns)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for the test's times");
+    const pd_session_desc desc = pd_bench_session(test, n_train, r->desc->precision);
     pd_session *session = NULL;
     pd_status status = pd_session_create(r->open, &desc, &session, err);
     r->desc->watch(r->desc->ctx, session);
     if (status == PD_OK) status = measure(r, session, t, err);
     r->desc->watch(r->desc->ctx, NULL);
     pd_session_destroy(session);
-    if (status == PD_OK)
-        m->n_tests++;
-    else
-        pd_free(t->result.samples_ns);
+    if (status != PD_OK) pd_free(t->result.samples_ns);
     return status;
+}
+
+/* What one test has no room for another may have. */
+static bool is_want_of_room(pd_status status) {
+    return status == PD_ERR_MEMORY_DEVICE || status == PD_ERR_MEMORY_HOST ||
+           status == PD_ERR_CONTEXT;
+}
+
+/* A pd_bench_fn. */
+static pd_status run_test(void *ctx, const pd_bench_test *test, pd_error *err) {
+    recorder *r = ctx;
+    pd_record_model *m = r->model;
+    pd_error failure = {0};
+    pd_status status = time_test(r, test, &m->tests[m->n_tests], &failure);
+    m->n_tests += status == PD_OK;
+    if (status == PD_OK || !is_want_of_room(status)) return pd_error_again(err, &failure);
+    if (m->failure.status == PD_OK) m->failure = failure;
+    return PD_OK;
 }
 
 /* ---- a model -------------------------------------------------------------------------------- */
@@ -148,16 +193,8 @@ static pd_status run_model(recorder *r, pd_error *err) {
     if (!r->model->tests)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a record");
     PD_TRY(open_model(r, r->model->preset, r->record->info.id, err));
-    const pd_model_info *info = pd_model_get_info(r->open);
-    r->model->file_bytes = info->file_bytes;
-    PD_TRY(pd_bench_check(l, info->n_ctx_train, err));
+    r->model->file_bytes = pd_model_get_info(r->open)->file_bytes;
     return pd_bench_each(l, run_test, r, err);
-}
-
-/* What the device or the disk has no room for is the record's; the next model may be smaller. */
-static bool is_want_of_room(pd_status status) {
-    return status == PD_ERR_MEMORY_DEVICE || status == PD_ERR_MEMORY_HOST ||
-           status == PD_ERR_CONTEXT || status == PD_ERR_IO;
 }
 
 static pd_status run_models(recorder *r, pd_error *err) {
@@ -169,10 +206,12 @@ static pd_status run_models(recorder *r, pd_error *err) {
                             PD_RECORD_MAX_MODELS);
         r->model = &r->record->models[r->record->n_models++];
         snprintf(r->model->preset, sizeof r->model->preset, "%.*s", (int)n, word);
-        pd_status status = run_model(r, &r->model->failure);
+        pd_error failure = {0};
+        pd_status status = run_model(r, &failure);
         close_model(r, r->model->preset);
-        if (status != PD_OK && !is_want_of_room(status))
-            return pd_error_again(err, &r->model->failure);
+        if (status == PD_ERR_CANCELLED) return pd_error_again(err, &failure);
+        if (status != PD_OK) r->model->failure = failure; /* part of the record, as what was done */
+        if (status == PD_ERR_DEVICE_LOST) return PD_OK;
     }
     return PD_OK;
 }

@@ -20,14 +20,15 @@ typedef struct pd_record_test {
     /* Of the result's median: bytes that a step cannot help reading and writing by what the device
      * reads, and its multiplications and additions by its arithmetic. */
     double memory_percent, arithmetic_percent;
-    double joules_per_token; /* of all runs; 0: the system does not tell, or there is a depth */
-    uint64_t peak_bytes;     /* of the device's memory */
+    double joules_per_token; /* of all runs; 0: the system does not tell, there is a
+                                depth, or it took minutes */
     pd_conditions behind;
 } pd_record_test;
 
 typedef struct pd_record_model {
     char preset[8];
     uint64_t file_bytes, load_ns;
+    uint64_t peak_bytes;   /* of the device's memory, until the last test was done */
     pd_record_test *tests; /* [n_tests] that were done */
     uint32_t n_tests;
     pd_error failure; /* why there are not more; PD_OK: all were */
@@ -63,9 +64,9 @@ typedef struct pd_record_desc {
     void *ctx;
 } pd_record_desc;
 
-/* A model that the device has no memory for, or the disk no room, is part of the record. Errors:
- * ARGUMENT (a preset that is none), NO_DEVICE, IO, MEMORY_HOST, DEVICE, CANCELLED, and those of
- * pd_device_run_tests. *out: pd_record_free, also on failure. */
+/* What fails of a model is part of the record. Errors: ARGUMENT (too many models), NO_DEVICE, IO,
+ * MEMORY_HOST, DEVICE, CANCELLED, and those of pd_device_run_tests. *out: pd_record_free, also on
+ * failure. */
 pd_status pd_record_make(const pd_record_desc *desc, pd_record *out, pd_error *err);
 void pd_record_free(pd_record *r);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/folder.h"
 
 pd_status pd_key_count(const pd_gguf *g, const char *key, uint32_t max, uint32_t *out,
                        pd_error *err) {
@@ -49,9 +50,9 @@ void pd_key_printable(pd_string s, char *out, size_t size) {
 
 void pd_key_name(const pd_gguf *g, char *out, size_t size) {
     pd_string name;
-    const char *path = pd_gguf_path(g), *last = strrchr(path, '/');
+    const char *path = pd_gguf_path(g);
     if (!pd_gguf_get_string(g, "general.name", &name) || name.n == 0) {
-        name.data = last ? last + 1 : path;
+        name.data = path + pd_path_name_at(path);
         name.n = strlen(name.data);
     }
     pd_key_printable(name, out, size);

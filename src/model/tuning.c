@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/folder.h"
 #include "base/words.h"
 
 static bool is_word_of(const char *word, size_t n, const char *const *list) {
@@ -22,8 +23,7 @@ static bool has_word(pd_string text, const char *const *list) {
 }
 
 static pd_string file_name(const pd_gguf *g) {
-    const char *path = pd_gguf_path(g), *last = strrchr(path, '/');
-    const char *name = last ? last + 1 : path;
+    const char *path = pd_gguf_path(g), *name = path + pd_path_name_at(path);
     return (pd_string){.data = name, .n = strlen(name)};
 }
 

@@ -5,10 +5,10 @@
 #ifndef PD_PACK_SYNTH_H
 #define PD_PACK_SYNTH_H
 
-#include "base/printf_like.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/printf_like.h"
 #include "file/gguf.h"
 #include "file/hf_tokenizer.h"
 #include "pack/work.h"

@@ -23,8 +23,8 @@
 #ifndef PD_SERVER_HTTP_H
 #define PD_SERVER_HTTP_H
 
-#include "base/printf_like.h"
 #include "base/error.h"
+#include "base/printf_like.h"
 
 typedef struct pd_http pd_http;             /* a server */
 typedef struct pd_http_reply pd_http_reply; /* the answer to one request */

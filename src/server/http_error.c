@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/printf_like.h"
 #include "base/bytes.h"
+#include "base/printf_like.h"
 #include "server/http_parts.h"
 
 static const char *error_type(int status) {

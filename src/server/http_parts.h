@@ -20,8 +20,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/printf_like.h"
 #include "base/memory.h"
+#include "base/printf_like.h"
 #include "server/http.h"
 #include "server/http_rate.h"
 #include "base/socket.h"

@@ -68,8 +68,8 @@ static pd_status read_file(const pd_server *s, const char *path, pd_image *out, 
     if (status == PD_ERR_IO) /* whose sentence has the path */
         PD_RAISE(err, status, "the picture below the media path cannot be read");
     pd_bytes_free(&name);
-    free(file);
-    free(folder);
+    pd_free(file);
+    pd_free(folder);
     return status;
 }
 

@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/parts.h"
-
 #include "base/printf_like.h"
+#include "server/parts.h"
 
 typedef struct route {
     const char *method, *path;

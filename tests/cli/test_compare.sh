@@ -10,7 +10,7 @@ long="The quick brown fox jumps over the lazy dog. The quick brown fox jumps ove
 # ---- what is right -------------------------------------------------------------------------------
 for precision in exact f16 q8; do
   expect_ok compare -m "$model" --raw -p "$long" --devices cpu -n 8 --precision $precision
-  grep -q "^  draws  *8 of 8 are what the host draws" "$work/out" || fail "no draws: $(cat "$work/out")"
+  grep -q "^  draws  *all 8 are what the host draws" "$work/out" || fail "no draws: $(cat "$work/out")"
   grep -q "^  cpu computes what cpu-ref computes, within the bounds of $precision\.$" "$work/out" ||
     fail "no verdict: $(cat "$work/out")"
 done
@@ -27,7 +27,7 @@ expect_ok compare -m "$model" --raw -p hello --devices cpu -n 2 -d 0,64 --json
 jq -e '[.devices[0].depths[].n_depth] == [0, 64] and
   all(.devices[0].depths[]; .prompt_per_second > 0 and .answer_per_second > 0)' "$work/out" >"$work/jq" ||
   fail "depths: $(jq -c '.devices[0].depths' "$work/out")"
-expect_error 7 "behind 100000 is more than the model handles" compare -m "$model" --raw -p x --devices cpu -d 100000
+expect_error 7 "--n-depth 100000 and a prompt of 128 tokens need 100129 positions" compare -m "$model" --raw -p x --devices cpu -d 100000
 
 # Another reference, several devices, steps in small chunks.
 expect_ok compare -m "$model" --raw -p "$long" --devices cpu-ref,cpu -b 16 -n 2 --reference cpu-ref

@@ -229,6 +229,7 @@ def chat_shape(server):
     for name in ("cache_n", "prompt_n", "prompt_ms", "predicted_n", "predicted_ms", "prompt_per_second",
                  "predicted_per_second"):
         check(isinstance(timings[name], (int, float)), name, "in", timings)
+    same(timings["logits_hash"], chat(server)["timings"]["logits_hash"])
     same(timings["cache_n"], answer["usage"]["prompt_tokens_details"]["cached_tokens"])
     same(timings["prompt_n"] + timings["cache_n"], answer["usage"]["prompt_tokens"])
 

@@ -21,6 +21,15 @@ foreach(package ${compiled_in}) # other systems keep them elsewhere
     string(APPEND text "\n\n==== Compiled into Peridot: from ${package} ====\n\n${other}")
   endif()
 endforeach()
+if(WIN32) # libraries that tools/windows.sh has built
+  foreach(licence cjson/LICENSE libpng1.6/LICENSE libwebp/COPYING curl/COPYING libmicrohttpd/COPYING xxhash/LICENSE)
+    if(EXISTS ${PERIDOT_PREFIX}/../${licence})
+      get_filename_component(package ${licence} DIRECTORY)
+      file(READ ${PERIDOT_PREFIX}/../${licence} other)
+      string(APPEND text "\n\n==== Compiled into Peridot: ${package} ====\n\n${other}")
+    endif()
+  endforeach()
+endif()
 file(CONFIGURE OUTPUT ${copyright} CONTENT "@text@" @ONLY)
 
 set(doc ${CMAKE_INSTALL_DATADIR}/doc)
@@ -37,6 +46,9 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_GENERATOR TGZ)
+if(WIN32)
+  set(CPACK_GENERATOR ZIP)
+endif()
 set(CPACK_PACKAGE_FILE_NAME peridot-${PROJECT_VERSION}-${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR})
 set(CPACK_COMPONENTS_ALL program)
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/cpu/target.h"
+#include "base/cores.h"
 
 #define VB           16
 #define FEW          4
@@ -28,7 +29,6 @@ TARGET_BEGIN("arch=armv8.2-a+dotprod+i8mm")
 #include "backend/cpu/integer_neon.h"
 
 #include "backend/cpu/integer_body.h"
-#include "base/cores.h"
 
 static const pd_cpu_integer_kernels table = INTEGER_TABLE("neon-i8mm");
 

@@ -10,6 +10,7 @@
 #include <immintrin.h>
 
 #include "backend/cpu/target.h"
+#include "base/cores.h"
 
 TARGET_BEGIN("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 
@@ -32,7 +33,6 @@ INLINE vf load_halves(const uint8_t *p) {
 
 #include "backend/cpu/integer_scales.h"
 #include "backend/cpu/integer_weights.h"
-#include "base/cores.h"
 
 /* ---- parts ---------------------------------------------------------------------------------- */
 

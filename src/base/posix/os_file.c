@@ -61,6 +61,10 @@ bool pd_path_is_absolute(const char *path) {
     return path[0] == '/';
 }
 
+void pd_path_use_slashes(char *path) {
+    (void)path;
+}
+
 bool pd_path_remove(const char *path) {
     return unlink(path) == 0;
 }

@@ -256,6 +256,9 @@ void pd_sockets_poll(pd_polled *list, uint32_t n) {
 }
 
 int pd_socket_open(int family, int type, int protocol) {
+#ifdef SOCK_CLOEXEC
+    type |= SOCK_CLOEXEC;
+#endif
     int fd = socket(family, type, protocol);
     if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     return fd;

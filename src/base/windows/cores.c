@@ -27,14 +27,13 @@ static const SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX *entry_at(const uint8_t *en
     return (const SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX *)(const void *)(entries + at);
 }
 
-/* Of the process, where its threads are in one group; all of them in others. */
-static KAFFINITY allowed(WORD group) {
+/* The process's, of machines with one group; all of them of others. */
+static KAFFINITY allowed(void) {
     DWORD_PTR own, all;
-    GROUP_AFFINITY here;
-    if (!GetProcessAffinityMask(GetCurrentProcess(), &own, &all) || own == 0) return ~(KAFFINITY)0;
-    if (GetActiveProcessorGroupCount() == 1) return own;
-    if (!GetThreadGroupAffinity(GetCurrentThread(), &here)) return own;
-    return here.Group == group ? own : 0;
+    if (GetActiveProcessorGroupCount() > 1)
+        return ~(KAFFINITY)0; /* it tells of one of them alone */
+    bool told = GetProcessAffinityMask(GetCurrentProcess(), &own, &all) && own;
+    return told ? own : ~(KAFFINITY)0;
 }
 
 uint32_t pd_cpu_count(void) {
@@ -51,7 +50,7 @@ uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most) {
     uint8_t *cores = list(RelationProcessorCore, &n_bytes);
     for (DWORD at = 0; cores && at < n_bytes; at += entry_at(cores, at)->Size) {
         const GROUP_AFFINITY *a = &entry_at(cores, at)->Processor.GroupMask[0];
-        KAFFINITY mask = a->Mask & allowed(a->Group);
+        KAFFINITY mask = a->Mask & allowed();
         if (!mask) continue;
         if (n < most) firsts[n] = a->Group * PER_GROUP + (uint32_t)__builtin_ctzll(mask);
         n++;
@@ -78,7 +77,7 @@ bool pd_bind_to_core_of(uint32_t cpu) {
     for (DWORD at = 0; cores && at < n_bytes && !bound; at += entry_at(cores, at)->Size) {
         GROUP_AFFINITY a = entry_at(cores, at)->Processor.GroupMask[0];
         if (a.Group != cpu / PER_GROUP || !(a.Mask >> cpu % PER_GROUP & 1)) continue;
-        a.Mask &= allowed(a.Group);
+        a.Mask &= allowed();
         /* of several groups alone, since threads of Wine crash at their end when they were bound so
          */
         bound = a.Mask && (GetActiveProcessorGroupCount() == 1

@@ -12,7 +12,7 @@
 
 struct pd_digest {
     BCRYPT_ALG_HANDLE algorithm;
-    BCRYPT_HASH_HANDLE hash; /* NULL: failed */
+    BCRYPT_HASH_HANDLE hash; /* or NULL */
     pd_digest_kind kind;
     bool failed;
 };

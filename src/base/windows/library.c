@@ -5,11 +5,14 @@
 #include <string.h>
 #include <windows.h>
 
+#include "base/os_file.h"
 #include "base/windows/wide.h"
 
 pd_library *pd_library_open(const char *file) {
+    /* by its name alone not from the current folder */
+    DWORD flags = pd_path_is_absolute(file) ? 0 : LOAD_LIBRARY_SEARCH_DEFAULT_DIRS;
     wchar_t *wide = pd_wide_path(file);
-    HMODULE m = wide ? LoadLibraryW(wide) : NULL;
+    HMODULE m = wide ? LoadLibraryExW(wide, NULL, flags) : NULL;
     free(wide);
     return (pd_library *)m;
 }

@@ -1,7 +1,6 @@
 /* Mapped files, and pages of them that cannot be read any more.  SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <io.h>
-#include <stdlib.h>
 #include <string.h>
 #include <windows.h>
 
@@ -57,7 +56,7 @@ void pd_mapping_forget(const pd_mapping *m, uint64_t offset, uint64_t n) {
 static void (*on_fault)(const char *path);
 
 static LONG CALLBACK on_exception(EXCEPTION_POINTERS *e) {
-    static char path[4096];
+    static char path[3 * 2048];
     wchar_t wide[2048];
     const EXCEPTION_RECORD *r = e->ExceptionRecord;
     if (r->ExceptionCode != (DWORD)EXCEPTION_IN_PAGE_ERROR || r->NumberParameters < 2)

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/folder.h"
 #include "base/os_file.h"
 
 #include <ctype.h>
@@ -55,9 +56,7 @@ static HANDLE open_to_look(const char *path) {
 /* NUL, CON and the like, with any extension and in any folder. */
 bool pd_path_is_device(const char *path) {
     static const char *const names[] = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"};
-    const char *name = path;
-    for (const char *c = path; *c; c++)
-        if (strchr("/\\:", *c)) name = c + 1;
+    const char *name = path + pd_path_name_at(path);
     size_t n = strcspn(name, ". ");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == n && _strnicmp(name, names[i], n) == 0) return true;
@@ -117,17 +116,27 @@ char *pd_path_real(const char *path) {
     wchar_t *wide = n > 0 ? calloc(n + 1, sizeof *wide) : NULL;
     bool found = wide && GetFinalPathNameByHandleW(h, wide, n, FILE_NAME_NORMALIZED) > 0;
     CloseHandle(h);
-    bool is_marked = found && wcsncmp(wide, L"\\\\?\\", 4) == 0;
-    char *real = found ? pd_narrow(wide + (is_marked ? 4 : 0)) : NULL;
+    wchar_t *name = wide;
+    if (found && wcsncmp(wide, L"\\\\?\\UNC\\", 8) == 0) { /* \\server\share */
+        name += 6;
+        name[0] = L'\\';
+    } else if (found && wcsncmp(wide, L"\\\\?\\", 4) == 0) {
+        name += 4;
+    }
+    char *real = found ? pd_narrow(name) : NULL;
     free(wide);
-    for (char *c = real; c && *c; c++)
-        if (*c == '\\') *c = '/';
+    if (real) pd_path_use_slashes(real);
     return real;
 }
 
 bool pd_path_is_absolute(const char *path) {
     bool has_drive = isalpha((unsigned char)path[0]) && path[1] == ':';
     return (has_drive && strchr("/\\", path[2]) && path[2]) || path[0] == '/' || path[0] == '\\';
+}
+
+void pd_path_use_slashes(char *path) {
+    for (; *path; path++)
+        if (*path == '\\') *path = '/';
 }
 
 static bool succeed(BOOL done) {
@@ -192,15 +201,22 @@ bool pd_folder_each(const char *path, bool (*fn)(void *ctx, const char *name), v
     if (pattern && h == INVALID_HANDLE_VALUE) pd_take_last_error();
     free(pattern);
     if (h == INVALID_HANDLE_VALUE) return false;
+    int failure = 0;
     for (bool more = true; more;) {
         char *name = pd_narrow(found.cFileName);
         bool is_dots = name && (strcmp(name, ".") == 0 || strcmp(name, "..") == 0);
+        if (!name) failure = ENOMEM;
         more = is_dots || (name && fn(ctx, name));
         free(name);
-        if (more && !FindNextFileW(h, &found)) more = false;
+        if (!more || FindNextFileW(h, &found)) continue;
+        more = false;
+        if (GetLastError() == ERROR_NO_MORE_FILES) continue;
+        pd_take_last_error();
+        failure = errno;
     }
     FindClose(h);
-    return true;
+    errno = failure;
+    return failure == 0;
 }
 
 bool pd_folder_sync(const char *path) {
@@ -236,11 +252,18 @@ static int descriptor_of(HANDLE h, unsigned how) {
         pd_take_last_error();
         return -1;
     }
-    int flags = _O_BINARY | _O_NOINHERIT | (how & PD_OPEN_WRITE ? 0 : _O_RDONLY);
+    int flags = _O_BINARY | _O_NOINHERIT;
     if (how & PD_OPEN_APPEND) flags |= _O_APPEND;
     int fd = _open_osfhandle((intptr_t)h, flags);
     if (fd < 0) CloseHandle(h);
     return fd;
+}
+
+static bool is_link(HANDLE h) {
+    FILE_ATTRIBUTE_TAG_INFO info;
+    return GetFileInformationByHandleEx(h, FileAttributeTagInfo, &info, sizeof info) &&
+           (info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) &&
+           info.ReparseTag == IO_REPARSE_TAG_SYMLINK;
 }
 
 int pd_fd_open(const char *path, unsigned how) {
@@ -249,6 +272,12 @@ int pd_fd_open(const char *path, unsigned how) {
     DWORD flags = FILE_ATTRIBUTE_NORMAL;
     if (how & PD_OPEN_NO_LINK) flags |= FILE_FLAG_OPEN_REPARSE_POINT;
     HANDLE h = CreateFileW(wide, access_of(how), SHARED, NULL, disposition_of(how), flags, NULL);
+    if (h != INVALID_HANDLE_VALUE && how & PD_OPEN_NO_LINK && is_link(h)) {
+        CloseHandle(h);
+        free(wide);
+        errno = ELOOP;
+        return -1;
+    }
     int fd = descriptor_of(h, how);
     if (fd < 0 && errno == EACCES && pd_path_is_folder(path)) errno = EISDIR;
     free(wide);
@@ -261,11 +290,12 @@ FILE *pd_stream_open(const char *path, const char *mode) {
     if (mode[0] == 'a') how |= PD_OPEN_APPEND;
     if (pd_path_is_device(path) && strncmp(path, "/dev/", 5) != 0) how &= ~(unsigned)PD_OPEN_CREATE;
     if (strcmp(path, "/dev/null") == 0) path = "NUL";
-    int fd = pd_fd_open(path, how);
+    bool is_output = strcmp(path, "/dev/stdout") == 0; /* what -o - stands for */
+    int fd = is_output ? _dup(_fileno(stdout)) : pd_fd_open(path, how);
     if (fd < 0) return NULL;
-    if (mode[0] == 'w' && GetFileType((HANDLE)_get_osfhandle(fd)) == FILE_TYPE_DISK)
-        (void)pd_fd_truncate(fd, 0);
-    FILE *f = pd_fd_stream(fd, mode);
+    bool is_disk = GetFileType((HANDLE)_get_osfhandle(fd)) == FILE_TYPE_DISK;
+    bool ready = mode[0] != 'w' || is_output || !is_disk || pd_fd_truncate(fd, 0);
+    FILE *f = ready ? pd_fd_stream(fd, mode) : NULL;
     if (!f) pd_fd_close(fd);
     return f;
 }
@@ -364,7 +394,7 @@ pd_lock pd_fd_lock(int fd) {
     return GetLastError() == ERROR_LOCK_VIOLATION ? PD_LOCK_BUSY : PD_LOCK_NONE;
 }
 
-/* A file in it, which goes with whoever has it open last. */
+/* A hidden file in it, which stays: to remove it while others wait would let two of them in. */
 int pd_folder_open_lock(const char *path) {
     char *file = malloc(strlen(path) + 16);
     if (!file) {
@@ -376,8 +406,8 @@ int pd_folder_open_lock(const char *path) {
     wchar_t *wide = pd_wide_path(file);
     free(file);
     if (!wide) return -1;
-    HANDLE h = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE | DELETE, SHARED, NULL, OPEN_ALWAYS,
-                           FILE_ATTRIBUTE_HIDDEN | FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    HANDLE h = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, SHARED, NULL, OPEN_ALWAYS,
+                           FILE_ATTRIBUTE_HIDDEN, NULL);
     free(wide);
     return descriptor_of(h, PD_OPEN_READ | PD_OPEN_WRITE);
 }

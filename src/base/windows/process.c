@@ -1,4 +1,5 @@
 /* See base/process.h.  SPDX-License-Identifier: MIT */
+#include "base/os_file.h"
 #include "base/process.h"
 
 #include <stdio.h>
@@ -30,8 +31,7 @@ char *pd_program_path(void) {
     wchar_t wide[4096];
     DWORD n = GetModuleFileNameW(NULL, wide, 4096);
     char *path = n > 0 && n < 4096 ? pd_narrow(wide) : NULL;
-    for (char *c = path; c && *c; c++)
-        if (*c == '\\') *c = '/';
+    if (path) pd_path_use_slashes(path);
     return path;
 }
 
@@ -67,10 +67,8 @@ static BOOL WINAPI on_event(DWORD event) {
     switch (event) {
     case CTRL_C_EVENT: on_stop(PD_STOP_INTERRUPT); return TRUE;
     case CTRL_BREAK_EVENT: on_stop(PD_STOP_TERMINATE); return TRUE;
-    case CTRL_CLOSE_EVENT:
-        if (!heeds_hang_up) on_stop(PD_STOP_TERMINATE);
-        if (heeds_hang_up) on_stop(PD_STOP_HANG_UP);
-        break;
+    case CTRL_CLOSE_EVENT: on_stop(heeds_hang_up ? PD_STOP_HANG_UP : PD_STOP_TERMINATE); break;
+    case CTRL_LOGOFF_EVENT: return TRUE; /* services are told of everybody's */
     default: on_stop(PD_STOP_TERMINATE); break;
     }
     Sleep(TIME_TO_END_MS); /* behind this function the process is ended */

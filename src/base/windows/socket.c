@@ -3,6 +3,7 @@
  */
 #include "base/socket.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <windows.h>
@@ -21,10 +22,14 @@ static int number_of(SOCKET s) {
     return s == INVALID_SOCKET ? -1 : (int)s;
 }
 
-static void start(void) {
-    static LONG started;
+static void start_once(void) {
     WSADATA data;
-    if (InterlockedExchange(&started, 1) == 0) WSAStartup(MAKEWORD(2, 2), &data);
+    WSAStartup(MAKEWORD(2, 2), &data);
+}
+
+static void start(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start_once);
 }
 
 /* "Only one usage of each socket address ... is normally permitted": as Windows says it. */
@@ -81,7 +86,7 @@ static void set_nonblocking(SOCKET s) {
 /* Another program must not take the port over, which SO_REUSEADDR would let it here. */
 static SOCKET listen_at(const struct addrinfo *a) {
     BOOL on = TRUE, off = FALSE;
-    SOCKET s = socket(a->ai_family, SOCK_STREAM, 0);
+    SOCKET s = handle_of(pd_socket_open(a->ai_family, SOCK_STREAM, 0));
     if (s == INVALID_SOCKET) return s;
     set_nonblocking(s);
     (void)setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on);
@@ -153,9 +158,9 @@ pd_status pd_listen_unix(const char *path, uint32_t mode, pd_listener *out, pd_e
     return PD_RAISE(err, PD_ERR_UNSUPPORTED, "%s: there are no UNIX sockets on Windows", path);
 }
 
-/* A listening socket that is shut down goes on: the copy that is closed refuses. */
+/* A listening socket cannot be shut down: who connects waits until it is closed. */
 void pd_listener_refuse(pd_listener *l) {
-    (void)shutdown(handle_of(l->fd), SD_BOTH);
+    (void)l;
 }
 
 int pd_listener_share(const pd_listener *l) {

@@ -1,4 +1,5 @@
 /* See base/system_folders.h.  SPDX-License-Identifier: MIT */
+#include "base/os_file.h"
 #include "base/system_folders.h"
 
 #include <stdio.h>
@@ -9,17 +10,12 @@
 #include "base/env.h"
 #include "base/windows/wide.h"
 
-static void use_slashes(char *path) {
-    for (; *path; path++)
-        if (*path == '\\') *path = '/';
-}
-
 const char *pd_system_home(void) {
     static char home[1024];
     const char *found = pd_env("USERPROFILE");
     if (!found || !*found) return NULL;
     snprintf(home, sizeof home, "%s", found);
-    use_slashes(home);
+    pd_path_use_slashes(home);
     return home;
 }
 
@@ -28,7 +24,7 @@ static void write_folder(pd_bytes *out, const char *name) {
     size_t n = out->n;
     if (!local || !*local) return;
     pd_bytes_printf(out, "%s/peridot/%s", local, name);
-    if (!out->failed) use_slashes(out->data + n);
+    if (!out->failed) pd_path_use_slashes(out->data + n);
 }
 
 void pd_system_cache(pd_bytes *out) {
@@ -45,7 +41,7 @@ const char *pd_system_temp(char out[512]) {
     char *narrow = n > 0 && n <= MAX_PATH ? pd_narrow(wide) : NULL;
     snprintf(out, 512, "%s", narrow ? narrow : ".");
     free(narrow);
-    use_slashes(out);
+    pd_path_use_slashes(out);
     n = (DWORD)strlen(out);
     if (n > 1 && out[n - 1] == '/') out[n - 1] = '\0';
     return out;

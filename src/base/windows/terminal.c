@@ -3,20 +3,35 @@
 
 #include <fcntl.h>
 #include <io.h>
+#include <stdlib.h>
 #include <windows.h>
 
-static void take_escapes(DWORD which) {
-    HANDLE h = GetStdHandle(which);
-    DWORD mode;
-    if (GetConsoleMode(h, &mode))
-        SetConsoleMode(h, mode | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
+/* As they were, for whoever uses the console next. */
+static UINT output_page, input_page;
+static DWORD modes[2];
+static const DWORD outputs[2] = {STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+
+static void take_escapes(int i) {
+    HANDLE h = GetStdHandle(outputs[i]);
+    if (GetConsoleMode(h, &modes[i]))
+        SetConsoleMode(h, modes[i] | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
+}
+
+static void give_back(void) {
+    SetConsoleOutputCP(output_page);
+    SetConsoleCP(input_page);
+    for (int i = 0; i < 2; i++)
+        if (modes[i]) SetConsoleMode(GetStdHandle(outputs[i]), modes[i]);
 }
 
 void pd_terminal_begin(void) {
+    output_page = GetConsoleOutputCP();
+    input_page = GetConsoleCP();
+    if (output_page) atexit(give_back);
     SetConsoleOutputCP(CP_UTF8);
     SetConsoleCP(CP_UTF8);
-    take_escapes(STD_OUTPUT_HANDLE);
-    take_escapes(STD_ERROR_HANDLE);
+    take_escapes(0);
+    take_escapes(1);
     _setmode(_fileno(stdin), _O_BINARY);
     _setmode(_fileno(stdout), _O_BINARY);
     _setmode(_fileno(stderr), _O_BINARY);

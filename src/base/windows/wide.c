@@ -23,8 +23,9 @@ char *pd_narrow(const wchar_t *text) {
 static wchar_t *lift_limit(wchar_t *path) {
     static const wchar_t mark[] = L"\\\\?\\", shared[] = L"\\\\?\\UNC\\";
     enum { LONGEST = 240 };
-    if (wcslen(path) < LONGEST || path[0] == L'\0' || wcsncmp(path, mark, 4) == 0) return path;
+    if (path[0] == L'\0' || wcsncmp(path, mark, 4) == 0) return path;
     DWORD n = GetFullPathNameW(path, 0, NULL, NULL);
+    if (n < LONGEST) return path;
     wchar_t *whole = n > 0 ? calloc(n + 8, sizeof *whole) : NULL;
     wchar_t *full = n > 0 ? calloc(n, sizeof *full) : NULL;
     if (whole && full && GetFullPathNameW(path, n, full, NULL) > 0) {

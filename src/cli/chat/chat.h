@@ -2,11 +2,10 @@
 #ifndef PD_CLI_CHAT_H
 #define PD_CLI_CHAT_H
 
+#include "base/printf_like.h"
 #include "cli/chat/conversation.h"
 #include "cli/chat/line_editor.h"
 #include "cli/commands.h"
-
-#include "base/printf_like.h"
 
 /* Of the last answer. Speeds are by the clock on the wall, as run's are. */
 typedef struct chat_figures {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/env.h"
 #include "base/folder.h"
 #include "base/os_file.h"
+#include "base/system_folders.h"
 
 void chat_candidates_add(chat_candidates *c, const char *text, const char *behind) {
     if (c->n == c->cap) {
@@ -46,7 +46,7 @@ void chat_candidates_free(chat_candidates *c) {
 char *chat_expand_path(const char *path) {
     size_t n = strlen(path);
     pd_bytes out = {0};
-    const char *home = pd_env("HOME");
+    const char *home = pd_system_home();
     bool quoted = n >= 2 && (path[0] == '"' || path[0] == '\'') && path[n - 1] == path[0];
     if (quoted) {
         path++;

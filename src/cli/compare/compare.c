@@ -129,6 +129,7 @@ static pd_status run_device(compare_job *job, compare_device *d, pd_error *err) 
     pd_error unused; /* without its speed the device is compared all the same */
     if (pd_model_measure(d->result.side.model, &d->speed, &unused) != PD_OK)
         d->speed = (pd_device_speed){0};
+    cli_interrupt_watch(NULL, NULL);
     pd_session_destroy(d->result.side.session); /* others need its memory */
     d->result.side.session = NULL;
     return compare_time_depths(job, d, err);

@@ -41,7 +41,7 @@ typedef struct compare_job {
 } compare_job;
 
 /* A device that was compared to the end computes what it should: all operations within their
- * bounds, and probabilities too. */
+ * bounds, probabilities too, and draws what its logits say. */
 bool compare_holds(const compare_device *d);
 /* The one sentence. out: at least 512 bytes. */
 void compare_verdict(const compare_job *job, const compare_device *d, char *out, size_t size);
@@ -51,7 +51,8 @@ void compare_verdict(const compare_job *job, const compare_device *d, char *out,
 /* Errors: ARGUMENT, MEMORY_HOST (the list), CONTEXT (the model has fewer positions). */
 pd_status compare_read_depths(compare_job *job, pd_error *err);
 pd_status compare_check_depths(const compare_job *job, uint32_t n_train, pd_error *err);
-/* Times the device's open model at these, as long as its memory is enough. Errors: CANCELLED. */
+/* Times the device's open model at these, as long as its memory is enough. Errors: the session's.
+ */
 pd_status compare_time_depths(const compare_job *job, compare_device *d, pd_error *err);
 
 /* compare_text.c: tables for people. */

@@ -106,6 +106,7 @@ static void add_profile(cJSON *device, const char *key, const compare_device *d,
                         {"flops", k->flops});
         if (d->speed.copy_gb_s > 0)
             CLI_ADD_NUMBERS(j, {"copy_percent", pd_profile_copy_percent(&d->speed, k)},
+                            {"read_percent", pd_profile_read_percent(&d->speed, k)},
                             {"peak_percent", pd_profile_peak_percent(&d->speed, k)});
     }
 }

@@ -99,8 +99,12 @@ static void print_answer(const compare_job *job, const compare_device *d, const 
 static void print_draws(const compare_device *d) {
     const pd_compare_result *r = &d->result;
     if (r->n_draws == 0) return;
-    printf("  draws          %u of %u are what the host draws from the same logits\n",
-           r->n_draws - r->has_wrong_draw, r->n_draws);
+    if (r->has_wrong_draw)
+        printf("  draws          the %u. of %u is not what the host draws from the same logits\n",
+               r->n_draws, r->side.drawn.n);
+    else
+        printf("  draws          all %u are what the host draws from the same logits\n",
+               r->n_draws);
 }
 
 static double per_second(uint64_t n, uint64_t ns) {

@@ -18,13 +18,14 @@ pd_status compare_check_depths(const compare_job *job, uint32_t n_train, pd_erro
     for (uint32_t i = 0; i < job->depths.n; i++)
         if ((uint64_t)job->depths.values[i] + N_PROMPT + 1 > n_train)
             return PD_RAISE(err, PD_ERR_CONTEXT,
-                            "a prompt of %d tokens behind %u is more than the model handles, %u",
-                            N_PROMPT, job->depths.values[i], n_train);
+                            "--n-depth %u and a prompt of %d tokens need %llu positions, but the "
+                            "model has %u",
+                            job->depths.values[i], N_PROMPT,
+                            (unsigned long long)job->depths.values[i] + N_PROMPT + 1, n_train);
     return PD_OK;
 }
 
 typedef struct timing {
-    const compare_job *job;
     const pd_model *model;
     pd_bench_test test;
     double speed;
@@ -42,7 +43,7 @@ static pd_status time_test(void *ctx, pd_session *session, pd_error *err) {
 
 static pd_status speed_of(const compare_job *job, pd_model *model, pd_bench_test test,
                           double *speed, pd_error *err) {
-    timing t = {.job = job, .model = model, .test = test};
+    timing t = {.model = model, .test = test};
     uint32_t n_train = pd_model_get_info(model)->n_ctx_train;
     const pd_session_desc desc = pd_bench_session(&test, n_train, job->job.precision);
     pd_status status = cli_with_session(model, &desc, time_test, &t, err);
@@ -68,8 +69,9 @@ pd_status compare_time_depths(const compare_job *job, compare_device *d, pd_erro
         compare_depth *depth = &d->depths[i];
         depth->n_depth = job->depths.values[i];
         pd_status status = time_depth(job, d->result.side.model, depth, err);
-        if (status == PD_ERR_CANCELLED) return status;
-        if (status != PD_OK) break; /* without it the device is compared all the same */
+        bool lacks_room = status == PD_ERR_MEMORY_DEVICE || status == PD_ERR_MEMORY_HOST;
+        if (lacks_room) break; /* those behind it want more */
+        PD_TRY(status);
         d->n_depths = i + 1;
     }
     return PD_OK;

@@ -24,6 +24,20 @@ static pd_status write_plot(void *ctx, pd_file_writer *w, pd_error *err) {
     return w ? record_write_plot(ctx, w, err) : PD_OK;
 }
 
+/* What --table would ignore; the environment's settings are for other commands too. */
+static pd_status check_measuring(const cli_options *o, pd_error *err) {
+    static const cli_option_id ids[] = {
+        OPT_RECORD_PRESETS, OPT_RECORD_PROMPT,  OPT_RECORD_GEN, OPT_RECORD_DEPTH, OPT_RECORD_REPEAT,
+        OPT_RECORD_MODELS,  OPT_RECORD_NO_TEST, OPT_DEVICE,     OPT_THREADS,      OPT_PRECISION};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const cli_value *v = &o->values[ids[i]];
+        if (v->given && !v->from_env)
+            return PD_RAISE(err, PD_ERR_ARGUMENT, "%s is for measuring, not for --table",
+                            cli_option_get(ids[i])->name);
+    }
+    return PD_OK;
+}
+
 static pd_status make_table(const cli_options *o, pd_error *err) {
     if (o->n_args == 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
@@ -31,6 +45,7 @@ static pd_status make_table(const cli_options *o, pd_error *err) {
     if (cli_text(o, OPT_RECORD_OUTPUT))
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "--output is for a record; a table goes to standard output");
+    PD_TRY(check_measuring(o, err));
     cJSON *list = cJSON_CreateArray();
     if (!list) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for a table");
     pd_status status = read_records(o, list, err);
@@ -62,9 +77,10 @@ static void watch(void *ctx, pd_session *session) {
 static pd_status check_presets(const char *list, pd_error *err) {
     static const char *const known[] = {"tiny", "270m", "1b", "4b", "12b", "27b"};
     const char *word;
-    size_t n;
+    size_t n, n_words = 0;
     while ((word = pd_next_word(&list, &n))) {
         bool found = false;
+        n_words++;
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             found |= pd_word_is(word, n, known[i]);
         if (!found)
@@ -72,7 +88,9 @@ static pd_status check_presets(const char *list, pd_error *err) {
                             "--presets: \"%.*s\" is none of tiny, 270m, 1b, 4b, 12b, 27b", (int)n,
                             word);
     }
-    return PD_OK;
+    if (n_words > 0 && n_words <= PD_RECORD_MAX_MODELS) return PD_OK;
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "--presets takes 1 to %d models, not %zu",
+                    PD_RECORD_MAX_MODELS, n_words);
 }
 
 static pd_status make_record(record_job *job, uint32_t *lengths, pd_error *err) {
@@ -135,8 +153,11 @@ static pd_status print(record_job *job, pd_error *err) {
 static pd_status judge(const pd_record *r, pd_error *err) {
     const pd_device_verdict *v = &r->verdict;
     if (!r->has_verdict || v->n_failed == 0) return PD_OK;
-    pd_status status = PD_RAISE(err, PD_ERR_DIFFERS, "%s computes something else in %u of %u tests",
+    pd_status status = PD_RAISE(err, PD_ERR_DIFFERS, "%s fails %u of %u tests of its kernels",
                                 r->info.id, v->n_failed, v->n_tests);
+    if (v->avoided_by[0])
+        return pd_error_hint(err, status, "PERIDOT_DISABLE=%s avoids it; peridot devices --test %s",
+                             v->avoided_by, r->info.id);
     return pd_error_hint(err, status, "peridot devices --test %s says in which", r->info.id);
 }
 

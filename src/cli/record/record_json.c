@@ -34,8 +34,8 @@ static void add_test(cJSON *list, const pd_record_test *t) {
         j, {"n_prompt", t->test.n_prompt}, {"n_gen", t->test.n_gen}, {"n_depth", t->test.n_depth},
         {"tokens_per_second", t->result.median}, {"slowest", t->result.slowest},
         {"fastest", t->result.fastest}, {"memory_percent", t->memory_percent},
-        {"arithmetic_percent", t->arithmetic_percent}, {"memory_bytes", (double)t->peak_bytes},
-        {"dispatches", t->result.step.n_dispatches}, {"barriers", t->result.step.n_barriers});
+        {"arithmetic_percent", t->arithmetic_percent}, {"dispatches", t->result.step.n_dispatches},
+        {"barriers", t->result.step.n_barriers}, {"submits", t->result.step.n_submits});
     if (t->joules_per_token > 0) CLI_ADD_NUMBERS(j, {"joules_per_token", t->joules_per_token});
     CLI_ADD_TEXTS(j, {"logits_hash", hash});
     add_conditions(j, &t->behind, false);
@@ -47,7 +47,8 @@ static void add_test(cJSON *list, const pd_record_test *t) {
 static void add_model(cJSON *list, const pd_record_model *m) {
     cJSON *j = cli_add_object(list);
     CLI_ADD_TEXTS(j, {"preset", m->preset}, {"type", "q4_0"});
-    CLI_ADD_NUMBERS(j, {"file_bytes", (double)m->file_bytes}, {"load_ms", cli_ms(m->load_ns)});
+    CLI_ADD_NUMBERS(j, {"file_bytes", (double)m->file_bytes}, {"load_ms", cli_ms(m->load_ns)},
+                    {"memory_bytes", (double)m->peak_bytes});
     cJSON *tests = cJSON_AddArrayToObject(j, "tests");
     for (uint32_t i = 0; i < m->n_tests; i++) add_test(tests, &m->tests[i]);
     if (m->failure.status != PD_OK) CLI_ADD_TEXTS(j, {"failure", m->failure.message});

@@ -8,8 +8,8 @@
 
 enum {
     WIDTH = 860,
-    LABEL = 330, /* where bars begin */
-    BAR = 380,   /* of the largest */
+    LABEL = 430, /* where bars begin */
+    BAR = 300,   /* of the largest */
     LINE = 22,
     TITLE = 34
 };
@@ -31,12 +31,12 @@ static void write_text(plot *p, int x, const char *class_name, const char *text)
     pd_bytes_printf(&p->body, "</text>\n");
 }
 
-static void draw_bar(plot *p, const cJSON *record, const cJSON *test, double most) {
+static void draw_bar(plot *p, const char *label, const cJSON *test, double most) {
     bool is_prompt = record_number(test, "n_gen") == 0;
     double speed = record_number(test, "tokens_per_second"), n = BAR * speed / most;
     char text[64];
     p->y += LINE;
-    write_text(p, 8, "", record_text(record, "device.name"));
+    write_text(p, 8, "", label);
     pd_bytes_printf(&p->body, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"14\" rx=\"2\"/>\n",
                     LABEL, p->y - 11, n > 1 ? n : 1);
     snprintf(text, sizeof text, speed >= 100 ? "%.0f, %.0f %%" : "%.1f, %.0f %%", speed,
@@ -62,7 +62,9 @@ static void draw_test(plot *p, const record_group *g, const char *name) {
     write_text(p, 8, "title", text);
     for (uint32_t i = 0; i < g->n_rows; i++) {
         const cJSON *test = record_find_test(g->rows[i].model, name);
-        if (test) draw_bar(p, g->rows[i].record, test, most);
+        char label[RECORD_LABEL_BYTES];
+        record_label(g, i, label);
+        if (test) draw_bar(p, label, test, most);
     }
 }
 

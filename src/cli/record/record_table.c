@@ -6,13 +6,20 @@
 #include "base/memory.h"
 #include "cli/record/record.h"
 
-/* In a cell of a table nothing may end it. */
+/* Nothing in it may end a cell or a line, or be taken for a tag. */
+static void print_text(const char *text) {
+    for (; *text; text++) {
+        if (*text == '|' || *text == '\\') putchar('\\');
+        if (*text == '<')
+            printf("&lt;");
+        else
+            putchar(*text == '\n' ? ' ' : *text);
+    }
+}
+
 static void print_cell(const char *text) {
     printf("| ");
-    for (; *text; text++) {
-        if (*text == '|') putchar('\\');
-        putchar(*text == '\n' ? ' ' : *text);
-    }
+    print_text(text);
     putchar(' ');
 }
 
@@ -107,6 +114,7 @@ static void print_test(const cJSON *test) {
 /* A record_group_fn. */
 static void print_group(void *ctx, const record_group *g) {
     const char *names[RECORD_MAX_TESTS];
+    char label[RECORD_LABEL_BYTES];
     uint32_t n = record_list_tests(g, names);
     (void)ctx;
     printf("\n## %s\n\n| device ", g->title);
@@ -115,7 +123,8 @@ static void print_group(void *ctx, const record_group *g) {
     for (uint32_t i = 0; i < n; i++) printf("|---:");
     printf("|\n");
     for (uint32_t r = 0; r < g->n_rows; r++) {
-        print_cell(record_text(g->rows[r].record, "device.name"));
+        record_label(g, r, label);
+        print_cell(label);
         for (uint32_t i = 0; i < n; i++) print_test(record_find_test(g->rows[r].model, names[i]));
         printf("|\n");
     }
@@ -130,8 +139,11 @@ static void print_failures(const cJSON *records) {
         cJSON_ArrayForEach(model, cJSON_GetObjectItem(record, "models")) {
             const char *failure = record_text(model, "failure");
             if (!*failure) continue;
-            printf("%s- %s, %s: %s\n", any ? "" : "\nNot measured to the end:\n\n",
-                   record_text(record, "device.name"), record_text(model, "preset"), failure);
+            printf("%s- ", any ? "" : "\nNot measured to the end:\n\n");
+            print_text(record_text(record, "device.name"));
+            printf(", %s: ", record_text(model, "preset"));
+            print_text(failure);
+            printf("\n");
             any = true;
         }
     }

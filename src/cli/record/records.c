@@ -55,7 +55,9 @@ static pd_status check(const char *path, const cJSON *record, pd_error *err) {
         return PD_RAISE(err, PD_ERR_UNSUPPORTED, "\"%s\" is a record of schema %.0f, not %d", path,
                         record_number(record, "schema"), RECORD_SCHEMA);
     if (!is_whole(record))
-        return PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" is a record that lacks something", path);
+        return PD_RAISE(
+            err, PD_ERR_FORMAT,
+            "\"%s\" is a record without all of device, precision, models and their tests", path);
     return PD_OK;
 }
 
@@ -91,6 +93,33 @@ uint32_t record_list_tests(const record_group *g, const char *names[RECORD_MAX_T
         }
     }
     return n;
+}
+
+/* Whether another row of that device's name has another text there. */
+static bool tells_apart(const record_group *g, uint32_t row, const char *path) {
+    const cJSON *own = g->rows[row].record;
+    for (uint32_t i = 0; i < g->n_rows; i++) {
+        const cJSON *other = g->rows[i].record;
+        bool same_name =
+            !strcmp(record_text(own, "device.name"), record_text(other, "device.name"));
+        if (same_name && strcmp(record_text(own, path), record_text(other, path)) != 0) return true;
+    }
+    return false;
+}
+
+void record_label(const record_group *g, uint32_t row, char out[RECORD_LABEL_BYTES]) {
+    static const char *const marks[] = {"device.driver", "commit", "begun"};
+    const cJSON *record = g->rows[row].record;
+    const cJSON *holds = member(record, "self_test.holds");
+    int n = snprintf(out, RECORD_LABEL_BYTES, "%.64s", record_text(record, "device.name"));
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        if (!tells_apart(g, row, marks[i])) continue;
+        n += snprintf(out + n, (size_t)(RECORD_LABEL_BYTES - n), ", %.64s",
+                      record_text(record, marks[i]));
+        break;
+    }
+    if (cJSON_IsFalse(holds))
+        snprintf(out + n, (size_t)(RECORD_LABEL_BYTES - n), " (computes something else)");
 }
 
 /* ---- many ----------------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
  * Each figure is the best of several submissions, timed by the device's clock (by the host's where
  * it has none). The arithmetic kernels get more rounds until a submission takes some milliseconds,
  * so that clocks have risen. Copies go between two buffers of 128 MiB, the smallest binding limit
- * of Vulkan and more than most caches hold; of less where memory is short.
+ * of Vulkan, and reads are of both, which is more than caches hold; of less where memory is short.
+ * They are filled: pages that nobody has written may be none.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +16,7 @@
 
 enum {
     WORKGROUP = 128,
-    COPY_GRANULE = 16 * WORKGROUP * 4, /* bytes of a workgroup of measure_copy */
-    READ_GRANULE = 16 * WORKGROUP * 8, /* ... of measure_read */
+    GRANULE = 16 * WORKGROUP * 4, /* bytes of each buffer that a workgroup copies, or reads */
     COPY_MAX_BYTES = 128 << 20,
     COPY_MAX_BYTES_SOFTWARE = 32 << 20,
     COPY_MIN_BYTES = 1 << 20,
@@ -74,6 +74,14 @@ static pd_status create_buffers(meter *m, pd_error *err) {
     return status;
 }
 
+static pd_status fill_buffers(meter *m, pd_error *err) {
+    VkCommandBuffer cmd;
+    PD_TRY(pd_vk_begin_once(m->backend, &cmd, err));
+    m->backend->device->vk.vkCmdFillBuffer(cmd, m->from.handle, 0, VK_WHOLE_SIZE, 0x3c003c00u);
+    m->backend->device->vk.vkCmdFillBuffer(cmd, m->to.handle, 0, VK_WHOLE_SIZE, 0x3c013c01u);
+    return pd_vk_finish_once(m->backend, cmd, err);
+}
+
 static void destroy(meter *m) {
     pd_vk_device *d = m->backend->device;
     pd_vk_stopwatch_destroy(&m->watch);
@@ -122,14 +130,13 @@ static pd_status measure_dispatch(meter *m, load *l, pd_device_speed *out, pd_er
     return PD_OK;
 }
 
-/* All of a buffer, by workgroups that take granule bytes each. */
-static pd_status measure_bytes(meter *m, load *l, uint32_t granule, double *bytes_per_ns,
-                               pd_error *err) {
+/* All of both buffers. */
+static pd_status measure_bytes(meter *m, load *l, double *gb_s, pd_error *err) {
     uint64_t ns;
-    l->timed.groups[0] = (uint32_t)(m->from.bytes / granule);
-    l->args.n = l->timed.groups[0] * (granule / 16);
+    l->timed.groups[0] = (uint32_t)(m->from.bytes / GRANULE);
+    l->args.n = l->timed.groups[0] * (GRANULE / 16);
     PD_TRY(run_best(m, l, &ns, err));
-    *bytes_per_ns = 16.0 * l->args.n / (double)ns;
+    *gb_s = 32.0 * l->args.n / (double)ns;
     return PD_OK;
 }
 
@@ -140,11 +147,10 @@ static pd_status measure_memory(meter *m, pd_device_speed *out, pd_error *err) {
         [PD_BIND_MEASURE_COPY_TO] = {m->to.handle, 0, m->to.bytes}};
     PD_TRY(create_load(m, "measure_copy", PD_MEASURE_COPY_BINDINGS, buffers, &l, err));
     PD_TRY(measure_dispatch(m, &l, out, err));
-    PD_TRY(measure_bytes(m, &l, COPY_GRANULE, &out->copy_gb_s, err));
-    out->copy_gb_s *= 2;
+    PD_TRY(measure_bytes(m, &l, &out->copy_gb_s, err));
     PD_TRY(create_load(m, "measure_read", PD_MEASURE_COPY_BINDINGS, buffers, &l, err));
     l.args.factor = FACTOR;
-    return measure_bytes(m, &l, READ_GRANULE, &out->read_gb_s, err);
+    return measure_bytes(m, &l, &out->read_gb_s, err);
 }
 
 /* flops: of one step of one value. */
@@ -173,6 +179,7 @@ static pd_status measure_all(meter *m, pd_device_speed *out, pd_error *err) {
     const pd_vk_caps *caps = &m->backend->device->caps;
     PD_TRY(create_pool(m, err));
     PD_TRY(create_buffers(m, err));
+    PD_TRY(fill_buffers(m, err));
     PD_TRY(measure_memory(m, out, err));
     PD_TRY(measure_peak(m, "measure_f32", 2, &out->gflop_s[PD_PEAK_F32], err));
     if (caps->fp16) PD_TRY(measure_peak(m, "measure_f16", 4, &out->gflop_s[PD_PEAK_F16], err));
