@@ -22,7 +22,7 @@ if(NOT folder AND PERIDOT_PRECOMPILE AND PERIDOT_GLSLANG AND NOT CMAKE_CROSSCOMP
   set(vulkan src/backend/vulkan)
   add_executable(precompile ${vulkan}/precompile/main.c ${vulkan}/kernels/glslang.c
     ${vulkan}/kernels/expand.c ${vulkan}/kernels/coopmat_rewrite.c ${vulkan}/kernels/shader_names.c src/base/bytes.c
-    src/base/error.c src/base/file.c src/base/file_writer.c src/base/folder.c src/base/hash.c
+    src/base/address.c src/base/error.c src/base/file.c src/base/file_writer.c src/base/folder.c src/base/hash.c
     src/base/log.c src/base/memory.c src/base/os_file.c ${PERIDOT_SYSTEM_SOURCES} ${PERIDOT_SHADER_TEXTS})
   target_include_directories(precompile PRIVATE include src shaders)
   target_link_libraries(precompile PRIVATE peridot_volk peridot_glslang peridot_warnings peridot_xxhash

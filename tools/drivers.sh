@@ -6,7 +6,8 @@
 #                 units execute, with the kernels and the tuner of a GPU, under its validation layer
 #   widths        the same on subgroups of 4 and of 16
 #   swiftshader   the same on another vendor's code: subgroups of 4, no small types
-#   compare       `peridot compare` of the golden models on all of these: no operation is beyond its bound
+#   compare       `peridot compare` of golden models on llvmpipe 26, also with subgroups of 4, and on
+#                 SwiftShader: no operation is beyond its bound
 #   shims         a text and an image model end to end through the drivers of NVIDIA, Adreno, Apple and
 #                 AMD over hardware that is not there: they compile everything and compute nothing
 #   table         what those compilers make of every kernel: no spills, and nothing worse than the tables

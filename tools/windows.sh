@@ -6,8 +6,7 @@
 # Usage: tools/windows.sh [build|test]...     default: both
 #
 #   build   build/windows/peridot.exe, peridot.dll with its import library, and a zip of all of it
-#   test    the tests that mean something there, under Wine and a display that nobody sees (Wine's Vulkan
-#           wants one), on the processor and on llvmpipe
+#   test    the tests that mean something there, under Wine, on the processor and on llvmpipe
 #
 # Ends with 77 and a reason where a root cannot be had, as tools/debian_root.sh does.
 # SPDX-License-Identifier: MIT
@@ -22,7 +21,7 @@ libraries=$PWD/build/windows-libraries
 prefix=$libraries/prefix
 packages="cmake ninja-build gcc g++ make pkgconf git python3 jq dpkg-dev ccache
   gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix mingw-w64-tools libz-mingw-w64-dev
-  libvulkan-volk-dev libvulkan-dev libstb-dev wine wine64 xvfb xauth mesa-vulkan-drivers"
+  libvulkan-volk-dev libvulkan-dev libstb-dev wine wine64 mesa-vulkan-drivers"
 
 in_root() {
   tools/debian_root.sh run "$suite" "$@"

@@ -1,27 +1,17 @@
-/* Sockets, and all that differs between systems about them: listening, addresses, ends. They are
- * ints here everywhere: handles of Windows fit.
+/* Sockets, and all that differs between systems about them: listening, both ends, networks. They
+ * are ints here everywhere: handles of Windows fit.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef PD_BASE_SOCKET_H
 #define PD_BASE_SOCKET_H
 
+#include "base/address.h"
 #include "base/error.h"
-#include "base/socket_types.h"
 
-/* ---- addresses ------------------------------------------------------------------------------ */
-
-typedef enum pd_address_kind { PD_ADDRESS_NOWHERE, PD_ADDRESS_UNIX, PD_ADDRESS_IP } pd_address_kind;
-
-/* Whom a connection is from, as far as that is one party: an IPv4 address, or a /64 of IPv6. */
-typedef struct pd_address {
-    pd_address_kind kind;
-    uint8_t bytes[16];
-} pd_address;
-
-/* Of the other end, and its whole address as text. */
-pd_address pd_address_of(int fd, char *text, size_t n_text);
-bool pd_address_equal(const pd_address *a, const pd_address *b);
+/* Before the system's own functions about sockets are used; again does no harm. Those here do it
+ * themselves. */
+void pd_sockets_begin(void);
 
 /* ---- listening ------------------------------------------------------------------------------ */
 
@@ -56,8 +46,9 @@ typedef struct pd_polled {
 } pd_polled;
 void pd_sockets_poll(pd_polled *list, uint32_t n);
 
-int pd_socket_open(int family, int type, int protocol); /* -1: no */
-int pd_socket_copy(int fd);                             /* another descriptor of it, or -1 */
+bool pd_socket_peer(int fd, struct sockaddr_storage *out); /* the other end; false: it is gone */
+int pd_socket_open(int family, int type, int protocol);    /* -1: no */
+int pd_socket_copy(int fd);                                /* another descriptor of it, or -1 */
 void pd_socket_close(int fd);
 void pd_socket_send_now(int fd, const char *bytes, size_t n); /* as much as goes without waiting */
 void pd_socket_stop_reading(int fd); /* whoever waits for the socket is told that it has ended */
@@ -77,9 +68,5 @@ typedef struct pd_network {
 } pd_network;
 /* pd_free; NULL: the system does not tell. */
 pd_network *pd_networks_list(uint32_t *n);
-/* An address's bytes, 4 or 16; NULL: of another family, or cut short. */
-const uint8_t *pd_address_bytes(const struct sockaddr *address, size_t n, size_t *n_bytes);
-bool pd_address_parse_v4(const char *text, uint8_t out[4]);
-bool pd_address_parse_v6(const char *text, uint8_t out[16]);
 
 #endif

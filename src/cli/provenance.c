@@ -9,7 +9,6 @@
 #include "base/env.h"
 #include "base/process.h"
 #include "cli/json.h"
-#include "measure/bench.h"
 
 /* In single quotes, as a shell reads it. */
 static void quote(pd_bytes *out, const char *text) {

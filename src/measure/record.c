@@ -267,7 +267,7 @@ static pd_status make_folder(recorder *r, pd_error *err) {
 
 pd_status pd_record_make(const pd_record_desc *desc, pd_record *out, pd_error *err) {
     recorder r = {.desc = desc, .record = out};
-    *out = (pd_record){0};
+    *out = (pd_record){.type = desc->type};
     pd_clock_utc(out->time);
     PD_TRY(make_folder(&r, err));
     pd_status status = find_device(&r, err);

@@ -43,6 +43,7 @@ typedef struct pd_record {
     pd_conditions before;
     bool has_verdict;
     pd_device_verdict verdict;
+    const char *type; /* of all models, as the descriptor has it */
     pd_record_model models[PD_RECORD_MAX_MODELS];
     uint32_t n_models;
 } pd_record;

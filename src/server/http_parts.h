@@ -31,7 +31,7 @@ typedef struct http_connection {
     pd_http *server;
     int fd;
     pd_address address;
-    char client[48];
+    char client[PD_ADDRESS_TEXT];
     uint64_t deadline_ns; /* when the request has to be whole; 0: nothing is awaited */
     bool is_late;         /* it was not */
     bool had_request;

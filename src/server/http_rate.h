@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "base/socket.h"
+#include "base/address.h"
 
 typedef struct http_rates http_rates;
 

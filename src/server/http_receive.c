@@ -39,7 +39,7 @@ static void open_connection(pd_http *server, struct MHD_Connection *mhd, void **
     if (!c) return;
     c->server = server;
     c->fd = (int)info->connect_fd;
-    c->address = pd_address_of(c->fd, c->client, sizeof c->client);
+    c->address = pd_address_of(c->fd, c->client);
     c->deadline_ns = seconds_from_now(server->desc.request_seconds);
     pthread_mutex_lock(&server->lock);
     c->next = server->connections;

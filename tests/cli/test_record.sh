@@ -57,7 +57,7 @@ assert sum("A <card> | of & mine (computes something else)" in t for t in texts)
 PY
 
 # ---- a device's test, and what fails -------------------------------------------------------------
-expect_error 2 "none of tiny" record --presets tiny,2b
+expect_error 2 'no preset "2b"' record --presets tiny,2b
 expect_error 2 "every length is 0" record --presets tiny -p 0 -n 0
 expect_error 2 "is for --table" record --presets tiny --plot "$work/x.svg"
 expect_error 2 "is for --table" record "$work/a.json"

@@ -1,8 +1,17 @@
-/* A folder in place of /sys.  SPDX-License-Identifier: MIT */
+/* A folder in place of /sys, and devices of which it tells.  SPDX-License-Identifier: MIT */
 #ifndef PERIDOT_TESTS_SUPPORT_SYSFS_H
 #define PERIDOT_TESTS_SUPPORT_SYSFS_H
 
+#include "peridot.h"
 #include "support_folder.h"
+
+static const pd_device_info cpu = {.id = "cpu", .kind = PD_DEVICE_CPU};
+static const pd_device_info card = {
+    .id = "vulkan:0", .kind = PD_DEVICE_GPU_DISCRETE, .vendor_id = 0x1002};
+static const pd_device_info geforce = {.id = "vulkan:0",
+                                       .kind = PD_DEVICE_GPU_DISCRETE,
+                                       .vendor_id = 0x10de,
+                                       .uuid = "01234567-89ab-cdef-0123-456789abcdef"};
 
 /* A line as a file in a folder of the test's, both made where they are not there. */
 static inline void put(const char *folder, const char *file, const char *text) {

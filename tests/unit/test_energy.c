@@ -19,14 +19,6 @@
 #include "support_folder.h"
 #include "support_sysfs.h"
 
-static const pd_device_info cpu = {.id = "cpu", .kind = PD_DEVICE_CPU};
-static const pd_device_info card = {
-    .id = "vulkan:0", .kind = PD_DEVICE_GPU_DISCRETE, .vendor_id = 0x1002};
-static const pd_device_info geforce = {.id = "vulkan:0",
-                                       .kind = PD_DEVICE_GPU_DISCRETE,
-                                       .vendor_id = 0x10de,
-                                       .uuid = "01234567-89ab-cdef-0123-456789abcdef"};
-
 static void forget(void) {
     remove_all(in_folder("class"));
 }

@@ -7,17 +7,14 @@
 #endif
 #include "base/socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -26,42 +23,8 @@
 
 enum { BACKLOG = 511 };
 
-/* ---- addresses ------------------------------------------------------------------------------ */
-
-static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-static pd_address address_v4(const void *v4, char *text, size_t n_text) {
-    pd_address a = {.kind = PD_ADDRESS_IP};
-    memcpy(a.bytes, MAPPED, sizeof MAPPED);
-    memcpy(a.bytes + sizeof MAPPED, v4, 4);
-    inet_ntop(AF_INET, v4, text, (socklen_t)n_text);
-    return a;
-}
-
-static pd_address address_v6(const uint8_t *v6, char *text, size_t n_text) {
-    if (memcmp(v6, MAPPED, sizeof MAPPED) == 0) return address_v4(v6 + 12, text, n_text);
-    pd_address a = {.kind = PD_ADDRESS_IP};
-    memcpy(a.bytes, v6, 8); /* a party has at least so many: what follows it chooses itself */
-    inet_ntop(AF_INET6, v6, text, (socklen_t)n_text);
-    return a;
-}
-
-pd_address pd_address_of(int fd, char *text, size_t n_text) {
-    struct sockaddr_storage from = {0};
-    socklen_t n = sizeof from;
-    snprintf(text, n_text, "?");
-    if (getpeername(fd, (struct sockaddr *)&from, &n) != 0) return (pd_address){0};
-    if (from.ss_family == AF_INET)
-        return address_v4(&((struct sockaddr_in *)&from)->sin_addr, text, n_text);
-    if (from.ss_family == AF_INET6)
-        return address_v6(((struct sockaddr_in6 *)&from)->sin6_addr.s6_addr, text, n_text);
-    snprintf(text, n_text, "unix");
-    return (pd_address){.kind = PD_ADDRESS_UNIX};
-}
-
-bool pd_address_equal(const pd_address *a, const pd_address *b) {
-    return a->kind == b->kind && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
-}
+/* The system has them ready. */
+void pd_sockets_begin(void) {}
 
 /* ---- listening ------------------------------------------------------------------------------ */
 
@@ -97,15 +60,7 @@ static void describe_tcp(pd_listener *l) {
     struct sockaddr_storage at = {0};
     socklen_t n = sizeof at;
     (void)getsockname(l->fd, (struct sockaddr *)&at, &n);
-    if (at.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
-        l->port = ntohs(v4->sin_port);
-        l->is_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    } else {
-        const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
-        l->port = ntohs(v6->sin6_port);
-        l->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-    }
+    l->port = pd_address_port(&at, &l->is_loopback);
 }
 
 static pd_status raise_listen(const char *host, uint16_t port, pd_error *err) {
@@ -255,6 +210,12 @@ void pd_sockets_poll(pd_polled *list, uint32_t n) {
     }
 }
 
+bool pd_socket_peer(int fd, struct sockaddr_storage *out) {
+    socklen_t n = sizeof *out;
+    *out = (struct sockaddr_storage){0};
+    return getpeername(fd, (struct sockaddr *)out, &n) == 0;
+}
+
 int pd_socket_open(int family, int type, int protocol) {
 #ifdef SOCK_CLOEXEC
     type |= SOCK_CLOEXEC;
@@ -302,27 +263,6 @@ uint32_t pd_max_sockets(void) {
 }
 
 /* ---- networks ------------------------------------------------------------------------------- */
-
-const uint8_t *pd_address_bytes(const struct sockaddr *address, size_t n, size_t *n_bytes) {
-    *n_bytes = 0;
-    if (address && n >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
-        *n_bytes = 4;
-        return (const uint8_t *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    }
-    if (address && n >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
-        *n_bytes = 16;
-        return (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    }
-    return NULL;
-}
-
-bool pd_address_parse_v4(const char *text, uint8_t out[4]) {
-    return inet_pton(AF_INET, text, out) == 1;
-}
-
-bool pd_address_parse_v6(const char *text, uint8_t out[16]) {
-    return inet_pton(AF_INET6, text, out) == 1;
-}
 
 /* Of that family too; false: there is none. */
 static bool take_bytes(const struct sockaddr *address, size_t n, uint8_t out[16]) {

@@ -22,14 +22,14 @@ static int number_of(SOCKET s) {
     return s == INVALID_SOCKET ? -1 : (int)s;
 }
 
-static void start_once(void) {
+static void begin_once(void) {
     WSADATA data;
     WSAStartup(MAKEWORD(2, 2), &data);
 }
 
-static void start(void) {
+void pd_sockets_begin(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start_once);
+    pthread_once(&once, begin_once);
 }
 
 /* "Only one usage of each socket address ... is normally permitted": as Windows says it. */
@@ -39,41 +39,6 @@ static void reason(int error, char out[160]) {
                        (DWORD)error, MAKELANGID(LANG_ENGLISH, SUBLANG_ENGLISH_US), out, 160, NULL);
     if (n == 0) snprintf(out, 160, "error %d", error);
     while (n > 0 && strchr(" .\r\n", out[n - 1])) out[--n] = '\0';
-}
-
-/* ---- addresses ------------------------------------------------------------------------------ */
-
-static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-static pd_address address_v4(const void *v4, char *text, size_t n_text) {
-    pd_address a = {.kind = PD_ADDRESS_IP};
-    memcpy(a.bytes, MAPPED, sizeof MAPPED);
-    memcpy(a.bytes + sizeof MAPPED, v4, 4);
-    inet_ntop(AF_INET, v4, text, n_text);
-    return a;
-}
-
-static pd_address address_v6(const uint8_t *v6, char *text, size_t n_text) {
-    if (memcmp(v6, MAPPED, sizeof MAPPED) == 0) return address_v4(v6 + 12, text, n_text);
-    pd_address a = {.kind = PD_ADDRESS_IP};
-    memcpy(a.bytes, v6, 8); /* a party has at least so many: what follows it chooses itself */
-    inet_ntop(AF_INET6, v6, text, n_text);
-    return a;
-}
-
-pd_address pd_address_of(int fd, char *text, size_t n_text) {
-    struct sockaddr_storage from = {0};
-    int n = sizeof from;
-    size_t n_bytes;
-    snprintf(text, n_text, "?");
-    if (getpeername(handle_of(fd), (struct sockaddr *)&from, &n) != 0) return (pd_address){0};
-    const uint8_t *bytes = pd_address_bytes((struct sockaddr *)&from, sizeof from, &n_bytes);
-    if (!bytes) return (pd_address){0};
-    return n_bytes == 4 ? address_v4(bytes, text, n_text) : address_v6(bytes, text, n_text);
-}
-
-bool pd_address_equal(const pd_address *a, const pd_address *b) {
-    return a->kind == b->kind && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
 /* ---- listening ------------------------------------------------------------------------------ */
@@ -112,15 +77,7 @@ static void describe(pd_listener *l) {
     struct sockaddr_storage at = {0};
     int n = sizeof at;
     (void)getsockname(handle_of(l->fd), (struct sockaddr *)&at, &n);
-    if (at.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
-        l->port = ntohs(v4->sin_port);
-        l->is_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    } else {
-        const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
-        l->port = ntohs(v6->sin6_port);
-        l->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-    }
+    l->port = pd_address_port(&at, &l->is_loopback);
 }
 
 static pd_status raise_listen(const char *host, uint16_t port, pd_error *err) {
@@ -138,7 +95,7 @@ pd_status pd_listen_tcp(const char *host, uint16_t port, pd_listener *out, pd_er
     struct addrinfo want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     char service[8], why[160];
-    start();
+    pd_sockets_begin();
     snprintf(service, sizeof service, "%u", port);
     int failed = getaddrinfo(host, service, &want, &list);
     if (failed) {
@@ -199,8 +156,14 @@ void pd_sockets_poll(pd_polled *list, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) list[i].has_ended = has_ended(handle_of(list[i].fd));
 }
 
+bool pd_socket_peer(int fd, struct sockaddr_storage *out) {
+    int n = sizeof *out;
+    *out = (struct sockaddr_storage){0};
+    return getpeername(handle_of(fd), (struct sockaddr *)out, &n) == 0;
+}
+
 int pd_socket_open(int family, int type, int protocol) {
-    start();
+    pd_sockets_begin();
     return number_of(WSASocketW(family, type, protocol, NULL, 0,
                                 WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT));
 }
@@ -246,29 +209,6 @@ uint32_t pd_max_sockets(void) {
 
 /* ---- networks ------------------------------------------------------------------------------- */
 
-const uint8_t *pd_address_bytes(const struct sockaddr *address, size_t n, size_t *n_bytes) {
-    *n_bytes = 0;
-    if (address && n >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
-        *n_bytes = 4;
-        return (const uint8_t *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    }
-    if (address && n >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
-        *n_bytes = 16;
-        return (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    }
-    return NULL;
-}
-
-bool pd_address_parse_v4(const char *text, uint8_t out[4]) {
-    start();
-    return inet_pton(AF_INET, text, out) == 1;
-}
-
-bool pd_address_parse_v6(const char *text, uint8_t out[16]) {
-    start();
-    return inet_pton(AF_INET6, text, out) == 1;
-}
-
 static bool take_network(const IP_ADAPTER_UNICAST_ADDRESS *a, pd_network *out) {
     size_t n;
     const struct sockaddr *address = a->Address.lpSockaddr;
@@ -286,7 +226,7 @@ pd_network *pd_networks_list(uint32_t *n) {
     ULONG bytes = 0;
     size_t room = 0;
     *n = 0;
-    start();
+    pd_sockets_begin();
     GetAdaptersAddresses(AF_UNSPEC, FLAGS, NULL, NULL, &bytes);
     IP_ADAPTER_ADDRESSES *list = bytes ? pd_alloc(1, bytes) : NULL;
     if (!list || GetAdaptersAddresses(AF_UNSPEC, FLAGS, NULL, list, &bytes) != NO_ERROR) {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cli/compare/report_page.h"
-#include "measure/bench.h"
 
 enum { SCHEMA_VERSION = 1 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/numbers.h"
+#include "pack/synth.h"
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
@@ -75,18 +76,14 @@ static void watch(void *ctx, pd_session *session) {
 }
 
 static pd_status check_presets(const char *list, pd_error *err) {
-    static const char *const known[] = {"tiny", "270m", "1b", "4b", "12b", "27b"};
     const char *word;
+    const synth_shape *shape;
+    char name[48];
     size_t n, n_words = 0;
     while ((word = pd_next_word(&list, &n))) {
-        bool found = false;
         n_words++;
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            found |= pd_word_is(word, n, known[i]);
-        if (!found)
-            return PD_RAISE(err, PD_ERR_ARGUMENT,
-                            "--presets: \"%.*s\" is none of tiny, 270m, 1b, 4b, 12b, 27b", (int)n,
-                            word);
+        snprintf(name, sizeof name, "%.*s", (int)n, word);
+        PD_TRY(synth_preset(name, &shape, err));
     }
     if (n_words > 0 && n_words <= PD_RECORD_MAX_MODELS) return PD_OK;
     return PD_RAISE(err, PD_ERR_ARGUMENT, "--presets takes 1 to %d models, not %zu",

@@ -44,9 +44,9 @@ static void add_test(cJSON *list, const pd_record_test *t) {
         cJSON_AddItemToArray(samples, cJSON_CreateNumber((double)t->result.samples_ns[i]));
 }
 
-static void add_model(cJSON *list, const pd_record_model *m) {
+static void add_model(cJSON *list, const char *type, const pd_record_model *m) {
     cJSON *j = cli_add_object(list);
-    CLI_ADD_TEXTS(j, {"preset", m->preset}, {"type", "q4_0"});
+    CLI_ADD_TEXTS(j, {"preset", m->preset}, {"type", type});
     CLI_ADD_NUMBERS(j, {"file_bytes", (double)m->file_bytes}, {"load_ms", cli_ms(m->load_ns)},
                     {"memory_bytes", (double)m->peak_bytes});
     cJSON *tests = cJSON_AddArrayToObject(j, "tests");
@@ -70,6 +70,6 @@ cJSON *record_json(const cli_options *o, const pd_record *r) {
     CLI_ADD_NUMBERS(root, {"repetitions", cli_u32(o, OPT_RECORD_REPEAT)});
     if (r->has_verdict) add_verdict(root, &r->verdict);
     cJSON *models = cJSON_AddArrayToObject(root, "models");
-    for (uint32_t i = 0; i < r->n_models; i++) add_model(models, &r->models[i]);
+    for (uint32_t i = 0; i < r->n_models; i++) add_model(models, r->type, &r->models[i]);
     return root;
 }

@@ -22,10 +22,11 @@ typedef struct plot {
 static void write_text(plot *p, int x, const char *class_name, const char *text) {
     pd_bytes_printf(&p->body, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, p->y, class_name);
     for (; *text; text++) {
-        const char *entity = *text == '<'   ? "&lt;"
-                             : *text == '>' ? "&gt;"
-                             : *text == '&' ? "&amp;"
-                                            : NULL;
+        const char *entity = *text == '<'                 ? "&lt;"
+                             : *text == '>'               ? "&gt;"
+                             : *text == '&'               ? "&amp;"
+                             : (unsigned char)*text < ' ' ? " " /* XML knows few of them */
+                                                          : NULL;
         pd_bytes_write(&p->body, entity ? entity : text, entity ? strlen(entity) : 1);
     }
     pd_bytes_printf(&p->body, "</text>\n");

@@ -6,14 +6,14 @@
 #include "base/memory.h"
 #include "cli/record/record.h"
 
-/* Nothing in it may end a cell or a line, or be taken for a tag. */
+/* Nothing in it may end a cell or a line, be taken for a tag, or be what a terminal obeys. */
 static void print_text(const char *text) {
     for (; *text; text++) {
         if (*text == '|' || *text == '\\') putchar('\\');
         if (*text == '<')
             printf("&lt;");
         else
-            putchar(*text == '\n' ? ' ' : *text);
+            putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
     }
 }
 
@@ -42,8 +42,9 @@ static void print_number(double v, const char *unit) {
 static double best_peak(const cJSON *device) {
     const cJSON *peak;
     double best = 0;
-    cJSON_ArrayForEach(peak, cJSON_GetObjectItem(device, "gflop_s")) if (peak->valuedouble > best)
-        best = peak->valuedouble;
+    cJSON_ArrayForEach(peak, cJSON_GetObjectItem(device, "gflop_s")) {
+        if (peak->valuedouble > best) best = peak->valuedouble;
+    }
     return best;
 }
 

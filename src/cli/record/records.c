@@ -42,8 +42,10 @@ static bool is_whole(const cJSON *record) {
     cJSON_ArrayForEach(model, member(record, "models")) {
         whole = whole && has_text(model, "preset") && has_text(model, "type") &&
                 cJSON_IsArray(member(model, "tests"));
-        cJSON_ArrayForEach(test, member(model, "tests")) whole =
-            whole && has_text(test, "test") && cJSON_IsNumber(member(test, "tokens_per_second"));
+        cJSON_ArrayForEach(test, member(model, "tests")) {
+            whole = whole && has_text(test, "test") &&
+                    cJSON_IsNumber(member(test, "tokens_per_second"));
+        }
     }
     return whole;
 }
@@ -76,8 +78,9 @@ pd_status record_read(const char *path, cJSON **out, pd_error *err) {
 
 const cJSON *record_find_test(const cJSON *model, const char *name) {
     const cJSON *test;
-    cJSON_ArrayForEach(
-        test, member(model, "tests")) if (!strcmp(record_text(test, "test"), name)) return test;
+    cJSON_ArrayForEach(test, member(model, "tests")) {
+        if (strcmp(record_text(test, "test"), name) == 0) return test;
+    }
     return NULL;
 }
 
