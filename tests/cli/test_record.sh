@@ -86,8 +86,9 @@ jq -e 'all(.models[]; (.failure | test("pp24 @ d1000000 needs 1000024 positions"
   ([.tests[].test] == ["pp24", "tg4"]))' "$work/out" >"$work/jq" || fail "too deep: $(jq -c .models "$work/out")"
 [ -n "$own_test" ] || jq -e '.self_test | .holds and .failed == 0 and .tests > 20' "$work/out" >"$work/jq" ||
   fail "the kernels: $(jq -c .self_test "$work/out")"
-# Two devices of one name are told apart.
-jq '.device.driver = "another driver"' "$work/a.json" >"$work/e.json"
-expect_ok record --table "$work/a.json" "$work/e.json"
+# Two devices of one name are told apart; what a terminal obeys, and XML does not know, is not passed on.
+jq '.device.driver = "another\u001bdriver"' "$work/a.json" >"$work/e.json"
+expect_ok record --table "$work/a.json" "$work/e.json" --plot "$work/plot.svg"
 grep -q '^| .*, another driver | [0-9]' "$work/out" || fail "two of a name: $(cat "$work/out")"
+python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/plot.svg" || fail "no XML"
 finish
