@@ -2,8 +2,9 @@
 # Why each is here: third_party/README.md.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-if(WIN32) # nothing but Windows itself is there where the program runs
+if(PERIDOT_STATIC_PACKAGES AND NOT APPLE) # where some are the system's own
   set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  set(OPENSSL_USE_STATIC_LIBS ON)
 endif()
 
 # peridot_find(NAME PREFIX MODULE): a package that pkg-config knows; of static libraries with what they need.
@@ -11,22 +12,26 @@ function(peridot_find name prefix module)
   pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${module})
   add_library(${name} INTERFACE)
   target_link_libraries(${name} INTERFACE PkgConfig::${prefix})
-  if(WIN32)
+  if(PERIDOT_STATIC_PACKAGES)
     target_link_libraries(${name} INTERFACE ${${prefix}_STATIC_LINK_LIBRARIES})
     target_compile_definitions(${name} INTERFACE ${ARGN})
   endif()
 endfunction()
 
 add_library(peridot_xxhash INTERFACE)
-add_library(peridot_crypto INTERFACE)
-if(WIN32)
+if(PERIDOT_STATIC_PACKAGES)
   find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
   target_include_directories(peridot_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
   target_compile_definitions(peridot_xxhash INTERFACE XXH_INLINE_ALL)
-  target_link_libraries(peridot_crypto INTERFACE bcrypt crypt32) # Windows' own
 else()
   pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
   target_link_libraries(peridot_xxhash INTERFACE PkgConfig::XXHASH)
+endif()
+
+add_library(peridot_crypto INTERFACE) # macOS has it in its C library
+if(WIN32)
+  target_link_libraries(peridot_crypto INTERFACE bcrypt)
+elseif(NOT APPLE)
   find_package(OpenSSL REQUIRED COMPONENTS Crypto)
   target_link_libraries(peridot_crypto INTERFACE OpenSSL::Crypto)
 endif()
@@ -43,7 +48,7 @@ if(NOT protocols MATCHES "HTTPS")
 endif()
 peridot_find(peridot_microhttpd MICROHTTPD libmicrohttpd>=0.9.75)
 peridot_find(peridot_png PNG libpng)
-if(WIN32)
+if(PERIDOT_STATIC_PACKAGES)
   find_library(ZLIB_LIBRARY z REQUIRED)
   target_link_libraries(peridot_png INTERFACE ${ZLIB_LIBRARY})
 endif()

@@ -87,7 +87,7 @@ prepare() {
 # ---- tests that run -----------------------------------------------------------------------------
 
 # Tests with a switch of their own are run by the switches here.
-own_switch='gpu_tiles|small_|batch_cut|few_products|merged_apart'
+own_switch='gpu_tiles|moltenvk|small_|batch_cut|few_products|merged_apart'
 
 # tests FAST: the pattern of all of them, or with --fast the one given
 tests() {

@@ -9,14 +9,18 @@
 #   asan-ubsan   clang's address and undefined behaviour sanitizers: unit, fault, fuzz, golden, server
 #                and command line tests on the CPU; then Vulkan's unit tests, without the search for leaks,
 #                since the drivers have some; and failing Vulkan calls and allocations, with it
+#   windows      in a Debian 13 root: the program for Windows, and a part of its tests under Wine; see
+#                tools/windows.sh. Needs the rights of root
 #   drivers      in a Debian 13 root: newer drivers, matrix units, other subgroups, and the compilers
 #                of GPUs that are not there; see tools/drivers.sh. Needs the rights of root
 #
-# Usage: tools/test.sh [--long] [--drivers] | --real-model | --reference | --clients
+# Usage: tools/test.sh [--long] [--drivers] [--everywhere] | --windows | --real-model | --reference | --clients
 #   --long      adds sweeps: many more random texts for the tokenizer, AMD's compiler for an older chip,
 #               every PERIDOT_DISABLE switch, every variant under the validation layer, and the
 #               golden models on Vulkan under the sanitizers
 #   --drivers   all of tools/drivers.sh, in a Debian sid too, and not what takes seconds alone
+#   --everywhere  all of tools/windows.sh, tools/arm.sh under QEMU, and tools/portable.sh
+#   --windows   nothing of these: all of tools/windows.sh
 #   --real-model  nothing of these: a real Gemma 3 beside llama.cpp (tests/real), the one that
 #               tools/real_model.sh fetches, which asks for your consent to Gemma's terms, or
 #               PERIDOT_REAL_MODEL=FILE
@@ -32,15 +36,18 @@ long=0
 real_model=0
 reference=0
 clients=0
+everywhere=0
 driver_flags=(--fast)
 for argument in "$@"; do
   case $argument in
   --long) long=1 && export PERIDOT_TEST_LONG=1 ;;
   --drivers) driver_flags=(--sid) ;;
+  --everywhere) everywhere=1 ;;
+  --windows) exec tools/windows.sh ;;
   --real-model) real_model=1 ;;
   --reference) reference=1 ;;
   --clients) clients=1 ;;
-  *) die "usage: tools/test.sh [--long] [--drivers] | --real-model | --reference | --clients" ;;
+  *) die "usage: tools/test.sh [--long] [--drivers] [--everywhere] | --windows | --real-model | --reference | --clients" ;;
   esac
 done
 
@@ -140,7 +147,7 @@ build_tests() {
 
 # Variants of a test by Vulkan's switches (tests/CMakeLists.txt): all, and those that take other kernels
 # through the same dispatches, barriers and bindings.
-variants='_(gpu_tiles|small_bindings|small_shared|cut|precompiled|few_products|merged_apart)$'
+variants='_(gpu_tiles|moltenvk|small_bindings|small_shared|cut|precompiled|few_products|merged_apart)$'
 same_dispatches='_(small_shared|precompiled|few_products)$'
 [ $long -eq 0 ] || same_dispatches='^$'
 
@@ -184,6 +191,31 @@ status=0
 tools/drivers.sh "${driver_flags[@]}" || status=$?
 [ $status -eq 0 ] || [ $status -eq 77 ] || failed=1
 summaries=("$(cat build/drivers/summary)" "${summaries[@]}")
+
+# ---- other systems -------------------------------------------------------------------------------
+
+# other_system NAME COMMAND...: skipped where it ends with 77
+other_system() {
+  local name=$1 log=build/$1.log status=0 said
+  shift
+  say "$name: $*"
+  "$@" 2>&1 | tee "$log" || status=$?
+  said="$(grep -c 'as it should be$\|^passed$\|the tokens of' "$log" || true) checks, $(grep 'tests passed' "$log" | tr '\n' ';' || true)"
+  case $status in
+  0) ;;
+  77) said="skipped: $(tail -n 1 "$log")" ;;
+  *) failed=1 said="FAILED: see $log" ;;
+  esac
+  summaries=("$(printf '%-24s %s' "$name" "$said")" "${summaries[@]}")
+}
+
+if [ $everywhere -eq 1 ]; then
+  other_system windows tools/windows.sh
+  other_system arm tools/arm.sh
+  other_system portable tools/portable.sh
+else
+  other_system windows tools/windows.sh build quick
+fi
 
 # ---- sweeps -------------------------------------------------------------------------------------
 

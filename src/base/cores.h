@@ -10,12 +10,12 @@
 
 uint32_t pd_cpu_count(void);
 
-/* Cores with at least one of these processors; as many as processors where the system does not tell
- * which share a core. */
+/* Cores with at least one of these processors, without those that are less than half as fast as the
+ * fastest; as many as processors where the system does not tell which share a core. */
 uint32_t pd_core_count(void);
 
-/* The first processor of each of the cores, up to `most` of them; returns how many cores there are,
- * 0 where the system does not tell. A file is read for each processor. */
+/* The first processor of each of these cores, up to `most` of them; returns how many cores there
+ * are, 0 where the system does not tell. A file is read for each processor. */
 uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most);
 
 /* The NUMA node whose memory is near to that processor; 0 where the system does not tell. */

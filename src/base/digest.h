@@ -1,5 +1,5 @@
-/* SHA-1 and SHA-256, and base64: by the library that a system brings (posix/digest.c: OpenSSL's
- * libcrypto; windows/digest.c: CNG).
+/* SHA-1 and SHA-256, by the library that a system brings: OpenSSL's libcrypto on Linux,
+ * CommonCrypto on macOS, CNG on Windows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,8 +20,5 @@ void pd_digest_destroy(pd_digest *d);             /* NULL is allowed */
 void pd_digest_reset(pd_digest *d);
 void pd_digest_add(pd_digest *d, const void *data, size_t n);   /* failure is sticky until reset */
 bool pd_digest_finish(pd_digest *d, char text[PD_DIGEST_TEXT]); /* false: it failed */
-
-/* Whole groups of four characters, the last one padded, into out [n / 4 * 3]; false: it is none. */
-bool pd_base64_decode(const char *text, size_t n, uint8_t *out, size_t *n_out);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,10 @@ pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...
     format_cut(err->hint, sizeof err->hint, format, args);
     va_end(args);
     return status;
+}
+
+const char *pd_errno_text(int error) {
+    return error == EBUSY ? "another program uses it" : strerror(error);
 }
 
 pd_status pd_error_again(pd_error *err, const pd_error *kept) {

@@ -22,6 +22,9 @@ pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...
 /* Raises an error that was kept again, if it is one; returns its status. */
 pd_status pd_error_again(pd_error *err, const pd_error *kept);
 
+/* errno as words: strerror's, and of a file that Windows does not open twice that it is so. */
+const char *pd_errno_text(int error);
+
 #define PD_RAISE(err, status, ...) pd_error_raise((err), __FILE__, __LINE__, (status), __VA_ARGS__)
 
 /* At the head of a public function: an argument that must not be NULL. */

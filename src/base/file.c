@@ -20,7 +20,8 @@ static pd_status read_stream(FILE *f, const char *path, uint64_t max_bytes, pd_b
                             (unsigned long long)max_bytes);
         pd_bytes_write(all, piece, got);
     }
-    if (ferror(f)) return PD_RAISE(err, PD_ERR_IO, "cannot read \"%s\": %s", path, strerror(errno));
+    if (ferror(f))
+        return PD_RAISE(err, PD_ERR_IO, "cannot read \"%s\": %s", path, pd_errno_text(errno));
     pd_bytes_write(all, "", 0); /* an empty file, too, gives a string */
     if (all->failed)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory to read \"%s\"", path);
@@ -29,7 +30,7 @@ static pd_status read_stream(FILE *f, const char *path, uint64_t max_bytes, pd_b
 
 static pd_status read_and_close(FILE *f, const char *path, uint64_t max_bytes, char **data,
                                 size_t *n, pd_error *err) {
-    if (!f) return PD_RAISE(err, PD_ERR_IO, "cannot open \"%s\": %s", path, strerror(errno));
+    if (!f) return PD_RAISE(err, PD_ERR_IO, "cannot open \"%s\": %s", path, pd_errno_text(errno));
     pd_bytes all = {0};
     pd_status status = read_stream(f, f == stdin ? "standard input" : path, max_bytes, &all, err);
     if (f != stdin) fclose(f);

@@ -94,7 +94,7 @@ static void writer_release(pd_file_writer *w) {
 
 static pd_status raise_write(pd_file_writer *w, int error, pd_error *err) {
     pd_status status = error == ENOMEM ? PD_ERR_MEMORY_HOST : PD_ERR_IO;
-    return PD_RAISE(err, status, "cannot write \"%s\": %s", w->path, strerror(error));
+    return PD_RAISE(err, status, "cannot write \"%s\": %s", w->path, pd_errno_text(error));
 }
 
 static char *follow_links(const char *path) {

@@ -3,6 +3,7 @@
 #define PD_BASE_LIBRARY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct pd_library pd_library;
 
@@ -17,5 +18,11 @@ pd_library *pd_library_open(const char *file); /* NULL: it is not there */
 void pd_library_close(pd_library *l);
 /* *function: a pointer to a function of the right type; NULL, and false, where there is none. */
 bool pd_library_find(pd_library *l, const char *name, void *function);
+
+/* Files that may be Vulkan's loader, or a driver without one, where the system does not look by
+ * itself; with VULKAN_SDK set, below that folder. The i-th, as text in out; false: no more. */
+bool pd_vulkan_place(unsigned i, char *out, size_t size);
+/* How one comes by it. */
+extern const char pd_vulkan_name[], pd_vulkan_loader_hint[], pd_vulkan_driver_hint[];
 
 #endif

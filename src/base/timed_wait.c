@@ -5,9 +5,9 @@
 
 enum { NS_PER_MS = 1000000, NS_PER_SECOND = 1000000000 };
 
-/* MinGW's conditions know the clock of the wall alone: who sets it while somebody waits changes how
- * long. */
-#ifdef _WIN32
+/* Conditions of MinGW and of macOS know the clock of the wall alone: who sets it while somebody
+ * waits changes how long. */
+#if defined _WIN32 || defined __APPLE__
 static const clockid_t CLOCK = CLOCK_REALTIME;
 
 void pd_timed_init(pthread_cond_t *c) {

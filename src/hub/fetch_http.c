@@ -18,6 +18,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/system_folders.h"
 #include "hub/fetch.h"
 
 enum { CONNECT_SECONDS = 30, SILENCE_SECONDS = 60, MAX_REDIRECTS = 10, PIECE_BYTES = 256 << 10 };
@@ -237,10 +238,13 @@ pd_status fetch_http_pause(const fetch_http *h, unsigned attempt, const char *wh
 
 /* ---- the handle ----------------------------------------------------------------------------- */
 
-/* Certificates to trust instead of the system's, named as for curl and for OpenSSL. */
+/* Certificates to trust instead of the system's, named as for curl and for OpenSSL. A libcurl that
+ * was built for no system in particular has to be told those too. */
 static bool set_certificates(fetch_http *h) {
     const char *file = pd_env("CURL_CA_BUNDLE");
     if (!file || !file[0]) file = pd_env("SSL_CERT_FILE");
+    if ((!file || !file[0]) && !curl_version_info(CURLVERSION_NOW)->cainfo)
+        file = pd_system_certificates();
     return !file || !file[0] || curl_easy_setopt(h->curl, CURLOPT_CAINFO, file) == CURLE_OK;
 }
 

@@ -60,7 +60,7 @@ static pd_status read_rank(convert_lora *l, const cJSON *root, const char *path,
     const cJSON *r = cJSON_GetObjectItemCaseSensitive(root, "r");
     bool varies = !is_unset(cJSON_GetObjectItemCaseSensitive(root, "rank_pattern"));
     double v = cJSON_IsNumber(r) ? r->valuedouble : 0;
-    if (!is_unset(r) && !(v >= 1 && v <= MAX_RANK && floor(v) == v))
+    if (!is_unset(r) && !(v >= 1 && v <= (double)MAX_RANK && floor(v) == v))
         return PD_RAISE(err, PD_ERR_MODEL, "r in \"%s\" is no rank from 1 to %d", path, MAX_RANK);
     l->rank = varies ? 0 : (uint32_t)v;
     return PD_OK;

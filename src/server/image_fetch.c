@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/system_folders.h"
 
 enum { MAX_REDIRECTS = 3, MAX_HEADER_BYTES = 256 << 10, OK = 200 };
 
@@ -56,10 +57,17 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx) {
 
 /* ---- the request ---------------------------------------------------------------------------- */
 
+/* A libcurl that was built for no system in particular has to be told. */
+static bool set_certificates(CURL *c) {
+    bool knows = curl_version_info(CURLVERSION_NOW)->cainfo;
+    const char *file = knows ? NULL : pd_system_certificates();
+    return !file || curl_easy_setopt(c, CURLOPT_CAINFO, file) == CURLE_OK;
+}
+
 static bool set_up(transfer *t, const char *url, uint64_t ns) {
     static const char protocols[] = "http,https";
     CURL *c = t->curl;
-    return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
+    return set_certificates(c) && curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, protocols) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, protocols) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&

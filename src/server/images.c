@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/digest.h"
+#include "base/base64.h"
 #include "base/memory.h"
 #include "base/os_file.h"
 #include "server/image_fetch.h"

@@ -410,7 +410,7 @@ def as_run_draws(server):
         alone = serve.run_json(PROGRAM, "-p", STORY, *(str(x) for pair in flags.items() for x in pair))["text"]
         body = {names.get(k, k[2:].replace("-", "_")): v for k, v in flags.items()}
         asked = [{"role": "user", "content": STORY}]
-        same(said(server, asked, repeat_last_n=64, **body), alone, f"{change}:")
+        same(said(server, asked, repeat_last_n=64, cache_prompt=False, **body), alone, f"{change}:")
         texts.add(alone)
     check(len(texts) >= 8, "settings that change nothing:", texts)
 

@@ -16,7 +16,7 @@ foreach(file ${files})
 endforeach()
 
 # CPack strips programs and shared libraries alone.
-find_program(strip strip REQUIRED)
+set(strip ${CPACK_PERIDOT_STRIP}) # of the system that is packed for
 file(GLOB_RECURSE archives ${CPACK_TEMPORARY_DIRECTORY}/*.a)
 foreach(archive ${archives})
   execute_process(COMMAND ${strip} --strip-debug --remove-section=.comment --remove-section=.note

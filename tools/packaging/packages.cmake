@@ -21,11 +21,12 @@ foreach(package ${compiled_in}) # other systems keep them elsewhere
     string(APPEND text "\n\n==== Compiled into Peridot: from ${package} ====\n\n${other}")
   endif()
 endforeach()
-if(WIN32) # libraries that tools/windows.sh has built
-  foreach(licence cjson/LICENSE libpng1.6/LICENSE libwebp/COPYING curl/COPYING libmicrohttpd/COPYING xxhash/LICENSE)
-    if(EXISTS ${PERIDOT_PREFIX}/../${licence})
-      get_filename_component(package ${licence} DIRECTORY)
-      file(READ ${PERIDOT_PREFIX}/../${licence} other)
+if(PERIDOT_PREFIX) # libraries that tools/libraries.sh has built
+  foreach(licence cjson/LICENSE libpng1.6/LICENSE libwebp/COPYING zlib/LICENSE curl/COPYING openssl/LICENSE.txt
+          libmicrohttpd/COPYING xxhash/LICENSE)
+    get_filename_component(package ${licence} DIRECTORY)
+    if(EXISTS ${PERIDOT_PREFIX}/../${package}.done OR package STREQUAL "xxhash")
+      file(READ ${PERIDOT_PREFIX}/../../sources/${licence} other)
       string(APPEND text "\n\n==== Compiled into Peridot: ${package} ====\n\n${other}")
     endif()
   endforeach()
@@ -45,6 +46,7 @@ set(CPACK_PACKAGE_VENDOR "The Peridot developers")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_STRIP_FILES ON)
+set(CPACK_PERIDOT_STRIP ${CMAKE_STRIP})
 set(CPACK_GENERATOR TGZ)
 if(WIN32)
   set(CPACK_GENERATOR ZIP)
@@ -62,6 +64,9 @@ endif()
 file(STRINGS tools/packaging/changelog maintainer REGEX "^ -- " LIMIT_COUNT 1)
 string(REGEX REPLACE "^ -- (.*>)  .*" "\\1" CPACK_DEBIAN_PACKAGE_MAINTAINER "${maintainer}")
 set(CPACK_DEB_COMPONENT_INSTALL ON)
+if(CMAKE_CROSSCOMPILING AND CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64") # dpkg tells its own
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)
+endif()
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/tools/packaging/debian_files.cmake)
 

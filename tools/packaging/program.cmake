@@ -9,10 +9,6 @@ endif()
 
 # ---- written from its tables ---------------------------------------------------------------------
 
-add_executable(write_man tools/packaging/write_man.c)
-target_include_directories(write_man PRIVATE src)
-target_link_libraries(write_man PRIVATE peridot_commands peridot_warnings)
-
 set(table src/options/option_table.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table} tools/packaging/changelog)
 file(READ ${table} rows)
@@ -29,6 +25,12 @@ string(SUBSTRING ${month} 1 2 month)
 set(date ${CMAKE_MATCH_3}-${month}-${CMAKE_MATCH_1})
 
 set(generated ${PROJECT_BINARY_DIR}/generated/package)
+if(PERIDOT_HOST_BUILD)
+  set(generated ${PERIDOT_HOST_BUILD}/generated/package)
+elseif(CMAKE_CROSSCOMPILING)
+  message(STATUS "No manual pages and completion without PERIDOT_HOST_BUILD: programs that write them run elsewhere")
+  return()
+endif()
 set(pages peridot.1)
 foreach(command ${commands})
   list(APPEND pages peridot-${command}.1)
@@ -37,20 +39,21 @@ set(scripts peridot.bash _peridot peridot.fish)
 list(TRANSFORM pages PREPEND ${generated}/)
 list(TRANSFORM scripts PREPEND ${generated}/)
 
-if(CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
-  message(STATUS "No manual pages and completion: the program that writes them does not run here")
-  return()
+if(NOT PERIDOT_HOST_BUILD)
+  add_executable(write_man tools/packaging/write_man.c)
+  target_include_directories(write_man PRIVATE src)
+  target_link_libraries(write_man PRIVATE peridot_commands peridot_warnings)
+  string(REPLACE ";" " " command_words "${commands}")
+  add_custom_command(OUTPUT ${pages} ${scripts}
+    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:peridot-cli>
+            -DWRITE_MAN=$<TARGET_FILE:write_man>
+            -DFOLDER=${generated} -DDATE=${date} "-DCOMMANDS=${command_words}"
+            -P ${PROJECT_SOURCE_DIR}/tools/packaging/write_pages.cmake
+    DEPENDS peridot-cli write_man tools/packaging/write_pages.cmake
+    COMMENT "Writing manual pages and completion"
+    VERBATIM)
+  add_custom_target(peridot_pages ALL DEPENDS ${pages} ${scripts})
 endif()
-string(REPLACE ";" " " command_words "${commands}")
-add_custom_command(OUTPUT ${pages} ${scripts}
-  COMMAND ${CMAKE_COMMAND} "-DPROGRAM=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:peridot-cli>"
-          "-DWRITE_MAN=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:write_man>"
-          -DFOLDER=${generated} -DDATE=${date} "-DCOMMANDS=${command_words}"
-          -P ${PROJECT_SOURCE_DIR}/tools/packaging/write_pages.cmake
-  DEPENDS peridot-cli write_man tools/packaging/write_pages.cmake
-  COMMENT "Writing manual pages and completion"
-  VERBATIM)
-add_custom_target(peridot_pages ALL DEPENDS ${pages} ${scripts})
 
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
 # Debian's zsh looks into another folder than zsh's own, except under /usr/local.

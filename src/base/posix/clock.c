@@ -1,13 +1,8 @@
-/* Time and memory figures, from POSIX and /proc.
- *
- * SPDX-License-Identifier: MIT
- */
+/* Time, and figures that systems tell alike.  SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE /* getloadavg */
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,23 +26,6 @@ void pd_clock_utc(char out[32]) {
 uint64_t pd_host_memory_bytes(void) {
     long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
     return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
-}
-
-uint64_t pd_host_memory_free_bytes(void) {
-    FILE *f = fopen("/proc/meminfo", "r");
-    if (!f) return 0;
-    char line[256];
-    unsigned long long kib = 0;
-    while (fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
-    fclose(f);
-    return (uint64_t)kib * 1024;
-}
-
-uint64_t pd_process_peak_bytes(void) {
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0 || usage.ru_maxrss < 0) return 0;
-    return (uint64_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
 }
 
 double pd_system_load(void) {

@@ -1,11 +1,10 @@
 /* See base/console_input.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* ppoll */
 #include "base/console_input.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 static atomic_int resized;
@@ -35,15 +34,17 @@ static void block_signals(sigset_t *old) {
     sigprocmask(SIG_BLOCK, &set, old);
 }
 
-/* A signal between the question and the wait would be lost: they are let in by ppoll alone. */
+/* A signal between the question and the wait would be lost: they are let in by pselect alone. */
 pd_input pd_input_wait(char *bytes, size_t most, size_t *n, bool (*is_asked)(void)) {
     pd_input result = PD_INPUT_SIGNAL;
     sigset_t old;
     *n = 0;
     block_signals(&old);
     while (!is_asked()) {
-        struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
-        int ready = ppoll(&fd, 1, NULL, &old);
+        fd_set input;
+        FD_ZERO(&input);
+        FD_SET(STDIN_FILENO, &input);
+        int ready = pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, &old);
         if (ready < 0 && errno == EINTR) continue;
         ssize_t got = ready < 0 ? -1 : read(STDIN_FILENO, bytes, most);
         if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;

@@ -1,11 +1,11 @@
 /* See base/env.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* environ */
 #include "base/env.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+extern char **environ; /* which headers of some systems do not declare */
 
 const char *pd_env(const char *name) {
     return getenv(name);

@@ -1,5 +1,5 @@
 /* See base/os_file.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* O_TMPFILE */
+#define _DEFAULT_SOURCE /* flock */
 #include "base/os_file.h"
 
 #include <dirent.h>
@@ -135,32 +135,6 @@ int pd_fd_open(const char *path, unsigned how) {
     return open(path, flags, how & PD_OPEN_PRIVATE ? 0600 : 0666);
 }
 
-const char *pd_fd_link(int fd, char out[32]) {
-    snprintf(out, 32, "/proc/self/fd/%d", fd);
-    return out;
-}
-
-/* Named by way of /proc, which has to be there. */
-int pd_fd_open_unnamed(const char *folder) {
-    int fd = -1;
-#ifdef O_TMPFILE
-    char link[32];
-    fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd >= 0 && access(pd_fd_link(fd, link), F_OK) != 0) {
-        close(fd);
-        fd = -1;
-    }
-#else
-    (void)folder;
-#endif
-    return fd;
-}
-
-bool pd_fd_name(int fd, const char *path) {
-    char link[32];
-    return linkat(AT_FDCWD, pd_fd_link(fd, link), AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
-}
-
 bool pd_fd_look(int fd, pd_path_info *out) {
     struct stat st;
     *out = (pd_path_info){0};
@@ -196,6 +170,9 @@ bool pd_fd_set_mode(int fd, uint32_t mode) {
 }
 
 bool pd_fd_sync(int fd) {
+#ifdef F_FULLFSYNC /* where fsync leaves the disk's own cache alone */
+    if (fcntl(fd, F_FULLFSYNC) == 0) return true;
+#endif
     return fsync(fd) == 0;
 }
 

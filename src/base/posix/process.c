@@ -1,5 +1,5 @@
 /* See base/process.h.  SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* sigaction, readlink */
+#define _GNU_SOURCE /* sigaction */
 #include "base/process.h"
 
 #include <pthread.h>
@@ -9,8 +9,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "base/memory.h"
-
 uint64_t pd_process_id(void) {
     return (uint64_t)getpid();
 }
@@ -19,14 +17,6 @@ void pd_system_name(char *out, size_t size) {
     struct utsname s;
     out[0] = '\0';
     if (uname(&s) == 0) snprintf(out, size, "%.64s %.64s %.64s", s.sysname, s.release, s.machine);
-}
-
-char *pd_program_path(void) {
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0) return NULL;
-    path[n] = '\0';
-    return pd_strdup(path);
 }
 
 void pd_program_arguments(int *argc, char ***argv) {

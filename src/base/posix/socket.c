@@ -118,8 +118,8 @@ static bool bind_unix(pd_listener *l, const struct sockaddr_un *at, uint32_t mod
     if (bind(l->fd, (const struct sockaddr *)at, sizeof *at) != 0) return false;
     if (chmod(l->path, (mode_t)mode) == 0 && lstat(l->path, &made) == 0 &&
         listen(l->fd, BACKLOG) == 0) {
-        l->device = made.st_dev;
-        l->inode = made.st_ino;
+        l->device = (uint64_t)made.st_dev;
+        l->inode = (uint64_t)made.st_ino;
         return true;
     }
     int failure = errno;

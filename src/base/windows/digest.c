@@ -64,13 +64,3 @@ bool pd_digest_finish(pd_digest *d, char text[PD_DIGEST_TEXT]) {
     for (ULONG i = 0; i < n; i++) snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     return true;
 }
-
-bool pd_base64_decode(const char *text, size_t n, uint8_t *out, size_t *n_out) {
-    DWORD got = (DWORD)(n / 4 * 3);
-    *n_out = 0;
-    if (n == 0 || n % 4 != 0 || n > INT_MAX) return false;
-    if (!CryptStringToBinaryA(text, (DWORD)n, CRYPT_STRING_BASE64, out, &got, NULL, NULL))
-        return false;
-    *n_out = got;
-    return got > 0;
-}

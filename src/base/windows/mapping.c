@@ -14,7 +14,7 @@
 static pd_status map_descriptor(int fd, const char *path, pd_mapping *out, pd_error *err) {
     pd_path_info info;
     if (!pd_fd_look(fd, &info))
-        return PD_RAISE(err, PD_ERR_IO, "cannot examine \"%s\": %s", path, strerror(errno));
+        return PD_RAISE(err, PD_ERR_IO, "cannot examine \"%s\": %s", path, pd_errno_text(errno));
     if (info.kind != PD_PATH_FILE)
         return PD_RAISE(err, PD_ERR_IO, "\"%s\" is %s, not a file", path,
                         info.kind == PD_PATH_FOLDER ? "a directory" : "a device or a pipe");
@@ -24,7 +24,7 @@ static pd_status map_descriptor(int fd, const char *path, pd_mapping *out, pd_er
     void *data = section ? MapViewOfFile(section, FILE_MAP_READ, 0, 0, 0) : NULL;
     if (!data) pd_take_last_error();
     if (section) CloseHandle(section); /* the view holds it */
-    if (!data) return PD_RAISE(err, PD_ERR_IO, "cannot map \"%s\": %s", path, strerror(errno));
+    if (!data) return PD_RAISE(err, PD_ERR_IO, "cannot map \"%s\": %s", path, pd_errno_text(errno));
     *out = (pd_mapping){data, info.size};
     return PD_OK;
 }
@@ -34,7 +34,8 @@ pd_status pd_mapping_open(const char *path, pd_mapping *out, pd_error *err) {
     int fd = pd_fd_open(path, PD_OPEN_READ);
     if (fd < 0 && errno == EISDIR)
         return PD_RAISE(err, PD_ERR_IO, "\"%s\" is a directory, not a file", path);
-    if (fd < 0) return PD_RAISE(err, PD_ERR_IO, "cannot open \"%s\": %s", path, strerror(errno));
+    if (fd < 0)
+        return PD_RAISE(err, PD_ERR_IO, "cannot open \"%s\": %s", path, pd_errno_text(errno));
     pd_status status = map_descriptor(fd, path, out, err);
     pd_fd_close(fd);
     return status;

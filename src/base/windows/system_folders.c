@@ -19,6 +19,10 @@ const char *pd_system_home(void) {
     return home;
 }
 
+const char *pd_system_certificates(void) {
+    return NULL; /* Windows has a store of its own */
+}
+
 static void write_folder(pd_bytes *out, const char *name) {
     const char *local = pd_env("LOCALAPPDATA");
     size_t n = out->n;

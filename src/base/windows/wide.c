@@ -60,9 +60,9 @@ void pd_take_last_error(void) {
     case ERROR_BAD_NETPATH:
     case ERROR_INVALID_NAME: errno = ENOENT; break;
     case ERROR_ACCESS_DENIED:
-    case ERROR_SHARING_VIOLATION: /* open elsewhere */
-    case ERROR_LOCK_VIOLATION:
     case ERROR_WRITE_PROTECT: errno = EACCES; break;
+    case ERROR_SHARING_VIOLATION:
+    case ERROR_LOCK_VIOLATION: errno = EBUSY; break; /* open elsewhere */
     case ERROR_FILE_EXISTS:
     case ERROR_ALREADY_EXISTS: errno = EEXIST; break;
     case ERROR_DISK_FULL:

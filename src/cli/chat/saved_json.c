@@ -180,8 +180,8 @@ static pd_status read_ids(const chat_job *job, const cJSON *list, uint32_t **out
     if (!*out) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "not enough memory for an answer");
     cJSON_ArrayForEach(item, list) {
         if (!get_whole(item, 0x1p32, &id)) return raise_damaged("a token is no number", err);
-        bool usable =
-            id < n_vocab && id < PD_TOKEN_IMAGE && !pd_model_is_stop(job->model, (uint32_t)id);
+        bool usable = id < n_vocab && id < (double)PD_TOKEN_IMAGE &&
+                      !pd_model_is_stop(job->model, (uint32_t)id);
         if (!usable) return raise_damaged("a token is none of this model", err);
         (*out)[(*n)++] = (uint32_t)id;
     }

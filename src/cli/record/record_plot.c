@@ -34,7 +34,7 @@ static void write_text(plot *p, int x, const char *class_name, const char *text)
 
 static void draw_bar(plot *p, const char *label, const cJSON *test, double most) {
     bool is_prompt = record_number(test, "n_gen") == 0;
-    double speed = record_number(test, "tokens_per_second"), n = BAR * speed / most;
+    double speed = record_number(test, "tokens_per_second"), n = (double)BAR * speed / most;
     char text[64];
     p->y += LINE;
     write_text(p, 8, "", label);

@@ -53,7 +53,7 @@ static bool is_whole(const cJSON *record) {
 static pd_status check(const char *path, const cJSON *record, pd_error *err) {
     if (!record || strcmp(record_text(record, "record"), "peridot") != 0)
         return PD_RAISE(err, PD_ERR_FORMAT, "\"%s\" is not what peridot record writes", path);
-    if (record_number(record, "schema") != RECORD_SCHEMA)
+    if (record_number(record, "schema") != (double)RECORD_SCHEMA)
         return PD_RAISE(err, PD_ERR_UNSUPPORTED, "\"%s\" is a record of schema %.0f, not %d", path,
                         record_number(record, "schema"), RECORD_SCHEMA);
     if (!is_whole(record))

@@ -1,9 +1,10 @@
 /* The Vulkan library and the process's one instance.
  *
- * volk opens libvulkan.so.1 at run time, so a machine without it runs the program all the same and
- * computes on the CPU. The instance is shared by everything in the process and reference-counted:
- * volk keeps the instance-level entry points in globals, so there cannot be two at once. A static
- * mutex guards it; nobody owns an object that lives long enough to hold one instead.
+ * volk opens the Vulkan loader at run time, so a machine without it runs the program all the same
+ * and computes on the CPU. The instance is shared by everything in the process and
+ * reference-counted: volk keeps the instance-level entry points in globals, so there cannot be two
+ * at once. A static mutex guards it; nobody owns an object that lives long enough to hold one
+ * instead.
  *
  * Validation (PERIDOT_VALIDATION) is the Khronos layer with a debug-utils messenger that counts
  * and logs. Asked for and missing is an error: a silent run without it would prove nothing.
@@ -15,10 +16,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/env.h"
+#include "base/library.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/words.h"
@@ -192,11 +195,28 @@ static pd_status raise_absent(const char *why, const char *hint, pd_error *err) 
     return pd_error_hint(err, status, "%s", hint);
 }
 
+/* Where the system does not look by itself; what is opened stays open, as volk's does. */
+static bool load_from_places(void) {
+    char path[512];
+    for (unsigned i = 0; pd_vulkan_place(i, path, sizeof path); i++) {
+        PFN_vkGetInstanceProcAddr find = NULL;
+        pd_library *l = pd_library_open(path);
+        if (l && pd_library_find(l, "vkGetInstanceProcAddr", &find)) {
+            volkInitializeCustom(find);
+            return true;
+        }
+        if (l) pd_library_close(l);
+    }
+    return false;
+}
+
 static pd_status load_library(pd_error *err) {
     if (shared.is_open) return PD_OK;
-    if (volkInitialize() != VK_SUCCESS || !vkCreateInstance)
-        return raise_absent("no Vulkan library was found (libvulkan.so.1)",
-                            "install the Vulkan loader (Debian: libvulkan1) and a driver", err);
+    if ((volkInitialize() != VK_SUCCESS && !load_from_places()) || !vkCreateInstance) {
+        static char why[128];
+        snprintf(why, sizeof why, "no Vulkan library was found (%s)", pd_vulkan_name);
+        return raise_absent(why, pd_vulkan_loader_hint, err);
+    }
     if (!vkEnumerateInstanceVersion)
         return raise_absent("the Vulkan library speaks version 1.0 only; 1.1 is needed",
                             "install a newer Vulkan loader", err);
@@ -280,8 +300,7 @@ static pd_status open_first(pd_error *err) {
     if (result == VK_SUCCESS) return PD_OK;
     destroy_instance();
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
-        return raise_absent("no Vulkan driver reports a device",
-                            "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers)", err);
+        return raise_absent("no Vulkan driver reports a device", pd_vulkan_driver_hint, err);
     return pd_vk_raise(err, __FILE__, __LINE__, "vkCreateInstance(", result);
 }
 

@@ -1,7 +1,6 @@
-/* See base/digest.h.  SPDX-License-Identifier: MIT */
+/* See base/digest.h: by OpenSSL's libcrypto.  SPDX-License-Identifier: MIT */
 #include "base/digest.h"
 
-#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -48,13 +47,4 @@ bool pd_digest_finish(pd_digest *d, char text[PD_DIGEST_TEXT]) {
         return false;
     for (unsigned i = 0; i < n; i++) snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     return true;
-}
-
-bool pd_base64_decode(const char *text, size_t n, uint8_t *out, size_t *n_out) {
-    *n_out = 0;
-    if (n == 0 || n % 4 != 0 || n > INT_MAX) return false;
-    int got = EVP_DecodeBlock(out, (const unsigned char *)text, (int)n);
-    for (size_t i = n; got > 0 && i > n - 2 && text[i - 1] == '='; i--) got--; /* the padding */
-    *n_out = got > 0 ? (size_t)got : 0;
-    return got > 0;
 }

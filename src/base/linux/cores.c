@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#ifdef __linux__
 #include <sys/auxv.h>
 #include <sys/syscall.h>
-#endif
+#include <unistd.h>
+
+#include "base/linux/core_speeds.h"
+
+static const char CPU_FOLDER[] = "/sys/devices/system/cpu";
 
 /* Processors of this process; false: more than a cpu_set_t holds. */
 static bool allowed_cpus(cpu_set_t *out) {
@@ -35,8 +36,7 @@ static bool parse_list(const char *text, cpu_set_t *out) {
 /* Those that share the core of cpu, it included. */
 static bool siblings_of(size_t cpu, cpu_set_t *out) {
     char path[96], text[256] = "";
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/topology/thread_siblings_list",
-             cpu);
+    snprintf(path, sizeof path, "%s/cpu%zu/topology/thread_siblings_list", CPU_FOLDER, cpu);
     FILE *f = fopen(path, "r");
     if (!f) return false;
     bool read = fgets(text, sizeof text, f) != NULL;
@@ -62,10 +62,24 @@ uint32_t pd_cpu_count(void) {
     return n > 0 ? (uint32_t)n : 1;
 }
 
+/* Takes those out that are slow beside the fastest: phones have both. */
+static void drop_slow_cpus(cpu_set_t *set) {
+    uint32_t largest = 0;
+    for (size_t i = 0; i < CPU_SETSIZE; i++) {
+        uint32_t capacity = CPU_ISSET(i, set) ? pd_cpu_capacity(CPU_FOLDER, i) : 0;
+        if (capacity > largest) largest = capacity;
+    }
+    if (largest == 0) return;
+    for (size_t i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, set) && pd_capacity_is_low(pd_cpu_capacity(CPU_FOLDER, i), largest))
+            CPU_CLR(i, set);
+}
+
 uint32_t pd_core_firsts(uint32_t *firsts, uint32_t most) {
     cpu_set_t allowed, siblings;
     uint32_t n = 0;
     if (!allowed_cpus(&allowed)) return 0;
+    drop_slow_cpus(&allowed);
     for (size_t i = 0; i < CPU_SETSIZE; i++) {
         if (!CPU_ISSET(i, &allowed)) continue;
         if (!allowed_siblings(&allowed, i, &siblings)) return 0;
@@ -122,7 +136,7 @@ uint64_t pd_last_cache_bytes(void) {
 }
 
 bool pd_arm_has(pd_arm_feature f) {
-#if defined(__aarch64__) && defined(__linux__)
+#ifdef __aarch64__
     enum { DOT_PRODUCTS = 1 << 20, BYTE_MATRICES = 1 << 13 }; /* the kernel's asm/hwcap.h */
     if (f == PD_ARM_DOT_PRODUCTS) return (getauxval(AT_HWCAP) & DOT_PRODUCTS) != 0;
     return (getauxval(AT_HWCAP2) & BYTE_MATRICES) != 0;
@@ -134,7 +148,7 @@ bool pd_arm_has(pd_arm_feature f) {
 
 /* Linux gives a process the memory for them when it asks. */
 bool pd_allow_tiles(void) {
-#if defined(__x86_64__) && defined(__linux__)
+#ifdef __x86_64__
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else
