@@ -58,7 +58,7 @@ mkdir "$work/read-only" "$work/full"
 mount -t tmpfs -o size=64k tmpfs "$work/full"
 mount -t tmpfs -o ro tmpfs "$work/read-only"
 refused "a read-only folder" 3 'read-only|ermission|denied|cannot' synth --preset tiny -o "Z:$work/read-only/x.gguf"
-refused "a full volume" 3 'space' synth --preset tiny -o "Z:$work/full/x.gguf"
+refused "a full volume" 3 'left' synth --preset tiny -o "Z:$work/full/x.gguf"
 [ -z "$(ls "$work/full")" ] && report "  and nothing is left there" yes || report "  and nothing is left there" no
 
 # ---- files that are open elsewhere ----------------------------------------------------------------

@@ -151,11 +151,20 @@ bool pd_path_remove(const char *path) {
     return done;
 }
 
+/* Which a file may be that cannot be replaced, whatever the system says then. */
+static bool is_open_elsewhere(const wchar_t *path) {
+    HANDLE h = CreateFileW(path, DELETE, SHARED, NULL, OPEN_EXISTING, 0, NULL);
+    if (h == INVALID_HANDLE_VALUE) return GetLastError() == ERROR_SHARING_VIOLATION;
+    CloseHandle(h);
+    return false;
+}
+
 bool pd_path_move(const char *from, const char *to) {
     wchar_t *old = pd_wide_path(from), *new = pd_wide_path(to);
     bool done =
         old &&
         new &&succeed(MoveFileExW(old, new, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH));
+    if (!done && new &&errno == EACCES && is_open_elsewhere(new)) errno = EBUSY;
     free(old);
     free(new);
     return done;
