@@ -86,7 +86,8 @@ make_libraries() {
     --with-threads=posix
   fetch xxhash
   in_root sh -c 'mkdir -p "$1/include" && cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.[ch] \
-    /usr/include/stb "$2/xxhash.h" "$1/include"' sh "$prefix" "$sources/xxhash"
+    /usr/include/stb "$2/xxhash/xxhash.h" "$1/include" && for name in libvulkan-dev libvulkan-volk-dev libstb-dev; do
+    dpkg-query -W -f "\${Version}\n" $name >"$2/$name.version"; done' sh "$prefix" "$sources"
 }
 
 # make_curl OPTION...: HTTP alone

@@ -22,7 +22,7 @@ bool pd_library_find(pd_library *l, const char *name, void *function);
 /* Files that may be Vulkan's loader, or a driver without one, where the system does not look by
  * itself; with VULKAN_SDK set, below that folder. The i-th, as text in out; false: no more. */
 bool pd_vulkan_place(unsigned i, char *out, size_t size);
-/* How one comes by it. */
+/* What it is called here, and how one comes by it and by a driver. */
 extern const char pd_vulkan_name[], pd_vulkan_loader_hint[], pd_vulkan_driver_hint[];
 
 #endif

@@ -11,7 +11,6 @@ import datetime
 import hashlib
 import json
 import pathlib
-import subprocess
 import sys
 
 # Name in Debian, licence, and the systems whose archives have it in them.
@@ -25,7 +24,8 @@ LIBRARIES = [
     ("xxhash", "BSD-2-Clause", "linux macos windows"),
     ("zlib", "Zlib", "linux macos windows"),
 ]
-# Headers that are compiled in, from binary packages.
+# Headers that are compiled in, from binary packages of the same Debian. (What Debian's own packages need and
+# contain, they say themselves.)
 HEADERS = [
     ("libstb-dev", "MIT OR Unlicense"),
     ("libvulkan-volk-dev", "MIT"),
@@ -61,9 +61,8 @@ def library(sources, name, licence):
     return package
 
 
-def header(name, licence):
-    asked = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True)
-    version = asked.stdout or "unknown"
+def header(sources, name, licence):
+    version = (sources / f"{name}.version").read_text().strip()
     return {
         "SPDXID": f"SPDXRef-{name}",
         "name": name,
@@ -117,8 +116,8 @@ def main():
         for name, licence, systems in LIBRARIES:
             if any(f"-{system}-" in path.name for system in systems.split()):
                 relate(archive, "STATIC_LINK", library(sources, name, licence))
-        for name, licence in HEADERS:
-            relate(archive, "CONTAINS", header(name, licence))
+        for name, licence in HEADERS if path.suffix != ".deb" else []:
+            relate(archive, "CONTAINS", header(sources, name, licence))
     created = datetime.datetime.fromtimestamp(int(seconds), datetime.timezone.utc)
     json.dump({
         "spdxVersion": "SPDX-2.3",
