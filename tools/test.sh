@@ -214,7 +214,7 @@ if [ $everywhere -eq 1 ]; then
   other_system arm tools/arm.sh
   other_system portable tools/portable.sh
 else
-  other_system windows tools/windows.sh build quick
+  other_system windows tools/windows.sh quick
 fi
 
 # ---- sweeps -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 #
 #   build   build/windows/peridot.exe, peridot.dll with its import library; tools/release.sh packs them
 #   test    the tests that mean something there, under Wine, on the processor and on llvmpipe
-#   quick   of these what takes minutes
+#   quick   of both what takes minutes; beside the build dev where there is no release
 #
 # Ends with 77 and a reason where a root cannot be had, as tools/debian_root.sh does.
 # SPDX-License-Identifier: MIT
@@ -27,20 +27,29 @@ toolchain_options=()
 
 # ---- main -----------------------------------------------------------------------------------------
 
-part_build() {
+# A build of this tree that runs here, whose SPIR-V, manual pages and toy it takes, and whose answers it is
+# compared with.
+host_build=build/release
+
+# build_targets TARGET...: none: all
+build_targets() {
   mkdir -p build
   # shellcheck disable=SC2086
   install_packages $build_packages
   use_ccache
-  build release # whose SPIR-V it takes, and whose answers it is compared with
-  cross_root gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix mingw-w64-tools wine wine64 \
-    mesa-vulkan-drivers
+  build "${host_build#build/}"
+  cross_root gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix mingw-w64-tools wine wine64 mesa-vulkan-drivers
   make_libraries
   make_curl -DCURL_USE_SCHANNEL=ON -DCURL_USE_OPENSSL=OFF
   with_cmake cmocka -DWITH_EXAMPLES=OFF
   say "building for Windows"
-  in_root cmake --preset windows -DPERIDOT_PREFIX="$prefix" -DCMAKE_C_COMPILER_LAUNCHER=ccache
-  in_root cmake --build --preset windows
+  in_root cmake --preset windows -DPERIDOT_PREFIX="$prefix" -DPERIDOT_HOST_BUILD="$PWD/$host_build" \
+    -DCMAKE_C_COMPILER_LAUNCHER=ccache
+  in_root cmake --build --preset windows ${1:+--target "$@"}
+}
+
+part_build() {
+  build_targets
 }
 
 # Wine keeps what it has of Windows there.
@@ -76,10 +85,10 @@ run_scripts() {
 
 # The same answer as on Linux, drawn, to the token; in a pipe; and over HTTP.
 run_program() {
-  local toy=build/release/share/peridot/pip-toy-q4_0.gguf question="What is the capital of France?" here there
+  local toy=$host_build/share/peridot/pip-toy-q4_0.gguf question="What is the capital of France?" here there
   say "the program under Wine"
   local flags=(-m "$toy" -p "$question" --temp 1 --seed 7 -n 20 --ids --precision exact -q)
-  here=$(build/release/peridot run "${flags[@]}" --device cpu)
+  here=$("$host_build/peridot" run "${flags[@]}" --device cpu)
   for device in cpu vulkan:llvmpipe; do
     there=$(in_wine wine build/windows/peridot.exe run "${flags[@]}" --device $device 2>/dev/null)
     [ "$here" = "$there" ] && echo "the tokens of Linux on $device" && continue
@@ -96,7 +105,7 @@ run_program() {
 run_bad_input() {
   say "bad input under Wine"
   in_wine bash tests/windows/bad_input.sh "$PWD/build/windows/peridot.exe" "$PWD/build/windows/tests/windows_helper.exe" \
-    "$PWD/build/release/share/peridot/pip-toy-q4_0.gguf" || failed=1
+    "$PWD/$host_build/share/peridot/pip-toy-q4_0.gguf" || failed=1
 }
 
 part_test() {
@@ -108,7 +117,10 @@ part_test() {
 }
 
 part_quick() {
-  run_tests cpu '^(unit\.(bytes|words|memory|thread|decode|encode|gguf|config|sample|chat_saved)|ops\.norm|golden\.(generate|images))'
+  [ -x build/release/peridot ] || host_build=build/dev
+  build_targets peridot-cli peridot_toy windows_helper unit_test_bytes unit_test_words unit_test_memory unit_test_thread \
+    unit_test_gguf unit_test_config unit_test_sample ops_test_norm golden_test_generate golden_test_images
+  run_tests cpu '^(unit\.(bytes|words|memory|thread|gguf|config|sample)|ops\.norm|golden\.(generate|images))$'
   run_program
   run_bad_input
 }
