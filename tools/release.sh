@@ -47,7 +47,6 @@ make_system() {
   linux-* | macos-*) tools/portable.sh "$1" && pack_tar "$1" ;;
   windows-x86_64)
     tools/windows.sh build
-    x86_64-w64-mingw32-strip build/windows/peridot.exe build/windows/peridot.dll 2>/dev/null || true
     pack_zip "$1" windows
     ;;
   debian-amd64)
