@@ -87,7 +87,7 @@ use_ccache
 make_all
 if [ $twice -eq 1 ]; then
   cp "$out/SHA256SUMS" build/SHA256SUMS.first
-  rm -rf build/{linux,macos}-* build/windows build/package build/arm build/release
+  rm -rf build/{linux,macos}-* build/libraries/*-* build/windows build/package build/arm build/release
   export CCACHE_DISABLE=1
   make_all
   say "twice"

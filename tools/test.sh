@@ -145,9 +145,8 @@ build_tests() {
   return 1
 }
 
-# Variants of a test by Vulkan's switches (tests/CMakeLists.txt): all, and those that take other kernels
-# through the same dispatches, barriers and bindings.
-variants='_(gpu_tiles|moltenvk|small_bindings|small_shared|cut|precompiled|few_products|merged_apart)$'
+# Of the variants of tests by Vulkan's switches (tests/CMakeLists.txt gives them a label) those that take other
+# kernels through the same dispatches, barriers and bindings.
 same_dispatches='_(small_shared|precompiled|few_products)$'
 [ $long -eq 0 ] || same_dispatches='^$'
 
@@ -177,9 +176,9 @@ if CC=clang CXX=clang++ build_tests asan-ubsan -DPERIDOT_TOOLS=OFF \
   PERIDOT_TEST_SPARSE=1 VK_ICD_FILENAMES=$no_driver VK_DRIVER_FILES=$no_driver PERIDOT_TEST_DEVICES=cpu-ref,cpu \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     run_tests asan-ubsan asan-ubsan -R '^(unit|fault|fuzz|golden|cli|server)\.' \
-    -E "vulkan|radv|^server\.(lm_eval|life)|$variants"
+    -E "vulkan|radv|^server\.(lm_eval|life)" -LE variant
   ASAN_OPTIONS=detect_leaks=0 \
-    run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan' -E "$variants"
+    run_tests asan-ubsan-vulkan asan-ubsan -R '^unit\.vulkan' -LE variant
   PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES=vulkan:llvmpipe \
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     run_tests asan-ubsan-faults asan-ubsan -R '^fault\.(vulkan_calls|allocations|kv_store)$'

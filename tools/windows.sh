@@ -64,8 +64,7 @@ failed=0
 run_tests() {
   say "testing on $1 under Wine"
   in_wine PERIDOT_TEST_SPARSE=1 PERIDOT_TEST_DEVICES="$1" ctest --test-dir build/windows --no-tests=error \
-    --output-on-failure -j "$(nproc)" -R "$2" \
-    -E '_(gpu_tiles|moltenvk|small_.*|.*cut|precompiled|few_products|merged_apart)$' || failed=1
+    --output-on-failure -j "$(nproc)" -R "$2" || failed=1
 }
 
 # The command line's own tests, by a script in the program's place: those that ask for no terminal, no
@@ -90,7 +89,7 @@ run_program() {
   local flags=(-m "$toy" -p "$question" --temp 1 --seed 7 -n 20 --ids --precision exact -q)
   here=$("$host_build/peridot" run "${flags[@]}" --device cpu)
   for device in cpu vulkan:llvmpipe; do
-    there=$(in_wine wine build/windows/peridot.exe run "${flags[@]}" --device $device 2>/dev/null)
+    there=$(in_wine wine build/windows/peridot.exe run "${flags[@]}" --device $device 2>/dev/null) || true
     [ "$here" = "$there" ] && echo "the tokens of Linux on $device" && continue
     echo "on $device: $there instead of $here"
     failed=1

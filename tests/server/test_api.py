@@ -401,7 +401,8 @@ def seeds(server):
 
 @test
 def as_run_draws(server):
-    """Each setting, one at a time: the draws of `run` with the same seed."""
+    """Each setting, one at a time: the draws of `run` with the same seed, the prompt computed anew as there:
+    what goes on from a known prompt takes other steps, which round otherwise."""
     plain = {"--temp": 5, "--top-k": 0, "--top-p": 1, "--min-p": 0, "--seed": 21, "-n": 24}
     names, texts = {"--temp": "temperature", "-n": "max_tokens"}, set()
     for change in ({}, {"--top-k": 3}, {"--top-p": 0.3}, {"--min-p": 0.1}, {"--repeat-penalty": 1.7},

@@ -1,14 +1,12 @@
 /* What tests of bad input need on Windows:
  *
  *     helper hold FILE SECONDS     keeps a file open so that nobody else can open it
- *     helper detached COMMAND      runs a command line without a console and without streams; its
- * exit code
+ *     helper detached COMMAND      a command line without console and streams; ends with its code
  *
  * SPDX-License-Identifier: MIT
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <wchar.h>
 #include <windows.h>
 
 static int hold(const wchar_t *path, const wchar_t *seconds) {
