@@ -71,6 +71,24 @@ rc=$?
 grep -q "nowhere was not compared to the end" "$work/out" || fail "nowhere: $(cat "$work/out")"
 grep -q "cpu computes what" "$work/out" || fail "the others go on: $(cat "$work/out")"
 
+# Ctrl-C while operations are compared, which takes seconds here: what was done is told, and no other
+# device is tried.
+"$PERIDOT" compare -m "$model" --raw -p "$long$long$long$long$long$long$long$long" --devices cpu,nowhere -n 4 \
+  --steps 400 -n 400 --progress >"$work/out" 2>"$work/err" &
+pid=$!
+for _ in $(seq 600); do
+  grep -q "^operations on cpu" "$work/err" && break
+  kill -0 $pid 2>"$work/jq" || break
+  sleep 0.1
+done
+kill -INT $pid
+wait $pid
+rc=$?
+[ $rc -eq 130 ] || fail "stopped: exit code $rc: $(tail -n 3 "$work/err")"
+grep -q "cpu was not compared to the end" "$work/out" || fail "stopped: $(cat "$work/out")"
+grep -q "same best token" "$work/out" || fail "stopped: what was done is gone: $(cat "$work/out")"
+grep -q "nowhere" "$work/out" && fail "stopped: another device was tried: $(cat "$work/out")"
+
 # ---- what is wrong -------------------------------------------------------------------------------
 "$PERIDOT" devices | grep -q '^vulkan.*llvmpipe' || {
   echo "no llvmpipe: faults in shaders are not tried"
