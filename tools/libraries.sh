@@ -2,8 +2,6 @@
 # the upstream sources of Debian's packages. They lie in build/libraries/SYSTEM/prefix.
 # SPDX-License-Identifier: MIT
 
-# A root of its own: it has cross compilers and Wine in it.
-export PERIDOT_ROOTS=${PERIDOT_ROOTS:-$PWD/build/roots}/cross
 suite=trixie
 sources=$PWD/build/libraries/sources
 
@@ -52,6 +50,25 @@ make_library() {
   touch "$folder/$name.done"
 }
 
+# Configuring takes longer than compiling and keeps one core busy: libraries are built side by side.
+building=()
+
+# beside COMMAND...: in the background
+beside() {
+  "$@" &
+  building+=($!)
+}
+
+# Waits for what runs in the background; ends as the first one that failed.
+finish_libraries() {
+  local pid status=0
+  for pid in "${building[@]}"; do
+    wait "$pid" || status=$?
+  done
+  building=()
+  [ "$status" -eq 0 ] || exit "$status"
+}
+
 # with_cmake NAME OPTION...
 with_cmake() {
   local name=$1
@@ -71,18 +88,19 @@ with_configure() {
     "CC=$compiler" "${archiver[@]}" "CFLAGS=-O2 -fvisibility=hidden" "$@"
 }
 
-# Those that every system needs; the toolchain is described by these variables:
+# Those that every system needs; but for zlib, on which others stand, finish_libraries waits for them. The
+# toolchain is described by these variables:
 #   system                     its name           toolchain, toolchain_options   for CMake
 #   host, compiler, archiver   for configure      folder, prefix                 where they lie
 make_libraries() {
   mkdir -p "$folder"
   make_library zlib sh -c 'source=$1 && shift && env "$@" "$source/configure" --static && make install' sh \
     "$sources/zlib" "prefix=$prefix" "CC=$compiler" "${archiver[@]}" "CFLAGS=-O2 -fPIC -fvisibility=hidden"
-  with_cmake cjson -DENABLE_CJSON_TEST=OFF -DENABLE_CUSTOM_COMPILER_FLAGS=OFF -DBUILD_SHARED_AND_STATIC_LIBS=OFF
-  with_cmake libpng1.6 -DPNG_SHARED=OFF -DPNG_TESTS=OFF -DPNG_TOOLS=OFF -DPNG_EXECUTABLES=OFF -DPNG_FRAMEWORK=OFF
-  with_cmake libwebp -DWEBP_BUILD_ANIM_UTILS=OFF -DWEBP_BUILD_CWEBP=OFF -DWEBP_BUILD_DWEBP=OFF -DWEBP_BUILD_GIF2WEBP=OFF \
+  beside with_cmake cjson -DENABLE_CJSON_TEST=OFF -DENABLE_CUSTOM_COMPILER_FLAGS=OFF -DBUILD_SHARED_AND_STATIC_LIBS=OFF
+  beside with_cmake libpng1.6 -DPNG_SHARED=OFF -DPNG_TESTS=OFF -DPNG_TOOLS=OFF -DPNG_EXECUTABLES=OFF -DPNG_FRAMEWORK=OFF
+  beside with_cmake libwebp -DWEBP_BUILD_ANIM_UTILS=OFF -DWEBP_BUILD_CWEBP=OFF -DWEBP_BUILD_DWEBP=OFF -DWEBP_BUILD_GIF2WEBP=OFF \
     -DWEBP_BUILD_IMG2WEBP=OFF -DWEBP_BUILD_VWEBP=OFF -DWEBP_BUILD_WEBPINFO=OFF -DWEBP_BUILD_WEBPMUX=OFF -DWEBP_BUILD_EXTRAS=OFF
-  with_configure libmicrohttpd --disable-doc --disable-examples --disable-tools --disable-https --disable-curl \
+  beside with_configure libmicrohttpd --disable-doc --disable-examples --disable-tools --disable-https --disable-curl \
     --with-threads=posix
   fetch xxhash
   in_root sh -c 'mkdir -p "$1/include" && cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.[ch] \

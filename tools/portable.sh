@@ -150,6 +150,7 @@ for each in "${systems[@]}"; do
   [ "$system" = android-aarch64 ] || write_compilers
   make_libraries
   case $system in macos-*) mac_curl ;; *) linux_curl ;; esac
+  finish_libraries
   build_system
   case $system in linux-*) check_linux ;; macos-*) check_macos ;; esac
 done

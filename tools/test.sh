@@ -89,7 +89,7 @@ if [ $clients -eq 1 ]; then
   exit 0
 fi
 
-test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm
+test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm ccache
   mandoc groff-base zsh fish lintian dpkg-dev spirv-cross
   debootstrap"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"

@@ -40,8 +40,9 @@ build_targets() {
   build "${host_build#build/}"
   cross_root gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix mingw-w64-tools wine wine64 mesa-vulkan-drivers
   make_libraries
-  make_curl -DCURL_USE_SCHANNEL=ON -DCURL_USE_OPENSSL=OFF
-  with_cmake cmocka -DWITH_EXAMPLES=OFF
+  beside make_curl -DCURL_USE_SCHANNEL=ON -DCURL_USE_OPENSSL=OFF
+  beside with_cmake cmocka -DWITH_EXAMPLES=OFF
+  finish_libraries
   say "building for Windows"
   in_root cmake --preset windows -DPERIDOT_PREFIX="$prefix" -DPERIDOT_HOST_BUILD="$PWD/$host_build" \
     -DCMAKE_C_COMPILER_LAUNCHER=ccache
