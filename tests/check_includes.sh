@@ -1,10 +1,10 @@
 #!/bin/bash
 # Checks that includes point one way through the tree, so that there is no circle between folders:
 #
-#     base < file < model < text, image < plan < backend < engine < sample < batch < measure, pack, hub, options < server < cli
+#     base < file < model < text, image < grammar, plan < backend < engine < sample < batch < measure, pack, hub, options < server < cli
 #
 # A folder may include its own headers and those to its left. text and image, pack and hub
-# stand side by side, and so do measure, pack, hub and options; pack does without the engine, hub
+# stand side by side, and so do grammar and plan, and measure, pack, hub and options; pack does without the engine, hub
 # without models, and options knows base alone. plan is what is
 # to be computed: it needs neither text nor image. Under backend/ each device's folder sees
 # backend's own headers, plan and what is left of it; vulkan has rooms, also in an order: device <
@@ -28,6 +28,7 @@ allowed() {
     file) folders="base" ;;
     model) folders="base file" ;;
     text | image) folders="base file model" ;;
+    grammar) folders="base file text" ;;
     plan) folders="$below_plan" ;;
     backend) folders="$below_plan plan" ;;
     backend/cpu | "$vulkan"/device) folders="$below_backend" ;;
@@ -37,15 +38,15 @@ allowed() {
     "$vulkan"/tune) folders="$below_backend $vulkan/device $vulkan/kernels $vulkan/program" ;;
     "$vulkan")
         folders="$below_backend $vulkan/device $vulkan/kernels $vulkan/program $vulkan/tune" ;;
-    engine) folders="base file model text image plan" ;;
-    sample) folders="base file model text image plan engine" ;;
-    batch) folders="base file model text image plan engine sample" ;;
+    engine) folders="base file model text image grammar plan" ;;
+    sample) folders="base file model text image grammar plan engine" ;;
+    batch) folders="base file model text image grammar plan engine sample" ;;
     measure) folders="base file model text image plan engine sample batch" ;;
     pack) folders="base file model text" ;;
     hub) folders="base file" ;;
     options) folders="base" ;;
-    server) folders="base text image engine sample batch" ;;
-    cli) folders="base file model text image plan engine sample batch measure pack hub options server" ;;
+    server) folders="base text image grammar engine sample batch" ;;
+    cli) folders="base file model text image grammar plan engine sample batch measure pack hub options server" ;;
     *) folders="UNKNOWN" ;;
     esac
 }
