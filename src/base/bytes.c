@@ -145,3 +145,19 @@ const void *pd_find_bytes(const void *in, size_t n_in, const void *bytes, size_t
     }
     return NULL;
 }
+
+uint32_t pd_utf8_next(const char *text, size_t n, size_t *at) {
+    uint8_t lead = (uint8_t)text[(*at)++];
+    size_t need = pd_utf8_need(lead);
+    uint32_t c = need > 1 ? lead & (0xFFu >> (need + 1)) : lead;
+    for (size_t i = 1; i < need && *at < n; i++) c = c << 6 | ((uint8_t)text[(*at)++] & 0x3F);
+    return c;
+}
+
+size_t pd_utf8_encode(uint32_t c, char out[4]) {
+    static const uint32_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; c >>= 6) out[i] = (char)(0x80 | (c & 0x3F));
+    out[0] = (char)(lead[n] | c);
+    return n;
+}

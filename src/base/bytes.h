@@ -48,5 +48,9 @@ size_t pd_utf8_length(const uint8_t *s, size_t n);
 size_t pd_utf8_valid_bytes(const char *text, size_t n);
 /* Bytes that a sequence starting with `lead` needs (1..4), 0 when none starts so. */
 size_t pd_utf8_need(uint8_t lead);
+/* The character at *at of a text that is UTF-8; moves *at behind it. */
+uint32_t pd_utf8_next(const char *text, size_t n, size_t *at);
+/* A character's bytes; returns how many (1..4). */
+size_t pd_utf8_encode(uint32_t c, char out[4]);
 
 #endif

@@ -6,8 +6,9 @@
 
 #include "grammar/rules.h"
 
-/* One character of a set as it stands in a JSON string: itself, or \" \\ \b \f \n \r \t, or \u00XX for
- * the other control characters. Nothing else is escaped, so that each text is written in one way only. */
+/* One character of a set as it stands in a JSON string: itself, or \" \\ \b \f \n \r \t, or \u00XX
+ * for the other control characters. Nothing else is escaped, so that each text is written in one
+ * way only. */
 pd_node pd_json_char(pd_rules *r, const pd_char_range *ranges, uint32_t n, bool others);
 /* The same of a text's characters, one after the other, without the quotes around. */
 pd_node pd_json_text(pd_rules *r, const char *text, size_t n);

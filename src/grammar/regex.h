@@ -1,6 +1,6 @@
-/* Regular expressions as ECMA-262 writes them (which JSON schemas have), with the Unicode flag: what a
- * grammar can follow. No lookaround, backreferences, word borders and lazy quantifiers' preference
- * (they match the same); ^ and $ at the ends of alternatives alone.
+/* Regular expressions as ECMA-262 writes them (which JSON schemas have), with the Unicode flag:
+ * what a grammar can follow. No lookaround, backreferences, word borders and lazy quantifiers'
+ * preference (they match the same); ^ and $ at the ends of alternatives alone.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,8 +10,8 @@
 #include "grammar/rules.h"
 
 typedef struct pd_regex_options {
-    /* It may match anywhere, as schemas' patterns do: what has no ^ or $ may have any characters before
-     * or behind it. false: it matches the whole text. */
+    /* It may match anywhere, as schemas' patterns do: what has no ^ or $ may have any characters
+     * before or behind it. false: it matches the whole text. */
     bool anywhere;
     /* Each character as it stands within a JSON string: see json_text.h. */
     bool in_json;

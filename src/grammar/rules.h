@@ -1,9 +1,9 @@
-/* What a constrained answer may be, as a tree over characters: built by the readers of GBNF, regular
- * expressions and JSON schemas, compiled by grammar/automaton.h.
+/* What a constrained answer may be, as a tree over characters: built by the readers of GBNF,
+ * regular expressions and JSON schemas, compiled by grammar/automaton.h.
  *
- * A node is an index. Building cannot fail in the middle: what goes wrong (memory, a tree that is too
- * large) is kept in pd_rules.status, nodes made afterwards mean nothing, and who asked for the tree
- * looks once, at the end.
+ * A node is an index. Building cannot fail in the middle: what goes wrong (memory, a tree that is
+ * too large) is kept in pd_rules.status, nodes made afterwards mean nothing, and who asked for the
+ * tree looks once, at the end.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -55,8 +55,8 @@ enum { PD_RULES_MAX = 1 << 20 }; /* nodes, ranges, children, rules: of each */
 
 void pd_rules_free(pd_rules *r); /* r: zero at first */
 
-/* Ranges in any order, which may overlap; surrogates are left out. With `others`: all characters but
- * those. */
+/* Ranges in any order, which may overlap; surrogates are left out. With `others`: all characters
+ * but those. */
 pd_node pd_rules_set(pd_rules *r, const pd_char_range *ranges, uint32_t n, bool others);
 pd_node pd_rules_char(pd_rules *r, uint32_t c);
 /* n bytes of UTF-8, which must be well-formed. */
