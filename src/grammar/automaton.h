@@ -10,7 +10,7 @@
 #ifndef PD_GRAMMAR_AUTOMATON_H
 #define PD_GRAMMAR_AUTOMATON_H
 
-#include "grammar/rules.h"
+#include "grammar/char_classes.h"
 
 typedef struct pd_automaton pd_automaton;
 enum { PD_STATE_DEAD = 0, PD_STATE_START = 1 };
@@ -20,10 +20,29 @@ enum { PD_STATE_DEAD = 0, PD_STATE_START = 1 };
 pd_status pd_automaton_create(const pd_rules *r, pd_node root, pd_automaton **out, pd_error *err);
 void pd_automaton_destroy(pd_automaton *a);
 
-/* The state behind a character. Errors: MEMORY_HOST; ARGUMENT: an ambiguous grammar has too many
- * ways. */
+/* The state behind a character. Errors: MEMORY_HOST; ARGUMENT: there are too many ways to read the
+ * answer so far, or states. */
 pd_status pd_automaton_step(pd_automaton *a, uint32_t state, uint32_t c, uint32_t *out,
                             pd_error *err);
 bool pd_automaton_may_end(const pd_automaton *a, uint32_t state);
+/* Fewest bytes of UTF-8 from here to an end. */
+uint32_t pd_automaton_min_bytes(const pd_automaton *a, uint32_t state);
+/* The one character that may follow; PD_NO_CHAR: there are several, or the answer may end. */
+pd_status pd_automaton_only_char(pd_automaton *a, uint32_t state, uint32_t *out, pd_error *err);
+/* Whether any of these characters may follow. */
+pd_status pd_automaton_takes_any(pd_automaton *a, uint32_t state, uint32_t first, uint32_t last,
+                                 bool *out, pd_error *err);
+uint64_t pd_automaton_bytes(const pd_automaton *a); /* of memory */
+
+/* ---- by classes, for those who ask often -------------------------------------------------------
+ */
+
+const pd_char_classes *pd_automaton_classes(const pd_automaton *a);
+/* [n_classes] the states behind a state: PD_STATE_UNKNOWN until pd_automaton_next is asked, which
+ * may move the table. */
+const uint32_t *pd_automaton_row(const pd_automaton *a, uint32_t state);
+pd_status pd_automaton_next(pd_automaton *a, uint32_t state, uint32_t class, uint32_t *out,
+                            pd_error *err);
+#define PD_STATE_UNKNOWN UINT32_MAX
 
 #endif
