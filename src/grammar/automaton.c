@@ -348,14 +348,14 @@ pd_status pd_automaton_only_char(pd_automaton *a, uint32_t from, uint32_t *out, 
     return PD_OK;
 }
 
-pd_status pd_automaton_takes_any(pd_automaton *a, uint32_t from, uint32_t first, uint32_t last,
-                                 bool *out, pd_error *err) {
+pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t from, uint32_t first, uint32_t last,
+                                   uint32_t *out, pd_error *err) {
+    const pd_char_classes *c = &a->classes;
     uint32_t to;
-    *out = false;
-    for (uint32_t i = pd_char_interval(&a->classes, first);
-         i < a->classes.n_intervals && a->classes.starts[i] <= last && !*out; i++) {
-        PD_TRY(pd_automaton_next(a, from, a->classes.classes[i], &to, err));
-        *out = to != PD_STATE_DEAD;
+    *out = PD_NEVER_ENDS;
+    for (uint32_t i = pd_char_interval(c, first); i < c->n_intervals && c->starts[i] <= last; i++) {
+        PD_TRY(pd_automaton_next(a, from, c->classes[i], &to, err));
+        if (to != PD_STATE_DEAD && a->states[to].min_bytes < *out) *out = a->states[to].min_bytes;
     }
     return PD_OK;
 }

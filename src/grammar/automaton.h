@@ -29,9 +29,11 @@ bool pd_automaton_may_end(const pd_automaton *a, uint32_t state);
 uint32_t pd_automaton_min_bytes(const pd_automaton *a, uint32_t state);
 /* The one character that may follow; PD_NO_CHAR: there are several, or the answer may end. */
 pd_status pd_automaton_only_char(pd_automaton *a, uint32_t state, uint32_t *out, pd_error *err);
-/* Whether any of these characters may follow. */
-pd_status pd_automaton_takes_any(pd_automaton *a, uint32_t state, uint32_t first, uint32_t last,
-                                 bool *out, pd_error *err);
+/* Fewest bytes to an end behind any of the characters first..last; PD_NEVER_ENDS: none of them may
+ * follow. */
+pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t state, uint32_t first, uint32_t last,
+                                   uint32_t *out, pd_error *err);
+#define PD_NEVER_ENDS UINT32_MAX
 uint64_t pd_automaton_bytes(const pd_automaton *a); /* of memory */
 
 /* ---- by classes, for those who ask often -------------------------------------------------------
