@@ -36,13 +36,12 @@ pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t state, uint32_t fir
 #define PD_NEVER_ENDS UINT32_MAX
 uint64_t pd_automaton_bytes(const pd_automaton *a); /* of memory */
 
-/* ---- by classes, for those who ask often -------------------------------------------------------
- */
+/* ---- by classes, for those who ask often ----------------------------------------------------- */
 
 const pd_char_classes *pd_automaton_classes(const pd_automaton *a);
-/* [n_classes] the states behind a state: PD_STATE_UNKNOWN until pd_automaton_next is asked, which
- * may move the table. */
-const uint32_t *pd_automaton_row(const pd_automaton *a, uint32_t state);
+/* [states][n_classes] the state behind each: PD_STATE_UNKNOWN until pd_automaton_next is asked,
+ * which may move the table. */
+const uint32_t *pd_automaton_table(const pd_automaton *a);
 pd_status pd_automaton_next(pd_automaton *a, uint32_t state, uint32_t class, uint32_t *out,
                             pd_error *err);
 #define PD_STATE_UNKNOWN UINT32_MAX

@@ -9,8 +9,7 @@
 #include "grammar/gbnf.h"
 #include "grammar/token_masks.h"
 
-/* ---- by brute force
- * ----------------------------------------------------------------------------------- */
+/* ---- by brute force -------------------------------------------------------------------------- */
 
 /* Can a text that begins with these bytes, fewer than a character's, go on? By all characters near
  * them. */
@@ -43,8 +42,7 @@ static bool may_follow(pd_automaton *a, uint32_t state, pd_string s, uint32_t ma
     return pd_automaton_min_bytes(a, state) <= max_bytes;
 }
 
-/* ---- grammars and states
- * -------------------------------------------------------------------------------- */
+/* ---- grammars and states --------------------------------------------------------------------- */
 
 #define JSON                                                                                       \
     "root ::= object\n"                                                                            \
@@ -160,9 +158,7 @@ static void check_vocabulary(pd_vocab *v, uint32_t n_states) {
     pd_token_tree_destroy(c.tree);
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void test_small_vocabulary(void **state) {
     (void)state;
