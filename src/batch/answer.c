@@ -107,7 +107,7 @@ static pd_status draw(pd_batch *b, pd_choice *c, pd_error *err) {
     PD_TRY(read_logits(b, c, err));
     const float *logits =
         pd_sampler_adjust(&c->sampler.desc, b->scratch, b->logits, n_vocab, c->text.ids, c->text.n);
-    PD_TRY(pd_sampler_pick(&c->sampler, b->scratch, logits, n_vocab, &id, err));
+    PD_TRY(pd_sampler_pick(&c->sampler, b->scratch, logits, n_vocab, NULL, &id, err));
     pd_log_prob token = {id, 0};
     if (d->log_probs) {
         double log_sum = pd_log_sum_exp(b->logits, n_vocab);

@@ -121,7 +121,8 @@ void pd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 /* ---- drawing ------------------------------------------------------------------------------- */
 
 /* The first of the highest allowed logits; all must be numbers below infinity. */
-static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, pd_error *err) {
+static pd_status find_best(const float *logits, uint32_t n, const uint32_t *mask,
+                           pd_candidate *best, pd_error *err) {
     *best = (pd_candidate){0, PD_SAMPLE_NO_ID, 0};
     for (uint32_t i = 0; i < n; i++) {
         if (!(logits[i] < INFINITY))
@@ -129,9 +130,10 @@ static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, 
                             "the logit of token %" PRIu32 " is %s, but must be finite", i,
                             isnan(logits[i]) ? "NaN" : "infinite");
         uint32_t key = pd_sample_key(pd_float_bits(logits[i]));
-        if (key > best->key && pd_sample_may(i, n) && logits[i] > -INFINITY)
-            *best = (pd_candidate){key, i, 0};
+        if (key <= best->key || !(logits[i] > -INFINITY)) continue;
+        if (pd_sample_may(i, n) && pd_sample_is_in(mask, i)) *best = (pd_candidate){key, i, 0};
     }
+    if (best->id == PD_SAMPLE_NO_ID && mask) return pd_sample_raise_none(err);
     if (best->id == PD_SAMPLE_NO_ID)
         return PD_RAISE(err, PD_ERR_NUMERIC, "none of the %" PRIu32 " logits is finite", n);
     return PD_OK;
@@ -142,8 +144,8 @@ static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, 
 static uint32_t draw_among_many(const pd_sample_params *d, pd_candidate *items, const float *logits,
                                 uint32_t n_vocab, uint32_t highest_key) {
     bool sorted = d->k > 0 && d->k < n_vocab;
-    uint32_t n = sorted ? pd_candidates_top_k(items, logits, n_vocab, d->k)
-                        : pd_candidates_all(items, logits, n_vocab);
+    uint32_t n = sorted ? pd_candidates_top_k(items, logits, n_vocab, d->mask, d->k)
+                        : pd_candidates_all(items, logits, n_vocab, d->mask);
     pd_candidates_weigh(items, n, highest_key, d->scale);
     if (d->top_p)
         n = sorted ? pd_candidates_top_p(items, n, d->top_p)
@@ -153,7 +155,7 @@ static uint32_t draw_among_many(const pd_sample_params *d, pd_candidate *items, 
 }
 
 pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
-                          uint32_t n_vocab, uint32_t *id, pd_error *err) {
+                          uint32_t n_vocab, const uint32_t *mask, uint32_t *id, pd_error *err) {
     uint32_t n = n_vocab < PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB;
     pd_candidate best;
     pd_sample_params d;
@@ -161,12 +163,13 @@ pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const floa
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "the sampler's scratch is for %" PRIu32 " tokens, but got %" PRIu32,
                         scratch->n_max, n);
-    PD_TRY(find_best(logits, n, &best, err));
+    PD_TRY(find_best(logits, n, mask, &best, err));
     if (s->desc.temp == 0) {
         *id = best.id;
         return PD_OK;
     }
     pd_sampler_to_params(s, &d);
+    d.mask = mask;
     *id = is_for_devices(d.k) ? pd_sample_token(&d, logits, n)
                               : draw_among_many(&d, scratch->items, logits, n, best.key);
     s->n_drawn++;

@@ -36,14 +36,16 @@ const float *pd_sampler_adjust(const pd_sampler_desc *desc, pd_sampler_scratch *
                                const float *logits, uint32_t n_vocab, const uint32_t *ids,
                                uint32_t n_ids);
 
-/* Draws from logits [n_vocab]; n_vocab is at most the scratch's. Nothing is allocated. A greedy
- * sampler (temp 0) does not advance the counter. Errors: NUMERIC (a NaN or +infinity, or no finite
- * logit at all; -infinity means never), ARGUMENT (n_vocab too large). */
+/* Draws from logits [n_vocab]; n_vocab is at most the scratch's. mask: pd_sample_params', NULL: all
+ * may be drawn. Nothing is allocated. A greedy sampler (temp 0) does not advance the counter.
+ * Errors: NUMERIC (a NaN or +infinity, masked or not, or no finite logit of those that may be
+ * drawn; -infinity means never), ARGUMENT (n_vocab too large). */
 pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
-                          uint32_t n_vocab, uint32_t *id, pd_error *err);
+                          uint32_t n_vocab, const uint32_t *mask, uint32_t *id, pd_error *err);
 
-/* The sampler's next draw in the form that devices take. False: they do not draw like that, because
- * the candidates are too many (top_k 0, or above PD_SAMPLE_MAX_K) or their logits are adjusted. */
+/* The sampler's next draw in the form that devices take, without a mask. False: they do not draw
+ * like that, because the candidates are too many (top_k 0, or above PD_SAMPLE_MAX_K) or their
+ * logits are adjusted. */
 bool pd_sampler_to_params(const pd_sampler *s, pd_sample_params *out);
 
 /* The generator: Philox 4x32 with 10 rounds, out = philox(counter, key). */

@@ -37,7 +37,7 @@ static pd_status draw_next(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_
     PD_TRY(get_scratch(s, &scratch, err));
     PD_TRY(pd_session_logits(s, &logits, err));
     logits = pd_sampler_adjust(d, scratch, logits, vocabulary(s), seen->ids, seen->n);
-    return pd_sampler_pick(sampler, scratch, logits, vocabulary(s), id, err);
+    return pd_sampler_pick(sampler, scratch, logits, vocabulary(s), NULL, id, err);
 }
 
 pd_status pd_session_sample(pd_session *s, pd_sampler *sampler, uint32_t *id, pd_error *err) {
