@@ -345,6 +345,10 @@ pd_status pd_automaton_only_char(pd_automaton *a, uint32_t from, uint32_t *out, 
     return PD_OK;
 }
 
+bool pd_automaton_is_last(const pd_automaton *a, uint32_t of) {
+    return a->states[of].may_end && a->states[of].n == 0;
+}
+
 pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t from, uint32_t first, uint32_t last,
                                    uint32_t *out, pd_error *err) {
     const pd_char_classes *c = &a->classes;

@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "grammar/grammar.h"
 #include "model/config.h"
 
 /* ---- settings ------------------------------------------------------------------------------ */
@@ -77,7 +78,8 @@ pd_status pd_sampler_scratch_create(uint32_t n_vocab, pd_sampler_scratch **out, 
     uint32_t n = n_vocab < PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB;
     pd_sampler_scratch *s;
     size_t per_token = sizeof *s->items + sizeof *s->counts + sizeof *s->adjusted;
-    s = pd_alloc(1, sizeof *s + n * per_token);
+    size_t mask_bytes = pd_sampler_mask_words(n_vocab) * sizeof *s->mask;
+    s = pd_alloc(1, sizeof *s + n * per_token + mask_bytes);
     *out = s;
     if (!s)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a sampler's %" PRIu32 " candidates",
@@ -85,12 +87,32 @@ pd_status pd_sampler_scratch_create(uint32_t n_vocab, pd_sampler_scratch **out, 
     s->n_max = n;
     s->counts = (uint32_t *)(s->items + n);
     s->adjusted = (float *)(s->counts + n);
+    s->mask = (uint32_t *)(s->adjusted + n);
     return PD_OK;
 }
 
 void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch) {
     pd_free(scratch);
 }
+
+/* ---- grammars -------------------------------------------------------------------------------- */
+
+uint32_t pd_sampler_mask_words(uint32_t n_vocab) {
+    return pd_div_up(n_vocab > PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB, 32);
+}
+
+pd_status pd_sampler_get_mask(const pd_sampler *s, uint32_t n_left, uint32_t *words,
+                              const uint32_t **mask, pd_error *err) {
+    *mask = s->desc.grammar ? words : NULL;
+    if (!s->desc.grammar) return PD_OK;
+    return pd_grammar_get_mask(s->desc.grammar, &s->place, n_left, words, err);
+}
+
+pd_status pd_sampler_take(pd_sampler *s, uint32_t id, pd_error *err) {
+    return s->desc.grammar ? pd_grammar_take(s->desc.grammar, &s->place, id, err) : PD_OK;
+}
+
+/* ---- settings for devices -------------------------------------------------------------------- */
 
 static bool is_for_devices(uint32_t k) {
     return k > 0 && k <= PD_SAMPLE_MAX_K;

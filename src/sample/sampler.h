@@ -17,6 +17,7 @@ typedef struct pd_sampler_scratch {
     uint32_t n_max;
     uint32_t *counts; /* [n_max] how often a token was seen; all zero between draws */
     float *adjusted;  /* [n_max] */
+    uint32_t *mask;   /* of a grammar: pd_sampler_mask_words */
     pd_candidate items[];
 } pd_sampler_scratch;
 
@@ -26,6 +27,20 @@ void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch); /* NULL is allowed
 /* What pd_sampler_init refuses, for a sampler that did not come from it, and a bias of an id that
  * is not below n_vocab. */
 pd_status pd_sampler_check(const pd_sampler_desc *desc, uint32_t n_vocab, pd_error *err);
+
+/* ---- grammars -------------------------------------------------------------------------------- */
+
+/* Room for a mask of all tokens. */
+uint32_t pd_sampler_mask_words(uint32_t n_vocab);
+/* The tokens that may follow in the sampler's grammar; *mask: words, or NULL where there is none.
+ * n_left: tokens that are left for the answer, UINT32_MAX: there is no end. Errors: as
+ * pd_grammar_get_mask. */
+pd_status pd_sampler_get_mask(const pd_sampler *s, uint32_t n_left, uint32_t *words,
+                              const uint32_t **mask, pd_error *err);
+/* A token was drawn: the grammar goes on behind it. */
+pd_status pd_sampler_take(pd_sampler *s, uint32_t id, pd_error *err);
+
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 /* Whether there is a bias or a penalty. */
 bool pd_sampler_adjusts(const pd_sampler_desc *desc);
