@@ -73,7 +73,7 @@ test("send", async () => {
   assert.match(await page.locator("#context").innerText(), /^\d+ of \d+ tokens$/);
   assert.match(await page.locator("#model").innerText(), /Pip|toy/i);
   assert.equal(await page.locator("#title").innerText(), FRANCE);
-  assert.match(await page.locator("#said").textContent(), /Paris/);
+  await page.waitForFunction(() => /Paris/.test(document.querySelector("#said").textContent));
   await look(page, "answer-wide-light");
   return page;
 });

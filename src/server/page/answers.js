@@ -15,7 +15,7 @@ import { isWrittenElsewhere } from "./tabs.js";
 const KEEP_EVERY_MS = 1000;
 const PAUSE_MS = 500; // before a lost server is asked again
 
-const stops = new Map(); // turn id: what ends its request
+const stops = new Map(); // by turn id: {turn, stopper}, which ends its request
 
 // ---- what is sent --------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ export async function answer(turn) {
   const stopper = new AbortController();
   const { system } = conversations.current();
   Object.assign(turn, { state: "running", error: "", reconnects: false });
-  stops.set(turn.id, stopper);
+  stops.set(turn.id, { turn, stopper });
   conversations.setWritten(turn, true);
   conversations.turnChanged(turn, true);
   try {
@@ -131,8 +131,12 @@ export async function answer(turn) {
 }
 
 export function stop(turn) {
-  stops.get(turn.id)?.abort();
+  stops.get(turn.id)?.stopper.abort();
 }
+
+conversations.conversations.addEventListener("removed", ({ detail }) => {
+  for (const { turn, stopper } of stops.values()) if (turn.conversation === detail) stopper.abort();
+});
 
 /** An answer that no tab is writing any more, since its page was closed, is told as interrupted. */
 export async function mendInterrupted() {

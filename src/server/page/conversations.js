@@ -1,7 +1,7 @@
 // The conversations: which there are, which one is shown, and every change to one, which is kept and told here.
 //
 // Events: "list" (titles, order), "shown" (another conversation, or other turns of it), "turn" (detail: one turn's
-// text or state), "unkept" (detail: why the browser did not keep something).
+// text or state), "removed" (detail: a conversation's id), "unkept" (detail: why the browser did not keep something).
 //
 // SPDX-License-Identifier: MIT
 import { newId } from "./dom.js";
@@ -16,7 +16,9 @@ export const conversations = new EventTarget();
 let list = []; // newest first
 let shown = fresh(); // one of the list, or a new one that is kept with its first message
 let turns = new Map(); // of the shown one
-const written = new Map(); // turns that this tab is writing: these objects, not those that the store gives back
+// turns that this tab is adding, and those that it is writing: these objects count, not what the store has of them
+const added = new Map();
+const written = new Map();
 
 function fresh() {
   const now = Date.now();
@@ -41,7 +43,7 @@ export const all = () => list;
 export const current = () => shown;
 export const path = () => pathOf(turns, shown.chosen);
 export const versions = (turn) => versionsOf(turns, turn);
-export const isEmpty = () => turns.size === 0;
+export const parentOf = (turn) => turns.get(turn.parent) ?? null;
 
 async function readList() {
   list = await store.allConversations();
@@ -71,7 +73,8 @@ export function start() {
 
 async function readTurns(id) {
   const found = await store.turnsOf(id);
-  return new Map(found.map((turn) => [turn.id, written.get(turn.id) ?? turn]));
+  const own = [...added.values(), ...written.values()].filter((turn) => turn.conversation === id);
+  return new Map([...found, ...own].map((turn) => [turn.id, turn]));
 }
 
 export async function show(id) {
@@ -107,6 +110,7 @@ export async function remove(ids) {
     tell("removed", { conversation: id });
   }
   list = list.filter((conversation) => !ids.includes(conversation.id));
+  ids.forEach((id) => emit("removed", id));
   if (ids.includes(shown.id)) start();
   else emit("list");
 }
@@ -129,9 +133,11 @@ export async function addTurn(parent, role, words, pictures = [], state = "done"
   choose(turns, conversation.chosen, turn);
   conversation.changed = turn.created;
   if (!conversation.title) conversation.title = titleOf(words) || pictures[0]?.name || "";
+  added.set(turn.id, turn);
   emit("shown");
   await kept(store.putTurn(turn));
   await keepConversation(conversation);
+  added.delete(turn.id);
   return turn;
 }
 
@@ -144,7 +150,7 @@ export async function chooseVersion(turn) {
 /** It has other words or another state. keep: not only on the page. */
 export async function turnChanged(turn, keep) {
   emit("turn", turn);
-  if (!keep) return;
+  if (!keep || !list.some((conversation) => conversation.id === turn.conversation)) return; // it was removed
   await kept(store.putTurn(turn));
   tell("turn", { conversation: turn.conversation });
 }
@@ -159,10 +165,10 @@ export function setWritten(turn, isWritten) {
 export const isWrittenHere = (turn) => written.has(turn.id);
 export const isBusy = (id) => [...written.values()].some((turn) => turn.conversation === id);
 
-/** The conversation, which may not be the shown one, up to a turn. */
+/** The shown conversation up to a turn. */
 export function linesBefore(turn) {
   const lines = [];
-  for (let at = turns.get(turn.parent); at; at = turns.get(at.parent)) lines.unshift(at);
+  for (let at = parentOf(turn); at; at = parentOf(at)) lines.unshift(at);
   return lines;
 }
 
@@ -171,7 +177,10 @@ export function linesBefore(turn) {
 async function readAgain(conversation) {
   await readList();
   const again = list.find((other) => other.id === shown.id);
-  if (again) shown = again;
+  if (again) { // its title and what is new; which versions are looked at is each tab's own
+    Object.assign(again.chosen, shown.chosen);
+    shown = again;
+  }
   if (conversation === shown.id) {
     turns = await readTurns(shown.id);
     emit("shown");
@@ -189,7 +198,8 @@ onTold("changed", ({ conversation }) => readAgain(conversation));
 onTold("turn", ({ conversation }) => readTurnsAgain(conversation));
 onTold("removed", async ({ conversation }) => {
   await readList();
-  if (shown.id === conversation && !isBusy(conversation)) start();
+  emit("removed", conversation);
+  if (shown.id === conversation) start();
   else emit("list");
 });
 onTold("who-writes", ({ turn }) => {

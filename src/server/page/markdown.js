@@ -33,6 +33,14 @@ function blocksOf(source) {
 
 // ---- what becomes of a block ------------------------------------------------------------------
 
+/** A turn has a heading of the second level; those in its text are below it, and look as they were meant. */
+function lowerHeadings(root) {
+  for (const heading of root.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
+    const level = Number(heading.tagName[1]);
+    heading.replaceWith(make(`h${Math.min(6, level + 2)}`, { class: `level-${level}` }, ...heading.childNodes));
+  }
+}
+
 /** Nothing is loaded from elsewhere: a picture that the text names is a link to it. */
 function replaceImages(root) {
   for (const image of root.querySelectorAll("img")) {
@@ -85,7 +93,7 @@ function cleaned(html) {
     ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,
   });
-  for (const change of [replaceImages, guardLinks, wrapTables, labelBoxes, wrapCode]) change(root);
+  for (const change of [lowerHeadings, replaceImages, guardLinks, wrapTables, labelBoxes, wrapCode]) change(root);
   return root;
 }
 
@@ -110,9 +118,12 @@ export class MarkdownView {
   constructor(element) {
     this.element = element;
     this.tokens = [];
+    this.source = "";
   }
 
   update(source) {
+    if (source === this.source) return;
+    this.source = source;
     let tokens;
     try {
       tokens = source.length > MOST_CHARACTERS ? null : blocksOf(source);

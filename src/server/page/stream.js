@@ -1,6 +1,8 @@
 // Server-sent events over fetch: what an answer's body says, one object after the other.
 // SPDX-License-Identifier: MIT
 
+import { text } from "./texts.js";
+
 /** The body ended, or broke, before the server had said that it is done. */
 export class LostError extends Error {}
 
@@ -31,7 +33,8 @@ export async function* eventsOf(response) {
       yield JSON.parse(data);
     }
   } catch (error) {
-    if (error.name === "AbortError" || error instanceof SyntaxError) throw error;
+    if (error.name === "AbortError") throw error;
+    if (error instanceof SyntaxError) throw new Error(text("errorGarbled"));
     throw new LostError(error.message);
   }
   throw new LostError("the stream ends in the middle");

@@ -52,7 +52,6 @@ const texts = {
   close: "Close",
   regenerate: "Answer again",
   goOn: "Go on",
-  tryAgain: "Try again",
   branches: "Versions of this message",
   branchOf: "{n} of {count}",
   branchBefore: "Version before",
@@ -80,6 +79,7 @@ const texts = {
   // errors
   errorNetwork: "The server cannot be reached.",
   errorStatus: "The server answers {status} and says nothing more.",
+  errorGarbled: "The server's answer cannot be read.",
   errorPicture: "{name} is no picture that this browser can read.",
   errorPictureMany: "A message takes at most {n} pictures.",
   errorStorage: "This browser keeps no conversations here: {why}. They are lost when the page is closed.",

@@ -57,7 +57,7 @@ function refuse(words) {
 }
 
 async function addPictures(files) {
-  if (!server.takesPictures) {
+  if (server.state === "ready" && !server.takesPictures) {
     refuse(`${text("noPictures")}.`);
     return;
   }

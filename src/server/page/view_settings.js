@@ -3,7 +3,7 @@ import * as conversations from "./conversations.js";
 import { button, checkbox, confirmed, field, openDialog } from "./dialogs.js";
 import { alarm, byId, make, say } from "./dom.js";
 import { connect, server } from "./server.js";
-import { SAMPLING, apiKey, keepsKey, resetSampling, sampling, setApiKey, setSampling, setTheme, theme } from "./settings.js";
+import { SAMPLING, keepsKey, resetSampling, sampling, setApiKey, setSampling, setTheme, theme } from "./settings.js";
 import { text } from "./texts.js";
 import { exportConversations, readConversations } from "./transfer.js";
 import { keyInput } from "./view_key.js";
@@ -69,7 +69,7 @@ function keyGroup() {
   const { box, row } = checkbox(text("keyKeep"), keepsKey());
   const change = () => {
     setApiKey(input.value.trim(), box.checked);
-    if (server.state !== "ready" || apiKey()) connect();
+    connect();
   };
   input.onchange = box.onchange = change;
   return group("groupKey", field(text("key"), input, text("keyHelp")), row);

@@ -32,18 +32,15 @@ export async function send(words, pictures) {
   await answerBehind(await conversations.addTurn(last, "user", words, pictures));
 }
 
-/** The turn before one, which may be another branch's by now. */
-const parentOf = (turn) => conversations.linesBefore(turn).at(-1) ?? null;
-
 const actions = {
   async edit(turn, words) {
-    const next = await conversations.addTurn(parentOf(turn), turn.role, words, turn.pictures);
+    const next = await conversations.addTurn(conversations.parentOf(turn), turn.role, words, turn.pictures);
     byId("message").focus();
     if (turn.role === "user") await answerBehind(next);
   },
   async regenerate(turn) {
     byId("message").focus();
-    await answerBehind(parentOf(turn));
+    await answerBehind(conversations.parentOf(turn));
   },
   async goOn(turn) {
     byId("message").focus();
@@ -111,5 +108,5 @@ function update(turn) {
 export function showTurns() {
   conversations.conversations.addEventListener("shown", show);
   conversations.conversations.addEventListener("turn", ({ detail }) => update(detail));
-  conversations.conversations.addEventListener("list", () => views.forEach((view) => view.update()));
+  conversations.conversations.addEventListener("list", () => views.forEach((view) => view.update())); // busy or not
 }
