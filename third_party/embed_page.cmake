@@ -1,4 +1,4 @@
-# cmake -DOUT=file.c -DFOLDER=folder -DGZIP=gzip "-DFILES=a.js;b.css" "-DLIBRARIES=marked.js=PATH;purify.js=PATH" -P ...
+# cmake -DOUT=page.c -DFOLDER=folder -DGZIP=gzip "-DFILES=a.js;b.css" "-DLIBRARIES=NAME=PATH;..." -P embed_page.cmake
 # The page's files, and libraries under names of ours, as the table of src/server/page_files.h: each as it is, and
 # compressed in FOLDER. The same files make the same bytes. index.html is the path /, all others are in /page/.
 set(type_html "text/html; charset=utf-8")

@@ -15,8 +15,10 @@ if(PERIDOT_HOST_BUILD) # what it has is for all systems
 endif()
 
 # A minified file of each, which a browser takes as it is, where Debian 12, Debian 13 and sid have it.
-find_file(PERIDOT_MARKED marked.umd.min.js PATHS /usr/share/javascript/marked /usr/share/nodejs/marked/lib NO_DEFAULT_PATH)
-find_file(PERIDOT_DOMPURIFY purify.min.js PATHS /usr/share/nodejs/dompurify/dist /usr/share/javascript/dompurify NO_DEFAULT_PATH)
+find_file(PERIDOT_MARKED marked.umd.min.js NO_DEFAULT_PATH
+  PATHS /usr/share/javascript/marked /usr/share/nodejs/marked/lib)
+find_file(PERIDOT_DOMPURIFY purify.min.js NO_DEFAULT_PATH
+  PATHS /usr/share/nodejs/dompurify/dist /usr/share/javascript/dompurify)
 find_program(PERIDOT_GZIP gzip)
 set(missing "")
 foreach(needed "PERIDOT_MARKED:marked.umd.min.js (Debian's libjs-marked)"
@@ -28,7 +30,8 @@ foreach(needed "PERIDOT_MARKED:marked.umd.min.js (Debian's libjs-marked)"
 endforeach()
 if(PERIDOT_PAGE AND missing)
   list(JOIN missing " and " missing)
-  message(WARNING "`peridot serve` will have no page, for want of ${missing}; -DPERIDOT_PAGE=OFF leaves it out without this word.")
+  message(WARNING "`peridot serve` will have no page, for want of ${missing}; -DPERIDOT_PAGE=OFF leaves it out "
+    "without this word.")
   set(PERIDOT_PAGE OFF)
 endif()
 if(NOT PERIDOT_PAGE)
@@ -45,12 +48,13 @@ foreach(library libjs-marked node-dompurify)
 endforeach()
 file(CONFIGURE OUTPUT ${PERIDOT_PAGE_LICENCES} CONTENT "@licences@" @ONLY)
 
-file(GLOB page_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/server/page/*.html ${CMAKE_SOURCE_DIR}/src/server/page/*.css
-  ${CMAKE_SOURCE_DIR}/src/server/page/*.js ${CMAKE_SOURCE_DIR}/src/server/page/*.svg)
+set(folder ${CMAKE_SOURCE_DIR}/src/server/page)
+file(GLOB page_files CONFIGURE_DEPENDS ${folder}/*.html ${folder}/*.css ${folder}/*.js ${folder}/*.svg)
 add_custom_command(
   OUTPUT ${PERIDOT_PAGE_SOURCE}
-  COMMAND ${CMAKE_COMMAND} -DOUT=${PERIDOT_PAGE_SOURCE} -DFOLDER=${CMAKE_BINARY_DIR}/generated/page -DGZIP=${PERIDOT_GZIP}
-          "-DFILES=${page_files}" "-DLIBRARIES=marked.js=${PERIDOT_MARKED};purify.js=${PERIDOT_DOMPURIFY}"
+  COMMAND ${CMAKE_COMMAND} -DOUT=${PERIDOT_PAGE_SOURCE} -DFOLDER=${CMAKE_BINARY_DIR}/generated/page
+          -DGZIP=${PERIDOT_GZIP} "-DFILES=${page_files}"
+          "-DLIBRARIES=marked.js=${PERIDOT_MARKED};purify.js=${PERIDOT_DOMPURIFY}"
           -P ${CMAKE_SOURCE_DIR}/third_party/embed_page.cmake
   DEPENDS ${page_files} ${PERIDOT_MARKED} ${PERIDOT_DOMPURIFY} ${CMAKE_SOURCE_DIR}/third_party/embed_page.cmake
   COMMENT "Embedding the page"

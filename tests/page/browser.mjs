@@ -24,9 +24,15 @@ export const opened = [];
 
 /** A page in a browser of its own, which fails the test by any error or word against the policy. */
 export async function open(browser, url, options = {}) {
-  const context = options.context ?? await browser.newContext({
-    viewport: WIDE, colorScheme: "light", permissions: ["clipboard-read", "clipboard-write", "camera"], ...options,
-  });
+  const context =
+    options.context ??
+    (await browser.newContext({
+      viewport: WIDE,
+      colorScheme: "light",
+      reducedMotion: "reduce",
+      permissions: ["clipboard-read", "clipboard-write", "camera"],
+      ...options,
+    }));
   context.setDefaultTimeout(15000);
   const page = await context.newPage();
   page.faults = [];
@@ -52,8 +58,11 @@ export const lastAnswer = (page) => turns(page, "assistant").last();
 export async function whole(page) {
   await page.waitForFunction(() => {
     const last = document.querySelector("#turns > li:last-child");
-    return last?.classList.contains("assistant") && last.getAttribute("aria-busy") === "false"
-      && document.querySelector("#stop").hidden;
+    return (
+      last?.classList.contains("assistant") &&
+      last.getAttribute("aria-busy") === "false" &&
+      document.querySelector("#stop").hidden
+    );
   });
 }
 
@@ -74,8 +83,10 @@ export const words = (locator) => locator.locator(".turn-body").innerText();
 /** Sentences of what is outside of the window or over something else. Run on the page. */
 function faultsOfLayout() {
   const faults = [];
-  const nameOf = (e) => `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ""}${e.className && typeof e.className === "string"
-    ? `.${e.className.trim().replace(/\s+/g, ".")}` : ""} "${(e.ariaLabel || e.textContent || "").trim().slice(0, 20)}"`;
+  const nameOf = (e) =>
+    `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ""}${
+      e.className && typeof e.className === "string" ? `.${e.className.trim().replace(/\s+/g, ".")}` : ""
+    } "${(e.ariaLabel || e.textContent || "").trim().slice(0, 20)}"`;
   const dialog = document.querySelector("dialog[open]");
   const root = dialog ?? document.body;
 
@@ -93,20 +104,26 @@ function faultsOfLayout() {
     return { left, top, right, bottom, width: right - left, height: bottom - top };
   }
 
-  if (document.documentElement.scrollWidth > innerWidth) faults.push(`the page is ${document.documentElement.scrollWidth} wide`);
+  if (document.documentElement.scrollWidth > innerWidth)
+    faults.push(`the page is ${document.documentElement.scrollWidth} wide`);
   const scrolls = document.querySelector("#scroll");
   if (scrolls.scrollWidth > scrolls.clientWidth) faults.push(`the turns are ${scrolls.scrollWidth} wide`);
 
-  const isSeen = (e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest("[inert]");
+  const isSeen = (e) =>
+    e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest("[inert]");
   const drawer = document.body.classList.contains("drawer") ? document.querySelector("#side") : null;
-  const all = [...(drawer ?? root).querySelectorAll("button, input, textarea, a[href], h1, h2, p, label, legend, meter, img, dt, dd")]
-    .filter((e) => isSeen(e) && !e.closest(".unseen, .skip, noscript"));
+  const all = [
+    ...(drawer ?? root).querySelectorAll(
+      "button, input, textarea, a[href], h1, h2, p, label, legend, meter, img, dt, dd",
+    ),
+  ].filter((e) => isSeen(e) && !e.closest(".unseen, .skip, noscript"));
   for (const element of all) {
     const box = seen(element);
     if (box.width < 1 || box.height < 1) continue;
     if (box.left < -1 || box.right > innerWidth + 1) faults.push(`${nameOf(element)} is outside of the window`);
     const isButton = element.tagName === "BUTTON";
-    if (isButton && (element.offsetWidth < 24 || element.offsetHeight < 24)) faults.push(`${nameOf(element)} is too small for a finger`);
+    if (isButton && (element.offsetWidth < 24 || element.offsetHeight < 24))
+      faults.push(`${nameOf(element)} is too small for a finger`);
   }
   // what lies over the rest on purpose
   const over = (e) => e.closest("#to-end, #pictures .icon, #shade");
@@ -125,7 +142,7 @@ function faultsOfLayout() {
 
 /** A picture of the page, which has to be in order. */
 export async function look(page, name) {
-  await page.waitForTimeout(250); // what moves has come to rest
+  await page.waitForTimeout(50); // what is drawn later is drawn
   await page.screenshot({ path: path.join(process.env.PAGE_PICTURES, `${name}.png`) });
   assert.deepEqual(await page.evaluate(faultsOfLayout), [], `the layout of ${name}`);
 }
@@ -133,7 +150,11 @@ export async function look(page, name) {
 /** axe finds nothing that somebody could not see, hear, or reach. The policy lets no script in; the debugger does. */
 export async function isAccessible(page, name) {
   await page.evaluate(`(() => { ${axe} })()`);
-  const found = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
-  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  const found = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }),
+  );
+  const told = found.violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`,
+  );
   assert.deepEqual(told, [], `accessibility of ${name}`);
 }

@@ -19,7 +19,8 @@ export PAGE_MODULES=$folder PAGE_PICTURES=$folder/pictures CHROMIUM=$chromium
 mkdir -p "$PAGE_PICTURES" || exit 1
 if [ ! -e "$folder/node_modules/playwright-core" ] || [ ! -e "$folder/node_modules/axe-core" ]; then
   command -v npm >/dev/null || skip "npm is not installed"
-  npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund --no-save playwright-core@1.65.1 axe-core@4.14.1 \
-    >"$folder/npm.log" 2>&1 || skip "npm does not bring playwright-core and axe-core: $(tail -n 1 "$folder/npm.log")"
+  npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund --no-save \
+    playwright-core@1.65.1 axe-core@4.14.1 >"$folder/npm.log" 2>&1 ||
+    skip "npm does not bring playwright-core and axe-core: $(tail -n 1 "$folder/npm.log")"
 fi
 exec node "$here/test_page.mjs" "$program" "$@"

@@ -1,17 +1,23 @@
-// The servers that the tests of the page ask: `peridot serve` with the model in the box, and one that stands before it
-// and says what a model cannot be made to say, as slowly as is wanted.
+// The servers that the tests of the page ask: `peridot serve` with the model in the box, and one that stands before
+// it and says what a model cannot be made to say, as slowly as is wanted.
 // SPDX-License-Identifier: MIT
 import { spawn } from "node:child_process";
 import http from "node:http";
 
-const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
+const sleep = (ms) =>
+  new Promise((done) => {
+    setTimeout(done, ms);
+  });
 
 /** {url, port, stop()} of a `peridot serve` that can be asked. */
 export async function startPeridot(program, ...options) {
-  const child = spawn(program, ["serve", "--device", "cpu", "--host", "127.0.0.1", ...options],
-    { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, ["serve", "--device", "cpu", "--host", "127.0.0.1", ...options], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let log = "";
-  const ended = new Promise((done) => { child.on("exit", done); });
+  const ended = new Promise((done) => {
+    child.on("exit", done);
+  });
   const port = await new Promise((done, failed) => {
     child.stderr.on("data", (data) => {
       log += data;
@@ -27,9 +33,12 @@ export async function startPeridot(program, ...options) {
   return { url: `http://127.0.0.1:${port}`, port, stop };
 }
 
-const chunk = (delta, finish, more) => `data: ${JSON.stringify({
-  object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason: finish }], ...more,
-})}\n\n`;
+const chunk = (delta, finish, more) =>
+  `data: ${JSON.stringify({
+    object: "chat.completion.chunk",
+    choices: [{ index: 0, delta, finish_reason: finish }],
+    ...more,
+  })}\n\n`;
 
 const timings = (n) => ({ timings: { cache_n: 0, prompt_n: 20, predicted_n: n, predicted_per_second: 12.5 } });
 
@@ -58,10 +67,14 @@ export async function startScripted(behind) {
 
   function answer(request, response) {
     let body = "";
-    request.on("data", (data) => { body += data; });
+    request.on("data", (data) => {
+      body += data;
+    });
     request.on("end", () => {
       self.asked.push(JSON.parse(body));
-      response.on("close", () => { if (!response.writableEnded) self.gone++; });
+      response.on("close", () => {
+        if (!response.writableEnded) self.gone++;
+      });
       const { status, error } = self.script;
       if (!status) return write(response);
       response.writeHead(status, { "Content-Type": "application/json" });
@@ -70,10 +83,14 @@ export async function startScripted(behind) {
   }
 
   function pass(request, response) {
-    const onward = http.request(behind.url + request.url, { method: request.method, headers: request.headers }, (found) => {
-      response.writeHead(found.statusCode, found.headers);
-      found.pipe(response);
-    });
+    const onward = http.request(
+      behind.url + request.url,
+      { method: request.method, headers: request.headers },
+      (found) => {
+        response.writeHead(found.statusCode, found.headers);
+        found.pipe(response);
+      },
+    );
     onward.on("error", () => response.destroy());
     request.pipe(onward);
   }
@@ -82,7 +99,9 @@ export async function startScripted(behind) {
     if (request.url === "/v1/chat/completions") answer(request, response);
     else pass(request, response);
   });
-  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
+  await new Promise((done) => {
+    server.listen(0, "127.0.0.1", done);
+  });
   self.url = `http://127.0.0.1:${server.address().port}`;
   self.stop = () => {
     server.closeAllConnections();

@@ -83,7 +83,10 @@ function aborted(signal) {
   });
 }
 
-const pause = () => new Promise((done) => { setTimeout(done, PAUSE_MS); });
+const pause = () =>
+  new Promise((done) => {
+    setTimeout(done, PAUSE_MS);
+  });
 
 /** Until the server is back; the turn says meanwhile what is waited for. */
 async function waitForServer(turn, signal) {
@@ -141,7 +144,8 @@ conversations.conversations.addEventListener("removed", ({ detail }) => {
 /** An answer that no tab is writing any more, since its page was closed, is told as interrupted. */
 export async function mendInterrupted() {
   for (const turn of conversations.path()) {
-    if (turn.state !== "running" || conversations.isWrittenHere(turn) || (await isWrittenElsewhere(turn.id))) continue;
+    if (turn.state !== "running" || conversations.isWrittenHere(turn) || (await isWrittenElsewhere(turn.id)))
+      continue;
     turn.state = "broken";
     conversations.turnChanged(turn, true);
   }

@@ -14,11 +14,13 @@ export class ApiError extends Error {
 
 let askForKey = async () => false;
 
-/** `asker(message)` asks the user for a key, and says whether there is a new one to try. */
+/** `asker()` asks the user for a key, and says whether there is a new one to try. */
 export function onKeyNeeded(asker) {
   let asking = null; // one question, however many requests want its answer
-  askForKey = (message) => {
-    asking ??= asker(message).finally(() => { asking = null; });
+  askForKey = () => {
+    asking ??= asker().finally(() => {
+      asking = null;
+    });
     return asking;
   };
 }
@@ -53,7 +55,11 @@ async function send(path, { body, signal }) {
   if (body) headers["Content-Type"] = "application/json";
   try {
     return await fetch(path, {
-      method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal, cache: "no-store",
+      method: body ? "POST" : "GET",
+      headers,
+      body: body && JSON.stringify(body),
+      signal,
+      cache: "no-store",
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -69,6 +75,6 @@ export async function ask(path, options = {}) {
     if (response.ok) return response;
     const error = await errorOf(response);
     if (response.status !== 401) throw error;
-    if (apiKey() === before && !(await askForKey(error.message))) throw error; // else another one has asked meanwhile
+    if (apiKey() === before && !(await askForKey())) throw error; // else another one has asked meanwhile
   }
 }

@@ -8,19 +8,33 @@ import { text } from "./texts.js";
 function takeStill(video) {
   const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext("2d").drawImage(video, 0, 0);
-  return new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.92); });
+  return new Promise((done) => {
+    canvas.toBlob(done, "image/jpeg", 0.92);
+  });
 }
 
 function showCamera(stream, onPicture) {
   const video = make("video", { autoplay: true, muted: true, playsInline: true, srcObject: stream });
-  const dialog = openDialog(text("cameraTitle"), [
-    video,
-    make("div", { class: "dialog-buttons" }, button(text("cameraTake"), async () => {
-      const blob = await takeStill(video);
-      dialog.close("");
-      if (blob) onPicture(new File([blob], `${text("photo")}.jpg`, { type: blob.type }));
-    }, "primary")),
-  ], { kind: "camera", onClose: () => stream.getTracks().forEach((track) => track.stop()) });
+  const dialog = openDialog(
+    text("cameraTitle"),
+    [
+      video,
+      make(
+        "div",
+        { class: "dialog-buttons" },
+        button(
+          text("cameraTake"),
+          async () => {
+            const blob = await takeStill(video);
+            dialog.close("");
+            if (blob) onPicture(new File([blob], `${text("photo")}.jpg`, { type: blob.type }));
+          },
+          "primary",
+        ),
+      ),
+    ],
+    { kind: "camera", onClose: () => stream.getTracks().forEach((track) => track.stop()) },
+  );
 }
 
 /** onPicture(file) is called when there is one. */

@@ -125,8 +125,16 @@ function titleOf(words) {
 /** A new turn behind `parent`, shown in place of others that are there. */
 export async function addTurn(parent, role, words, pictures = [], state = "done") {
   const turn = {
-    id: newId(), conversation: shown.id, parent: parent?.id ?? null, role, text: words, pictures, state,
-    error: "", figures: null, created: Date.now(),
+    id: newId(),
+    conversation: shown.id,
+    parent: parent?.id ?? null,
+    role,
+    text: words,
+    pictures,
+    state,
+    error: "",
+    figures: null,
+    created: Date.now(),
   };
   const conversation = shown;
   turns.set(turn.id, turn);
@@ -177,7 +185,8 @@ export function linesBefore(turn) {
 async function readAgain(conversation) {
   await readList();
   const again = list.find((other) => other.id === shown.id);
-  if (again) { // its title and what is new; which versions are looked at is each tab's own
+  if (again) {
+    // its title and what is new; which versions are looked at is each tab's own
     Object.assign(again.chosen, shown.chosen);
     shown = again;
   }

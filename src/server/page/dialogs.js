@@ -9,15 +9,20 @@ export function openDialog(title, content, { kind = "", onClose = () => {} } = {
   const label = newId();
   const dialog = make("dialog", { class: `dialog ${kind}`, "aria-labelledby": label });
   dialog.append(
-    make("div", { class: "dialog-head" }, make("h2", { id: label }, title),
-      iconButton("close", text("close"), () => dialog.close(""))),
+    make(
+      "div",
+      { class: "dialog-head" },
+      make("h2", { id: label }, title),
+      iconButton("close", text("close"), () => dialog.close("")),
+    ),
     make("div", { class: "dialog-body" }, ...content),
   );
   dialog.addEventListener("close", () => {
     dialog.remove();
     onClose(dialog.returnValue);
   });
-  dialog.addEventListener("mousedown", (event) => { // on what is around it
+  dialog.addEventListener("mousedown", (event) => {
+    // on what is around it
     if (event.target === dialog) dialog.close("");
   });
   document.body.append(dialog);
@@ -32,11 +37,19 @@ export function button(words, onclick, kind = "") {
 /** Whether the user is sure. */
 export function confirmed(title, words) {
   return new Promise((done) => {
-    const dialog = openDialog(title, [
-      make("p", {}, words),
-      make("div", { class: "dialog-buttons" }, button(text("cancel"), () => dialog.close("")),
-        button(text("removeSure"), () => dialog.close("yes"), "danger")),
-    ], { kind: "small", onClose: (value) => done(value === "yes") });
+    const dialog = openDialog(
+      title,
+      [
+        make("p", {}, words),
+        make(
+          "div",
+          { class: "dialog-buttons" },
+          button(text("cancel"), () => dialog.close("")),
+          button(text("removeSure"), () => dialog.close("yes"), "danger"),
+        ),
+      ],
+      { kind: "small", onClose: (value) => done(value === "yes") },
+    );
   });
 }
 

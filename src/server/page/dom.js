@@ -19,8 +19,11 @@ export function make(tag, properties = {}, ...children) {
 
 /** A button that is an icon: its label is what is read out and shown above it. */
 export function iconButton(name, label, onclick, more = {}) {
-  return make("button", { class: "icon", type: "button", ariaLabel: label, title: label, onclick, ...more },
-    icon(name));
+  return make(
+    "button",
+    { class: "icon", type: "button", ariaLabel: label, title: label, onclick, ...more },
+    icon(name),
+  );
 }
 
 /** Gives the words and icons of texts.js and icons.js to the elements that ask for them. */
@@ -79,10 +82,14 @@ export function alarm(words) {
 
 function speak(id, words) {
   byId(id).textContent = "";
-  setTimeout(() => { byId(id).textContent = words; }, 50);
+  setTimeout(() => {
+    byId(id).textContent = words;
+  }, 50);
 }
 
 /** An id that no other thing has. (crypto.randomUUID is there over TLS alone.) */
 export function newId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
 }

@@ -45,7 +45,9 @@ async function start() {
   document.addEventListener("keydown", key);
   document.addEventListener("visibilitychange", lookAgain);
   let unkept = "";
-  await openStore().catch((error) => { unkept = text("errorStorage", { why: error.message }); });
+  await openStore().catch((error) => {
+    unkept = text("errorStorage", { why: error.message });
+  });
   await openConversations();
   if (unkept) showNotice(unkept);
   byId("message").focus();

@@ -10,9 +10,45 @@ import { copyButton, make } from "./dom.js";
 import { text } from "./texts.js";
 
 const MARKS = /^<\/?(?:br|sub|sup|kbd|mark|ins|del|b|i|u|s|em|strong|small) *\/?>$/i;
-const TAGS = ["a", "b", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins",
-  "input", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead",
-  "tr", "u", "ul"];
+const TAGS = [
+  "a",
+  "b",
+  "blockquote",
+  "br",
+  "code",
+  "del",
+  "em",
+  "h1",
+  "h2",
+  "h3",
+  "h4",
+  "h5",
+  "h6",
+  "hr",
+  "i",
+  "img",
+  "ins",
+  "input",
+  "kbd",
+  "li",
+  "mark",
+  "ol",
+  "p",
+  "pre",
+  "s",
+  "small",
+  "strong",
+  "sub",
+  "sup",
+  "table",
+  "tbody",
+  "td",
+  "th",
+  "thead",
+  "tr",
+  "u",
+  "ul",
+];
 const ATTRIBUTES = ["align", "alt", "checked", "class", "disabled", "href", "src", "start", "title", "type"];
 const LINKS = /^(?:https?|mailto):/i;
 const MOST_CHARACTERS = 400000; // of a text that is read as Markdown
@@ -52,7 +88,8 @@ function replaceImages(root) {
 
 function guardLinks(root) {
   for (const link of root.querySelectorAll("a")) {
-    if (LINKS.test(link.getAttribute("href") ?? "")) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+    if (LINKS.test(link.getAttribute("href") ?? ""))
+      Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
     else link.removeAttribute("href");
   }
 }
@@ -82,15 +119,25 @@ function wrapCode(root) {
 
 function codeFrame(language, words) {
   const code = make("code", {}, words);
-  return make("div", { class: "code" },
-    make("div", { class: "code-head" }, make("span", {}, language || text("code")),
-      copyButton(text("copyCode"), () => code.textContent)),
-    make("pre", { tabIndex: 0, role: "region", ariaLabel: language || text("code") }, code));
+  return make(
+    "div",
+    { class: "code" },
+    make(
+      "div",
+      { class: "code-head" },
+      make("span", {}, language || text("code")),
+      copyButton(text("copyCode"), () => code.textContent),
+    ),
+    make("pre", { tabIndex: 0, role: "region", ariaLabel: language || text("code") }, code),
+  );
 }
 
 function cleaned(html) {
   const root = DOMPurify.sanitize(html, {
-    ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false,
+    ALLOWED_TAGS: TAGS,
+    ALLOWED_ATTR: ATTRIBUTES,
+    ALLOW_DATA_ATTR: false,
+    ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,
   });
   for (const change of [lowerHeadings, replaceImages, guardLinks, wrapTables, labelBoxes, wrapCode]) change(root);
@@ -100,7 +147,8 @@ function cleaned(html) {
 /** Its element. */
 function drawn(token) {
   if (token.type === "code") return codeFrame(token.lang ?? "", token.text);
-  if (token.type === "html" && !MARKS.test(token.raw.trim())) return make("p", { class: "as-written" }, token.raw.trim());
+  if (token.type === "html" && !MARKS.test(token.raw.trim()))
+    return make("p", { class: "as-written" }, token.raw.trim());
   return make("div", {}, cleaned(marked.parser([token])));
 }
 

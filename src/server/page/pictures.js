@@ -13,7 +13,10 @@ const MOST_BYTES = 3 << 20;
 const LONGEST_SIDE = 2048;
 const JPEG_QUALITY = 0.92;
 
-const encoded = (canvas, type) => new Promise((done) => { canvas.toBlob(done, type, JPEG_QUALITY); });
+const encoded = (canvas, type) =>
+  new Promise((done) => {
+    canvas.toBlob(done, type, JPEG_QUALITY);
+  });
 
 /** What may have transparent parts stays without loss. */
 async function smaller(bitmap, type) {
@@ -35,9 +38,10 @@ export async function pictureOf(file, name = file.name || text("pasted")) {
     throw new Error(text("errorPicture", { name }));
   }
   const fits = file.size <= MOST_BYTES && Math.max(bitmap.width, bitmap.height) <= LONGEST_SIDE;
-  const { blob, width, height } = SENT_AS_THEY_ARE.includes(file.type) && fits
-    ? { blob: file.slice(0, file.size, file.type), width: bitmap.width, height: bitmap.height }
-    : await smaller(bitmap, file.type);
+  const { blob, width, height } =
+    SENT_AS_THEY_ARE.includes(file.type) && fits
+      ? { blob: file.slice(0, file.size, file.type), width: bitmap.width, height: bitmap.height }
+      : await smaller(bitmap, file.type);
   bitmap.close();
   return { id: newId(), name, type: blob.type, width, height, blob };
 }

@@ -47,12 +47,16 @@ async function connectUntilReady() {
       set({ state: STATES[error.status] ?? "lost", message: error.message });
       if (error.status === 401) return; // the user did not want to give a key now
     }
-    await new Promise((done) => { setTimeout(done, wait); });
+    await new Promise((done) => {
+      setTimeout(done, wait);
+    });
   }
 }
 
 /** Resolves when it is ready, or wants a key that the user does not give. */
 export function connect() {
-  connecting ??= connectUntilReady().finally(() => { connecting = null; });
+  connecting ??= connectUntilReady().finally(() => {
+    connecting = null;
+  });
   return connecting;
 }

@@ -21,7 +21,9 @@ export const SAMPLING = [
 export function sampling() {
   try {
     const kept = JSON.parse(inBrowser.get("sampling") ?? "{}");
-    return Object.fromEntries(SAMPLING.filter(({ name }) => Number.isFinite(kept[name])).map(({ name }) => [name, kept[name]]));
+    return Object.fromEntries(
+      SAMPLING.filter(({ name }) => Number.isFinite(kept[name])).map(({ name }) => [name, kept[name]]),
+    );
   } catch {
     return {};
   }

@@ -1,7 +1,7 @@
 // Where conversations are kept: the browser's IndexedDB, or memory where a browser has none.
 //
-// Two tables: `conversations` {id, title, created, changed, system, chosen}, and `turns`, of which each is a record of
-// its own, so that two tabs which write into one conversation take nothing from each other.
+// Two tables: `conversations` {id, title, created, changed, system, chosen}, and `turns`, each of which is a record
+// of its own, so that two tabs which write into one conversation take nothing from each other.
 //
 //   turn {id, conversation, parent, role: "user" | "assistant", text, pictures, state, error, figures, created}
 //   state: "done", "running", "stopped", "cut" (by its greatest length), "broken" (told by `error`)

@@ -103,6 +103,7 @@ const texts = {
   // dialogs
   keyTitle: "API key",
   keyText: "This server answers with a key alone.",
+  keyWrong: "The server does not know this key.",
   key: "Key",
   keyKeep: "Keep the key in this browser",
   keyUse: "Use this key",

@@ -18,24 +18,48 @@ async function pictureOut({ name, width, height, blob }) {
 }
 
 async function turnOut({ id, parent, role, text, pictures, state, error, figures, created }) {
-  return { id, parent, role, text, pictures: await Promise.all(pictures.map(pictureOut)), state, error, figures, created };
+  return {
+    id,
+    parent,
+    role,
+    text,
+    pictures: await Promise.all(pictures.map(pictureOut)),
+    state,
+    error,
+    figures,
+    created,
+  };
 }
 
 async function conversationOut({ id, title, created, changed, system, chosen }) {
-  return { title, created, changed, system, chosen, turns: await Promise.all((await store.turnsOf(id)).map(turnOut)) };
+  return {
+    title,
+    created,
+    changed,
+    system,
+    chosen,
+    turns: await Promise.all((await store.turnsOf(id)).map(turnOut)),
+  };
 }
 
 function fileName(conversations) {
   const words = conversations.length === 1 ? conversations[0].title : "conversations";
-  const plain = words.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 40);
+  const plain = words
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 40);
   return `peridot-${plain || "conversation"}.json`;
 }
 
 export async function exportConversations(conversations) {
   const found = [];
   for (const conversation of conversations) found.push(await conversationOut(conversation));
-  saveFile(fileName(conversations), "application/json",
-    JSON.stringify({ format: FORMAT, version: VERSION, conversations: found }, null, 1));
+  saveFile(
+    fileName(conversations),
+    "application/json",
+    JSON.stringify({ format: FORMAT, version: VERSION, conversations: found }, null, 1),
+  );
 }
 
 // ---- in ------------------------------------------------------------------------------------------
@@ -49,7 +73,14 @@ function pictureIn({ name, width, height, data }) {
   const [, type, base64] = PICTURES.exec(words(data)) ?? [];
   if (!type) throw new Error("a picture in it is damaged");
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return { id: newId(), name: words(name), type, width: number(width), height: number(height), blob: new Blob([bytes], { type }) };
+  return {
+    id: newId(),
+    name: words(name),
+    type,
+    width: number(width),
+    height: number(height),
+    blob: new Blob([bytes], { type }),
+  };
 }
 
 function figuresIn(value) {
@@ -58,21 +89,37 @@ function figuresIn(value) {
 }
 
 function turnIn(conversation, turn) {
-  if (typeof turn.id !== "string" || !["user", "assistant"].includes(turn.role)) throw new Error("a message in it is damaged");
+  if (typeof turn.id !== "string" || !["user", "assistant"].includes(turn.role))
+    throw new Error("a message in it is damaged");
   return {
-    id: turn.id, conversation, parent: typeof turn.parent === "string" ? turn.parent : null, role: turn.role, text: words(turn.text),
-    pictures: list(turn.pictures).map(pictureIn), state: STATES.includes(turn.state) ? turn.state : "done",
-    error: words(turn.error), figures: figuresIn(turn.figures), created: number(turn.created),
+    id: turn.id,
+    conversation,
+    parent: typeof turn.parent === "string" ? turn.parent : null,
+    role: turn.role,
+    text: words(turn.text),
+    pictures: list(turn.pictures).map(pictureIn),
+    state: STATES.includes(turn.state) ? turn.state : "done",
+    error: words(turn.error),
+    figures: figuresIn(turn.figures),
+    created: number(turn.created),
   };
 }
 
 function conversationIn(found) {
   const id = newId();
   const chosen = isObject(found.chosen) ? found.chosen : {};
-  const tree = renamed(list(found.turns).map((turn) => turnIn(id, turn)), chosen, newId);
+  const tree = renamed(
+    list(found.turns).map((turn) => turnIn(id, turn)),
+    chosen,
+    newId,
+  );
   const conversation = {
-    id, title: words(found.title).slice(0, 80), created: number(found.created), changed: number(found.changed),
-    system: words(found.system), chosen: tree.chosen,
+    id,
+    title: words(found.title).slice(0, 80),
+    created: number(found.created),
+    changed: number(found.changed),
+    system: words(found.system),
+    chosen: tree.chosen,
   };
   return { conversation, turns: tree.turns };
 }

@@ -8,7 +8,8 @@ const keyOf = (parent) => parent ?? ROOT;
 
 /** The turns behind one, oldest first; parent null: the first messages. */
 export function childrenOf(turns, parent) {
-  return [...turns.values()].filter((turn) => turn.parent === parent)
+  return [...turns.values()]
+    .filter((turn) => turn.parent === parent)
     .sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
 }
 
@@ -42,7 +43,10 @@ export function renamed(turns, chosen, newId) {
   const nameOf = (id) => names.get(id) ?? null;
   return {
     turns: turns.map((turn) => ({ ...turn, id: nameOf(turn.id), parent: nameOf(turn.parent) })),
-    chosen: Object.fromEntries(Object.entries(chosen)
-      .map(([key, id]) => [key === ROOT ? ROOT : nameOf(key), nameOf(id)]).filter(([key, id]) => key && id)),
+    chosen: Object.fromEntries(
+      Object.entries(chosen)
+        .map(([key, id]) => [key === ROOT ? ROOT : nameOf(key), nameOf(id)])
+        .filter(([key, id]) => key && id),
+    ),
   };
 }

@@ -42,11 +42,19 @@ function changed() {
 
 function setPictures(list) {
   drafts.set(shownId, list);
-  byId("pictures").replaceChildren(...list.map((picture) => make("li", {}, thumbnail(picture),
-    iconButton("close", text("removePicture", { name: picture.name }), () => {
-      setPictures(pictures().filter((other) => other !== picture));
-      message().focus();
-    }))));
+  byId("pictures").replaceChildren(
+    ...list.map((picture) =>
+      make(
+        "li",
+        {},
+        thumbnail(picture),
+        iconButton("close", text("removePicture", { name: picture.name }), () => {
+          setPictures(pictures().filter((other) => other !== picture));
+          message().focus();
+        }),
+      ),
+    ),
+  );
   byId("pictures").hidden = list.length === 0;
   update();
 }
@@ -89,9 +97,15 @@ function takeDropped() {
     depth = Math.max(0, depth + by);
     byId("drop").hidden = depth === 0;
   };
-  document.addEventListener("dragenter", (event) => { if (hasFiles(event)) show(1); });
-  document.addEventListener("dragleave", (event) => { if (hasFiles(event)) show(-1); });
-  document.addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener("dragenter", (event) => {
+    if (hasFiles(event)) show(1);
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (hasFiles(event)) show(-1);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault();
+  });
   document.addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();

@@ -16,10 +16,14 @@ export function showNotice(words) {
 
 function serverWords() {
   switch (server.state) {
-    case "loading": return text("loading");
-    case "lost": return text("lost");
-    case "locked": return text("needsKey");
-    default: return "";
+    case "loading":
+      return text("loading");
+    case "lost":
+      return text("lost");
+    case "locked":
+      return text("needsKey");
+    default:
+      return "";
   }
 }
 
@@ -45,7 +49,9 @@ function updateServer() {
   const known = server.name !== "";
   byId("model").textContent = known ? text("on", { model: server.name, device: server.device }) : text("connecting");
   byId("model").title = byId("model").textContent;
-  byId("welcome-more").textContent = server.takesPictures ? `${text("welcomePictures")} ${text("welcomeText")}` : text("welcomeText");
+  byId("welcome-more").textContent = server.takesPictures
+    ? `${text("welcomePictures")} ${text("welcomeText")}`
+    : text("welcomeText");
   updateNotice();
   updateFigures();
 }
@@ -60,7 +66,9 @@ function updateTitle() {
 export function startHead() {
   conversations.conversations.addEventListener("shown", updateTitle);
   conversations.conversations.addEventListener("turn", updateFigures);
-  conversations.conversations.addEventListener("unkept", ({ detail }) => showNotice(text("errorSave", { why: detail })));
+  conversations.conversations.addEventListener("unkept", ({ detail }) =>
+    showNotice(text("errorSave", { why: detail })),
+  );
   server.addEventListener("change", updateServer);
   updateServer();
 }

@@ -8,16 +8,20 @@ export function keyInput() {
   return make("input", { type: "password", autocomplete: "off", spellcheck: false, value: apiKey() });
 }
 
-/** Whether there is a key now that can be tried. message: the server's. */
-export function askForKey(message) {
+/** Whether there is a key now that can be tried. */
+export function askForKey() {
   return new Promise((done) => {
     const input = keyInput();
     const { box, row } = checkbox(text("keyKeep"), keepsKey());
-    const form = make("form", {},
+    const form = make(
+      "form",
+      {},
       make("p", {}, text("keyText")),
-      make("p", { class: "error", role: "alert" }, message),
-      field(text("key"), input), row,
-      make("div", { class: "dialog-buttons" }, make("button", { type: "submit", class: "primary" }, text("keyUse"))));
+      apiKey() ? make("p", { class: "error", role: "alert" }, text("keyWrong")) : null,
+      field(text("key"), input),
+      row,
+      make("div", { class: "dialog-buttons" }, make("button", { type: "submit", class: "primary" }, text("keyUse"))),
+    );
     const dialog = openDialog(text("keyTitle"), [form], { kind: "small", onClose: (value) => done(value === "yes") });
     form.onsubmit = (event) => {
       event.preventDefault();

@@ -30,13 +30,17 @@ export function watchScrolling() {
   grown.observe(byId("turns"));
   grown.observe(box());
   let lastTop = 0;
-  box().addEventListener("scroll", () => {
-    // what grows moves the end away, and not the reader
-    if (isNearEnd()) follows = true;
-    else if (box().scrollTop < lastTop) follows = false;
-    lastTop = box().scrollTop;
-    showButton();
-  }, { passive: true });
+  box().addEventListener(
+    "scroll",
+    () => {
+      // what grows moves the end away, and not the reader
+      if (isNearEnd()) follows = true;
+      else if (box().scrollTop < lastTop) follows = false;
+      lastTop = box().scrollTop;
+      showButton();
+    },
+    { passive: true },
+  );
   byId("to-end").onclick = () => {
     toEnd();
     box().focus({ preventScroll: true });

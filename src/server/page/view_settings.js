@@ -9,8 +9,14 @@ import { exportConversations, readConversations } from "./transfer.js";
 import { keyInput } from "./view_key.js";
 
 const KEYS = [
-  ["Enter", "keySend"], ["Shift+Enter", "keyBreak"], ["Escape", "keyStop"], ["Alt+N", "keyNew"], ["Ctrl+K", "keySearch"],
-  ["Alt+S", "keySettings"], ["↑", "keyEditLast"], ["↑ ↓", "keyList"],
+  ["Enter", "keySend"],
+  ["Shift+Enter", "keyBreak"],
+  ["Escape", "keyStop"],
+  ["Alt+N", "keyNew"],
+  ["Ctrl+K", "keySearch"],
+  ["Alt+S", "keySettings"],
+  ["↑", "keyEditLast"],
+  ["↑ ↓", "keyList"],
 ];
 
 function group(title, ...content) {
@@ -31,8 +37,16 @@ const plain = (number) => (number === null ? "" : String(Math.round(number * 1e6
 
 function samplingInput(setting) {
   const { name, min, max, step } = setting;
-  const input = make("input", { type: "number", min: String(min), max: String(max), step: String(step), inputMode: "decimal" });
-  const show = () => { input.value = plain(sampling()[name] ?? byDefault(setting)); };
+  const input = make("input", {
+    type: "number",
+    min: String(min),
+    max: String(max),
+    step: String(step),
+    inputMode: "decimal",
+  });
+  const show = () => {
+    input.value = plain(sampling()[name] ?? byDefault(setting));
+  };
   input.name = name;
   input.onchange = () => {
     const number = input.valueAsNumber;
@@ -46,18 +60,31 @@ function samplingInput(setting) {
 
 function samplingGroup() {
   const inputs = SAMPLING.map(samplingInput);
-  return group("groupSampling", make("div", { class: "fields" }, ...inputs.map(({ row }) => row)),
+  return group(
+    "groupSampling",
+    make("div", { class: "fields" }, ...inputs.map(({ row }) => row)),
     button(text("samplingReset"), () => {
       resetSampling();
       inputs.forEach(({ show }) => show());
-    }));
+    }),
+  );
 }
 
 // ---- colours, key ----------------------------------------------------------------------------------
 
 function themeGroup() {
-  const choices = [["system", "themeSystem"], ["light", "themeLight"], ["dark", "themeDark"]].map(([name, label]) => {
-    const input = make("input", { type: "radio", name: "theme", value: name, checked: theme() === name, id: `theme-${name}` });
+  const choices = [
+    ["system", "themeSystem"],
+    ["light", "themeLight"],
+    ["dark", "themeDark"],
+  ].map(([name, label]) => {
+    const input = make("input", {
+      type: "radio",
+      name: "theme",
+      value: name,
+      checked: theme() === name,
+      id: `theme-${name}`,
+    });
     input.onchange = () => setTheme(name);
     return make("div", { class: "check" }, input, make("label", { htmlFor: input.id }, text(label)));
   });
@@ -102,22 +129,42 @@ function dataGroup(close) {
     await conversations.remove(list.map((conversation) => conversation.id));
     say(text("saidDeleted"));
   };
-  return group("groupData", make("div", { class: "buttons" },
-    button(text("exportAll"), () => exportConversations(conversations.all())),
-    button(text("importAll"), () => input.click()), button(text("removeAll"), removeAll, "danger")), input, errorLine);
+  return group(
+    "groupData",
+    make(
+      "div",
+      { class: "buttons" },
+      button(text("exportAll"), () => exportConversations(conversations.all())),
+      button(text("importAll"), () => input.click()),
+      button(text("removeAll"), removeAll, "danger"),
+    ),
+    input,
+    errorLine,
+  );
 }
 
 function keysGroup() {
-  const rows = KEYS.map(([keys, words]) => make("div", {}, make("dt", {}, make("kbd", {}, keys)), make("dd", {}, text(words))));
+  const rows = KEYS.map(([keys, words]) =>
+    make("div", {}, make("dt", {}, make("kbd", {}, keys)), make("dd", {}, text(words))),
+  );
   return group("groupKeys", make("dl", { class: "keys" }, ...rows));
 }
 
 export function openSettings() {
   if (document.querySelector("dialog[open]")) return;
-  const dialog = openDialog(text("settingsTitle"), [
-    systemGroup(), samplingGroup(), themeGroup(), keyGroup(), dataGroup(() => dialog.close("")), keysGroup(),
-    group("groupAbout", make("p", { class: "help" }, text("about"))),
-  ], { kind: "settings" });
+  const dialog = openDialog(
+    text("settingsTitle"),
+    [
+      systemGroup(),
+      samplingGroup(),
+      themeGroup(),
+      keyGroup(),
+      dataGroup(() => dialog.close("")),
+      keysGroup(),
+      group("groupAbout", make("p", { class: "help" }, text("about"))),
+    ],
+    { kind: "settings" },
+  );
 }
 
 export function startSettings() {

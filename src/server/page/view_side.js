@@ -47,17 +47,32 @@ async function removeSurely(conversation) {
 
 function openAbout(conversation) {
   const name = make("input", { type: "text", value: conversation.title, maxLength: 80 });
-  const form = make("form", { class: "rename" }, field(text("name"), name),
-    make("button", { type: "submit", class: "primary" }, text("rename")));
-  const dialog = openDialog(text("conversationTitle"), [
-    form,
-    make("div", { class: "dialog-buttons" },
-      button(text("exportOne"), () => exportConversations([conversation])),
-      button(text("remove"), () => {
-        dialog.close("");
-        removeSurely(conversation);
-      }, "danger")),
-  ], { kind: "small" });
+  const form = make(
+    "form",
+    { class: "rename" },
+    field(text("name"), name),
+    make("button", { type: "submit", class: "primary" }, text("rename")),
+  );
+  const dialog = openDialog(
+    text("conversationTitle"),
+    [
+      form,
+      make(
+        "div",
+        { class: "dialog-buttons" },
+        button(text("exportOne"), () => exportConversations([conversation])),
+        button(
+          text("remove"),
+          () => {
+            dialog.close("");
+            removeSurely(conversation);
+          },
+          "danger",
+        ),
+      ),
+    ],
+    { kind: "small" },
+  );
   form.onsubmit = (event) => {
     event.preventDefault();
     conversations.rename(conversation, name.value);
@@ -76,13 +91,20 @@ function row(conversation) {
   const title = titleOf(conversation);
   const isShown = conversation === conversations.current();
   const isBusy = conversations.isBusy(conversation.id);
-  const main = make("button", { class: "row-main", type: "button", title, onclick: () => pick(conversation.id) },
-    make("span", {}, title));
+  const main = make(
+    "button",
+    { class: "row-main", type: "button", title, onclick: () => pick(conversation.id) },
+    make("span", {}, title),
+  );
   if (isShown) main.setAttribute("aria-current", "true");
   if (isBusy) main.ariaLabel = text("running", { title });
   main.dataset.id = conversation.id;
-  return make("li", { class: `row${isShown ? " shown" : ""}${isBusy ? " busy" : ""}` }, main,
-    iconButton("more", text("more", { title }), () => openAbout(conversation)));
+  return make(
+    "li",
+    { class: `row${isShown ? " shown" : ""}${isBusy ? " busy" : ""}` },
+    main,
+    iconButton("more", text("more", { title }), () => openAbout(conversation)),
+  );
 }
 
 // ---- the list ------------------------------------------------------------------------------------
@@ -91,8 +113,11 @@ let found = null; // ids, of a search
 
 function show() {
   const query = byId("search").value.trim().toLowerCase();
-  const list = conversations.all().filter((conversation) => !query || found?.has(conversation.id)
-    || titleOf(conversation).toLowerCase().includes(query));
+  const list = conversations
+    .all()
+    .filter(
+      (conversation) => !query || found?.has(conversation.id) || titleOf(conversation).toLowerCase().includes(query),
+    );
   const focused = byId("list").contains(document.activeElement) ? document.activeElement.dataset.id : null;
   byId("list").replaceChildren(...list.map(row));
   byId("list").hidden = list.length === 0;

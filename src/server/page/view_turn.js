@@ -7,19 +7,23 @@ import { MarkdownView } from "./markdown.js";
 import { showBlob } from "./pictures.js";
 import { text } from "./texts.js";
 
-const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+/** 12.3, 123, 1,234. */
+const rounded = (n) => n.toLocaleString("en", { maximumFractionDigits: n < 100 ? 1 : 0 });
 
 export function thumbnail(picture) {
   const image = make("img", { alt: "" });
   showBlob(image, picture.blob);
   const label = text("showPicture", { name: picture.name });
-  return make("button", { class: "thumbnail", type: "button", ariaLabel: label, title: label, onclick: () => showPicture(picture) },
-    image);
+  return make(
+    "button",
+    { class: "thumbnail", type: "button", ariaLabel: label, title: label, onclick: () => showPicture(picture) },
+    image,
+  );
 }
 
 const countOf = (n) => (n === 1 ? text("oneToken") : text("tokens", { n }));
 
-export const speedOf = (figures) => text("tokensPerSecond", { speed: NUMBER.format(figures.speed) });
+export const speedOf = (figures) => text("tokensPerSecond", { speed: rounded(figures.speed) });
 
 /** `actions`: what the user wants done with a turn: edit(turn, words), regenerate(turn), goOn(turn). */
 export class TurnView {
@@ -30,9 +34,13 @@ export class TurnView {
     this.state = make("p", { class: "turn-state" });
     this.tools = make("div", { class: "turn-tools" });
     const isUser = turn.role === "user";
-    this.element = make("li", { class: `turn ${turn.role}` },
-      make("h2", { class: "unseen" }, text(isUser ? "you" : "theModel")));
-    if (turn.pictures?.length) this.element.append(make("div", { class: "thumbnails" }, ...turn.pictures.map(thumbnail)));
+    this.element = make(
+      "li",
+      { class: `turn ${turn.role}` },
+      make("h2", { class: "unseen" }, text(isUser ? "you" : "theModel")),
+    );
+    if (turn.pictures?.length)
+      this.element.append(make("div", { class: "thumbnails" }, ...turn.pictures.map(thumbnail)));
     this.element.append(this.body, this.state, this.tools);
     this.markdown = isUser ? null : new MarkdownView(this.body);
     this.makeTools();
@@ -43,13 +51,19 @@ export class TurnView {
     this.before = iconButton("before", text("branchBefore"), () => this.showVersion("before"));
     this.version = make("span", { class: "version" });
     this.after = iconButton("after", text("branchAfter"), () => this.showVersion("after"));
-    this.branches = make("span", { class: "branches", role: "group", ariaLabel: text("branches") }, this.before, this.version,
-      this.after);
+    this.branches = make(
+      "span",
+      { class: "branches", role: "group", ariaLabel: text("branches") },
+      this.before,
+      this.version,
+      this.after,
+    );
     this.editButton = iconButton("edit", text("edit"), () => this.edit());
     this.again = iconButton("again", text("regenerate"), () => this.actions.regenerate(this.turn));
     this.goOn = iconButton("goOn", text("goOn"), () => this.actions.goOn(this.turn));
     this.figures = make("span", { class: "figures" });
-    const tools = [this.branches, copyButton(text("copy"), () => this.turn.text), this.editButton];
+    this.copy = copyButton(text("copy"), () => this.turn.text);
+    const tools = [this.branches, this.copy, this.editButton];
     if (this.turn.role === "assistant") tools.push(this.again, this.goOn, this.figures);
     this.tools.append(...tools);
   }
@@ -105,9 +119,11 @@ export class TurnView {
     this.before.disabled = busy || !before;
     this.after.disabled = busy || !after;
     this.editButton.disabled = this.again.disabled = this.goOn.disabled = busy;
+    this.copy.hidden = !turn.text;
     this.goOn.hidden = !["stopped", "cut", "broken"].includes(turn.state) || !turn.text;
     this.figures.textContent = turn.figures
-      ? text("turnFigures", { tokens: countOf(turn.figures.tokens), speed: NUMBER.format(turn.figures.speed) }) : "";
+      ? text("turnFigures", { tokens: countOf(turn.figures.tokens), speed: rounded(turn.figures.speed) })
+      : "";
   }
 
   // ---- editing -----------------------------------------------------------------------------------
@@ -116,9 +132,17 @@ export class TurnView {
     if (this.form || conversations.isBusy(this.turn.conversation)) return;
     const area = make("textarea", { ariaLabel: text("editing"), value: this.turn.text });
     const words = text(this.turn.role === "user" ? "saveAndSend" : "save");
-    this.form = make("form", { class: "edit" }, area, make("div", { class: "edit-buttons" },
-      make("button", { type: "button", onclick: () => this.endEditing() }, text("cancel")),
-      make("button", { type: "submit", class: "primary" }, words)));
+    this.form = make(
+      "form",
+      { class: "edit" },
+      area,
+      make(
+        "div",
+        { class: "edit-buttons" },
+        make("button", { type: "button", onclick: () => this.endEditing() }, text("cancel")),
+        make("button", { type: "submit", class: "primary" }, words),
+      ),
+    );
     const fit = () => {
       area.style.height = "auto";
       area.style.height = `${area.scrollHeight + 2}px`;

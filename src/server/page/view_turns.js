@@ -79,7 +79,7 @@ function show() {
   }
   path.forEach((turn, i) => {
     let view = views.get(turn.id);
-    if (!view) views.set(turn.id, view = new TurnView(turn, actions));
+    if (!view) views.set(turn.id, (view = new TurnView(turn, actions)));
     view.turn = turn;
     view.update();
     const at = byId("turns").children[i];
