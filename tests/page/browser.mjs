@@ -55,6 +55,9 @@ export const message = (page) => page.locator("#message");
 export const turns = (page, role) => page.locator(`.turn${role ? `.${role}` : ""}`);
 export const lastAnswer = (page) => turns(page, "assistant").last();
 
+export const hasTurns = (page, n) =>
+  page.waitForFunction((count) => document.querySelectorAll(".turn").length === count, n);
+
 export async function whole(page) {
   await page.waitForFunction(() => {
     const last = document.querySelector("#turns > li:last-child");

@@ -8,6 +8,7 @@ import {
   NARROW,
   WIDE,
   ask,
+  hasTurns,
   isAccessible,
   lastAnswer,
   launch,
@@ -139,14 +140,14 @@ test("settings", async () => {
   await page.keyboard.press("Escape");
   await page.reload();
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
-  assert.equal(await page.locator(".turn").count(), 2);
+  await hasTurns(page, 2);
   return page;
 });
 
 test("stream and stop", async () => {
   const page = await onScript({ pieces: Array.from({ length: 400 }, (_, i) => `word${i} `), wait: 15 });
   await send(page, "go");
-  await page.getByText("word5").waitFor();
+  await page.getByText("word5").first().waitFor();
   assert.equal(await lastAnswer(page).getAttribute("aria-busy"), "true");
   // a paragraph that grows stays the element that it is, and the end is followed
   await page.waitForFunction(() => document.querySelector(".assistant .turn-body").textContent.includes("word20 "));
@@ -182,13 +183,13 @@ test("following the end", async () => {
       return e.scrollHeight - e.scrollTop - e.clientHeight < 60;
     });
   await send(page, "go");
-  await page.getByText("line 40", { exact: true }).waitFor();
+  await page.getByText("line 40", { exact: true }).first().waitFor();
   assert.ok(await atEnd(), "the end is followed");
   const composer = await page.locator("#composer").boundingBox();
   await page.locator("#scroll").hover();
   await page.mouse.wheel(0, -300);
   const top = await page.evaluate(() => document.querySelector("#scroll").scrollTop);
-  await page.getByText("line 80", { exact: true }).waitFor();
+  await page.getByText("line 80", { exact: true }).first().waitFor();
   assert.ok(
     Math.abs((await page.evaluate(() => document.querySelector("#scroll").scrollTop)) - top) < 301,
     "the reader is left where he is",
@@ -206,7 +207,7 @@ test("regenerate, edit, branches", async () => {
   await ask(page, "question");
   scripted.script.pieces = ["second"];
   await page.getByRole("button", { name: "Answer again" }).click();
-  await page.getByText("second").waitFor();
+  await page.getByText("second").first().waitFor();
   await whole(page);
   assert.deepEqual(scripted.asked.at(-1).messages, [{ role: "user", content: "question" }]);
   assert.equal(await lastAnswer(page).locator(".version").innerText(), "2 of 2");
@@ -217,9 +218,9 @@ test("regenerate, edit, branches", async () => {
   await turns(page, "user").getByRole("button", { name: "Edit" }).click();
   await page.getByLabel("Edit the message").fill("another");
   await page.keyboard.press("Enter");
-  await page.getByText("third").waitFor();
+  await page.getByText("third").first().waitFor();
   await whole(page);
-  assert.equal(await turns(page).count(), 2);
+  await hasTurns(page, 2);
   assert.equal(await turns(page, "user").locator(".version").innerText(), "2 of 2");
   // an answer can be edited as well, and what follows builds on that
   await lastAnswer(page).getByRole("button", { name: "Edit" }).click();
@@ -233,9 +234,9 @@ test("regenerate, edit, branches", async () => {
   );
   await look(page, "branches-wide");
   await page.reload();
-  assert.equal(await turns(page).count(), 4);
+  await hasTurns(page, 4);
   await turns(page, "user").first().getByRole("button", { name: "Version before" }).click();
-  assert.equal(await turns(page).count(), 2);
+  await hasTurns(page, 2);
   assert.equal(await words(lastAnswer(page)), "first");
   return page;
 });
@@ -315,7 +316,7 @@ test("conversations", async () => {
   await page.locator("#search").fill("peridots");
   await page.waitForFunction(() => document.querySelectorAll("#list .row").length === 3);
   await page.locator("#search").fill("nowhere");
-  await page.getByText("No conversation has these words.").waitFor();
+  await page.getByText("No conversation has these words.").first().waitFor();
   await page.locator("#search").fill("");
   await page.waitForFunction(() => document.querySelectorAll("#list .row").length === 3);
   // by keys alone
@@ -347,7 +348,7 @@ test("conversations", async () => {
   await page.waitForFunction(() => document.querySelectorAll("#list .row").length === 3);
   assert.deepEqual((await rows.allInnerTexts()).toSorted(), ["Green <b>pears</b>", "apples", "plums"]);
   await page.locator("dialog").waitFor({ state: "detached" });
-  assert.equal(await turns(page).count(), 2);
+  await hasTurns(page, 2);
   return page;
 });
 
@@ -361,14 +362,14 @@ test("two tabs", async () => {
   await other.getByText("hello from one").first().waitFor();
   await whole(other);
   await ask(other, "more");
-  await page.waitForFunction(() => document.querySelectorAll(".turn").length === 4);
+  await hasTurns(page, 4);
   await page
     .getByRole("button", { name: /Rename/ })
     .first()
     .click();
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("button", { name: "Delete for good" }).click();
-  await other.waitForFunction(() => document.querySelectorAll(".turn").length === 0);
+  await hasTurns(other, 0);
   assert.deepEqual(other.faults, []);
   return page;
 });
@@ -413,7 +414,7 @@ test("wrong key", async () => {
     await isAccessible(page, "the question for a key");
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
-    await page.getByText("The server does not know this key.").waitFor();
+    await page.getByText("The server does not know this key.").first().waitFor();
     await page.getByLabel("Key", { exact: true }).fill("sesame");
     await page.keyboard.press("Enter");
     await ask(page, FRANCE);
@@ -518,7 +519,8 @@ test("looks", async () => {
       assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "int main(void) {\n    return 0;\n}");
       await page.locator("#settings-open").click();
       await look(page, `settings-${name}-${colorScheme}`);
-      if ((name === "wide") === (colorScheme === "light")) // each width and each colour once
+      if ((name === "wide") === (colorScheme === "light"))
+        // each width and each colour once
         await isAccessible(page, `settings, ${name}, ${colorScheme}`);
       await page.keyboard.press("Escape");
       if (viewport === NARROW) {

@@ -14,6 +14,7 @@ import { isWrittenElsewhere } from "./tabs.js";
 
 const KEEP_EVERY_MS = 1000;
 const PAUSE_MS = 500; // before a lost server is asked again
+const WATCH_EVERY_MS = 2000;
 
 const stops = new Map(); // by turn id: {turn, stopper}, which ends its request
 
@@ -83,17 +84,17 @@ function aborted(signal) {
   });
 }
 
-const pause = () =>
+const pause = (ms) =>
   new Promise((done) => {
-    setTimeout(done, PAUSE_MS);
+    setTimeout(done, ms);
   });
 
 /** Until the server is back; the turn says meanwhile what is waited for. */
 async function waitForServer(turn, signal) {
-  turn.text = turn.text.trimEnd(); // what the template does too
+  turn.text = turn.text.trimEnd(); // as the template has it
   turn.reconnects = true;
   conversations.turnChanged(turn, true);
-  await Promise.race([pause().then(connect), aborted(signal)]);
+  await Promise.race([pause(PAUSE_MS).then(connect), aborted(signal)]);
   if (server.state !== "ready") throw new ApiError(401, server.message);
 }
 
@@ -117,7 +118,7 @@ async function write(turn, system, signal) {
 export async function answer(turn) {
   const stopper = new AbortController();
   const { system } = conversations.current();
-  Object.assign(turn, { state: "running", error: "", reconnects: false });
+  Object.assign(turn, { state: "running", error: "", reconnects: false, text: turn.text.trimEnd() });
   stops.set(turn.id, { turn, stopper });
   conversations.setWritten(turn, true);
   conversations.turnChanged(turn, true);
@@ -129,8 +130,8 @@ export async function answer(turn) {
   }
   turn.reconnects = false;
   stops.delete(turn.id);
+  await conversations.turnChanged(turn, true); // before other tabs hear that nobody writes it
   conversations.setWritten(turn, false);
-  conversations.turnChanged(turn, true);
 }
 
 export function stop(turn) {
@@ -141,12 +142,23 @@ conversations.conversations.addEventListener("removed", ({ detail }) => {
   for (const { turn, stopper } of stops.values()) if (turn.conversation === detail) stopper.abort();
 });
 
-/** An answer that no tab is writing any more, since its page was closed, is told as interrupted. */
-export async function mendInterrupted() {
-  for (const turn of conversations.path()) {
-    if (turn.state !== "running" || conversations.isWrittenHere(turn) || (await isWrittenElsewhere(turn.id)))
-      continue;
-    turn.state = "broken";
-    conversations.turnChanged(turn, true);
+const othersTurn = () =>
+  conversations.path().find((turn) => turn.state === "running" && !conversations.isWrittenHere(turn));
+
+let watches = false;
+
+/** Looks after shown answers of other tabs: one whose page was closed is told as interrupted. */
+export async function watchOthers() {
+  if (watches) return;
+  watches = true;
+  for (let turn = othersTurn(); turn; turn = othersTurn()) {
+    const isWritten = await isWrittenElsewhere(turn.id);
+    const now = othersTurn(); // what it is by now
+    if (isWritten) await pause(WATCH_EVERY_MS);
+    else if (now?.id === turn.id) {
+      now.state = "broken";
+      await conversations.turnChanged(now, true);
+    }
   }
+  watches = false;
 }

@@ -45,8 +45,23 @@ export const path = () => pathOf(turns, shown.chosen);
 export const versions = (turn) => versionsOf(turns, turn);
 export const parentOf = (turn) => turns.get(turn.parent) ?? null;
 
+/** The list's object of a conversation, or the shown one, which may not be in it yet; undefined: it was removed. */
+const known = (id) => (shown.id === id ? shown : list.find((conversation) => conversation.id === id));
+
+/** One object of a conversation counts, and the shown one before others. */
+function putIntoList(conversation) {
+  list = [conversation, ...list.filter((other) => other.id !== conversation.id)];
+  sort();
+}
+
+/** Which versions are looked at is each tab's own; the title and what is new are everybody's. */
 async function readList() {
   list = await store.allConversations();
+  const again = list.find((other) => other.id === shown.id);
+  if (again) {
+    Object.assign(again.chosen, shown.chosen);
+    shown = again;
+  } else if (turns.size > 0) list.push(shown); // it is just being kept
   sort();
 }
 
@@ -62,8 +77,8 @@ function setShown(conversation, theirTurns) {
   shown = conversation;
   turns = theirTurns;
   inTab.set("shown", conversation.id);
-  emit("list");
   emit("shown");
+  emit("list");
 }
 
 /** A new one, which is in the list from its first message on. */
@@ -78,30 +93,31 @@ async function readTurns(id) {
 }
 
 export async function show(id) {
-  const next = list.find((conversation) => conversation.id === id);
-  if (!next) return;
-  setShown(next, await readTurns(id));
+  const found = await readTurns(id);
+  const next = known(id);
+  if (next) setShown(next, found);
 }
 
 // ---- a conversation's own ------------------------------------------------------------------------
 
-async function keepConversation(conversation) {
-  if (!list.includes(conversation)) list.push(conversation);
-  sort();
-  await kept(store.putConversation(conversation));
-  tell("changed", { conversation: conversation.id });
+async function keepConversation(id) {
+  const conversation = known(id);
+  if (!conversation) return;
+  putIntoList(conversation);
   emit("list");
+  await kept(store.putConversation(conversation));
+  tell("changed", { conversation: id });
 }
 
-export async function rename(conversation, title) {
-  conversation.title = title.trim().slice(0, LONGEST_TITLE);
-  await keepConversation(conversation);
-  if (conversation === shown) emit("shown");
+export async function rename(id, title) {
+  known(id).title = title.trim().slice(0, LONGEST_TITLE);
+  if (id === shown.id) emit("shown");
+  await keepConversation(id);
 }
 
 export async function setSystem(system) {
   shown.system = system;
-  if (list.includes(shown)) await keepConversation(shown);
+  if (turns.size > 0) await keepConversation(shown.id);
 }
 
 export async function remove(ids) {
@@ -122,8 +138,15 @@ function titleOf(words) {
   return line.length > LONGEST_TITLE ? `${line.slice(0, LONGEST_TITLE - 1)}…` : line;
 }
 
-/** A new turn behind `parent`, shown in place of others that are there. */
-export async function addTurn(parent, role, words, pictures = [], state = "done") {
+async function keepAdded(turn) {
+  added.set(turn.id, turn);
+  await kept(store.putTurn(turn));
+  await keepConversation(turn.conversation);
+  added.delete(turn.id);
+}
+
+/** A new turn of the shown conversation behind `parent`, shown in place of others that are there. */
+export function addTurn(parent, role, words, pictures = [], state = "done") {
   const turn = {
     id: newId(),
     conversation: shown.id,
@@ -136,29 +159,26 @@ export async function addTurn(parent, role, words, pictures = [], state = "done"
     figures: null,
     created: Date.now(),
   };
-  const conversation = shown;
   turns.set(turn.id, turn);
-  choose(turns, conversation.chosen, turn);
-  conversation.changed = turn.created;
-  if (!conversation.title) conversation.title = titleOf(words) || pictures[0]?.name || "";
-  added.set(turn.id, turn);
+  choose(turns, shown.chosen, turn);
+  shown.changed = turn.created;
+  if (!shown.title) shown.title = titleOf(words) || pictures[0]?.name || "";
+  putIntoList(shown);
+  keepAdded(turn);
   emit("shown");
-  await kept(store.putTurn(turn));
-  await keepConversation(conversation);
-  added.delete(turn.id);
   return turn;
 }
 
 export async function chooseVersion(turn) {
   choose(turns, shown.chosen, turn);
   emit("shown");
-  await keepConversation(shown);
+  await keepConversation(shown.id);
 }
 
 /** It has other words or another state. keep: not only on the page. */
 export async function turnChanged(turn, keep) {
   emit("turn", turn);
-  if (!keep || !list.some((conversation) => conversation.id === turn.conversation)) return; // it was removed
+  if (!keep || !known(turn.conversation)) return;
   await kept(store.putTurn(turn));
   tell("turn", { conversation: turn.conversation });
 }
@@ -182,31 +202,24 @@ export function linesBefore(turn) {
 
 // ---- what other tabs do --------------------------------------------------------------------------
 
-async function readAgain(conversation) {
-  await readList();
-  const again = list.find((other) => other.id === shown.id);
-  if (again) {
-    // its title and what is new; which versions are looked at is each tab's own
-    Object.assign(again.chosen, shown.chosen);
-    shown = again;
-  }
-  if (conversation === shown.id) {
-    turns = await readTurns(shown.id);
-    emit("shown");
-  }
-  emit("list");
+async function readTurnsAgain(id) {
+  if (id !== shown.id) return;
+  const found = await readTurns(id);
+  if (id !== shown.id) return; // another one is shown by now
+  turns = found;
+  emit("shown");
 }
 
-async function readTurnsAgain(conversation) {
-  if (conversation !== shown.id) return;
-  turns = await readTurns(shown.id);
-  emit("shown");
+async function readAgain(id) {
+  await readList();
+  await readTurnsAgain(id);
+  emit("list");
 }
 
 onTold("changed", ({ conversation }) => readAgain(conversation));
 onTold("turn", ({ conversation }) => readTurnsAgain(conversation));
 onTold("removed", async ({ conversation }) => {
-  await readList();
+  list = list.filter((other) => other.id !== conversation);
   emit("removed", conversation);
   if (shown.id === conversation) start();
   else emit("list");
@@ -219,7 +232,8 @@ onTold("who-writes", ({ turn }) => {
 export async function take(found) {
   for (const { conversation, turns: theirs } of found) {
     for (const turn of theirs) await kept(store.putTurn(turn));
-    await keepConversation(conversation);
+    putIntoList(conversation);
+    await keepConversation(conversation.id);
   }
   if (found.length > 0) await show(found[0].conversation.id);
 }

@@ -17,13 +17,17 @@ export function openDialog(title, content, { kind = "", onClose = () => {} } = {
     ),
     make("div", { class: "dialog-body" }, ...content),
   );
+  const leave = () => document.activeElement?.blur(); // a field that was changed says so then
+  dialog.addEventListener("cancel", leave);
   dialog.addEventListener("close", () => {
     dialog.remove();
     onClose(dialog.returnValue);
   });
   dialog.addEventListener("mousedown", (event) => {
     // on what is around it
-    if (event.target === dialog) dialog.close("");
+    if (event.target !== dialog) return;
+    leave();
+    dialog.close("");
   });
   document.body.append(dialog);
   dialog.showModal();

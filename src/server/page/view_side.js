@@ -75,7 +75,7 @@ function openAbout(conversation) {
   );
   form.onsubmit = (event) => {
     event.preventDefault();
-    conversations.rename(conversation, name.value);
+    conversations.rename(conversation.id, name.value);
     dialog.close("");
   };
   name.select();
@@ -89,7 +89,7 @@ async function pick(id) {
 
 function row(conversation) {
   const title = titleOf(conversation);
-  const isShown = conversation === conversations.current();
+  const isShown = conversation.id === conversations.current().id;
   const isBusy = conversations.isBusy(conversation.id);
   const main = make(
     "button",

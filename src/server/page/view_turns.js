@@ -1,5 +1,5 @@
 // The turns of the shown conversation, and what the user does with them.  SPDX-License-Identifier: MIT
-import { answer, mendInterrupted, stop } from "./answers.js";
+import { answer, stop, watchOthers } from "./answers.js";
 import * as conversations from "./conversations.js";
 import { alarm, byId, say } from "./dom.js";
 import { text } from "./texts.js";
@@ -16,35 +16,37 @@ let shownId = null;
 async function answered(turn) {
   say(text("saidAnswering"));
   await answer(turn);
+  if (turn.conversation !== conversations.current().id) return; // the reader is elsewhere
   if (turn.state === "broken") alarm(turn.error);
   else if (turn.state === "stopped") say(text("saidStopped"));
   else say(text("saidAnswer", { text: turn.text.slice(0, LONGEST_SAID) }));
 }
 
-async function answerBehind(turn) {
-  const written = await conversations.addTurn(turn, "assistant", "", [], "running");
+/** Everything up to the first wait is done at once, in the conversation that is shown. */
+function answerBehind(turn) {
+  const written = conversations.addTurn(turn, "assistant", "", [], "running");
+  answered(written);
   toEnd();
-  await answered(written);
 }
 
-export async function send(words, pictures) {
+export function send(words, pictures) {
   const last = conversations.path().at(-1) ?? null;
-  await answerBehind(await conversations.addTurn(last, "user", words, pictures));
+  answerBehind(conversations.addTurn(last, "user", words, pictures));
 }
 
 const actions = {
-  async edit(turn, words) {
-    const next = await conversations.addTurn(conversations.parentOf(turn), turn.role, words, turn.pictures);
+  edit(turn, words) {
+    const next = conversations.addTurn(conversations.parentOf(turn), turn.role, words, turn.pictures);
     byId("message").focus();
-    if (turn.role === "user") await answerBehind(next);
+    if (turn.role === "user") answerBehind(next);
   },
-  async regenerate(turn) {
+  regenerate(turn) {
     byId("message").focus();
-    await answerBehind(conversations.parentOf(turn));
+    answerBehind(conversations.parentOf(turn));
   },
-  async goOn(turn) {
+  goOn(turn) {
     byId("message").focus();
-    await answered(turn);
+    answered(turn);
   },
   shown(turn, which) {
     views.get(turn.id)?.focus(which);
@@ -86,10 +88,10 @@ function show() {
     if (at !== view.element) byId("turns").insertBefore(view.element, at ?? null);
   });
   byId("welcome").hidden = path.length > 0;
+  watchOthers();
   if (shownId === conversations.current().id) return;
   shownId = conversations.current().id;
   toEnd();
-  mendInterrupted();
 }
 
 /** Words come faster than pictures of the screen. */
