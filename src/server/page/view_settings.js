@@ -49,7 +49,7 @@ function samplingInput(setting) {
   };
   input.name = name;
   input.onchange = () => {
-    const number = input.valueAsNumber;
+    const number = step === 1 ? Math.round(input.valueAsNumber) : input.valueAsNumber;
     const isDefault = Number.isNaN(number) || plain(number) === plain(byDefault(setting));
     setSampling(name, isDefault ? null : Math.min(max, Math.max(min, number)));
     show();
