@@ -205,11 +205,6 @@ static const char *given_key(const pd_http_reply *r) {
     return given + strspn(given, " ");
 }
 
-bool pd_http_is_path(const char *pattern, const char *path) {
-    size_t n = strlen(pattern) - 1;
-    return pattern[n] == '*' ? strncmp(pattern, path, n) == 0 && path[n] : !strcmp(pattern, path);
-}
-
 static bool is_open(const pd_http *server, const char *path) {
     for (const char *const *p = server->desc.open_paths; p && *p; p++)
         if (pd_http_is_path(*p, path)) return true;

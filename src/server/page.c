@@ -1,8 +1,8 @@
 /* GET / and /page/NAME: the page for people, which asks this server as any other client does.
  *
- * The browser may keep its files, and asks each time whether they are still these. What it may load
- * and whom it may ask is said here once more than the page itself needs: whatever a model writes
- * into it, nothing but this server's own files and interfaces can be reached from there.
+ * The browser may keep its files, and asks each time whether they are still these. The policy
+ * stands behind what the page itself does with answers: whatever a model writes, nothing but this
+ * server's own files is run, and nobody but this server is asked.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -314,7 +314,7 @@ test("conversations", async () => {
   await page
     .locator("input.import")
     .setInputFiles({ name: "x.json", mimeType: "application/json", buffer: Buffer.from("[1]") });
-  await page.getByText("This file holds no conversations of Peridot").first().waitFor();
+  await page.getByText("This file cannot be imported: it holds no conversations of Peridot.").first().waitFor();
   await page.locator("input.import").setInputFiles(saved);
   await page.waitForFunction(() => document.querySelectorAll("#list .row").length === 3);
   assert.deepEqual((await rows.allInnerTexts()).toSorted(), ["Green <b>pears</b>", "apples", "plums"]);

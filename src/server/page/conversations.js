@@ -110,7 +110,9 @@ async function keepConversation(id) {
 }
 
 export async function rename(id, title) {
-  known(id).title = title.trim().slice(0, LONGEST_TITLE);
+  const conversation = known(id);
+  if (!conversation) return; // another tab has removed it
+  conversation.title = title.trim().slice(0, LONGEST_TITLE);
   if (id === shown.id) emit("shown");
   await keepConversation(id);
 }

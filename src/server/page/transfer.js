@@ -4,6 +4,7 @@
 import { newId, saveFile } from "./dom.js";
 import { dataUrlOf } from "./pictures.js";
 import * as store from "./store.js";
+import { text as wordsFor } from "./texts.js";
 import { renamed } from "./tree.js";
 
 const FORMAT = "peridot-conversations";
@@ -71,7 +72,7 @@ const list = (value) => (Array.isArray(value) ? value.filter(isObject) : []);
 
 function pictureIn({ name, width, height, data }) {
   const [, type, base64] = PICTURES.exec(words(data)) ?? [];
-  if (!type) throw new Error("a picture in it is damaged");
+  if (!type) throw new Error(wordsFor("importDamaged"));
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   return {
     id: newId(),
@@ -90,7 +91,7 @@ function figuresIn(value) {
 
 function turnIn(conversation, turn) {
   if (typeof turn.id !== "string" || !["user", "assistant"].includes(turn.role))
-    throw new Error("a message in it is damaged");
+    throw new Error(wordsFor("importDamaged"));
   return {
     id: turn.id,
     conversation,
@@ -124,10 +125,18 @@ function conversationIn(found) {
   return { conversation, turns: tree.turns };
 }
 
+function parsed(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
+}
+
 /** [{conversation, turns}] of a file. Error: why not. */
 export async function readConversations(file) {
-  const found = JSON.parse(await file.text());
-  if (!isObject(found) || found.format !== FORMAT) throw new Error("it is another kind of file");
-  if (found.version !== VERSION) throw new Error("it is of a later version");
+  const found = parsed(await file.text());
+  if (!isObject(found) || found.format !== FORMAT) throw new Error(wordsFor("importOther"));
+  if (found.version !== VERSION) throw new Error(wordsFor("importLater"));
   return list(found.conversations).map(conversationIn);
 }
