@@ -323,6 +323,18 @@ test("conversations", async () => {
   return page;
 });
 
+test("another tab is closed in the middle", async () => {
+  const writer = await onScript({ pieces: Array.from({ length: 200 }, (_, i) => `word${i} `), wait: 50 });
+  const page = await open(browser, scripted.url, { context: writer.context() });
+  await send(writer, "go");
+  await page.locator("#list .row-main").first().click();
+  await page.getByText("word5").first().waitFor();
+  assert.equal(await lastAnswer(page).getAttribute("aria-busy"), "true");
+  await writer.close();
+  await page.getByText("The answer was interrupted.").first().waitFor();
+  return page;
+});
+
 test("two tabs", async () => {
   const page = await onScript({ pieces: ["hello ", "from ", "one"], wait: 200 });
   const other = await open(browser, scripted.url, { context: page.context() });
