@@ -91,7 +91,7 @@ fi
 
 test_packages="libcmocka-dev vulkan-validationlayers python3-pil python3-numpy jq git clang libclang-rt-dev llvm ccache
   mandoc groff-base zsh fish lintian dpkg-dev spirv-cross
-  debootstrap"
+  debootstrap chromium"
 command -v npm >/dev/null || test_packages="$test_packages nodejs npm"
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages
