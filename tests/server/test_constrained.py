@@ -80,6 +80,7 @@ def schemas_in_other_interfaces(server):
     for seed in range(3):
         found = server.ok(RESPONSES, {"input": "Hello", "text": {"format": plain}, "seed": seed})
         check_fits(found["output"][0]["content"][0]["text"])
+        same(found["text"], {"format": plain}, "the format repeated:")
         found = server.ok(MESSAGES, {"messages": ASKED, "max_tokens": 200, "output_config": {"format": plain}})
         check_fits(found["content"][0]["text"])
         found = server.ok(TEXT, {"prompt": "Paris", "max_tokens": 200, "json_schema": SCHEMA, "seed": seed})
