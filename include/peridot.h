@@ -386,9 +386,20 @@ typedef struct pd_logit_bias {
     float bias;
 } pd_logit_bias;
 
-/* Order: bias, penalties, temperature, top-k, top-p, min-p. The defaults are those Google ships
- * with Gemma 3. Equal logits give equal draws on every device: the arithmetic is in integers. With
- * a bias or a penalty the host draws. */
+/* What an answer may be: peridot_grammar.h. */
+typedef struct pd_grammar pd_grammar;
+
+/* How far an answer is in its grammar; zero: at the beginning. */
+typedef struct pd_grammar_place {
+    uint32_t state;
+    uint8_t begun[4]; /* bytes of a character that is not complete */
+    uint8_t n_begun;
+    bool has_ended;
+} pd_grammar_place;
+
+/* Order: grammar, bias, penalties, temperature, top-k, top-p, min-p. The defaults are those Google
+ * ships with Gemma 3. Equal logits give equal draws on every device: the arithmetic is in integers.
+ * With a bias or a penalty the host draws. */
 typedef struct pd_sampler_desc {
     float temp;     /* 0: greedy (default) */
     uint32_t top_k; /* 0: off (default); Gemma's own: 64 */
@@ -402,11 +413,13 @@ typedef struct pd_sampler_desc {
     float frequency_penalty; /* ... for each time that the token is there; -2 to 2; 0: off */
     const pd_logit_bias *logit_bias; /* [n_logit_bias], all of an id's add up; not copied */
     size_t n_logit_bias;
+    pd_grammar *grammar; /* NULL: anything may be answered (default) */
 } pd_sampler_desc;
 
 typedef struct pd_sampler {
     pd_sampler_desc desc;
     uint64_t n_drawn; /* the generator's counter: draw i depends on (seed, i) alone */
+    pd_grammar_place place;
 } pd_sampler;
 
 pd_status pd_sampler_init(pd_sampler *s, const pd_sampler_desc *desc, pd_error *err);

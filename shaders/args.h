@@ -11,8 +11,10 @@
  *     ...      tiles     [max_rows][2]   first row, number of rows: rows of one sequence that one
  *                                        attention workgroup handles together
  *     ...      outputs   [max_outs]      row indices
- *     ...      sampling  [max_outs][8]   how each output's token is drawn, PD_SAMPLE_*
+ *     ...      sampling  [max_outs][9]   how each output's token is drawn, PD_SAMPLE_*
  *     ...      tables    [max_seqs][global, local][max_pages] page ids
+ *     ...      masks     [max_outs][n]   a bit per token: whether it may be drawn; written for the
+ *                                        outputs whose sampling says so
  *
  * SPDX-License-Identifier: MIT
  */

@@ -4,6 +4,9 @@
 // The row comes with the best of each of its parts (args.h). Where k parts have a best at or above some
 // bound, the k best of the row are at or above it too, and so is the best of every part that one of them is
 // in: only the k parts with the highest bests are looked at again.
+//
+// A mask of ids that may be drawn is applied to the parts before that: where the best of a part is not in
+// it, the part's values that are make another best.
 // SPDX-License-Identifier: MIT
 #version 450
 #include "sampling.h"
@@ -12,7 +15,7 @@ layout(local_size_x_id = PD_WORKGROUP) in;
 layout(constant_id = PD_WORKGROUP) const uint WG = 512;
 layout(constant_id = PD_SAMPLE_PART) const uint PART = 64; // values
 
-layout(std430, binding = PD_BIND_SAMPLE_PARTS) readonly buffer Parts { uvec2 parts[]; };  // [outs][n_parts], see args.h
+layout(std430, binding = PD_BIND_SAMPLE_PARTS) buffer Parts { uvec2 parts[]; };           // [outs][n_parts], see args.h
 layout(std430, binding = PD_BIND_SAMPLE_X) readonly buffer X { float x[]; };          // [outs][n_values]
 layout(std430, binding = PD_BIND_SAMPLE_OUT) writeonly buffer Out { uvec4 results[]; }; // [outs] best, value, bad, drawn
 layout(std430, binding = PD_BIND_SAMPLE_STATE) buffer State { uint state[]; };            // the step buffer from PD_STEP_STATE
@@ -23,8 +26,13 @@ const uint SPAN = WG, BEST_ROOM = WG;
 #include "best.glsl"
 
 uint k, first_part, row_at;
+uint mask_at; // in state; 0: there is none
 bool among_parts; // what fetch tells of: the parts' bests, or all values of the chosen parts
 shared uint chosen[PD_SAMPLE_MAX_K];
+
+bool is_in_mask(uint id) {
+    return mask_at == 0u || (state[mask_at + id / 32u] >> (id % 32u) & 1u) != 0u;
+}
 
 bool fetch(uint i, out uint key, out uint id) {
     if (among_parts) {
@@ -36,7 +44,7 @@ bool fetch(uint i, out uint key, out uint id) {
     id = chosen[i / PART] * PART + i % PART;
     uint bits = id < args.n_values ? floatBitsToUint(x[row_at + id]) : 0u;
     key = pd_sample_key(bits);
-    return id < args.n_values && pd_sample_is_finite(bits) && pd_sample_is_allowed(id);
+    return id < args.n_values && pd_sample_is_finite(bits) && pd_sample_is_allowed(id) && is_in_mask(id);
 }
 
 #include "select.glsl"
@@ -74,6 +82,37 @@ void find_best() {
         b.bad += part.y >> 16;
     }
     reduce_best(b);
+}
+
+uint best_found() {
+    return best_key[0] != 0u ? best_id[0] : PD_SAMPLE_NO_ID;
+}
+
+// The best of a part's values that may be drawn, as {key, id}. Empty words of the mask cost nothing.
+uvec2 best_in_mask(uint part) {
+    uint begin = part * PART, end = min(begin + PART, min(args.n_values, PD_SAMPLE_END));
+    Best b = Best(0u, 0u, 0u);
+    for (uint first = begin; first < end; first += 32u) {
+        uint bits = state[mask_at + first / 32u] >> (first % 32u); // of small parts, perhaps others' too
+        for (; bits != 0u; bits &= bits - 1u) {
+            uint id = first + uint(findLSB(bits));
+            if (id < end) add_value(b, x[row_at + id], id);
+        }
+    }
+    return uvec2(b.key, b.id);
+}
+
+// One workgroup for a whole row: with nearly all ids in the mask it reads little besides the parts, with
+// few ids just their values, and at worst, half of them at random, half of the row, in no good order.
+// Nobody waits for what is written: each invocation reads the parts that it alone writes, here and in all
+// that follows.
+void mask_parts() {
+    for (uint i = gl_LocalInvocationID.x; i < args.n_parts; i += WG) {
+        uvec2 part = parts[first_part + i];
+        if (part.x == 0u || is_in_mask(i * PART + (part.y & 0xffffu))) continue;
+        uvec2 best = best_in_mask(i);
+        parts[first_part + i] = uvec2(best.x, (part.y & 0xffff0000u) | best.y % PART);
+    }
 }
 
 // Those of n candidates that are in; returns how many, which may be more than there is room for.
@@ -174,18 +213,23 @@ void main() {
     first_part = o * args.n_parts;
     row_at = o * args.n_values;
     k = state[at + PD_SAMPLE_K];
+    mask_at = state[at + PD_SAMPLE_MASK];
     if (gl_LocalInvocationID.x == 0u) {
         n_kept = 0u;
         drawn_id = PD_SAMPLE_NO_ID;
     }
     find_best(); // ends with a barrier
+    uint best = best_found(), bad = best_bad[0];
+    if (mask_at != 0u) {
+        barrier(); // all have read that
+        mask_parts();
+        find_best();
+    }
     if (k > 1u) draw(at);
     barrier();
     if (gl_LocalInvocationID.x != 0u) return;
-    bool exists = best_key[0] != 0u;
-    uint best = exists ? best_id[0] : PD_SAMPLE_NO_ID;
-    uint value = exists ? floatBitsToUint(x[row_at + best]) : 0u;
-    uvec4 result = uvec4(best, value, best_bad[0], k > 1u ? drawn_id : best);
+    uint value = best != PD_SAMPLE_NO_ID ? floatBitsToUint(x[row_at + best]) : 0u;
+    uvec4 result = uvec4(best, value, bad, k > 1u ? drawn_id : best_found());
     results[o] = result;
     if (state[PD_STATE_RUNS_AHEAD] != 0u) chain(result, at);
 }

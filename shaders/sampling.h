@@ -67,15 +67,16 @@ static inline uint32_t pd_mul_high(uint32_t a, uint32_t b) {
 #define PD_SAMPLE_END    262144u
 #define PD_SAMPLE_MARKER 255999u
 
-/* Settings of one sampled token in the step buffer, eight words per output: plan/sample.h's
+/* Settings of one sampled token in the step buffer, nine words per output: plan/sample.h's
  * pd_sample_params. */
-#define PD_SAMPLE_WORDS   8
+#define PD_SAMPLE_WORDS   9
 #define PD_SAMPLE_K       0 /* 0 or 1: the best */
 #define PD_SAMPLE_SCALE   1
 #define PD_SAMPLE_TOP_P   2 /* 0: off */
 #define PD_SAMPLE_MIN_P   3
 #define PD_SAMPLE_SEED    4 /* low, high */
 #define PD_SAMPLE_COUNTER 6 /* low, high */
+#define PD_SAMPLE_MASK    8 /* where its mask is, in words from PD_STEP_STATE; 0: it has none */
 
 PD_FN bool pd_sample_is_finite(PD_U32 bits) {
     return (bits & 0x7f800000u) != 0x7f800000u;

@@ -2,6 +2,7 @@
 // bits at a time, first of the keys, then, among equal keys that cannot all be taken, of the ids, lower
 // ones first. The includer has
 //     bool fetch(uint i, out uint key, out uint id)     candidate i; false: there is none
+// Invocation j is the only one that fetches candidates j, j + WG, j + 2 WG, ...
 // SPDX-License-Identifier: MIT
 
 const uint SELECT_BINS = 256u, SELECT_GROUP = 16u;

@@ -52,7 +52,8 @@ typedef bool (*pd_trace_fn)(void *ctx, const pd_trace_view *view);
 
 /* Steps of one row each, of which every one computes the token that the one before it drew. */
 typedef struct pd_run_ahead {
-    const pd_step *first; /* one row, one output, with sampling; the tables reach over all steps */
+    const pd_step *first; /* one row, one output, with sampling, but no mask; the tables reach over
+                             all steps */
     uint32_t n_steps;     /* at most */
     uint32_t stops[2];    /* tokens that end the run when sampled; PD_SAMPLE_NO_ID: none */
     /* Gets what the sample operation wrote in each step, in order, as soon as it is there. The run

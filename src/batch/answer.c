@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "batch/batch.h"
+#include "grammar/grammar.h"
 #include "sample/log_probs.h"
 
 /* ---- prompts -------------------------------------------------------------------------------- */
@@ -74,13 +75,37 @@ bool pd_choice_take(pd_batch *b, pd_choice *c, pd_log_prob token, const pd_log_p
     r->stats.n_drawn++;
     b->counted.n_drawn++;
     bool more = pd_request_tell(r, &e);
-    if (!more || (!d->ignore_stop && pd_model_is_stop(b->model, token.id)))
+    bool is_stop =
+        c->sampler.place.has_ended || (!d->ignore_stop && pd_model_is_stop(b->model, token.id));
+    if (!more || is_stop)
         end_behind_step(c, PD_END_STOP);
     else if (c->n_drawn == d->n_max || c->text.n == c->text.n_max)
         end_behind_step(c, PD_END_LENGTH);
     else
         pd_tokens_append(&c->text, &token.id, 1, NULL, 0);
     return !c->is_over;
+}
+
+/* The last token of the text needs no room in the sequence. */
+pd_status pd_choice_get_mask(pd_choice *c, const uint32_t **mask, pd_error *err) {
+    uint32_t n_max = c->request->desc.n_max, left = c->text.n_max - c->text.n + 1;
+    if (n_max && n_max - c->n_drawn < left) left = n_max - c->n_drawn;
+    return pd_sampler_get_mask(&c->sampler, left, c->mask, mask, err);
+}
+
+/* What can only follow in the grammar, as far as a step has rows; log-probabilities come from steps
+ * of their own. */
+static pd_status take_forced(pd_batch *b, pd_choice *c, pd_error *err) {
+    enum { MAX_FORCED = 63 };
+    uint32_t ids[MAX_FORCED], n;
+    pd_sampler *s = &c->sampler;
+    if (!s->desc.grammar || c->is_over || c->request->desc.log_probs) return PD_OK;
+    PD_TRY(pd_grammar_get_forced(s->desc.grammar, &s->place, ids, MAX_FORCED, &n, err));
+    for (uint32_t i = 0; i < n && !c->is_over; i++) {
+        PD_TRY(pd_sampler_take(s, ids[i], err));
+        pd_choice_take(b, c, (pd_log_prob){ids[i], 0}, NULL, 0);
+    }
+    return PD_OK;
 }
 
 static pd_status read_logits(pd_batch *b, pd_choice *c, pd_error *err) {
@@ -107,7 +132,10 @@ static pd_status draw(pd_batch *b, pd_choice *c, pd_error *err) {
     PD_TRY(read_logits(b, c, err));
     const float *logits =
         pd_sampler_adjust(&c->sampler.desc, b->scratch, b->logits, n_vocab, c->text.ids, c->text.n);
-    PD_TRY(pd_sampler_pick(&c->sampler, b->scratch, logits, n_vocab, &id, err));
+    const uint32_t *mask;
+    PD_TRY(pd_choice_get_mask(c, &mask, err));
+    PD_TRY(pd_sampler_pick(&c->sampler, b->scratch, logits, n_vocab, mask, &id, err));
+    PD_TRY(pd_sampler_take(&c->sampler, id, err));
     pd_log_prob token = {id, 0};
     if (d->log_probs) {
         double log_sum = pd_log_sum_exp(b->logits, n_vocab);
@@ -115,7 +143,7 @@ static pd_status draw(pd_batch *b, pd_choice *c, pd_error *err) {
         token.log_prob = (float)((double)b->logits[id] - log_sum);
     }
     pd_choice_take(b, c, token, top, n_top);
-    return PD_OK;
+    return take_forced(b, c, err);
 }
 
 pd_status pd_choice_advance(pd_batch *b, pd_choice *c, uint32_t drawn, pd_error *err) {
@@ -131,6 +159,7 @@ pd_status pd_choice_advance(pd_batch *b, pd_choice *c, uint32_t drawn, pd_error 
     }
     if (drawn == PD_SAMPLE_NO_ID) return draw(b, c, err);
     c->sampler.n_drawn += c->sampler.desc.temp != 0.0f;
+    PD_TRY(pd_sampler_take(&c->sampler, drawn, err));
     pd_choice_take(b, c, (pd_log_prob){drawn, 0}, NULL, 0);
-    return PD_OK;
+    return take_forced(b, c, err);
 }

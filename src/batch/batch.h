@@ -29,6 +29,7 @@ typedef struct pd_choice {
     pd_request *request;
     uint32_t index;
     pd_sampler sampler;
+    uint32_t *mask; /* of its grammar: pd_sampler_mask_words; NULL: it has none */
     pd_tokens text; /* the prompt, and behind it what was drawn; made with its place */
     pd_sequence seq;
     pd_scores scores;   /* of the rows of seq; empty unless the request scores */
@@ -146,7 +147,9 @@ void pd_batch_end_turn(pd_batch *b);
 
 /* ---- answer.c ------------------------------------------------------------------------------- */
 
-/* Whether the device draws for it: no logits are wanted. params: how. */
+/* What its grammar allows next; *mask: c->mask, or NULL. Errors: as pd_sampler_get_mask. */
+pd_status pd_choice_get_mask(pd_choice *c, const uint32_t **mask, pd_error *err);
+/* Whether the device draws for it: no logits are wanted. params: how, but for the mask. */
 bool pd_choice_draws_on_device(const pd_choice *c, pd_sample_params *params);
 /* Behind a step that has kept rows of the choice: events, and at the end of its text the next
  * token. drawn: by the device; PD_SAMPLE_NO_ID: the host draws. Errors: as reading logits. */

@@ -67,6 +67,10 @@ static pd_status create_choices(pd_request *r, pd_error *err) {
         d.seed += i;
         *c = (pd_choice){.request = r, .index = i};
         PD_TRY(pd_sampler_init(&c->sampler, &d, err));
+        if (!d.grammar) continue;
+        uint32_t n_words = pd_sampler_mask_words(r->batch->model->config.n_vocab);
+        c->mask = pd_alloc(n_words, sizeof *c->mask);
+        if (!c->mask) return raise_no_memory(err);
     }
     return PD_OK;
 }
@@ -119,6 +123,7 @@ void pd_request_release(pd_request *r) {
     pd_free(r->images);
     pd_free(r->biases);
     pd_tokens_destroy(&r->prompt);
+    for (uint32_t i = 0; r->choices && i < r->desc.n_choices; i++) pd_free(r->choices[i].mask);
     pd_free(r->choices);
     pd_free(r);
 }

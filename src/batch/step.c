@@ -20,6 +20,14 @@ typedef struct step {
 
 /* ---- running -------------------------------------------------------------------------------- */
 
+/* The tokens that a grammar allows behind the last row. False: they cannot be told; the host's draw
+ * will say why. */
+static bool add_mask(pd_choice *c, const pd_batch_item *item, pd_sample_params *sampling) {
+    pd_error unused;
+    bool is_drawn = c->seq.tokens.n + item->n == c->text.n;
+    return !is_drawn || pd_choice_get_mask(c, &sampling->mask, &unused) == PD_OK;
+}
+
 /* How each item's last row is drawn, and where a prompt's log-probabilities go. */
 static void prepare(step *s) {
     for (uint32_t i = 0; i < s->n; i++) {
@@ -29,7 +37,8 @@ static void prepare(step *s) {
             s->score = pd_scores_want(&c->scores, c->request->prompt.n);
             item->score = &s->score;
         }
-        s->on_device[i] = pd_choice_draws_on_device(c, &s->sampling[i]);
+        s->on_device[i] =
+            pd_choice_draws_on_device(c, &s->sampling[i]) && add_mask(c, item, &s->sampling[i]);
         if (s->on_device[i]) {
             item->sampling = &s->sampling[i];
             item->results = &s->results[i];
@@ -195,7 +204,8 @@ static bool on_token(void *ctx, uint32_t id) {
 static bool can_run_ahead(const pd_batch *b, const step *s, pd_sample_params *params) {
     const pd_choice *c = s->choices[0];
     return b->n_places == 1 && s->n == 1 && c->n_drawn > 0 && s->items[0].n == 1 &&
-           pd_choice_rows_left(c) == 1 && pd_choice_draws_on_device(c, params);
+           pd_choice_rows_left(c) == 1 && !c->sampler.desc.grammar &&
+           pd_choice_draws_on_device(c, params);
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b) {

@@ -16,6 +16,7 @@
 #include "measure/profile.h"
 #include "measure/trace.h"
 #include "peridot_files.h"
+#include "peridot_grammar.h"
 
 #ifndef PERIDOT_COMMIT
 #define PERIDOT_COMMIT "unknown" /* else by the build */
@@ -108,15 +109,20 @@ pd_status cli_print_head_cost(const cli_options *o, pd_session *session, const p
 typedef struct cli_sampling {
     pd_sampler_desc desc;
     pd_logit_bias *biases; /* desc's */
+    pd_grammar *grammar;   /* desc's, once it is bound */
+    pd_grammar_kind grammar_kind;
+    char *grammar_text; /* [n_grammar_text] NULL: there is none */
+    size_t n_grammar_text;
 } cli_sampling;
 
-/* Errors: ARGUMENT (a bias that is none), MEMORY_HOST. On failure nothing is left to free. */
+/* Errors: ARGUMENT (a bias that is none, two grammars), MEMORY_HOST, those of files. */
 pd_status cli_sampling_read(const cli_options *o, cli_sampling *out, pd_error *err);
-void cli_sampling_free(cli_sampling *s);
-/* The options' settings into *desc, but for the biases; without a seed a new one. */
+void cli_sampling_free(cli_sampling *s); /* before the model is closed */
+/* The options' settings into *desc, but for biases and grammar; without a seed a new one. */
 void cli_sampling_take(const cli_options *o, pd_sampler_desc *desc);
-/* Errors: ARGUMENT when a bias is for a token that the model has not. */
-pd_status cli_sampling_check(const cli_sampling *s, const pd_model *model, pd_error *err);
+/* To the model's tokens: the grammar is made. Errors: ARGUMENT (a bias for a token that the model has
+ * not), those of pd_grammar_create. */
+pd_status cli_sampling_bind(cli_sampling *s, pd_model *model, pd_error *err);
 /* --stop. Errors: those of pd_stop_create. */
 pd_status cli_stop_create(const cli_options *o, pd_stop **out, pd_error *err);
 

@@ -181,8 +181,9 @@ typedef struct pd_batch_item {
 } pd_batch_item;
 
 /* One step of all items. Errors: CONTEXT, MEMORY_DEVICE (no page is left), ARGUMENT (more rows or
- * outputs than a step has room for), CANCELLED, DEVICE, NUMERIC (names the operation). After a
- * failure no sequence has changed, but outputs may have to be computed again. */
+ * outputs than a step has room for), CANCELLED, DEVICE, NUMERIC (names the operation; or a mask
+ * leaves nothing that can be drawn). After a failure no sequence has changed, but outputs may have
+ * to be computed again. */
 pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const atomic_int *cancel,
                          pd_error *err);
 /* The first n_kept rows of each item become its sequence's; pages beyond are given back. The
@@ -221,7 +222,7 @@ typedef struct pd_ahead {
     pd_sequence *seq;
     uint32_t token;            /* computed first; afterwards what is to be computed next */
     uint32_t n_steps;          /* at most; 1 to PD_RUN_AHEAD_STEPS */
-    pd_sample_params sampling; /* of the first; the counter goes up with each */
+    pd_sample_params sampling; /* of the first, no mask; the counter goes up with each */
     uint32_t stops[2];         /* tokens at which fn is sure to return false; PD_SAMPLE_NO_ID */
     pd_token_fn fn;            /* gets each token that was drawn; false: enough */
     void *fn_ctx;
@@ -270,5 +271,9 @@ pd_status pd_context_run_lm_head(pd_context *c, pd_batch_item *items, uint32_t n
  * time to say where. */
 pd_status pd_context_raise_nonfinite(pd_context *c, const pd_stage *stage, const pd_step *step,
                                      uint32_t pos, pd_error *err);
+/* Whether an output of the context's step, in a row of the sequence at pos, is one that a token was
+ * drawn from. Errors: NUMERIC: those of raise_nonfinite; there was no candidate. */
+pd_status pd_context_check_result(pd_context *c, const pd_stage *stage, const pd_sample_result *r,
+                                  uint32_t pos, pd_error *err);
 
 #endif

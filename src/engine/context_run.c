@@ -128,6 +128,12 @@ pd_status pd_context_raise_nonfinite(pd_context *c, const pd_stage *stage, const
     return pd_raise_nonfinite(c->model->backend, stage->program, step, "the logits", where, err);
 }
 
+pd_status pd_context_check_result(pd_context *c, const pd_stage *stage, const pd_sample_result *r,
+                                  uint32_t pos, pd_error *err) {
+    if (r->n_nonfinite) return pd_context_raise_nonfinite(c, stage, &c->step.step, pos, err);
+    return r->id == PD_SAMPLE_NO_ID ? pd_sample_raise_none(err) : PD_OK;
+}
+
 /* What the sample operation found for every output. */
 static pd_status take_results(pd_context *c, const pd_stage *stage, pd_batch_item *items,
                               uint32_t n, pd_error *err) {
@@ -141,8 +147,7 @@ static pd_status take_results(pd_context *c, const pd_stage *stage, pd_batch_ite
         uint32_t first = end;
         end += pd_batch_item_outs(&items[i]);
         for (uint32_t k = first; k < end; k++) {
-            if (r[k].n_nonfinite)
-                return pd_context_raise_nonfinite(c, stage, step, items[i].seq->tokens.n, err);
+            PD_TRY(pd_context_check_result(c, stage, &r[k], items[i].seq->tokens.n, err));
             if (items[i].results) items[i].results[k - first] = r[k];
         }
         if (end > first)
@@ -216,6 +221,7 @@ pd_status pd_context_run(pd_context *c, pd_batch_item *items, uint32_t n, const 
     PD_TRY(make_ready(c, items, n, cancel, &stage, err));
     uint64_t t0 = pd_clock_ns();
     pd_status status = run_ready(c, stage, items, n, cancel, err);
+    pd_step_buf_forget_masks(&c->step);
     if (status == PD_OK) {
         count_work(items, n, pd_clock_ns() - t0);
         c->ran = stage;

@@ -42,9 +42,7 @@ static pd_status run_rows(pd_context *c, const pd_batch_item *item, uint32_t at,
     PD_TRY(v->run(stage->program, &c->lm_head_step.step, err));
     PD_TRY(v->read(stage->program, stage->best, 0, n * sizeof *c->results, c->results, err));
     for (uint32_t i = 0; i < n; i++)
-        if (c->results[i].n_nonfinite)
-            return pd_context_raise_nonfinite(c, pd_context_scored_stage(c), &c->step.step, pos,
-                                              err);
+        PD_TRY(pd_context_check_result(c, pd_context_scored_stage(c), &c->results[i], pos, err));
     return PD_OK;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "grammar/token_tree.h"
 #include "model/tuning.h"
 
 static void fill_info(pd_model *m) {
@@ -221,6 +222,7 @@ pd_status pd_model_open(const char *path, const pd_model_desc *desc, pd_model **
 static void destroy(pd_model *m) {
     pd_vision_close(m->vision);
     if (m->backend) m->backend->v->close(m->backend);
+    pd_token_tree_destroy(atomic_load(&m->token_tree));
     if (m->vocab) pd_vocab_close(m->vocab);
     pd_free(m->weights);
     pd_lm_head_drop(&m->lm_head);

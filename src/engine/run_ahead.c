@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -91,6 +92,7 @@ static pd_status run_steps(pd_context *c, ahead_run *r, pd_error *err) {
 pd_status pd_context_run_ahead(pd_context *c, pd_ahead *a, const atomic_int *cancel,
                                pd_error *err) {
     ahead_run r = {.ahead = a, .cancel = cancel, .ids = {a->token}};
+    assert(!a->sampling.mask); /* which would be another one for each token */
     a->more = a->cancelled = false;
     if (!c->model->backend->v->run_ahead) return run_one(c, a, cancel, err);
     PD_TRY(pd_context_save_outputs(c, &c->stages[PD_STAGE_DECODE], a->seq, err));

@@ -39,3 +39,7 @@ uint32_t pd_step_buf_add(pd_step_buf *b, pd_page_table table, uint32_t n_rows, u
     if (sampling) s->sampling = b->sampling;
     return first;
 }
+
+void pd_step_buf_forget_masks(pd_step_buf *b) {
+    for (uint32_t i = 0; i < b->step.n_outs; i++) b->sampling[i].mask = NULL;
+}

@@ -26,5 +26,7 @@ void pd_step_buf_start(pd_step_buf *b, const atomic_int *cancel);
  * last n_outs of them are outputs. sampling: [n_outs], or NULL for the highest. */
 uint32_t pd_step_buf_add(pd_step_buf *b, pd_page_table table, uint32_t n_rows, uint32_t n_outs,
                          const pd_sample_params *sampling);
+/* The step has run, and may be looked at again: masks lived until then. */
+void pd_step_buf_forget_masks(pd_step_buf *b);
 
 #endif

@@ -50,8 +50,7 @@ struct pd_automaton {
     uint32_t slot_mask;
 };
 
-/* ---- following what wants no character ---------------------------------------------------------
- */
+/* ---- following what wants no character ------------------------------------------------------- */
 
 static uint32_t *find_seen(closure *c, item it) {
     uint64_t h =
@@ -143,8 +142,7 @@ static pd_status follow_all(pd_automaton *a, pd_error *err) {
     return PD_OK;
 }
 
-/* ---- states -------------------------------------------------------------------------------------
- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static int compare_items(const void *a, const void *b) {
     const item *x = a, *y = b;
@@ -299,15 +297,14 @@ static pd_status find_next(pd_automaton *a, uint32_t from, uint32_t class, uint3
     return take_closure(a, out, err);
 }
 
-/* ---- asking -------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 const pd_char_classes *pd_automaton_classes(const pd_automaton *a) {
     return &a->classes;
 }
 
-const uint32_t *pd_automaton_row(const pd_automaton *a, uint32_t from) {
-    return a->next + (size_t)from * a->classes.n_classes;
+const uint32_t *pd_automaton_table(const pd_automaton *a) {
+    return a->next;
 }
 
 pd_status pd_automaton_next(pd_automaton *a, uint32_t from, uint32_t class, uint32_t *out,
@@ -348,6 +345,10 @@ pd_status pd_automaton_only_char(pd_automaton *a, uint32_t from, uint32_t *out, 
     return PD_OK;
 }
 
+bool pd_automaton_is_last(const pd_automaton *a, uint32_t of) {
+    return a->states[of].may_end && a->states[of].n == 0;
+}
+
 pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t from, uint32_t first, uint32_t last,
                                    uint32_t *out, pd_error *err) {
     const pd_char_classes *c = &a->classes;
@@ -360,8 +361,7 @@ pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t from, uint32_t firs
     return PD_OK;
 }
 
-/* ---- making -------------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static pd_status make_closure(closure *c, pd_error *err) {
     c->list = pd_alloc(MAX_ITEMS, sizeof *c->list);

@@ -29,6 +29,8 @@ bool pd_automaton_may_end(const pd_automaton *a, uint32_t state);
 uint32_t pd_automaton_min_bytes(const pd_automaton *a, uint32_t state);
 /* The one character that may follow; PD_NO_CHAR: there are several, or the answer may end. */
 pd_status pd_automaton_only_char(pd_automaton *a, uint32_t state, uint32_t *out, pd_error *err);
+/* Whether the answer can only end. */
+bool pd_automaton_is_last(const pd_automaton *a, uint32_t state);
 /* Fewest bytes to an end behind any of the characters first..last; PD_NEVER_ENDS: none of them may
  * follow. */
 pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t state, uint32_t first, uint32_t last,
@@ -36,13 +38,12 @@ pd_status pd_automaton_nearest_end(pd_automaton *a, uint32_t state, uint32_t fir
 #define PD_NEVER_ENDS UINT32_MAX
 uint64_t pd_automaton_bytes(const pd_automaton *a); /* of memory */
 
-/* ---- by classes, for those who ask often -------------------------------------------------------
- */
+/* ---- by classes, for those who ask often ----------------------------------------------------- */
 
 const pd_char_classes *pd_automaton_classes(const pd_automaton *a);
-/* [n_classes] the states behind a state: PD_STATE_UNKNOWN until pd_automaton_next is asked, which
- * may move the table. */
-const uint32_t *pd_automaton_row(const pd_automaton *a, uint32_t state);
+/* [states][n_classes] the state behind each: PD_STATE_UNKNOWN until pd_automaton_next is asked,
+ * which may move the table. */
+const uint32_t *pd_automaton_table(const pd_automaton *a);
 pd_status pd_automaton_next(pd_automaton *a, uint32_t state, uint32_t class, uint32_t *out,
                             pd_error *err);
 #define PD_STATE_UNKNOWN UINT32_MAX

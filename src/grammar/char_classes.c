@@ -165,10 +165,10 @@ static void add_members(making *m, uint32_t set) {
 }
 
 static pd_status make_members(making *m, pd_error *err) {
-    enum { MAX_BYTES = 1 << 26 };
+    enum { MAX_BYTES = 1 << 26, MAX_CLASSES = UINT16_MAX };
     pd_char_classes *out = m->out;
     out->words = pd_div_up(out->n_classes, 64);
-    if ((uint64_t)out->n_sets * out->words > MAX_BYTES / 8)
+    if (out->n_classes > MAX_CLASSES || (uint64_t)out->n_sets * out->words > MAX_BYTES / 8)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "a grammar with %u different sets of characters is too large", out->n_sets);
     out->members = pd_alloc((size_t)out->n_sets * out->words + 1, sizeof *out->members);

@@ -29,8 +29,7 @@ typedef struct reader {
     pd_error *err;
 } reader;
 
-/* ---- characters -------------------------------------------------------------------------------
- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 static bool is_at(const reader *g, char c) {
     return g->at < g->n && g->text[g->at] == c;
@@ -84,8 +83,7 @@ static size_t take_name(reader *g) {
     return g->at - begin;
 }
 
-/* ---- names -------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static pd_status find_name(reader *g, const char *text, size_t n, name **out) {
     for (uint32_t i = 0; i < g->n_names; i++) {
@@ -106,8 +104,7 @@ static pd_status find_name(reader *g, const char *text, size_t n, name **out) {
     return PD_OK;
 }
 
-/* ---- texts and classes --------------------------------------------------------------------------
- */
+/* ---- texts and classes ----------------------------------------------------------------------- */
 
 static pd_status read_hex(reader *g, uint32_t n_digits, uint32_t *out) {
     *out = 0;
@@ -186,8 +183,7 @@ static pd_status read_class(reader *g, pd_node *out) {
     return status;
 }
 
-/* ---- repetitions --------------------------------------------------------------------------------
- */
+/* ---- repetitions ----------------------------------------------------------------------------- */
 
 static pd_status read_number(reader *g, uint32_t *out) {
     size_t begin = g->at;
@@ -237,8 +233,7 @@ static pd_status read_repeats(reader *g, pd_node_list *sequence) {
     }
 }
 
-/* ---- alternatives -------------------------------------------------------------------------------
- */
+/* ---- alternatives ---------------------------------------------------------------------------- */
 
 static pd_status read_alternatives(reader *g, pd_node *out);
 
@@ -307,8 +302,7 @@ static pd_status read_alternatives(reader *g, pd_node *out) {
     return status;
 }
 
-/* ---- rules
- * --------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static pd_status read_rule(reader *g) {
     const char *text = g->text + g->at;

@@ -4,8 +4,7 @@
 #include "base/memory.h"
 #include "grammar/program.h"
 
-/* ---- shortest texts ---------------------------------------------------------------------------
- */
+/* ---- shortest texts -------------------------------------------------------------------------- */
 
 typedef struct shortest {
     const pd_rules *r;
@@ -61,8 +60,7 @@ static void find_shortest(const shortest *s) {
     }
 }
 
-/* ---- left recursion ---------------------------------------------------------------------------
- */
+/* ---- left recursion -------------------------------------------------------------------------- */
 
 /* Of a walk over what nodes begin with, without recursion: a node is entered, then left. */
 enum { UNSEEN, ENTERED, DONE };
@@ -136,8 +134,7 @@ static pd_status check_recursion(const shortest *s, pd_error *err) {
     return PD_OK;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static pd_status check_rules(const pd_rules *r, pd_error *err) {
     if (r->status == PD_ERR_MEMORY_HOST) return PD_RAISE(err, r->status, "no memory for a grammar");

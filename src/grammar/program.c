@@ -58,8 +58,7 @@ static void add_target(compiling *c, uint32_t target) {
         out->targets[out->n_targets++] = target;
 }
 
-/* ---- shortest ways -----------------------------------------------------------------------------
- */
+/* ---- shortest ways --------------------------------------------------------------------------- */
 
 static uint32_t bytes_from(const compiling *c, uint32_t insn) {
     return c->status == PD_OK ? c->out->list[insn].min_bytes : 0;
@@ -69,8 +68,7 @@ static uint32_t limited(uint64_t bytes) {
     return bytes < PD_MIN_BYTES_MANY ? (uint32_t)bytes : PD_MIN_BYTES_MANY;
 }
 
-/* ---- nodes -------------------------------------------------------------------------------------
- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static uint32_t compile(compiling *c, pd_node node, uint32_t next);
 
@@ -185,8 +183,7 @@ static uint32_t compile(compiling *c, pd_node node, uint32_t next) {
     return begin;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static void compile_all(compiling *c, pd_node root) {
     pd_insns *out = c->out;

@@ -46,7 +46,7 @@ static pd_node add_node(pd_rules *r, pd_node_info info) {
     return r->n_nodes++;
 }
 
-/* ---- sets ----------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static int compare_ranges(const void *a, const void *b) {
     uint32_t x = ((const pd_char_range *)a)->first, y = ((const pd_char_range *)b)->first;

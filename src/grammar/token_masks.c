@@ -24,8 +24,9 @@ typedef struct kept_mask {
 struct pd_token_masks {
     pd_automaton *automaton;
     const pd_token_tree *tree;
-    uint32_t *classes; /* [n_chars] of the tree's characters */
-    uint32_t *plain;   /* [n_plain] classes that plain characters are in */
+    uint16_t *classes; /* [n_chars] of the tree's characters */
+    uint32_t n_classes;
+    uint32_t *plain; /* [n_plain] classes that plain characters are in */
     uint32_t n_plain;
     uint32_t *states; /* [longest + 1] on the way from the root */
     kept_mask kept[N_KEPT];
@@ -40,8 +41,7 @@ typedef struct finding {
     pd_error *err;
 } finding;
 
-/* ---- runs of plain characters
- * ------------------------------------------------------------------------ */
+/* ---- runs of plain characters ---------------------------------------------------------------- */
 
 typedef struct run_states {
     uint32_t list[MAX_RUN_STATES], n;
@@ -98,34 +98,41 @@ static pd_status find_run(finding *f, uint32_t state) {
     return PD_OK;
 }
 
-/* ---- walking
- * ------------------------------------------------------------------------------------------ */
+/* ---- walking --------------------------------------------------------------------------------- */
 
-static pd_status next_state(finding *f, uint32_t from, uint32_t c, uint32_t *out) {
-    uint32_t class = f->m->classes[c];
-    *out = pd_automaton_row(f->m->automaton, from)[class];
-    if (*out != PD_STATE_UNKNOWN) return PD_OK;
-    return pd_automaton_next(f->m->automaton, from, class, out, f->err);
-}
-
-/* A token is written, and the automaton is in `state`. */
-static void allow(finding *f, uint32_t token, uint32_t state) {
-    if (pd_automaton_min_bytes(f->m->automaton, state) > f->max_bytes) return;
+/* A token is written, and the automaton is in `state`. *near: the state for which this was last
+ * found to be near enough to an end. */
+static void allow(finding *f, uint32_t token, uint32_t state, uint32_t *near) {
+    if (state != *near) {
+        if (pd_automaton_min_bytes(f->m->automaton, state) > f->max_bytes) return;
+        note(f, state);
+        *near = state;
+    }
     pd_mask_allow(f->words, token);
-    note(f, state);
 }
 
 /* Tokens of a tree that are longer than `covered` characters. */
 static pd_status walk(finding *f, const pd_token_list *l, uint32_t state, uint32_t covered) {
-    uint32_t *states = f->m->states;
+    const uint16_t *classes = f->m->classes;
+    uint32_t *states = f->m->states, near = PD_STATE_DEAD;
+    const size_t n_classes = f->m->n_classes;
+    const uint32_t *table = pd_automaton_table(f->m->automaton);
     states[0] = state;
     for (uint32_t i = 0; i < l->n;) {
-        const pd_token_node *node = &l->nodes[i];
-        uint32_t to = PD_STATE_DEAD;
-        if (node->deepest > covered) PD_TRY(next_state(f, states[node->depth - 1], node->c, &to));
-        if (to != PD_STATE_DEAD && node->token != PD_NO_TOKEN) allow(f, node->token, to);
-        states[node->depth] = to;
-        i = to == PD_STATE_DEAD ? node->end : i + 1;
+        const pd_token_node node = l->nodes[i];
+        uint32_t from = states[node.depth - 1], class = classes[node.c], to = PD_STATE_DEAD;
+        if (node.deepest > covered) to = table[from * n_classes + class];
+        if (to == PD_STATE_UNKNOWN) {
+            PD_TRY(pd_automaton_next(f->m->automaton, from, class, &to, f->err));
+            table = pd_automaton_table(f->m->automaton);
+        }
+        if (to == PD_STATE_DEAD) {
+            i = node.end;
+            continue;
+        }
+        if (l->tokens[i] != PD_NO_TOKEN) allow(f, l->tokens[i], to, &near);
+        states[node.depth] = to;
+        i++;
     }
     return PD_OK;
 }
@@ -138,8 +145,7 @@ static pd_status find_tokens(finding *f, uint32_t state) {
     return walk(f, &t->others, state, 0);
 }
 
-/* ---- masks that are kept
- * ------------------------------------------------------------------------------ */
+/* ---- masks that are kept --------------------------------------------------------------------- */
 
 static pd_status keep(finding *f, kept_mask *k, uint32_t state) {
     uint32_t n_words = f->m->tree->n_words;
@@ -169,8 +175,7 @@ pd_status pd_token_masks_get(pd_token_masks *m, uint32_t state, uint32_t max_byt
     return find_tokens(&f, state);
 }
 
-/* ---- tokens of a byte
- * ----------------------------------------------------------------------------------- */
+/* ---- tokens of a byte ------------------------------------------------------------------------ */
 
 /* The characters whose UTF-8 begins with these bytes. False: there are none. */
 static bool chars_with(const uint8_t *bytes, uint32_t n, uint32_t *first, uint32_t *last) {
@@ -204,8 +209,7 @@ pd_status pd_token_masks_bytes(pd_token_masks *m, uint32_t state, const uint8_t 
     return PD_OK;
 }
 
-/* ---- making
- * ---------------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static bool has_plain(uint32_t first, uint32_t last) {
     if (first >= 0xd800 && last <= 0xdfff) return false; /* no characters */
@@ -226,7 +230,7 @@ static void list_plain_classes(pd_token_masks *m, const pd_char_classes *c) {
 static void classify_chars(pd_token_masks *m, const pd_char_classes *c) {
     for (uint32_t i = 0, at = 0; i < m->tree->n_chars; i++) {
         while (at + 1 < c->n_intervals && c->starts[at + 1] <= m->tree->chars[i]) at++;
-        m->classes[i] = c->classes[at];
+        m->classes[i] = (uint16_t)c->classes[at];
     }
 }
 
@@ -237,6 +241,7 @@ pd_status pd_token_masks_create(pd_automaton *a, const pd_token_tree *t, pd_toke
     if (!m) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a grammar's masks");
     m->automaton = a;
     m->tree = t;
+    m->n_classes = c->n_classes;
     m->classes = pd_alloc(t->n_chars + 1, sizeof *m->classes);
     m->plain = pd_alloc(c->n_classes, sizeof *m->plain);
     m->states = pd_alloc(t->longest + 1, sizeof *m->states);

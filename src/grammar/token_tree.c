@@ -25,8 +25,7 @@ static pd_status raise_no_memory(pd_error *err) {
     return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a grammar's tokens");
 }
 
-/* ---- texts --------------------------------------------------------------------------------------
- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static uint64_t first_bytes(const char *s, size_t n) {
     uint64_t out = 0;
@@ -70,8 +69,7 @@ static bool is_plain(const text *t) {
     return true;
 }
 
-/* ---- characters
- * ---------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 static pd_status list_chars(making *m, pd_error *err) {
     pd_token_tree *t = m->t;
@@ -83,6 +81,11 @@ static pd_status list_chars(making *m, pd_error *err) {
             t->n_chars += !(seen[c / 8] >> (c % 8) & 1);
             seen[c / 8] = (uint8_t)(seen[c / 8] | 1u << (c % 8));
         }
+    if (t->n_chars > UINT16_MAX) {
+        pd_free(seen);
+        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
+                        "the vocabulary has more than %d different characters", UINT16_MAX);
+    }
     t->chars = pd_alloc(t->n_chars + 1, sizeof *t->chars);
     uint32_t n = 0;
     for (uint32_t c = 0; c < PD_CHAR_COUNT && t->chars; c++)
@@ -103,25 +106,37 @@ static uint32_t index_of(const pd_token_tree *t, uint32_t c) {
     return low;
 }
 
-/* ---- nodes
- * ---------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+static void free_list(pd_token_list *l) {
+    pd_free(l->nodes);
+    pd_free(l->tokens);
+    *l = (pd_token_list){0};
+}
 
 /* The way from the root to the text before. */
 typedef struct path {
     uint32_t nodes[PD_DETOKENIZE_MAX_BYTES], n;
 } path;
 
-static bool add_node(pd_token_list *l, pd_token_node node) {
-    if (l->n == l->cap) {
-        uint32_t cap = l->cap ? 2 * l->cap : 1024;
-        pd_token_node *nodes = pd_alloc(cap, sizeof *nodes);
-        if (!nodes) return false;
-        if (l->n) memcpy(nodes, l->nodes, l->n * sizeof *nodes);
-        pd_free(l->nodes);
-        l->nodes = nodes;
-        l->cap = cap;
-    }
-    l->nodes[l->n++] = node;
+static bool grow(pd_token_list *l) {
+    uint32_t cap = l->cap ? 2 * l->cap : 1024;
+    pd_token_list larger = {.nodes = pd_alloc(cap, sizeof *l->nodes),
+                            .tokens = pd_alloc(cap, sizeof *l->tokens),
+                            .n = l->n,
+                            .cap = cap};
+    bool good = larger.nodes && larger.tokens;
+    if (good && l->n) memcpy(larger.nodes, l->nodes, l->n * sizeof *l->nodes);
+    if (good && l->n) memcpy(larger.tokens, l->tokens, l->n * sizeof *l->tokens);
+    free_list(good ? l : &larger);
+    if (good) *l = larger;
+    return good;
+}
+
+static bool add_node(pd_token_list *l, uint32_t c, uint32_t depth) {
+    if (l->n == l->cap && !grow(l)) return false;
+    l->nodes[l->n] = (pd_token_node){.c = (uint16_t)c, .depth = (uint8_t)depth};
+    l->tokens[l->n++] = PD_NO_TOKEN;
     return true;
 }
 
@@ -158,14 +173,13 @@ static bool add_text(pd_token_tree *t, pd_token_list *l, path *p, const text *s)
     while (at < s->n) {
         uint32_t c = index_of(t, pd_utf8_next(s->s, s->n, &at));
         p->nodes[n++] = l->n;
-        if (!add_node(l, (pd_token_node){.c = c, .token = PD_NO_TOKEN, .depth = (uint16_t)n}))
-            return false;
+        if (!add_node(l, c, n)) return false;
     }
     p->n = n;
-    l->nodes[p->nodes[n - 1]].token = s->token;
+    l->tokens[p->nodes[n - 1]] = s->token;
     for (uint32_t i = 0; i < n; i++) {
         pd_token_node *node = &l->nodes[p->nodes[i]];
-        if (node->deepest < n) node->deepest = (uint16_t)n;
+        if (node->deepest < n) node->deepest = (uint8_t)n;
     }
     if (n > t->longest) t->longest = n;
     return true;
@@ -186,16 +200,15 @@ static pd_status make_plain_masks(pd_token_tree *t, pd_error *err) {
     if (!t->plain_up_to) return raise_no_memory(err);
     for (uint32_t i = 0; i < t->plain.n; i++) {
         const pd_token_node *node = &t->plain.nodes[i];
-        if (node->token != PD_NO_TOKEN)
-            pd_mask_allow(t->plain_up_to + (size_t)node->depth * t->n_words, node->token);
+        if (t->plain.tokens[i] != PD_NO_TOKEN)
+            pd_mask_allow(t->plain_up_to + (size_t)node->depth * t->n_words, t->plain.tokens[i]);
     }
     for (size_t i = t->n_words; i < (size_t)(t->longest + 1) * t->n_words; i++)
         t->plain_up_to[i] |= t->plain_up_to[i - t->n_words];
     return PD_OK;
 }
 
-/* ---- all of it
- * -------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static pd_status make(pd_token_tree *t, pd_error *err) {
     making m = {.t = t, .texts = pd_alloc(t->n_vocab + 1, sizeof *m.texts)};
@@ -226,8 +239,8 @@ pd_status pd_token_tree_create(const pd_vocab *v, pd_token_tree **out, pd_error 
 void pd_token_tree_destroy(pd_token_tree *t) {
     if (!t) return;
     pd_free(t->chars);
-    pd_free(t->plain.nodes);
-    pd_free(t->others.nodes);
+    free_list(&t->plain);
+    free_list(&t->others);
     pd_free(t->plain_up_to);
     pd_free(t);
 }

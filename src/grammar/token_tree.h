@@ -12,17 +12,18 @@
 
 #include "text/tokenizer.h"
 
-/* Nodes lie in the order of a walk: what is below a node follows it, up to end. */
+/* Nodes lie in the order of a walk: what is below a node follows it, up to end. Small, since a walk
+ * reads half a million of them. */
 typedef struct pd_token_node {
-    uint32_t c;       /* index into chars */
-    uint32_t end;     /* the node behind all that is below this one */
-    uint32_t token;   /* that ends here; PD_NO_TOKEN: none does */
-    uint16_t depth;   /* 1: a first character */
-    uint16_t deepest; /* depth of the longest token here and below */
+    uint32_t end;    /* the node behind all that is below this one */
+    uint16_t c;      /* index into chars */
+    uint8_t depth;   /* 1: a first character */
+    uint8_t deepest; /* depth of the longest token here and below */
 } pd_token_node;
 
 typedef struct pd_token_list {
     pd_token_node *nodes;
+    uint32_t *tokens; /* [n] the token that ends at a node; PD_NO_TOKEN: none does */
     uint32_t n, cap;
 } pd_token_list;
 
@@ -42,10 +43,10 @@ typedef struct pd_token_tree {
 #define PD_CHAR_COUNT UINT32_C(0x110000) /* of Unicode, surrogates included */
 
 static inline bool pd_char_is_plain(uint32_t c) {
-    return c >= 0x20 && c != '"' && c != '\\';
+    return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
 }
 
-/* Errors: MEMORY_HOST. */
+/* Errors: MEMORY_HOST, UNSUPPORTED (a vocabulary of too many different characters). */
 pd_status pd_token_tree_create(const pd_vocab *v, pd_token_tree **out, pd_error *err);
 void pd_token_tree_destroy(pd_token_tree *t); /* NULL is allowed */
 

@@ -153,6 +153,18 @@
       "tokens that are recent, the prompt's included; -1: all, 0: none")                           \
     X(LOGIT_BIAS, LIST, "--logit-bias", "-l", NULL, 0, 0, NULL, "ID+BIAS", FOR_ANSWER,             \
       "add to the logit of a token: 15043+1, 15043-0.5; 15043-inf: never; may be repeated")        \
+    X(JSON_SCHEMA, STRING, "--json-schema", "-j", NULL, 0, 0, NULL, "SCHEMA", FOR_ANSWER,          \
+      "answer in JSON that fits this JSON schema; {}: in any JSON")                                \
+    X(JSON_SCHEMA_FILE, FILE, "--json-schema-file", "-jf", NULL, 0, 0, NULL, "FILE", FOR_ANSWER,   \
+      "the same with the schema in a file")                                                        \
+    X(GRAMMAR, STRING, "--grammar", NULL, NULL, 0, 0, NULL, "GBNF", FOR_ANSWER,                    \
+      "answer in this grammar, as llama.cpp writes them: root ::= \"yes\" | \"no\"")               \
+    X(GRAMMAR_FILE, FILE, "--grammar-file", NULL, NULL, 0, 0, NULL, "FILE", FOR_ANSWER,            \
+      "the same with the grammar in a file")                                                       \
+    X(REGEX, STRING, "--regex", NULL, NULL, 0, 0, NULL, "REGEX", FOR_ANSWER,                       \
+      "answer with what this regular expression matches as a whole")                               \
+    X(CHOICE, TEXTS, "--choice", NULL, NULL, 0, 0, NULL, "TEXT", FOR_ANSWER,                       \
+      "answer with one of the texts given; to be repeated")                                        \
     X(STOP, TEXTS, "--stop", "-r", NULL, 0, 0, NULL, "TEXT", FOR_ANSWER,                           \
       "end the answer before this text; may be repeated")                                          \
     X(LOG_PROBS, INT, "--logprobs", NULL, NULL, 0, 256, NULL, "N", FOR(RUN),                       \

@@ -24,7 +24,8 @@
  *   gather           out[o] = x[out_rows[o]]
  *   pool_norm        out[o] = rms(mean of x[r] over the o-th square of the grid of rows) * weight
  *   sample           out[o] = the highest value of x[o], how many are not finite, and the drawn id
- *                    (plan/sample.h, pd_sample_result); ids that are never text are left out
+ *                    (plan/sample.h, pd_sample_result), of a mask if there is one; ids that are
+ *                    never text are left out
  *   log_prob         out[o] = ln softmax(x[o]) at the token of row out_rows[o], over all ids, and
  *                    ln sum exp(x[o]), from which others' follow
  *

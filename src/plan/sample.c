@@ -38,6 +38,10 @@ bool pd_sample_may(uint32_t id, uint32_t n_vocab) {
     return id < n_vocab && pd_sample_is_allowed(id);
 }
 
+pd_status pd_sample_raise_none(pd_error *err) {
+    return PD_RAISE(err, PD_ERR_NUMERIC, "none of the tokens that may be drawn has a finite logit");
+}
+
 /* ---- a heap of candidates ------------------------------------------------------------------- */
 
 static bool is_better(pd_candidate a, pd_candidate b) {
@@ -69,33 +73,55 @@ static pd_candidate heap_pop(pd_candidate *heap, uint32_t n, bool best) {
 
 /* ---- choosing ------------------------------------------------------------------------------- */
 
-static bool is_candidate(uint32_t bits, uint32_t id, uint32_t n_vocab) {
-    return pd_sample_is_finite(bits) && pd_sample_may(id, n_vocab);
+static bool is_candidate(uint32_t bits, uint32_t id, const uint32_t *mask) {
+    return pd_sample_is_finite(bits) && pd_sample_is_allowed(id) && pd_sample_is_in(mask, id);
 }
 
-uint32_t pd_candidates_all(pd_candidate *items, const float *logits, uint32_t n_vocab) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < n_vocab; i++) {
-        uint32_t bits = pd_float_bits(logits[i]);
-        if (is_candidate(bits, i, n_vocab)) items[n++] = (pd_candidate){pd_sample_key(bits), i, 0};
+static uint32_t min_u32(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* Ids are gone through by words of a mask, of which most have none most of the time. */
+static bool has_none(const uint32_t *mask, uint32_t word) {
+    return mask && mask[word] == 0;
+}
+
+uint32_t pd_candidates_all(pd_candidate *items, const float *logits, uint32_t n_vocab,
+                           const uint32_t *mask) {
+    uint32_t n = 0, end = min_u32(n_vocab, PD_SAMPLE_END), step = mask ? 32 : end;
+    for (uint32_t first = 0, stop; first < end; first = stop) {
+        stop = min_u32(first + step, end);
+        if (has_none(mask, first / 32)) continue;
+        for (uint32_t i = first; i < stop; i++) {
+            uint32_t bits = pd_float_bits(logits[i]);
+            if (is_candidate(bits, i, mask)) items[n++] = (pd_candidate){pd_sample_key(bits), i, 0};
+        }
     }
     return n;
 }
 
-/* The worst of those kept so far waits at the heap's root. */
+/* Takes a candidate that is better than the worst of the n <= k kept so far, which waits at the
+ * root once there are k. */
+static uint32_t keep(pd_candidate *items, uint32_t n, uint32_t k, pd_candidate c) {
+    if (n == k) {
+        heap_sink(items, k, 0, c, false);
+        return k;
+    }
+    items[n++] = c;
+    if (n == k) heap_build(items, k, false);
+    return n;
+}
+
 uint32_t pd_candidates_top_k(pd_candidate *items, const float *logits, uint32_t n_vocab,
-                             uint32_t k) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < n_vocab; i++) {
-        uint32_t bits = pd_float_bits(logits[i]), key = pd_sample_key(bits);
-        if (n == k && key <= items[0].key) continue; /* equal ones: the lower id is in */
-        if (!is_candidate(bits, i, n_vocab)) continue;
-        pd_candidate c = {key, i, 0};
-        if (n == k) {
-            heap_sink(items, k, 0, c, false);
-        } else {
-            items[n++] = c;
-            if (n == k) heap_build(items, k, false);
+                             const uint32_t *mask, uint32_t k) {
+    uint32_t n = 0, end = min_u32(n_vocab, PD_SAMPLE_END), step = mask ? 32 : end;
+    for (uint32_t first = 0, stop; first < end; first = stop) {
+        stop = min_u32(first + step, end);
+        if (has_none(mask, first / 32)) continue;
+        for (uint32_t i = first; i < stop; i++) {
+            uint32_t bits = pd_float_bits(logits[i]), key = pd_sample_key(bits);
+            if (n == k && key <= items[0].key) continue; /* equal ones: the lower id is in */
+            if (is_candidate(bits, i, mask)) n = keep(items, n, k, (pd_candidate){key, i, 0});
         }
     }
     if (n < k) heap_build(items, n, false);
@@ -165,7 +191,7 @@ uint32_t pd_candidates_pick(const pd_candidate *items, uint32_t n, uint32_t rand
 
 uint32_t pd_sample_token(const pd_sample_params *d, const float *logits, uint32_t n_vocab) {
     pd_candidate items[PD_SAMPLE_MAX_K];
-    uint32_t n = pd_candidates_top_k(items, logits, n_vocab, d->k ? d->k : 1);
+    uint32_t n = pd_candidates_top_k(items, logits, n_vocab, d->mask, d->k ? d->k : 1);
     if (n == 0) return PD_SAMPLE_NO_ID;
     if (n == 1) return items[0].id;
     pd_candidates_weigh(items, n, items[0].key, d->scale);

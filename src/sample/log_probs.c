@@ -17,7 +17,7 @@ uint32_t pd_top_log_probs(const float *logits, uint32_t n_vocab, double log_sum,
                           pd_log_prob *top) {
     pd_candidate items[PD_MAX_TOP_LOG_PROBS];
     assert(n_max <= PD_MAX_TOP_LOG_PROBS);
-    uint32_t n = n_max ? pd_candidates_top_k(items, logits, n_vocab, n_max) : 0;
+    uint32_t n = n_max ? pd_candidates_top_k(items, logits, n_vocab, NULL, n_max) : 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t id = items[i].id;
         top[i] = (pd_log_prob){id, (float)((double)logits[id] - log_sum)};

@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "grammar/grammar.h"
 #include "model/config.h"
 
 /* ---- settings ------------------------------------------------------------------------------ */
@@ -77,7 +78,8 @@ pd_status pd_sampler_scratch_create(uint32_t n_vocab, pd_sampler_scratch **out, 
     uint32_t n = n_vocab < PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB;
     pd_sampler_scratch *s;
     size_t per_token = sizeof *s->items + sizeof *s->counts + sizeof *s->adjusted;
-    s = pd_alloc(1, sizeof *s + n * per_token);
+    size_t mask_bytes = pd_sampler_mask_words(n_vocab) * sizeof *s->mask;
+    s = pd_alloc(1, sizeof *s + n * per_token + mask_bytes);
     *out = s;
     if (!s)
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a sampler's %" PRIu32 " candidates",
@@ -85,12 +87,32 @@ pd_status pd_sampler_scratch_create(uint32_t n_vocab, pd_sampler_scratch **out, 
     s->n_max = n;
     s->counts = (uint32_t *)(s->items + n);
     s->adjusted = (float *)(s->counts + n);
+    s->mask = (uint32_t *)(s->adjusted + n);
     return PD_OK;
 }
 
 void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch) {
     pd_free(scratch);
 }
+
+/* ---- grammars -------------------------------------------------------------------------------- */
+
+uint32_t pd_sampler_mask_words(uint32_t n_vocab) {
+    return pd_div_up(n_vocab > PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB, 32);
+}
+
+pd_status pd_sampler_get_mask(const pd_sampler *s, uint32_t n_left, uint32_t *words,
+                              const uint32_t **mask, pd_error *err) {
+    *mask = s->desc.grammar ? words : NULL;
+    if (!s->desc.grammar) return PD_OK;
+    return pd_grammar_get_mask(s->desc.grammar, &s->place, n_left, words, err);
+}
+
+pd_status pd_sampler_take(pd_sampler *s, uint32_t id, pd_error *err) {
+    return s->desc.grammar ? pd_grammar_take(s->desc.grammar, &s->place, id, err) : PD_OK;
+}
+
+/* ---- settings for devices -------------------------------------------------------------------- */
 
 static bool is_for_devices(uint32_t k) {
     return k > 0 && k <= PD_SAMPLE_MAX_K;
@@ -121,7 +143,8 @@ void pd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 /* ---- drawing ------------------------------------------------------------------------------- */
 
 /* The first of the highest allowed logits; all must be numbers below infinity. */
-static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, pd_error *err) {
+static pd_status find_best(const float *logits, uint32_t n, const uint32_t *mask,
+                           pd_candidate *best, pd_error *err) {
     *best = (pd_candidate){0, PD_SAMPLE_NO_ID, 0};
     for (uint32_t i = 0; i < n; i++) {
         if (!(logits[i] < INFINITY))
@@ -129,9 +152,10 @@ static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, 
                             "the logit of token %" PRIu32 " is %s, but must be finite", i,
                             isnan(logits[i]) ? "NaN" : "infinite");
         uint32_t key = pd_sample_key(pd_float_bits(logits[i]));
-        if (key > best->key && pd_sample_may(i, n) && logits[i] > -INFINITY)
-            *best = (pd_candidate){key, i, 0};
+        if (key <= best->key || !(logits[i] > -INFINITY)) continue;
+        if (pd_sample_may(i, n) && pd_sample_is_in(mask, i)) *best = (pd_candidate){key, i, 0};
     }
+    if (best->id == PD_SAMPLE_NO_ID && mask) return pd_sample_raise_none(err);
     if (best->id == PD_SAMPLE_NO_ID)
         return PD_RAISE(err, PD_ERR_NUMERIC, "none of the %" PRIu32 " logits is finite", n);
     return PD_OK;
@@ -142,8 +166,8 @@ static pd_status find_best(const float *logits, uint32_t n, pd_candidate *best, 
 static uint32_t draw_among_many(const pd_sample_params *d, pd_candidate *items, const float *logits,
                                 uint32_t n_vocab, uint32_t highest_key) {
     bool sorted = d->k > 0 && d->k < n_vocab;
-    uint32_t n = sorted ? pd_candidates_top_k(items, logits, n_vocab, d->k)
-                        : pd_candidates_all(items, logits, n_vocab);
+    uint32_t n = sorted ? pd_candidates_top_k(items, logits, n_vocab, d->mask, d->k)
+                        : pd_candidates_all(items, logits, n_vocab, d->mask);
     pd_candidates_weigh(items, n, highest_key, d->scale);
     if (d->top_p)
         n = sorted ? pd_candidates_top_p(items, n, d->top_p)
@@ -153,7 +177,7 @@ static uint32_t draw_among_many(const pd_sample_params *d, pd_candidate *items, 
 }
 
 pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
-                          uint32_t n_vocab, uint32_t *id, pd_error *err) {
+                          uint32_t n_vocab, const uint32_t *mask, uint32_t *id, pd_error *err) {
     uint32_t n = n_vocab < PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB;
     pd_candidate best;
     pd_sample_params d;
@@ -161,12 +185,13 @@ pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const floa
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "the sampler's scratch is for %" PRIu32 " tokens, but got %" PRIu32,
                         scratch->n_max, n);
-    PD_TRY(find_best(logits, n, &best, err));
+    PD_TRY(find_best(logits, n, mask, &best, err));
     if (s->desc.temp == 0) {
         *id = best.id;
         return PD_OK;
     }
     pd_sampler_to_params(s, &d);
+    d.mask = mask;
     *id = is_for_devices(d.k) ? pd_sample_token(&d, logits, n)
                               : draw_among_many(&d, scratch->items, logits, n, best.key);
     s->n_drawn++;

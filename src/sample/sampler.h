@@ -17,6 +17,7 @@ typedef struct pd_sampler_scratch {
     uint32_t n_max;
     uint32_t *counts; /* [n_max] how often a token was seen; all zero between draws */
     float *adjusted;  /* [n_max] */
+    uint32_t *mask;   /* of a grammar: pd_sampler_mask_words */
     pd_candidate items[];
 } pd_sampler_scratch;
 
@@ -27,6 +28,20 @@ void pd_sampler_scratch_destroy(pd_sampler_scratch *scratch); /* NULL is allowed
  * is not below n_vocab. */
 pd_status pd_sampler_check(const pd_sampler_desc *desc, uint32_t n_vocab, pd_error *err);
 
+/* ---- grammars -------------------------------------------------------------------------------- */
+
+/* Room for a mask of all tokens. */
+uint32_t pd_sampler_mask_words(uint32_t n_vocab);
+/* The tokens that may follow in the sampler's grammar; *mask: words, or NULL where there is none.
+ * n_left: tokens that are left for the answer, UINT32_MAX: there is no end. Errors: as
+ * pd_grammar_get_mask. */
+pd_status pd_sampler_get_mask(const pd_sampler *s, uint32_t n_left, uint32_t *words,
+                              const uint32_t **mask, pd_error *err);
+/* A token was drawn: the grammar goes on behind it. */
+pd_status pd_sampler_take(pd_sampler *s, uint32_t id, pd_error *err);
+
+/* ---- drawing --------------------------------------------------------------------------------- */
+
 /* Whether there is a bias or a penalty. */
 bool pd_sampler_adjusts(const pd_sampler_desc *desc);
 /* The logits with bias and penalties, for pd_sampler_pick: the scratch's, or `logits` where nothing
@@ -36,14 +51,16 @@ const float *pd_sampler_adjust(const pd_sampler_desc *desc, pd_sampler_scratch *
                                const float *logits, uint32_t n_vocab, const uint32_t *ids,
                                uint32_t n_ids);
 
-/* Draws from logits [n_vocab]; n_vocab is at most the scratch's. Nothing is allocated. A greedy
- * sampler (temp 0) does not advance the counter. Errors: NUMERIC (a NaN or +infinity, or no finite
- * logit at all; -infinity means never), ARGUMENT (n_vocab too large). */
+/* Draws from logits [n_vocab]; n_vocab is at most the scratch's. mask: pd_sample_params', NULL: all
+ * may be drawn. Nothing is allocated. A greedy sampler (temp 0) does not advance the counter.
+ * Errors: NUMERIC (a NaN or +infinity, masked or not, or no finite logit of those that may be
+ * drawn; -infinity means never), ARGUMENT (n_vocab too large). */
 pd_status pd_sampler_pick(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits,
-                          uint32_t n_vocab, uint32_t *id, pd_error *err);
+                          uint32_t n_vocab, const uint32_t *mask, uint32_t *id, pd_error *err);
 
-/* The sampler's next draw in the form that devices take. False: they do not draw like that, because
- * the candidates are too many (top_k 0, or above PD_SAMPLE_MAX_K) or their logits are adjusted. */
+/* The sampler's next draw in the form that devices take, without a mask. False: they do not draw
+ * like that, because the candidates are too many (top_k 0, or above PD_SAMPLE_MAX_K) or their
+ * logits are adjusted. */
 bool pd_sampler_to_params(const pd_sampler *s, pd_sample_params *out);
 
 /* The generator: Philox 4x32 with 10 rounds, out = philox(counter, key). */

@@ -126,39 +126,12 @@ static pd_status read_sampler(const pd_server *server, const pd_model *m, srv_fi
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
-static pd_status check_format(srv_fields *f, const char *name, const cJSON *format, pd_error *err) {
-    const char *type = "text";
-    srv_fields inside = {.object = format};
-    if (!cJSON_IsObject(format)) return srv_refuse(f, name, "an object", format, err);
-    srv_blame(f, name);
-    PD_TRY(srv_get_string(&inside, "type", &type, err));
-    if (strcmp(type, "text") != 0)
-        return PD_RAISE(err, PD_ERR_UNSUPPORTED,
-                        "%s %.40s is not known here: answers are free text", name, type);
-    srv_blame(f, "");
-    return PD_OK;
-}
-
-pd_status srv_read_format(srv_fields *f, const char *group, const char *name, pd_error *err) {
-    char whole[64];
-    srv_fields inside = {.object = group ? srv_get(f, group) : f->object};
-    if (!inside.object) return PD_OK;
-    if (!cJSON_IsObject(inside.object))
-        return srv_refuse(f, group, "an object", inside.object, err);
-    snprintf(whole, sizeof whole, "%s%s%s", group ? group : "", group ? "." : "", name);
-    const cJSON *format = srv_get(&inside, name);
-    return format ? check_format(f, whole, format, err) : PD_OK;
-}
-
 /* What would change the answer and cannot be done is refused, rather than ignored. */
 static pd_status refuse_unknown_ways(srv_fields *f, pd_error *err) {
     const cJSON *tools = srv_get(f, "tools");
-    PD_TRY(srv_read_format(f, NULL, "response_format", err));
-    if (tools && cJSON_GetArraySize(tools) > 0) {
-        srv_blame(f, "tools");
-        return PD_RAISE(err, PD_ERR_UNSUPPORTED, "tools are not known here");
-    }
-    return PD_OK;
+    if (!tools || cJSON_GetArraySize(tools) == 0) return PD_OK;
+    srv_blame(f, "tools");
+    return PD_RAISE(err, PD_ERR_UNSUPPORTED, "tools are not known here");
 }
 
 static pd_status read_stream(srv_fields *f, srv_settings *s, pd_error *err) {
@@ -172,12 +145,14 @@ static pd_status read_stream(srv_fields *f, srv_settings *s, pd_error *err) {
     return status;
 }
 
-pd_status srv_settings_read(const pd_server *server, const pd_model *m, srv_fields *f,
-                            srv_settings *s, pd_error *err) {
+pd_status srv_settings_read(const pd_server *server, pd_model *m, srv_fields *f, srv_settings *s,
+                            pd_error *err) {
     bool cache = true;
     *s = (srv_settings){.n_choices = 1, .n_max = server->desc.n_predict};
     PD_TRY(refuse_unknown_ways(f, err));
     PD_TRY(read_sampler(server, m, f, s, err));
+    PD_TRY(srv_read_format(m, f, NULL, "response_format", s, err));
+    PD_TRY(srv_read_grammar(m, f, s, err));
     PD_TRY(read_stream(f, s, err));
     PD_TRY(srv_get_u32(f, "n", 1, PD_MAX_CHOICES, &s->n_choices, err));
     PD_TRY(srv_get_bool(f, "cache_prompt", &cache, err));
@@ -191,6 +166,7 @@ void srv_settings_free(srv_settings *s) {
     for (size_t i = 0; i < s->n_stops; i++) pd_free(s->stops[i]);
     pd_free(s->stops);
     pd_free(s->biases);
+    pd_grammar_destroy(s->sampler.grammar);
     cJSON_Delete(s->repeated);
     *s = (srv_settings){0};
 }

@@ -112,7 +112,7 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     s->n_choices = 1;
     if (!srv_get(f, "max_tokens")) return srv_refuse(f, "max_tokens", "a number", NULL, err);
     PD_TRY(srv_get_u32(f, "max_tokens", 1, 16777216, &s->n_max, err));
-    PD_TRY(srv_read_format(f, "output_config", "format", err));
+    PD_TRY(srv_read_format(c->engine->model, f, "output_config", "format", s, err));
     PD_TRY(srv_read_stops(f, "stop_sequences", s, err));
     return srv_ask_conversation(c, &srv_messages_form, f, out, err);
 }

@@ -264,7 +264,7 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
     s->n_choices = 1;
     PD_TRY(refuse_stored(f, err));
-    PD_TRY(srv_read_format(f, "text", "format", err));
+    PD_TRY(srv_read_format(c->engine->model, f, "text", "format", s, err));
     PD_TRY(read_log_probs(f, s, err));
     PD_TRY(srv_get_u32(f, "max_output_tokens", 1, 16777216, &s->n_max, err));
     PD_TRY(read_repeated(f, s, err));

@@ -154,6 +154,93 @@ static void several_sequences(void *ctx, const char *device) {
     pd_model_close(m);
 }
 
+/* ---- masks ---------------------------------------------------------------------------------- */
+
+enum { MASK_WORDS = (N_VOCAB + 31) / 32 };
+
+/* A third of the tokens, others for each sequence and step. */
+static uint32_t *make_mask(uint32_t seq, uint32_t step) {
+    uint32_t *mask = calloc(PD_SAMPLE_END / 32, sizeof *mask);
+    assert_non_null(mask);
+    for (uint32_t i = 0; i < N_VOCAB; i++)
+        if ((i + seq + step) % 3 == 0) mask[i / 32] |= UINT32_C(1) << i % 32;
+    return mask;
+}
+
+static bool look_at(void *ctx, const pd_profile_op *op) {
+    (void)op;
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+/* Of the sequences of a step, all but the second have a mask, and it is gone when they have run. */
+static void play_masked(pd_context *c, pd_sequence *seqs, uint32_t n, uint32_t step) {
+    uint32_t ids[N_SEQS][8];
+    float logits[N_VOCAB];
+    pd_sample_params params[N_SEQS], without;
+    pd_batch_item items[N_SEQS];
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t first = seqs[i].tokens.n, rows = step == 0 ? 3 + i : 1;
+        for (uint32_t k = 0; k < rows; k++) ids[i][k] = token_at(i, first + k);
+        params[i] = (pd_sample_params){.k = i == 2 ? 1 : 50,
+                                       .scale = pd_sample_scale(2),
+                                       .counter = step,
+                                       .mask = i == 1 ? NULL : make_mask(i, step)};
+        items[i] = (pd_batch_item){.seq = &seqs[i],
+                                   .ids = ids[i],
+                                   .n = rows,
+                                   .outs = PD_OUTS_LAST,
+                                   .sampling = &params[i]};
+    }
+    run(c, items, n);
+    pd_context_keep(c, items, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t id = items[i].out.result.id;
+        read_logits(c, &seqs[i], logits);
+        assert_int_equal(id, pd_sample_token(&params[i], logits, N_VOCAB));
+        assert_true(i == 1 || (id + i + step) % 3 == 0);
+        without = (pd_sample_params){.k = 1};
+        assert_int_equal(items[i].out.result.best, pd_sample_token(&without, logits, N_VOCAB));
+        free((void *)(uintptr_t)params[i].mask);
+    }
+}
+
+static void masked_draws(void *ctx, const char *device) {
+    (void)ctx, (void)device;
+    pd_error err;
+    pd_model *m = open_model(device);
+    pd_context *c = open_context(m, N_SEQS, false);
+    pd_sequence seqs[N_SEQS];
+    uint32_t nothing[MASK_WORDS] = {0}, n_ops = 0, id = token_at(0, 9);
+    for (uint32_t i = 0; i < N_SEQS; i++) join(c, &seqs[i]);
+    for (uint32_t step = 0; step < 12; step++) play_masked(c, seqs, N_SEQS, step);
+    play_masked(c, seqs, 1, 12);
+    must(pd_context_profile(c, &seqs[0], look_at, &n_ops, &err), &err);
+    assert_true(n_ops > 0);
+
+    uint32_t n[2] = {seqs[0].tokens.n, seqs[1].tokens.n};
+    pd_sample_params params = {.scale = pd_sample_scale(1), .mask = nothing};
+    pd_batch_item items[2] = {
+        {.seq = &seqs[0], .ids = &id, .n = 1, .outs = PD_OUTS_LAST},
+        {.seq = &seqs[1], .ids = &id, .n = 1, .outs = PD_OUTS_LAST, .sampling = &params}};
+    for (params.k = 1; params.k <= 20; params.k += 19) {
+        assert_int_equal(pd_context_run(c, items, 2, NULL, &err), PD_ERR_NUMERIC);
+        assert_string_equal(err.message, "none of the tokens that may be drawn has a finite logit");
+        assert_int_equal(seqs[0].tokens.n, n[0]);
+        assert_int_equal(seqs[1].tokens.n, n[1]);
+    }
+    play_masked(c, seqs, N_SEQS, 13);
+    for (uint32_t i = 0; i < N_SEQS; i++) pd_context_leave(c, &seqs[i]);
+    expect_all_free(c);
+    pd_context_destroy(c);
+    pd_model_close(m);
+}
+
+static void test_masked_draws(void **state) {
+    (void)state;
+    on_every_device(masked_draws, NULL);
+}
+
 /* ---- outputs -------------------------------------------------------------------------------- */
 
 /* What other sequences' steps write over is kept or computed again, to the bit. */
@@ -437,13 +524,10 @@ static void test_all_outputs_of_several(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several_sequences),
-        cmocka_unit_test(test_outputs_of_several),
-        cmocka_unit_test(test_dropped_rows),
-        cmocka_unit_test(test_few_rows),
-        cmocka_unit_test(test_failures_change_nothing),
-        cmocka_unit_test(test_shared_pages_stay),
-        cmocka_unit_test(test_all_outputs_of_several),
+        cmocka_unit_test(test_several_sequences),  cmocka_unit_test(test_masked_draws),
+        cmocka_unit_test(test_outputs_of_several), cmocka_unit_test(test_dropped_rows),
+        cmocka_unit_test(test_few_rows),           cmocka_unit_test(test_failures_change_nothing),
+        cmocka_unit_test(test_shared_pages_stay),  cmocka_unit_test(test_all_outputs_of_several),
         cmocka_unit_test(check_validation_silent),
     };
     PRINT_LOG();

@@ -1,5 +1,7 @@
 /* Drawing on a device: the very token that pd_sample_token draws on the host, for thousands of rows
- * of logits of many shapes and settings, given by the host or made by the operation before.
+ * of logits of many shapes and settings, with masks and without, given by the host or made by the
+ * operation before. With a mask pd_sample_token itself is compared with what a draw is in the
+ * plainest words: sort, cut, add up.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -47,6 +49,57 @@ static uint32_t count_nonfinite(const float *x, uint32_t n) {
     return bad;
 }
 
+/* ---- what is right -------------------------------------------------------------------------- */
+
+static int by_rank(const void *a, const void *b) {
+    const pd_candidate *x = a, *y = b;
+    if (x->key != y->key) return x->key > y->key ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static uint64_t total_of(const pd_candidate *items, uint32_t n) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < n; i++) total += items[i].weight;
+    return total;
+}
+
+/* (total * fraction) >> 32 */
+static uint64_t share_of(uint64_t total, uint32_t fraction) {
+    return (total >> 32) * fraction + ((total & UINT32_MAX) * fraction >> 32);
+}
+
+static uint32_t plain_draw(const pd_sample_params *d, const float *row, uint32_t n) {
+    static pd_candidate all[PD_SAMPLE_END];
+    uint32_t n_all = 0, n_in = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool never = i == 255999 || i == 256000 || i >= 262144;
+        if (never || !isfinite(row[i]) || !(d->mask[i / 32] & UINT32_C(1) << i % 32)) continue;
+        all[n_all++] = (pd_candidate){pd_sample_key(pd_float_bits(row[i])), i, 0};
+    }
+    if (n_all == 0) return PD_SAMPLE_NO_ID;
+    qsort(all, n_all, sizeof *all, by_rank);
+    if (d->k <= 1) return all[0].id;
+    if (n_all > d->k) n_all = d->k;
+    for (uint32_t i = 0; i < n_all; i++)
+        all[i].weight = pd_sample_weight(all[0].key, all[i].key, d->scale);
+    uint64_t enough = share_of(total_of(all, n_all), d->top_p);
+    while (n_in < n_all && (!d->top_p || n_in == 0 || total_of(all, n_in) < enough)) n_in++;
+    while (all[n_in - 1].weight < d->min_p) n_in--;
+    uint64_t target = share_of(total_of(all, n_in), pd_sample_random(d->seed, d->counter));
+    for (uint32_t i = 0; i < n_in; i++)
+        if (total_of(all, i + 1) > target) return all[i].id;
+    return PD_SAMPLE_NO_ID;
+}
+
+/* The definition on the host, with a mask; without one, the sampler's tests are there for it. */
+static void judge_host(const float *row, uint32_t n, const pd_sample_params *draw) {
+    if (!draw->mask) return;
+    uint32_t id = pd_sample_token(draw, row, n), right = plain_draw(draw, row, n);
+    if (id != right)
+        fail_msg("the host, %u values, k %u, top_p %u, min_p %u: drawn %u; expected %u", n, draw->k,
+                 draw->top_p, draw->min_p, id, right);
+}
+
 /* What a device drew from a row that has a finite value. */
 static void judge_row(const char *device, const float *row, uint32_t n,
                       const pd_sample_params *draw, const uint32_t *found) {
@@ -56,11 +109,13 @@ static void judge_row(const char *device, const float *row, uint32_t n,
     if (found[0] == best && found[1] == pd_float_bits(row[best]) && found[2] == bad &&
         found[3] == id)
         return;
-    fail_msg("%s, %u values, k %u, scale %g, top_p %u, min_p %u: best %u, %u bad, drawn "
+    fail_msg("%s, %u values, k %u, scale %g, top_p %u, min_p %u, %s: best %u, %u bad, drawn "
              "%u; expected best %u, %u bad, drawn %u",
-             device, n, draw->k, (double)draw->scale, draw->top_p, draw->min_p, found[0], found[2],
-             found[3], best, bad, id);
+             device, n, draw->k, (double)draw->scale, draw->top_p, draw->min_p,
+             draw->mask ? "a mask" : "no mask", found[0], found[2], found[3], best, bad, id);
 }
+
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 static pd_step step_of(uint32_t rows, const pd_sample_params *draws) {
     static const pd_page_table table;
@@ -81,6 +136,7 @@ static void compare_rows(draw_plan *d, const float *x, const pd_sample_params *d
     pd_error err;
     uint32_t found[4 * ROWS];
     pd_step step = step_of(rows, draws);
+    for (uint32_t r = 0; r < rows; r++) judge_host(x + (size_t)r * d->n, d->n, &draws[r]);
     for (uint32_t i = 0; i < ops_n_devices; i++) {
         const pd_backend_vtable *v = ops_devices[i].backend->v;
         ops_check(v->write(d->program[i], d->x, 0, 4ull * rows * d->n, x, &err), &err);
@@ -117,6 +173,47 @@ static pd_sample_params random_draw(void) {
                               .counter = (uint64_t)ops_random() << (ops_random() % 32)};
 }
 
+/* Masks by how many ids are in them: none, one, some at random; those of the last part, or all but
+ * the best one. They say nothing of ids that no row has, or that are never drawn: these are in. */
+typedef enum mask_shape {
+    NONE,
+    ONE,
+    RARE,
+    TENTH,
+    HALF,
+    NEARLY_ALL,
+    LAST,
+    NOT_BEST,
+    N_MASKS
+} mask_shape;
+
+static void fill_mask(uint32_t *mask, const float *row, uint32_t n, mask_shape shape) {
+    static const double densities[N_MASKS] = {
+        [RARE] = 1e-4, [TENTH] = 0.1, [HALF] = 0.5, [NEARLY_ALL] = 0.99};
+    uint32_t one = ops_random() % n, best = pd_sample_token(&(pd_sample_params){.k = 1}, row, n);
+    uint32_t end = n < PD_SAMPLE_END ? n : PD_SAMPLE_END;
+    memset(mask, 0xff, PD_SAMPLE_END / 8);
+    for (uint32_t i = 0; i < end; i++) {
+        bool in = ops_random() < densities[shape] * 0x1p32;
+        if (shape == ONE) in = i == one;
+        if (shape == LAST) in = i / 64 == (end - 1) / 64;
+        if (shape == NOT_BEST) in = i != best;
+        if (!in && pd_sample_is_allowed(i)) mask[i / 32] &= ~(UINT32_C(1) << i % 32);
+    }
+}
+
+/* Memory for the mask of a row of a step. */
+static uint32_t *mask_of(uint32_t r) {
+    static uint32_t masks[ROWS][PD_SAMPLE_END / 32];
+    return masks[r];
+}
+
+static const uint32_t *random_mask(uint32_t r, const float *row, uint32_t n) {
+    if (ops_random() % 2) return NULL;
+    fill_mask(mask_of(r), row, n, (mask_shape)(ops_random() % N_MASKS));
+    return mask_of(r);
+}
+
 static void test_random_rows(void **state) {
     static const uint32_t widths[] = {1, 2, 31, 600, 4097, 9001};
     (void)state;
@@ -130,6 +227,7 @@ static void test_random_rows(void **state) {
             for (uint32_t r = 0; r < ROWS; r++) {
                 fill_row(x + (size_t)r * n, n, (row_shape)((run + r) % N_SHAPES));
                 draws[r] = random_draw();
+                draws[r].mask = random_mask(r, x + (size_t)r * n, n);
             }
             compare_rows(&d, x, draws, ROWS);
         }
@@ -149,10 +247,13 @@ static void test_every_k(void **state) {
         fill_row(x + (size_t)r * N, N, r % 2 ? TIES : NORMAL);
         for (uint32_t i = 0; i < 90 * r; i++) x[r * N + ops_random() % N] = 16;
     }
+    for (uint32_t r = 0; r < SOME; r++) fill_mask(mask_of(r), x + (size_t)r * N, N, HALF);
     for (uint32_t k = 1; k <= PD_SAMPLE_MAX_K; k++) {
         for (uint32_t r = 0; r < SOME; r++)
-            draws[r] =
-                (pd_sample_params){.k = k, .scale = pd_sample_scale(50), .counter = r + 100 * k};
+            draws[r] = (pd_sample_params){.k = k,
+                                          .scale = pd_sample_scale(50),
+                                          .counter = r + 100 * k,
+                                          .mask = r % 3 ? NULL : mask_of(r)};
         compare_rows(&d, x, draws, SOME);
     }
     close_plan(&d);
@@ -178,6 +279,40 @@ static void test_full_vocabulary(void **state) {
     }
     for (uint32_t run = 0; run < 4; run++) {
         for (uint32_t r = 0; r < FEW; r++) draws[r].counter++;
+        compare_rows(&d, x, draws, FEW);
+    }
+    close_plan(&d);
+}
+
+/* Outputs with a mask of each kind beside one that has none, over a whole vocabulary. */
+static void test_masks(void **state) {
+    enum { N = 262208, FEW = N_MASKS + 1 };
+    static const pd_sample_params kinds[] = {{.k = 1},
+                                             {.k = 7},
+                                             {.k = 64},
+                                             {.k = 256},
+                                             {.k = 64, .top_p = 0xf3333333},
+                                             {.k = 40, .min_p = 0x400000}};
+    (void)state;
+    draw_plan d;
+    pd_sample_params draws[FEW];
+    open_plan(&d, N, FEW);
+    float *x = ops_alloc((size_t)FEW * N, sizeof *x);
+    for (uint32_t r = 0; r < FEW; r++) {
+        float *row = x + (size_t)r * N;
+        fill_row(row, N, r % 2 ? TIES : NORMAL);
+        for (uint32_t i = 0; i < 100; i++) row[ops_random() % 200000] = i % 2 ? NAN : -INFINITY;
+        for (uint32_t i = 262144; i < N; i++) row[i] = 90;
+        row[PD_TOKEN_START_OF_IMAGE] = row[PD_TOKEN_END_OF_IMAGE] = 100;
+        if (r < N_MASKS) fill_mask(mask_of(r), row, N, (mask_shape)r);
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        for (uint32_t r = 0; r < FEW; r++) {
+            draws[r] = kinds[i];
+            draws[r].scale = pd_sample_scale(r % 2 ? 1 : 5);
+            draws[r].counter = r;
+            draws[r].mask = r < N_MASKS ? mask_of(r) : NULL;
+        }
         compare_rows(&d, x, draws, FEW);
     }
     close_plan(&d);
@@ -228,16 +363,21 @@ static void run_head(const head_case *c) {
         for (uint32_t run = 0; run < 6; run++) {
             pd_sample_params draws[ROWS];
             uint32_t rows = run % 2 ? 1 + ops_random() % c->outs : c->outs, found[4 * ROWS];
-            for (uint32_t r = 0; r < rows; r++) draws[r] = random_draw();
+            for (uint32_t r = 0; r < rows; r++) {
+                draws[r] = random_draw();
+                draws[r].mask = random_mask(r, row + (size_t)r * c->n, c->n);
+            }
             for (uint32_t i = 0; i < rows * c->k; i++) in[i] = (float)(ops_random() % 3) - 1;
             pd_step step = step_of(rows, draws);
             ops_check(v->write(program, x, 0, 4ull * rows * c->k, in, &err), &err);
             ops_check(v->run(program, &step, &err), &err);
             ops_check(v->read(program, logits, 0, 4ull * rows * c->n, row, &err), &err);
             ops_check(v->read(program, out, 0, 16ull * rows, found, &err), &err);
-            for (uint32_t r = 0; r < rows; r++)
+            for (uint32_t r = 0; r < rows; r++) {
+                judge_host(row + (size_t)r * c->n, c->n, &draws[r]);
                 judge_row(ops_devices[d].name, row + (size_t)r * c->n, c->n, &draws[r],
                           found + 4 * r);
+            }
         }
         v->destroy(ops_devices[d].backend, program);
     }
@@ -275,10 +415,13 @@ static void test_distribution(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_rows),     cmocka_unit_test(test_every_k),
-        cmocka_unit_test(test_full_vocabulary), cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_distribution),    cmocka_unit_test(check_validation_silent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_rows),
+                                       cmocka_unit_test(test_every_k),
+                                       cmocka_unit_test(test_full_vocabulary),
+                                       cmocka_unit_test(test_masks),
+                                       cmocka_unit_test(test_heads),
+                                       cmocka_unit_test(test_distribution),
+                                       cmocka_unit_test(check_validation_silent)};
     PRINT_LOG();
     return cmocka_run_group_tests_name("ops.sample", tests, ops_setup, ops_teardown);
 }

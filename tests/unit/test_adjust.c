@@ -173,7 +173,7 @@ static void greedy_takes_the_adjusted_best(void **state) {
         pd_sampler s = make_sampler(cases[i].desc);
         uint32_t id, n_seen = cases[i].n_seen;
         const float *out = pd_sampler_adjust(&s.desc, scratch, logits, 4, seen, n_seen);
-        assert_int_equal(pd_sampler_pick(&s, scratch, out, 4, &id, NULL), PD_OK);
+        assert_int_equal(pd_sampler_pick(&s, scratch, out, 4, NULL, &id, NULL), PD_OK);
         assert_int_equal(id, cases[i].want);
     }
     pd_sampler_scratch_destroy(scratch);
@@ -233,7 +233,7 @@ static void expect_draws(const pd_sampler_desc *d, uint32_t seed) {
     for (int i = 0; i < N_DRAWS; i++) {
         uint32_t id = N;
         const float *out = pd_sampler_adjust(d, scratch, logits, N, ids, N_IDS);
-        assert_int_equal(pd_sampler_pick(&s, scratch, out, N, &id, NULL), PD_OK);
+        assert_int_equal(pd_sampler_pick(&s, scratch, out, N, NULL, &id, NULL), PD_OK);
         counts[id]++;
     }
     for (uint32_t i = 0; i < N; i++) {

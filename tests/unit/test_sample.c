@@ -114,8 +114,8 @@ static void top_p_needs_no_full_sort(void **state) {
             logits[i] = (float)(seed >> 22) / 64.0f; /* 0 to 16, with many ties */
         }
         uint32_t p = pd_sample_top_p(0.05f * (float)(round + 1) - 0.01f);
-        assert_int_equal(pd_candidates_all(some, logits, N), N);
-        assert_int_equal(pd_candidates_top_k(all, logits, N, N), N);
+        assert_int_equal(pd_candidates_all(some, logits, N, NULL), N);
+        assert_int_equal(pd_candidates_top_k(all, logits, N, NULL, N), N);
         pd_candidates_weigh(some, N, all[0].key, pd_sample_scale(1));
         pd_candidates_weigh(all, N, all[0].key, pd_sample_scale(1));
         uint32_t n = pd_candidates_top_p(all, N, p);

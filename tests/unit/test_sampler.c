@@ -32,7 +32,8 @@ static pd_sampler_scratch *make_scratch(uint32_t n) {
 static uint32_t draw(pd_sampler *s, pd_sampler_scratch *scratch, const float *logits, uint32_t n) {
     uint32_t id = UINT32_MAX;
     pd_error err;
-    if (pd_sampler_pick(s, scratch, logits, n, &id, &err) != PD_OK) fail_msg("%s", err.message);
+    if (pd_sampler_pick(s, scratch, logits, n, NULL, &id, &err) != PD_OK)
+        fail_msg("%s", err.message);
     return id;
 }
 
@@ -236,6 +237,40 @@ static void top_p_over_a_full_vocabulary(void **state) {
     pd_sampler_scratch_destroy(scratch);
 }
 
+/* What a mask leaves is drawn from as if nothing else had a chance. */
+static void masks_leave_out(void **state) {
+    (void)state;
+    static const pd_sampler_desc descs[] = {{0},
+                                            {.temp = 1},
+                                            {.temp = 1, .top_k = 40},
+                                            {.temp = 2, .top_k = 300},
+                                            {.temp = 1, .top_p = 0.9f, .min_p = 0.01f}};
+    float logits[N], left[N];
+    uint32_t mask[N / 32 + 1] = {0}, id;
+    const uint32_t nothing[N / 32 + 1] = {0};
+    pd_error err;
+    pd_sampler_scratch *scratch = make_scratch(N);
+    make_logits(logits, N, 4);
+    for (uint32_t i = 0; i < N; i++) {
+        bool in = i % 7 == 3 && i % 64 > 32;
+        mask[i / 32] |= (uint32_t)in << i % 32;
+        left[i] = in ? logits[i] : -INFINITY;
+    }
+    for (size_t i = 0; i < sizeof descs / sizeof *descs; i++) {
+        pd_sampler s = make_sampler(descs[i]), plain = s;
+        for (int k = 0; k < 30; k++) {
+            assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, mask, &id, &err), PD_OK);
+            assert_int_equal(id, draw(&plain, scratch, left, N));
+        }
+        uint64_t n_drawn = s.n_drawn;
+        assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, nothing, &id, &err),
+                         PD_ERR_NUMERIC);
+        assert_string_equal(err.message, "none of the tokens that may be drawn has a finite logit");
+        assert_int_equal(s.n_drawn, n_drawn);
+    }
+    pd_sampler_scratch_destroy(scratch);
+}
+
 static void bad_logits_are_errors(void **state) {
     (void)state;
     float logits[N];
@@ -245,13 +280,13 @@ static void bad_logits_are_errors(void **state) {
     pd_sampler_scratch *scratch = make_scratch(N);
     make_logits(logits, N, 1);
     logits[40] = NAN;
-    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, NULL, &id, &err), PD_ERR_NUMERIC);
     assert_string_equal(err.message, "the logit of token 40 is NaN, but must be finite");
     logits[40] = INFINITY;
-    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, NULL, &id, &err), PD_ERR_NUMERIC);
     for (int i = 0; i < N; i++) logits[i] = -INFINITY;
-    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, &id, &err), PD_ERR_NUMERIC);
-    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N + 1, &id, &err), PD_ERR_ARGUMENT);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N, NULL, &id, &err), PD_ERR_NUMERIC);
+    assert_int_equal(pd_sampler_pick(&s, scratch, logits, N + 1, NULL, &id, &err), PD_ERR_ARGUMENT);
     assert_int_equal(s.n_drawn, 0);
     logits[3] = -1e30f;
     assert_int_equal(draw(&s, scratch, logits, N), 3);
@@ -279,6 +314,7 @@ int main(void) {
         cmocka_unit_test(a_draw_depends_on_seed_and_counter_alone),
         cmocka_unit_test(forbidden_ids_never_come),
         cmocka_unit_test(top_p_over_a_full_vocabulary),
+        cmocka_unit_test(masks_leave_out),
         cmocka_unit_test(bad_logits_are_errors),
         cmocka_unit_test(bad_settings_are_refused),
     };

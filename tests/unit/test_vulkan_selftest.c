@@ -220,11 +220,10 @@ static void matrices_that_do_not_compile_cost_coopmat(void **state) {
     expect_loss_of_coopmat("no_such_product();", "its kernels do not compile");
 }
 
-static void a_wrong_draw_is_an_error(void **state) {
-    (void)state;
+static void expect_wrong_draw(const char *was, const char *is) {
     pd_vk_backend *b;
     pd_error err = {0};
-    plant("sample.comp", "key = best.x;", "key = best.x ^ 0x00ffffffu;");
+    plant("sample.comp", was, is);
     assert_int_equal(try_open(&b, &err), PD_ERR_DEVICE);
     assert_non_null(strstr(err.message, "computes wrong results: sample("));
     assert_non_null(strstr(err.hint, "PERIDOT_SELFTEST=off"));
@@ -232,6 +231,18 @@ static void a_wrong_draw_is_an_error(void **state) {
     caps_of_next_start();
     pd_env_set("PERIDOT_SELFTEST", "on");
     pd_env_set("PERIDOT_SHADER_DIR", NULL);
+}
+
+static void a_wrong_draw_is_an_error(void **state) {
+    (void)state;
+    expect_wrong_draw("key = best.x;", "key = best.x ^ 0x00ffffffu;");
+}
+
+/* In one of the parts, or in what is looked at again. */
+static void so_is_a_mask_that_is_not_heeded(void **state) {
+    (void)state;
+    expect_wrong_draw("if (part.x == 0u ||", "if (part.x == 0u || i == 1u ||");
+    expect_wrong_draw("pd_sample_is_allowed(id) && is_in_mask(id);", "pd_sample_is_allowed(id);");
 }
 
 /* Waits until a process that tries the driver has come to such a mark. */
@@ -331,6 +342,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(wrong_matrices_cost_coopmat),
         cmocka_unit_test(matrices_that_do_not_compile_cost_coopmat),
         cmocka_unit_test(a_wrong_draw_is_an_error),
+        cmocka_unit_test(so_is_a_mask_that_is_not_heeded),
         cmocka_unit_test(a_killed_test_costs_what_it_tried),
         cmocka_unit_test(two_crashes_cost_both),
         cmocka_unit_test(after_a_crash_of_everything_there_is_a_next_time),

@@ -177,11 +177,12 @@ static inline const uint32_t *pd_cpu_table(const pd_program *p, uint32_t layer, 
     return p->kv->layer_is_global[layer] ? t->global_pages : t->local_pages;
 }
 
-/* The token drawn for an output with logits x [n]. */
+/* The token drawn for an output with logits x [n]. The best of them all is the best of a mask. */
 static inline uint32_t pd_cpu_sample(const pd_program *p, uint32_t out, const float *x, uint32_t n,
                                      uint32_t best) {
     const pd_sample_params *d = p->step->sampling ? &p->step->sampling[out] : NULL;
-    return d && d->k > 1 ? pd_sample_token(d, x, n) : best;
+    if (!d || (d->k <= 1 && pd_sample_may(best, n) && pd_sample_is_in(d->mask, best))) return best;
+    return pd_sample_token(d, x, n);
 }
 
 pd_status pd_cpu_compile(pd_backend *b, const pd_plan *plan, pd_kv_store *kv, pd_program **out,

@@ -247,7 +247,7 @@ static void sample_rows(void *ctx, uint32_t begin, uint32_t end, uint32_t thread
     for (uint32_t i = begin; i < end; i++) {
         const float *x = pd_cpu_row(p, o->x, i);
         pd_sample_result *out = (pd_sample_result *)pd_cpu_buf(p, o->out) + i;
-        uint32_t id = 0;
+        uint32_t id = PD_SAMPLE_NO_ID;
         float value = -INFINITY;
         best_of(k, x, 0, before, &id, &value);
         best_of(k, x, PD_TOKEN_END_OF_IMAGE + 1, n_text, &id, &value);

@@ -208,7 +208,7 @@ void pd_cpu_ref_sample(pd_program *p, const pd_op *op) {
     for (uint32_t i = 0; i < pd_cpu_rows(p, o->out); i++) {
         const float *x = pd_cpu_row(p, o->x, i);
         pd_sample_result *out = (pd_sample_result *)pd_cpu_buf(p, o->out) + i;
-        uint32_t best = 0, bad = 0;
+        uint32_t best = PD_SAMPLE_NO_ID, bad = 0;
         float value = -INFINITY;
         for (uint32_t id = 0; id < n; id++) {
             bad += isfinite(x[id]) ? 0 : 1;

@@ -86,6 +86,7 @@ pd_status chat_generate(chat_job *job, uint64_t n_max, uint64_t *n_drawn, pd_err
         fputs(chat_label(job, CHAT_MODEL), stdout);
         fflush(stdout);
     }
+    job->sampler.place = (pd_grammar_place){0}; /* each answer is one of the grammar's */
     pd_status status = pd_session_generate(job->session, &job->sampler, &desc, err);
     finish_text(&a);
     if (job->shows_roles && a.n_drawn == 0) fputc('\n', stdout);

@@ -106,7 +106,8 @@ static pd_status prepare(chat_job *job, pd_error *err) {
     pd_status status;
     PD_TRY_GOTO(check_options(job, &system, &n_system, err));
     PD_TRY_GOTO(cli_open_model(job->o, CLI_OPEN_ALL, &job->model, err));
-    PD_TRY_GOTO(cli_sampling_check(&job->sampling, job->model, err));
+    PD_TRY_GOTO(cli_sampling_bind(&job->sampling, job->model, err));
+    job->sampler.desc.grammar = job->sampling.grammar;
     PD_TRY_GOTO(choose_template(job, system, n_system, err));
     status = create_session(job, err);
 done:
@@ -251,11 +252,11 @@ pd_status cli_chat(const cli_options *o, pd_error *err) {
     status = job.interactive ? chat_on_terminal(&job, err) : send(&job, message, n, err);
 done:
     pd_session_destroy(job.session);
+    cli_sampling_free(&job.sampling);
     pd_model_close(job.model);
     chat_free(&job.conversation);
     chat_turn_free(&job.draft);
     chat_pictures_free(&job.attached);
-    cli_sampling_free(&job.sampling);
     pd_stop_destroy(job.stop);
     pd_free(message);
     return status;

@@ -177,7 +177,8 @@ pd_status cli_run(const cli_options *o, pd_error *err) {
     PD_TRY_GOTO(init_sampler(&job, err));
     PD_TRY_GOTO(cli_stop_create(o, &job.stop, err));
     PD_TRY_GOTO(cli_open_model(o, CLI_OPEN_ALL, &job.model, err));
-    PD_TRY_GOTO(cli_sampling_check(&job.sampling, job.model, err));
+    PD_TRY_GOTO(cli_sampling_bind(&job.sampling, job.model, err));
+    job.sampler.desc.grammar = job.sampling.grammar;
     PD_TRY_GOTO(cli_prompt_encode(o, job.model, &job.prompt, err));
     pd_prompt prompt = cli_prompt_view(&job.prompt);
     job.times.n_prompt = pd_prompt_count(job.model, &prompt);
@@ -191,12 +192,12 @@ pd_status cli_run(const cli_options *o, pd_error *err) {
     job.precision = desc.precision;
     status = cli_with_session(job.model, &desc, generate_and_report, &job, err);
 done:
+    cli_sampling_free(&job.sampling);
     pd_model_close(job.model);
     cli_prompt_free(&job.prompt);
     pd_bytes_free(&job.answer);
     pd_bytes_free(&job.answer_ids);
     cJSON_Delete(job.log_probs);
     pd_stop_destroy(job.stop);
-    cli_sampling_free(&job.sampling);
     return status;
 }

@@ -21,8 +21,8 @@ typedef struct rows {
 
 static uint32_t filter(const pd_sample_params *d, const float *logits, const rows *r) {
     bool sorted = d->k > 0 && d->k < r->n_vocab;
-    uint32_t n = sorted ? pd_candidates_top_k(r->items, logits, r->n_vocab, d->k)
-                        : pd_candidates_all(r->items, logits, r->n_vocab);
+    uint32_t n = sorted ? pd_candidates_top_k(r->items, logits, r->n_vocab, NULL, d->k)
+                        : pd_candidates_all(r->items, logits, r->n_vocab, NULL);
     uint32_t highest = 0;
     for (uint32_t i = 0; i < n; i++)
         if (r->items[i].key > highest) highest = r->items[i].key;

@@ -29,7 +29,7 @@ pd_vk_binding pd_vk_updates(const pd_program *p, pd_buf_id id) {
     return (pd_vk_binding){slice_of(p, id), PD_VK_READ | PD_VK_WRITTEN};
 }
 
-pd_vk_binding pd_vk_partial(const pd_program *p, pd_vk_access access) {
+pd_vk_binding pd_vk_partial(const pd_program *p, unsigned access) {
     return (pd_vk_binding){{p->scratch.handle, p->partial_offset, p->partial_bytes}, access};
 }
 

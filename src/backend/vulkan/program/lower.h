@@ -26,7 +26,7 @@ pd_vk_binding pd_vk_keeps(pd_vk_slice slice);
 pd_vk_binding pd_vk_reads(const pd_program *p, pd_buf_id id);
 pd_vk_binding pd_vk_writes(const pd_program *p, pd_buf_id id);
 pd_vk_binding pd_vk_updates(const pd_program *p, pd_buf_id id);
-pd_vk_binding pd_vk_partial(const pd_program *p, pd_vk_access access);
+pd_vk_binding pd_vk_partial(const pd_program *p, unsigned access);
 /* The whole step buffer. Kernels read what the host has written, KEPT, but for what draw writes. */
 pd_vk_binding pd_vk_step(const pd_program *p, pd_vk_access access);
 

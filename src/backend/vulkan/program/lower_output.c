@@ -40,7 +40,7 @@ pd_status pd_vk_lower_sample(pd_program *p, uint32_t i, pd_error *err) {
                          4ull * (p->layout.n_words - PD_STEP_STATE)};
     pd_vk_slice ring = p->ring.handle ? (pd_vk_slice){p->ring.handle, 0, p->ring.bytes} : out.slice;
     pd_vk_binding bindings[PD_SAMPLE_BINDINGS] = {[PD_BIND_SAMPLE_PARTS] =
-                                                      pd_vk_partial(p, PD_VK_READ),
+                                                      pd_vk_partial(p, PD_VK_READ | PD_VK_WRITTEN),
                                                   [PD_BIND_SAMPLE_X] = pd_vk_reads(p, op->x),
                                                   [PD_BIND_SAMPLE_OUT] = out,
                                                   [PD_BIND_SAMPLE_STATE] = {state, PD_VK_WRITTEN},

@@ -12,6 +12,16 @@ enum { SMALL_OUTPUT_BYTES = 16384 }; /* copied back after every run */
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
+static uint32_t count_mask_words(const pd_program *p) {
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != PD_OP_SAMPLE) continue;
+        uint32_t n = p->bufs[p->ops[i].sample.x].width;
+        return pd_div_up(n < PD_SAMPLE_END ? n : PD_SAMPLE_END, 32);
+    }
+    return 0;
+}
+
+/* Any output may have a mask: together they are a 32nd of the logits. */
 static void lay_out_step(pd_program *p) {
     const pd_plan_desc *d = &p->desc;
     pd_vk_step_layout *l = &p->layout;
@@ -22,7 +32,9 @@ static void lay_out_step(pd_program *p) {
     l->tables_at = l->sampling_at + PD_SAMPLE_WORDS * d->max_outs;
     l->max_pages = pd_div_up(d->max_positions, PD_PAGE_POSITIONS);
     l->table_stride = 2 * l->max_pages;
-    l->n_words = l->tables_at + d->max_seqs * l->table_stride;
+    l->masks_at = l->tables_at + d->max_seqs * l->table_stride;
+    l->mask_words = count_mask_words(p);
+    l->n_words = l->masks_at + d->max_outs * l->mask_words;
 }
 
 static pd_status create_constants(pd_program *p, pd_error *err) {

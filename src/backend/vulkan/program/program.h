@@ -57,9 +57,10 @@ typedef struct pd_vk_segment {
 
 /* Word offsets in the step buffer; the layout is in shaders/args.h. */
 typedef struct pd_vk_step_layout {
-    uint32_t rows_at, tiles_at, outs_at, sampling_at, tables_at;
+    uint32_t rows_at, tiles_at, outs_at, sampling_at, tables_at, masks_at;
     uint32_t max_pages;    /* words of one table */
     uint32_t table_stride; /* words per sequence: both tables */
+    uint32_t mask_words;   /* of one; 0 where nothing is drawn */
     uint32_t n_words;
 } pd_vk_step_layout;
 

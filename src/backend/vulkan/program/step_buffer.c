@@ -1,6 +1,8 @@
 /* A step's rows, outputs, page tables and workgroup counts into the words of the step buffer, whose
  * layout is in shaders/args.h.  SPDX-License-Identifier: MIT
  */
+#include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "backend/vulkan/program/program.h"
@@ -40,17 +42,29 @@ static void write_grids(const pd_program *p, const uint32_t *counts, uint32_t *w
     }
 }
 
-/* A single step; run_ahead.c changes that. Without settings every output takes the highest value.
- */
-static void write_sampling(const pd_step *step, uint32_t *state, uint32_t *draws) {
+static_assert(offsetof(pd_sample_params, mask) == 4 * PD_SAMPLE_MASK, "as the shaders have it");
+
+/* How one output is drawn, which takes the highest value where nothing else is said. */
+static void write_draw(const pd_program *p, const pd_sample_params *d, uint32_t out,
+                       uint32_t *words) {
+    const pd_vk_step_layout *l = &p->layout;
+    uint32_t *draw = words + l->sampling_at + PD_SAMPLE_WORDS * out;
+    uint32_t mask_at = l->masks_at + out * l->mask_words;
+    draw[PD_SAMPLE_K] = draw[PD_SAMPLE_MASK] = 0;
+    if (!d) return;
+    memcpy(draw, d, 4 * PD_SAMPLE_MASK);
+    if (!d->mask) return;
+    draw[PD_SAMPLE_MASK] = mask_at - PD_STEP_STATE;
+    memcpy(words + mask_at, d->mask, 4ul * l->mask_words);
+}
+
+/* A single step; run_ahead.c changes that. */
+static void write_sampling(const pd_program *p, const pd_step *step, uint32_t *words) {
+    uint32_t *state = words + PD_STEP_STATE;
     memset(state, 0, 4ul * (PD_STEP_ROWS - PD_STEP_STATE));
     state[PD_STATE_GO] = 1;
-    for (uint32_t i = 0; i < step->n_outs; i++, draws += PD_SAMPLE_WORDS) {
-        if (step->sampling)
-            memcpy(draws, &step->sampling[i], sizeof *step->sampling);
-        else
-            draws[PD_SAMPLE_K] = 0;
-    }
+    for (uint32_t i = 0; i < step->n_outs; i++)
+        write_draw(p, step->sampling ? &step->sampling[i] : NULL, i, words);
 }
 
 void pd_vk_write_step(pd_program *p, const pd_step *step) {
@@ -67,6 +81,6 @@ void pd_vk_write_step(pd_program *p, const pd_step *step) {
     write_grids(p, counts, words + PD_STEP_DISPATCHES);
     memcpy(words + l->rows_at, step->rows, step->n_rows * sizeof *step->rows);
     memcpy(words + l->outs_at, step->out_rows, step->n_outs * sizeof *step->out_rows);
-    write_sampling(step, words + PD_STEP_STATE, words + l->sampling_at);
+    write_sampling(p, step, words);
     write_tables(p, step, words + l->tables_at);
 }

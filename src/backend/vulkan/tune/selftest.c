@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SELFTEST_VERSION = 1 };
+enum { SELFTEST_VERSION = 2 };
 
 /* What was found: PERIDOT_DISABLE's words for what is not used, and why, for people. */
 typedef struct verdict {

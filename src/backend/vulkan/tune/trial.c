@@ -38,6 +38,7 @@ struct pd_vk_trial {
     float *x;                /* [N_PROMPT + 1, WIDTH] */
     float *truth[N_PHASES];  /* all operations' results, one behind the other */
     uint32_t pages[N_PAGES]; /* not in order */
+    uint32_t mask[N_VOCAB / 32];
     pd_sample_params sampling[N_OUTS];
 };
 
@@ -85,6 +86,19 @@ static const pd_tensor *make_matrix(pd_vk_trial *t, uint64_t *seed, uint64_t row
     return w;
 }
 
+/* Greedy and not, without a mask and with one of a quarter of the tokens and some empty words. */
+static void make_draws(pd_vk_trial *t, uint64_t *seed) {
+    for (uint32_t i = 0; i < N_VOCAB / 32; i++)
+        t->mask[i] = i % 3 ? next_random(seed) & next_random(seed) : 0;
+    for (uint32_t i = 0; i < N_OUTS; i++)
+        t->sampling[i] = (pd_sample_params){.k = i % 2 ? 16 * i : 1,
+                                            .scale = pd_sample_scale(0.8f),
+                                            .top_p = pd_sample_top_p(0.95f),
+                                            .seed = 7,
+                                            .counter = i,
+                                            .mask = i < N_OUTS / 2 ? NULL : t->mask};
+}
+
 static bool make_data(pd_vk_trial *t) {
     uint64_t seed = 1;
     t->q = make_matrix(t, &seed, N_HEADS * HEAD_DIM, WIDTH);
@@ -100,12 +114,7 @@ static bool make_data(pd_vk_trial *t) {
     t->k_norm = make_vector(t, &seed, HEAD_DIM);
     t->x = make_values(t, &seed, (N_PROMPT + 1) * WIDTH);
     for (uint32_t i = 0; i < N_PAGES; i++) t->pages[i] = N_PAGES - 1 - i;
-    for (uint32_t i = 0; i < N_OUTS; i++)
-        t->sampling[i] = (pd_sample_params){.k = i == 0 ? 1 : 16 * i,
-                                            .scale = pd_sample_scale(0.8f),
-                                            .top_p = pd_sample_top_p(0.95f),
-                                            .seed = 7,
-                                            .counter = i};
+    make_draws(t, &seed);
     return t->q && t->k && t->v && t->o && t->gate && t->up && t->down && t->head && t->norm &&
            t->q_norm && t->k_norm && t->x;
 }
@@ -199,6 +208,7 @@ typedef struct phase {
     pd_plan plan;
     pd_program *program;
     uint32_t n_rows, n_outs, first; /* position */
+    uint32_t first_draw;            /* of the trial's */
     float *results;
 } phase;
 
@@ -239,7 +249,7 @@ static pd_status run_phase(const pd_vk_trial *t, pd_backend *b, const pd_vk_tuni
                     .rows = rows,
                     .out_rows = out_rows,
                     .tables = &table,
-                    .sampling = t->sampling};
+                    .sampling = t->sampling + f->first_draw};
     PD_TRY(make_plan(t, precision, f->n_rows, f->n_outs, &f->plan, err));
     PD_TRY(b->v->load(b, &f->plan, NULL, NULL, err));
     PD_TRY(tuning ? pd_vk_program_create((pd_vk_backend *)b, &f->plan, kv, tuning, &f->program, err)
@@ -251,7 +261,8 @@ static pd_status run_phase(const pd_vk_trial *t, pd_backend *b, const pd_vk_tuni
 
 static void start_phase(phase *f, uint32_t which) {
     *f = (phase){.n_rows = N_PROMPT, .n_outs = N_OUTS};
-    if (which == 1) *f = (phase){.n_rows = 1, .n_outs = 1, .first = N_PROMPT};
+    if (which == 1)
+        *f = (phase){.n_rows = 1, .n_outs = 1, .first = N_PROMPT, .first_draw = N_OUTS - 1};
 }
 
 static void end_phase(pd_backend *b, phase *f) {
@@ -310,10 +321,11 @@ static void judge(const pd_vk_trial *t, const phase *f, const float *truth, doub
         pd_buf_id id = result_of(&f->plan, i);
         uint64_t width = f->plan.bufs[id].width, n = count_values(f, id);
         bool draws = f->plan.ops[i].kind == PD_OP_SAMPLE;
+        const pd_sample_params *sampling = t->sampling + f->first_draw;
         for (uint64_t r = 0; r < n / width && !fault[0]; r++) {
             char what[64] = "draws another token than it should";
             double error = draws ? 0 : row_error(y + r * width, truth + r * width, (uint32_t)width);
-            bool right = draws ? draw_is_right(&t->sampling[r], logits + r * N_VOCAB, y + r * width)
+            bool right = draws ? draw_is_right(&sampling[r], logits + r * N_VOCAB, y + r * width)
                                : error <= most;
             if (!draws) snprintf(what, sizeof what, "is off by %.2g", error);
             if (!right) name_fault(f->program, i, what, fault);
