@@ -51,6 +51,16 @@ pd_node pd_schema_spaced(pd_schema_reader *s, const pd_node *nodes, uint32_t n) 
     return pd_node_list_end(s->r, &parts, false);
 }
 
+pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
+                           bool may_be_empty) {
+    const pd_node filled[] = {inner, pd_schema_space(s)};
+    pd_node body = pd_rules_seq(s->r, filled, 2);
+    if (may_be_empty) body = pd_rules_optional(s->r, body);
+    const pd_node parts[] = {pd_rules_char(s->r, (uint32_t)brackets[0]), pd_schema_space(s), body,
+                             pd_rules_char(s->r, (uint32_t)brackets[1])};
+    return pd_rules_seq(s->r, parts, 4);
+}
+
 static void make_common(pd_schema_reader *s) {
     pd_rules *r = s->r;
     pd_node any = pd_json_char(r, NULL, 0, true);

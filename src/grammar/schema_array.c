@@ -98,8 +98,6 @@ pd_status pd_schema_array(pd_schema_reader *s, const pd_schema_leaf *leaf, pd_no
     PD_TRY(read_counts(&a));
     if (a.min > a.max) pd_schema_never(s, leaf->list[0], "minItems is larger than maxItems");
     PD_TRY(make_elements(&a, &elements));
-    if (a.min == 0) elements = pd_rules_optional(s->r, elements);
-    const pd_node parts[] = {pd_rules_char(s->r, '['), elements, pd_rules_char(s->r, ']')};
-    *out = pd_schema_spaced(s, parts, 3);
+    *out = pd_schema_enclosed(s, "[]", elements, a.min == 0);
     return PD_OK;
 }

@@ -180,5 +180,8 @@ pd_node pd_schema_quoted(pd_rules *r, pd_node chars);
 pd_node pd_schema_space(pd_schema_reader *s);
 /* Nodes with space between them. */
 pd_node pd_schema_spaced(pd_schema_reader *s, const pd_node *nodes, uint32_t n);
+/* Between brackets, with space around; nothing and one space if it may be empty. */
+pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
+                           bool may_be_empty);
 
 #endif
