@@ -42,12 +42,6 @@ pd_node pd_schema_space(pd_schema_reader *s) {
     return pd_rules_use(s->r, s->space);
 }
 
-pd_node pd_schema_in_brackets(pd_schema_reader *s, const char *brackets, pd_node body) {
-    const pd_node parts[] = {pd_rules_char(s->r, (uint32_t)brackets[0]), pd_schema_space(s), body,
-                             pd_schema_space(s), pd_rules_char(s->r, (uint32_t)brackets[1])};
-    return pd_rules_seq(s->r, parts, 5);
-}
-
 pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value) {
     const pd_node parts[] = {name, pd_rules_char(s->r, ':'),
                              pd_rules_optional(s->r, pd_rules_char(s->r, ' ')), value};
@@ -57,6 +51,16 @@ pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value) {
 pd_node pd_schema_behind_comma(pd_schema_reader *s, pd_node node) {
     const pd_node parts[] = {pd_rules_char(s->r, ','), pd_schema_space(s), node};
     return pd_rules_seq(s->r, parts, 3);
+}
+
+pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
+                           bool may_be_empty) {
+    const pd_node filled[] = {inner, pd_schema_space(s)};
+    pd_node body = pd_rules_seq(s->r, filled, 2);
+    if (may_be_empty) body = pd_rules_optional(s->r, body);
+    const pd_node parts[] = {pd_rules_char(s->r, (uint32_t)brackets[0]), pd_schema_space(s), body,
+                             pd_rules_char(s->r, (uint32_t)brackets[1])};
+    return pd_rules_seq(s->r, parts, 4);
 }
 
 static void make_common(pd_schema_reader *s) {

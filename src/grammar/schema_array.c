@@ -92,7 +92,6 @@ pd_status pd_schema_array(pd_schema_reader *s, const pd_schema_leaf *leaf, pd_no
     PD_TRY(read_counts(&a));
     if (a.min > a.max) pd_schema_never(s, leaf->list[0], "minItems is larger than maxItems");
     PD_TRY(make_elements(&a, &elements));
-    if (a.min == 0) elements = pd_rules_optional(s->r, elements);
-    *out = pd_schema_in_brackets(s, "[]", elements);
+    *out = pd_schema_enclosed(s, "[]", elements, a.min == 0);
     return PD_OK;
 }

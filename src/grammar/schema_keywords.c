@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 
+enum { MAX_LEAST = 1 << 20 }; /* minItems and the like: no answer is so long */
+
 typedef struct keyword {
     const char *name;
     uint8_t role, kinds;
@@ -129,6 +131,8 @@ pd_status pd_schema_get_count(const pd_schema_reader *s, const cJSON *schema, co
     if (!*has) return PD_OK;
     if (value < 0 || value != floor(value))
         return PD_SCHEMA_REFUSE(s, schema, "\"%s\" has to be an integer from 0 on", name);
+    if (value > MAX_LEAST && strncmp(name, "min", 3) == 0)
+        return PD_SCHEMA_REFUSE(s, schema, "\"%s\" is larger than %d", name, MAX_LEAST);
     *out = value < PD_REPEAT_ANY ? (uint32_t)value : PD_REPEAT_ANY;
     return PD_OK;
 }

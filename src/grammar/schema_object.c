@@ -268,8 +268,7 @@ static void step_back(object *o, uint32_t i) {
 static pd_node make_body(object *o) {
     for (uint32_t i = o->n + 1; i-- > 0;) step_back(o, i);
     pd_node one = pd_rules_use(o->s->r, o->one[0]);
-    pd_node body = must_follow(o, 0, 0) ? one : pd_rules_optional(o->s->r, one);
-    return pd_schema_in_brackets(o->s, "{}", body);
+    return pd_schema_enclosed(o->s, "{}", one, !must_follow(o, 0, 0));
 }
 
 /* Pairs that stand in several places become rules. */

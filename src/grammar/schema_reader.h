@@ -181,8 +181,9 @@ pd_node pd_schema_quoted(pd_rules *r, pd_node chars);
  * commas, before closing brackets, one behind a colon. Elsewhere what follows is known, and need
  * not be asked for. */
 pd_node pd_schema_space(pd_schema_reader *s);
-/* body: with its brackets. */
-pd_node pd_schema_in_brackets(pd_schema_reader *s, const char *brackets, pd_node body);
+/* Between brackets; nothing and one space if it may be empty. */
+pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
+                           bool may_be_empty);
 pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value);
 pd_node pd_schema_behind_comma(pd_schema_reader *s, pd_node node);
 

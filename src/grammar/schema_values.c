@@ -70,7 +70,8 @@ static pd_status make_list(pd_schema_reader *s, const cJSON *value, const char *
     pd_status status = PD_OK;
     for (const cJSON *each = value->child; each && status == PD_OK; each = each->next)
         status = add_element(s, each, value->child, &parts);
-    *out = pd_schema_in_brackets(s, brackets, pd_node_list_end(s->r, &parts, false));
+    pd_node inner = pd_node_list_end(s->r, &parts, false);
+    *out = pd_schema_enclosed(s, brackets, inner, !value->child);
     return status;
 }
 
