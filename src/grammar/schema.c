@@ -42,13 +42,15 @@ pd_node pd_schema_space(pd_schema_reader *s) {
     return pd_rules_use(s->r, s->space);
 }
 
-pd_node pd_schema_spaced(pd_schema_reader *s, const pd_node *nodes, uint32_t n) {
-    pd_node_list parts = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        if (i) pd_node_list_add(&parts, pd_schema_space(s));
-        pd_node_list_add(&parts, nodes[i]);
-    }
-    return pd_node_list_end(s->r, &parts, false);
+pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value) {
+    const pd_node parts[] = {name, pd_rules_char(s->r, ':'),
+                             pd_rules_optional(s->r, pd_rules_char(s->r, ' ')), value};
+    return pd_rules_seq(s->r, parts, 4);
+}
+
+pd_node pd_schema_behind_comma(pd_schema_reader *s, pd_node node) {
+    const pd_node parts[] = {pd_rules_char(s->r, ','), pd_schema_space(s), node};
+    return pd_rules_seq(s->r, parts, 3);
 }
 
 pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,

@@ -177,11 +177,14 @@ pd_status pd_schema_constants(pd_schema_reader *s, const cJSON **values, uint32_
 
 /* A quoted text of its characters. */
 pd_node pd_schema_quoted(pd_rules *r, pd_node chars);
+/* Spaces stand where programs that print JSON put them, on one line or on many: behind brackets and
+ * commas, before closing brackets, one behind a colon. Elsewhere what follows is known, and need
+ * not be asked for. */
 pd_node pd_schema_space(pd_schema_reader *s);
-/* Nodes with space between them. */
-pd_node pd_schema_spaced(pd_schema_reader *s, const pd_node *nodes, uint32_t n);
-/* Between brackets, with space around; nothing and one space if it may be empty. */
+/* Between brackets; nothing and one space if it may be empty. */
 pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
                            bool may_be_empty);
+pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value);
+pd_node pd_schema_behind_comma(pd_schema_reader *s, pd_node node);
 
 #endif
