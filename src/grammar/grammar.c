@@ -179,6 +179,16 @@ static pd_status forced_text(pd_grammar *g, const pd_grammar_place *place, char 
     return PD_OK;
 }
 
+/* How many of the tokens write what they stand for: U+2581 in a text becomes a space's token. */
+static uint32_t count_taken(pd_grammar *g, const pd_grammar_place *place, const uint32_t *ids,
+                            uint32_t n) {
+    pd_grammar_place at = *place;
+    pd_error unused;
+    uint32_t taken = 0;
+    while (taken < n && take(g, &at, ids[taken], &unused) == PD_OK) taken++;
+    return taken;
+}
+
 static pd_status get_forced(pd_grammar *g, const pd_grammar_place *place, uint32_t *ids,
                             uint32_t n_max, uint32_t *n, pd_error *err) {
     enum { MAX_TEXT = 1024 };
@@ -192,7 +202,7 @@ static pd_status get_forced(pd_grammar *g, const pd_grammar_place *place, uint32
     if (n_text < 2) return PD_OK;
     PD_TRY(pd_vocab_encode(g->tree->vocab, text, n_text, false, all, MAX_TEXT + 16, &n_ids, err));
     if (!ends && n_ids > 0) n_ids--; /* what follows may belong to the last one */
-    *n = n_ids < n_max ? (uint32_t)n_ids : n_max;
+    *n = count_taken(g, place, all, n_ids < n_max ? (uint32_t)n_ids : n_max);
     memcpy(ids, all, *n * sizeof *ids);
     return PD_OK;
 }

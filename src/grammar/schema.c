@@ -24,8 +24,7 @@ struct pd_schema_memo {
     uint32_t n;
 };
 
-/* ---- any value ----------------------------------------------------------------------------------
- */
+/* ---- any value ------------------------------------------------------------------------------- */
 
 static uint32_t give_new(pd_rules *r, pd_node node) {
     uint32_t rule = pd_rules_new(r);
@@ -87,8 +86,7 @@ static pd_status any_value(pd_schema_reader *s, pd_node *out) {
     return PD_OK;
 }
 
-/* ---- leaves -------------------------------------------------------------------------------------
- */
+/* ---- leaves ---------------------------------------------------------------------------------- */
 
 static pd_node word(pd_rules *r, const char *text) {
     return pd_rules_text(r, text, strlen(text));
@@ -198,8 +196,7 @@ pd_status pd_schema_build(pd_schema_reader *s, const pd_schema_set *set, pd_node
     return status;
 }
 
-/* ---- whether it can be met ----------------------------------------------------------------------
- */
+/* ---- whether it can be met ------------------------------------------------------------------- */
 
 static bool is_possible(const pd_rules *r, const bool *possible, pd_node node) {
     const pd_node_info *info = &r->nodes[node];
@@ -237,8 +234,7 @@ static pd_status check_possible(const pd_schema_reader *s, pd_node root) {
                     s->never[0] ? s->never : "every value would have to hold itself");
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static pd_status check_rules(const pd_schema_reader *s) {
     if (s->r->status == PD_OK) return PD_OK;

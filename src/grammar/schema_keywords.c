@@ -106,8 +106,7 @@ pd_keyword_role pd_schema_keyword(const char *name, unsigned *kinds) {
     return PD_KEYWORD_UNKNOWN;
 }
 
-/* ---- values of keywords -------------------------------------------------------------------------
- */
+/* ---- values of keywords ---------------------------------------------------------------------- */
 
 const cJSON *pd_schema_get(const cJSON *schema, const char *name) {
     return cJSON_GetObjectItemCaseSensitive(schema, name);
@@ -143,8 +142,7 @@ pd_status pd_schema_check_text(const pd_schema_reader *s, const cJSON *at, const
     return PD_SCHEMA_REFUSE(s, at, "a text is not UTF-8");
 }
 
-/* ---- types --------------------------------------------------------------------------------------
- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 static unsigned kind_of(const cJSON *name) {
     static const struct {

@@ -35,8 +35,7 @@ typedef struct object {
     uint32_t *one, *rest; /* [n_counts] rules, of the properties from i on */
 } object;
 
-/* ---- names --------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static property *find_property(const object *o, const char *name) {
     for (uint32_t i = 0; i < o->n; i++)
@@ -108,8 +107,7 @@ static pd_status read_counts(object *o) {
     return PD_OK;
 }
 
-/* ---- names that are not listed ------------------------------------------------------------------
- */
+/* ---- names that are not listed --------------------------------------------------------------- */
 
 /* The character of a name behind its first `at` bytes; moves *at. */
 static uint32_t char_at(const char *name, size_t *at) {
@@ -168,8 +166,7 @@ static pd_status make_other_name(object *o, pd_node *out) {
     return PD_OK;
 }
 
-/* ---- pairs --------------------------------------------------------------------------------------
- */
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 static pd_status make_properties(object *o) {
     for (uint32_t i = 0; i < o->n; i++) {
@@ -195,8 +192,7 @@ static pd_status make_other(object *o) {
     return PD_OK;
 }
 
-/* ---- which of them, and how many ----------------------------------------------------------------
- */
+/* ---- which of them, and how many ------------------------------------------------------------- */
 
 static uint32_t need(const object *o, uint32_t used) {
     return o->min > used ? o->min - used : 0;

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- equality -----------------------------------------------------------------------------------
- */
+/* ---- equality -------------------------------------------------------------------------------- */
 
 static bool are_equal(pd_schema_reader *s, const cJSON *a, const cJSON *b);
 
@@ -42,8 +41,7 @@ static bool are_equal(pd_schema_reader *s, const cJSON *a, const cJSON *b) {
     return !a && !b;
 }
 
-/* ---- values of one kind -------------------------------------------------------------------------
- */
+/* ---- values of one kind ---------------------------------------------------------------------- */
 
 static unsigned kind_of(const cJSON *value) {
     if (cJSON_IsNull(value)) return PD_KIND_NULL;
@@ -144,8 +142,7 @@ static pd_status object_meets(pd_schema_reader *s, const cJSON *schema, const cJ
     return PD_OK;
 }
 
-/* ---- schemas ------------------------------------------------------------------------------------
- */
+/* ---- schemas --------------------------------------------------------------------------------- */
 
 static pd_status check_keywords(pd_schema_reader *s, const cJSON *schema, unsigned kind) {
     for (const cJSON *k = schema->child; k; k = k->next) {
@@ -246,8 +243,7 @@ pd_status pd_schema_meets(pd_schema_reader *s, const cJSON *schema, const cJSON 
     return status;
 }
 
-/* ---- lists of values ----------------------------------------------------------------------------
- */
+/* ---- lists of values ------------------------------------------------------------------------- */
 
 static pd_status find_list(pd_schema_reader *s, const pd_schema_leaf *leaf, const cJSON **first,
                            const cJSON **at) {

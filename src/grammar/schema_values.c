@@ -14,8 +14,7 @@
 #include "grammar/json_text.h"
 #include "grammar/node_list.h"
 
-/* ---- numbers ------------------------------------------------------------------------------------
- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 enum { MAX_EXACT_BITS = 53 };
 
@@ -35,8 +34,7 @@ static pd_status make_number(pd_schema_reader *s, const cJSON *value, pd_node *o
     return PD_OK;
 }
 
-/* ---- lists and objects --------------------------------------------------------------------------
- */
+/* ---- lists and objects ----------------------------------------------------------------------- */
 
 static pd_status check_names(pd_schema_reader *s, const cJSON *object) {
     for (const cJSON *a = object->child; a; a = a->next) {
@@ -93,8 +91,7 @@ pd_status pd_schema_constant(pd_schema_reader *s, const cJSON *value, pd_node *o
     return PD_OK;
 }
 
-/* ---- lists of texts -----------------------------------------------------------------------------
- */
+/* ---- lists of texts -------------------------------------------------------------------------- */
 
 enum { RULE_EVERY = 64 }; /* levels of a tree of texts, so that it does not get deep */
 
