@@ -5,6 +5,7 @@ marked invalid may be accepted.
 
   schemas   the lists *.json beside this script, each {"name", "schema"} and, where wanted, "refused":
             words of the message, "accepts" and "rejects": values, "draft7": true
+  random    schemas out of random_schemas.py, with values that jsonschema rejects
   suite     JSON-Schema-Test-Suite, out of the source package of Python's jsonschema
 
 Usage: check_validators.py SCHEMA_TOOL FOLDER     FOLDER: for what is fetched
@@ -23,9 +24,12 @@ import sys
 import tarfile
 import warnings
 
+from random_schemas import Schemas
+
 warnings.simplefilter("ignore")
 HERE = pathlib.Path(__file__).parent
 N_ANSWERS = 20
+N_RANDOM = 400
 SOURCE_OF_SUITE = "jsonschema==4.26.0"
 DRAFTS = ["draft2020-12", "draft7"]
 NOTES = ["draft7/optional/content.json"]  # tests that contentEncoding is more than a note
@@ -101,6 +105,22 @@ def suite_cases(tests):
                 accepts = [t["data"] for t in group["tests"] if t["valid"]]
                 yield Case(f"{draft}/{path.stem}: {group['description']}", group["schema"],
                            draft == "draft7", rejects, accepts, None)
+
+
+def random_cases(jsonschema):
+    """With values that the schema does not allow, as far as jsonschema can tell."""
+    drawn = Schemas(1)
+    for i in range(N_RANDOM):
+        schema, rejects = drawn.root(), []
+        values = [drawn.value() for _ in range(15)]
+        if jsonschema and '"pattern"' not in json.dumps(schema):
+            kind = jsonschema.Draft202012Validator
+            validator = kind(schema, format_checker=kind.FORMAT_CHECKER)
+            try:
+                rejects = [v for v in values if not validator.is_valid(v)]
+            except RecursionError:  # a schema that refers to itself
+                rejects = []
+        yield Case(f"random {i}", schema, False, rejects, [], None)
 
 
 def compact(value):
@@ -232,7 +252,10 @@ def main():
         print("skipped: neither Ajv (npm) nor Python's jsonschema can be had")
         return 77
     failed = False
-    for name, cases in (("own", own_cases()), ("suite", suite_cases(suite) if suite else [])):
+    if not suite:
+        print("JSON-Schema-Test-Suite cannot be had (pip, the source package of jsonschema)")
+    for name, cases in (("own", own_cases()), ("random", random_cases(jsonschema)),
+                        ("suite", suite_cases(suite) if suite else [])):
         report = Report()
         check(tool, list(cases), npm, jsonschema, report)
         print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in report.counts.items()))
