@@ -87,9 +87,26 @@ static pd_status take_bytes(pd_grammar *g, pd_grammar_place *place, pd_string te
     return PD_OK;
 }
 
+static pd_status is_free(pd_grammar *g, const pd_grammar_place *place, bool *out, pd_error *err) {
+    *out = false;
+    if (place->has_ended || place->n_begun) return PD_OK;
+    return pd_automaton_is_free(g->automaton, state_of(place), out, err);
+}
+
+pd_status pd_grammar_is_free(pd_grammar *g, const pd_grammar_place *place, bool *out,
+                             pd_error *err) {
+    pd_mutex_lock(g->lock);
+    pd_status status = is_free(g, place, out, err);
+    pd_mutex_unlock(g->lock);
+    return status;
+}
+
 static pd_status take(pd_grammar *g, pd_grammar_place *place, uint32_t id, pd_error *err) {
     pd_grammar_place next = *place;
+    bool anything_goes;
     PD_TRY(check_open(place, err));
+    PD_TRY(is_free(g, place, &anything_goes, err));
+    if (anything_goes) return PD_OK;
     if (pd_special_is_stop(pd_vocab_special(g->tree->vocab), id)) {
         bool may_end = place->n_begun == 0 && pd_automaton_may_end(g->automaton, state_of(place));
         if (!may_end) return refuse_token(id, err);
