@@ -124,7 +124,7 @@ pd_status pd_schema_get_number(const pd_schema_reader *s, const cJSON *schema, c
 
 pd_status pd_schema_get_count(const pd_schema_reader *s, const cJSON *schema, const char *name,
                               bool *has, uint32_t *out) {
-    double value;
+    double value = 0;
     PD_TRY(pd_schema_get_number(s, schema, name, has, &value));
     if (!*has) return PD_OK;
     if (value < 0 || value != floor(value))
