@@ -6,7 +6,7 @@
 build_packages="cmake ninja-build gcc g++ pkg-config libc6-dev libvulkan-dev libvulkan-volk-dev
   glslang-dev glslang-tools spirv-tools libcjson-dev libxxhash-dev libssl-dev libstb-dev
   libedit-dev libpng-dev libwebp-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev ca-certificates
-  mesa-vulkan-drivers"
+  libjs-marked node-dompurify mesa-vulkan-drivers"
 
 say() {
   printf '\n== %s\n' "$*"

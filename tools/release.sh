@@ -58,10 +58,13 @@ make_system() {
 }
 
 make_all() {
-  local system
+  local system name
   rm -rf "$out"
   mkdir -p "$out"
   for system in "${systems[@]}"; do make_system "$system"; done
+  for name in libjs-marked node-dompurify; do # the page's, of the build for this machine
+    dpkg-query -W -f '${Version}\n' $name >"build/libraries/sources/$name.version"
+  done
   python3 tools/packaging/sbom.py "$version" "$(git rev-parse HEAD)" "$SOURCE_DATE_EPOCH" build/libraries/sources "$out" \
     >"build/peridot-$version.spdx.json"
   mv "build/peridot-$version.spdx.json" "$out"

@@ -99,7 +99,10 @@ static pd_status begin_round(pd_automaton *a, uint32_t loop, uint32_t count, uin
 static pd_status end_round(pd_automaton *a, const pd_insn *insn, uint32_t frame, pd_error *err) {
     pd_frame f = a->frames.list[frame];
     uint32_t count = f.count + 1;
-    bool was_empty = *find_seen(&a->closure, (item){insn->first, frame}) != 0;
+    /* Another way may have come to begin the same round: of rounds that cannot be empty it says
+     * nothing, and of those that can, it allows all that one more round would. */
+    bool was_empty =
+        insn->body_bytes == 0 && *find_seen(&a->closure, (item){insn->first, frame}) != 0;
     if (insn->max == PD_REPEAT_ANY && count > insn->min) count = insn->min;
     if (count >= insn->min) PD_TRY(add_item(a, insn->next, f.parent, err));
     return count < insn->max && !was_empty ? begin_round(a, f.insn, count, f.parent, err) : PD_OK;

@@ -191,7 +191,7 @@ static pd_status make_properties(object *o) {
 
 static pd_status make_other(object *o) {
     pd_schema_set set;
-    pd_node name, value;
+    pd_node name = 0, value;
     PD_TRY(pd_schema_set_of_others(o->s, o->leaf, &o->has_others, &set));
     if (!o->has_others) return PD_OK;
     PD_TRY(make_other_name(o, &name));

@@ -48,6 +48,9 @@ typedef struct pd_http_request {
 const char *pd_http_header(const pd_http_request *request, const char *name); /* NULL: absent */
 const char *pd_http_query(const pd_http_request *request, const char *name);  /* decoded */
 
+/* Whether it is the pattern; a star at the pattern's end stands for any rest. */
+bool pd_http_is_path(const char *pattern, const char *path);
+
 /* Called in a worker's thread. The request is gone with the return, and the reply is to be ended
  * some time, by any thread. Not called for clients that went before their turn. */
 typedef void (*pd_http_handler)(void *ctx, const pd_http_request *request, pd_http_reply *reply);
@@ -65,7 +68,7 @@ typedef struct pd_http_desc {
     const char *const *api_keys;     /* "Authorization: Bearer KEY" or "x-api-key: KEY" */
     size_t n_api_keys;               /* 0: everybody may ask */
     const char *const *open_paths;   /* NULL behind them: need no key, and are not counted
-                                        by requests_per_second */
+                                        by requests_per_second; patterns of pd_http_is_path */
     const char *const *cors_origins; /* exact ones, which are reflected, or "*" */
     size_t n_cors_origins;           /* 0: no page of another origin may read answers */
     uint32_t n_threads;              /* default 4, at most 256 */

@@ -207,7 +207,7 @@ static const char *given_key(const pd_http_reply *r) {
 
 static bool is_open(const pd_http *server, const char *path) {
     for (const char *const *p = server->desc.open_paths; p && *p; p++)
-        if (strcmp(*p, path) == 0) return true;
+        if (pd_http_is_path(*p, path)) return true;
     return false;
 }
 

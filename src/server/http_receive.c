@@ -371,3 +371,8 @@ const char *pd_http_query(const pd_http_request *request, const char *name) {
         if (strcmp(request->query[i].name, name) == 0) return request->query[i].value;
     return NULL;
 }
+
+bool pd_http_is_path(const char *pattern, const char *path) {
+    size_t n = strlen(pattern) - 1;
+    return pattern[n] == '*' ? strncmp(pattern, path, n) == 0 && path[n] : !strcmp(pattern, path);
+}

@@ -62,6 +62,7 @@ typedef struct srv_context {
 } srv_context;
 
 /* Each answers, or sees to it that somebody will. */
+void srv_page(const srv_context *c); /* where PERIDOT_HAS_PAGE */
 void srv_health(const srv_context *c);
 void srv_models(const srv_context *c);
 void srv_model(const srv_context *c);

@@ -13,6 +13,10 @@ typedef struct route {
 } route;
 
 static const route routes[] = {
+#ifdef PERIDOT_HAS_PAGE
+    {"GET", "/", srv_page, false},
+    {"GET", "/page/*", srv_page, false},
+#endif
     {"GET", "/health", srv_health, false},
     {"GET", "/v1/health", srv_health, false},
     {"GET", "/v1/models", srv_models, true},
@@ -41,17 +45,11 @@ static const route routes[] = {
 };
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 
-/* A star at the end stands for any rest. */
-static bool is_path(const char *pattern, const char *path) {
-    size_t n = strlen(pattern) - 1;
-    return pattern[n] == '*' ? strncmp(pattern, path, n) == 0 && path[n] : !strcmp(pattern, path);
-}
-
 /* The one with that path; *other: there is one for another method. */
 static const route *find(const char *method, const char *path, const route **other) {
     *other = NULL;
     for (size_t i = 0; i < N_ROUTES; i++) {
-        if (!is_path(routes[i].path, path)) continue;
+        if (!pd_http_is_path(routes[i].path, path)) continue;
         if (strcmp(routes[i].method, method) == 0) return &routes[i];
         *other = &routes[i];
     }

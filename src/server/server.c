@@ -128,7 +128,12 @@ static pd_status serve(pd_server *s, pd_error *err) {
 }
 
 static pd_status start_http(pd_server *s, pd_error *err) {
-    static const char *const open_paths[] = {"/health", "/v1/health", NULL};
+    static const char *const open_paths[] = {
+        "/health", "/v1/health",
+#ifdef PERIDOT_HAS_PAGE
+        "/", "/page/*", /* what the page asks for needs the key, which it asks its user for */
+#endif
+        NULL};
     pd_http_desc http = s->desc.http;
     http.handler = srv_handle;
     http.ctx = s;

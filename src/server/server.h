@@ -10,8 +10,10 @@
  *     image*.c         pictures in requests, below a folder, and from the network
  *     public_address.c whom the network may be asked for
  *     call*.c          a request under way: events of a batch to texts, and what writers make of
- * them write_*.c        these as each interface wants them, whole or streamed about_*.c        what
- * a server tells of itself, and of tokens
+ *                      them
+ *     write_*.c        these as each interface wants them, whole or streamed
+ *     about_*.c        what a server tells of itself, and of tokens
+ *     page.c, page/    the page for people, and the files that it is made of
  *
  * SPDX-License-Identifier: MIT
  */

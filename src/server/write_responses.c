@@ -87,8 +87,6 @@ static void add_constants(cJSON *j) {
     cJSON *reasoning = cJSON_AddObjectToObject(j, "reasoning");
     cJSON_AddNullToObject(reasoning, "effort");
     cJSON_AddNullToObject(reasoning, "summary");
-    cJSON *format = cJSON_AddObjectToObject(cJSON_AddObjectToObject(j, "text"), "format");
-    cJSON_AddStringToObject(format, "type", "text");
 }
 
 static void add_settings(cJSON *j, const srv_settings *s) {
@@ -243,6 +241,17 @@ static pd_status read_log_probs(srv_fields *f, srv_settings *s, pd_error *err) {
     return PD_OK;
 }
 
+/* "text": {"format": ...}, which was read before. */
+static cJSON *repeated_format(const srv_fields *f) {
+    const cJSON *asked = cJSON_GetObjectItemCaseSensitive(srv_get(f, "text"), "format");
+    cJSON *text = cJSON_CreateObject();
+    if (asked && !cJSON_IsNull(asked))
+        cJSON_AddItemToObject(text, "format", cJSON_Duplicate(asked, true));
+    else
+        cJSON_AddStringToObject(cJSON_AddObjectToObject(text, "format"), "type", "text");
+    return text;
+}
+
 static pd_status read_repeated(srv_fields *f, srv_settings *s, pd_error *err) {
     static const char *const names[] = {"instructions", "max_output_tokens", "metadata", "user"};
     const cJSON *metadata = srv_get(f, "metadata");
@@ -254,6 +263,7 @@ static pd_status read_repeated(srv_fields *f, srv_settings *s, pd_error *err) {
         cJSON_AddItemToObject(s->repeated, names[i],
                               field ? cJSON_Duplicate(field, true) : cJSON_CreateNull());
     }
+    cJSON_AddItemToObject(s->repeated, "text", repeated_format(f));
     srv_add_count(s->repeated, "top_logprobs", s->n_top);
     return PD_OK;
 }

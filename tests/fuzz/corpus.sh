@@ -6,7 +6,7 @@ set -eu
 golden=$PERIDOT_TEST_DATA/golden
 out=${1:?usage: corpus.sh OUT}
 rm -rf "$out"
-for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora session request; do
+for entry in gguf mmproj safetensors index hf_config hf_tokenizer sp_model image text chat arguments lora session request grammar; do
   mkdir -p "$out/$entry"
 done
 cat >"$out/request/chat" <<'END'
@@ -82,6 +82,17 @@ printf 'logits\n--tokens\n2,<image>,7 300\n-m\nx.gguf\n--decode-after=1\n-o\ny\n
 printf 'bench\n-p\n1-5,8-64*2\n-n\n16\n-r\n3\n--device\ncpu\n--precision=f16\n' >"$out/arguments/bench"
 printf 'quantize\na.gguf\nb.gguf\nq4_0\n2\n--pure\n' >"$out/arguments/quantize"
 printf 'run\n-p\nhi\n--temp\n0.7\n--top-k\n64\n-s\n1\n-n\n5\n--raw\n' >"$out/arguments/run"
+# the notation by its number in fuzz_grammar.c, and how the answer goes on
+printf '\0011root ::= item ("," item){0,3}\nitem ::= [a-z0-9]+ | "(" item ")" # nested\n' >"$out/grammar/gbnf"
+printf '\0021(a|b{2,3}|[^c-f])+\\d{1,3}\\u00e4?(?:x|y)*' >"$out/grammar/regex"
+printf '\0031["yes", "no", "perhaps"]' >"$out/grammar/choices"
+printf '\0001{"type": "object", "properties": {"a": {"type": "integer", "minimum": -3, "maximum": 120}, "b": {"type":
+"array", "items": {"$ref": "#/$defs/c"}, "maxItems": 2}}, "required": ["a"], "additionalProperties": {"type":
+"boolean"}, "$defs": {"c": {"anyOf": [{"enum": ["x", 1, null]}, {"type": "string", "maxLength": 3}]}}}' \
+  >"$out/grammar/schema"
+printf '\0001{"properties": {"when": {"format": "date-time"}, "who": {"pattern": "^[a-z]{2,4}$"}, "n": {"type":
+["number", "null"]}, "t": {"prefixItems": [{"const": "p"}, {"type": "boolean"}]}, "next": {"$ref": "#"}}}' \
+  >"$out/grammar/formats"
 echo '{"peft_type": "LORA", "r": 2, "lora_alpha": 6, "use_dora": false, "use_rslora": true,
 "modules_to_save": null, "alpha_pattern": {}, "rank_pattern": {}, "bias": "none"}' >"$out/lora/small"
 

@@ -233,7 +233,7 @@ def response_refusals(server):
             "background": [True, "yes"], "metadata": ["x", [], 3],
             "max_output_tokens": [0, -1, 1.5, "3", True], "top_logprobs": [-1, 1000, "2"], "include": ["x", [3]],
             "tools": [[{"type": "web_search"}]],
-            "text": ["x", 3], "text.format": [{"type": "json_object"}, {"type": "json_schema", "schema": {}}, "x"],
+            "text": ["x", 3], "text.format": [{"type": "poem"}, {"type": "json_schema"}, "x"],
             "temperature": ["0", -1], "stream": ["x"]}.items():
         for value in values:
             sent = {"text": {"format": value}} if field == "text.format" else {field: value}
@@ -394,7 +394,7 @@ def message_refusals(server):
             "system": [3, {}, [3], [{"type": "image", "source": {"type": "base64", "data": "AAAA"}}]],
             "max_tokens": [None, 0, -1, 1.5, "3", True],
             "stop_sequences": [3, [3], {}], "tools": [[{"name": "f", "input_schema": {}}]],
-            "output_config": ["x", {"format": "x"}, {"format": {"type": "json_schema", "schema": {}}}],
+            "output_config": ["x", {"format": "x"}, {"format": {"type": "json_schema"}}],
             "temperature": ["0"], "top_k": ["1"], "stream": [1]}.items():
         for value in values:
             message_refused(server, MESSAGES, {**base, field: value})

@@ -31,6 +31,10 @@ if(PERIDOT_PREFIX) # libraries that tools/libraries.sh has built
     endif()
   endforeach()
 endif()
+if(PERIDOT_PAGE)
+  file(READ ${PERIDOT_PAGE_LICENCES} other)
+  string(APPEND text "${other}")
+endif()
 file(CONFIGURE OUTPUT ${copyright} CONTENT "@text@" @ONLY)
 
 set(doc ${CMAKE_INSTALL_DATADIR}/doc)

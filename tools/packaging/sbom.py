@@ -24,9 +24,11 @@ LIBRARIES = [
     ("xxhash", "BSD-2-Clause", "linux macos windows"),
     ("zlib", "Zlib", "linux macos windows"),
 ]
-# Headers that are compiled in, from binary packages of the same Debian. (What Debian's own packages need and
-# contain, they say themselves.)
+# Headers and scripts that are compiled in, from binary packages. (What Debian's own packages need and contain, they
+# say themselves.)
 HEADERS = [
+    ("libjs-marked", "MIT"),
+    ("node-dompurify", "Apache-2.0 OR MPL-2.0"),
     ("libstb-dev", "MIT OR Unlicense"),
     ("libvulkan-volk-dev", "MIT"),
     ("libvulkan-dev", "Apache-2.0 OR MIT"),
