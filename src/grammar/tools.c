@@ -91,7 +91,7 @@ static pd_status read_call(pd_rules *r, const cJSON *tools, pd_node *out, pd_err
     pd_status status = PD_OK;
     uint32_t any = give_new(r, pd_schema_any_object(r));
     cJSON_ArrayForEach(tool, tools) {
-        pd_node node;
+        pd_node node = 0;
         if (status == PD_OK) status = read_tool(r, tool, any, &node, err);
         if (status == PD_OK) pd_node_list_add(&list, node);
     }
