@@ -25,7 +25,10 @@ typedef enum pd_grammar_kind {
     PD_GRAMMAR_JSON_SCHEMA, /* draft 2020-12 */
     PD_GRAMMAR_GBNF,        /* as llama.cpp reads it */
     PD_GRAMMAR_REGEX,       /* ECMA-262, of the whole answer */
-    PD_GRAMMAR_CHOICES      /* a JSON list of the texts that an answer may be */
+    PD_GRAMMAR_CHOICES,     /* a JSON list of the texts that an answer may be */
+    PD_GRAMMAR_TOOLS        /* calls of functions, {"name": ..., "parameters": {...}}, or words:
+                               {"tools": [{"name", "parameters": SCHEMA}, ...], "required": whether
+                               it has to be a call, "parallel": whether a list of them may be} */
 } pd_grammar_kind;
 
 /* text [n]: UTF-8; not kept. A grammar is for this model's tokens; any number of samplers, of any

@@ -14,6 +14,7 @@ struct pd_grammar {
     pd_automaton *automaton;
     pd_token_masks *masks;
     pd_mutex *lock; /* of both, which learn while they are asked */
+    bool has_words; /* answers may be texts that nothing but their length cuts off */
 };
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -33,6 +34,7 @@ pd_status pd_grammar_make(const pd_token_tree *t, pd_grammar_kind kind, const ch
     pd_grammar *g = pd_alloc(1, sizeof *g);
     if (!g) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a grammar");
     g->tree = t;
+    g->has_words = kind == PD_GRAMMAR_TOOLS;
     g->lock = pd_mutex_create();
     pd_status status = g->lock ? compile(g, kind, text, n, err)
                                : PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a grammar");
@@ -87,9 +89,26 @@ static pd_status take_bytes(pd_grammar *g, pd_grammar_place *place, pd_string te
     return PD_OK;
 }
 
+static pd_status is_free(pd_grammar *g, const pd_grammar_place *place, bool *out, pd_error *err) {
+    *out = false;
+    if (place->has_ended || place->n_begun) return PD_OK;
+    return pd_automaton_is_free(g->automaton, state_of(place), out, err);
+}
+
+pd_status pd_grammar_is_free(pd_grammar *g, const pd_grammar_place *place, bool *out,
+                             pd_error *err) {
+    pd_mutex_lock(g->lock);
+    pd_status status = is_free(g, place, out, err);
+    pd_mutex_unlock(g->lock);
+    return status;
+}
+
 static pd_status take(pd_grammar *g, pd_grammar_place *place, uint32_t id, pd_error *err) {
     pd_grammar_place next = *place;
+    bool anything_goes;
     PD_TRY(check_open(place, err));
+    PD_TRY(is_free(g, place, &anything_goes, err));
+    if (anything_goes) return PD_OK;
     if (pd_special_is_stop(pd_vocab_special(g->tree->vocab), id)) {
         bool may_end = place->n_begun == 0 && pd_automaton_may_end(g->automaton, state_of(place));
         if (!may_end) return refuse_token(id, err);
@@ -137,8 +156,8 @@ static pd_status find_tokens(pd_grammar *g, const pd_grammar_place *place, uint3
                                 err);
 }
 
-/* Where no token leads to an end that is near enough, all may follow: the answer will be cut off.
- */
+/* Where no token leads to an end that is near enough, all may follow: the answer will be cut off. A
+ * text without any form is not brought to an end: its last token is one more of it. */
 static pd_status get_mask(pd_grammar *g, const pd_grammar_place *place, uint32_t n_left,
                           uint32_t *words, pd_error *err) {
     const pd_special *special = pd_vocab_special(g->tree->vocab);
@@ -146,7 +165,7 @@ static pd_status get_mask(pd_grammar *g, const pd_grammar_place *place, uint32_t
     bool may_end = place->n_begun == 0 && pd_automaton_may_end(g->automaton, state_of(place));
     for (uint32_t i = 0; i < special->n_stops && may_end; i++)
         pd_mask_allow(words, special->stops[i]);
-    if (n_left > 1) PD_TRY(find_tokens(g, place, bytes_left(n_left), words, err));
+    if (n_left > 1 || g->has_words) PD_TRY(find_tokens(g, place, bytes_left(n_left), words, err));
     if (is_empty(words, g->tree->n_words)) PD_TRY(find_tokens(g, place, PD_NO_LIMIT, words, err));
     if (!is_empty(words, g->tree->n_words)) return PD_OK;
     return PD_RAISE(err, PD_ERR_UNSUPPORTED,

@@ -8,6 +8,7 @@
 #include "grammar/node_list.h"
 #include "grammar/regex.h"
 #include "grammar/schema.h"
+#include "grammar/tools.h"
 
 static pd_status read_list(pd_rules *r, const cJSON *list, pd_node *root, pd_error *err) {
     const cJSON *choice;
@@ -43,6 +44,7 @@ pd_status pd_grammar_read(pd_rules *r, pd_grammar_kind kind, const char *text, s
     case PD_GRAMMAR_GBNF: return pd_gbnf_read(r, text, n, root, err);
     case PD_GRAMMAR_REGEX: return pd_regex_parse(r, text, n, &whole, root, err);
     case PD_GRAMMAR_CHOICES: return read_choices(r, text, n, root, err);
+    case PD_GRAMMAR_TOOLS: return pd_tools_parse(r, text, n, root, err);
     }
     return PD_RAISE(err, PD_ERR_ARGUMENT, "there is no grammar of kind %d", (int)kind);
 }

@@ -101,10 +101,13 @@ void srv_detokenize(const srv_context *c) {
 /* ---- /apply-template ------------------------------------------------------------------------ */
 
 static pd_status apply_template(const srv_context *c, srv_fields *f, cJSON *out, pd_error *err) {
-    srv_prompt p;
+    srv_prompt p = {0};
+    srv_tools tools;
     pd_bytes text = {0};
-    pd_status status =
-        srv_conversation_read(c->server, c->engine->model, &srv_chat_form, f, &p, err);
+    pd_status status = srv_tools_read(SRV_TOOLS_CHAT, f, &tools, err);
+    if (status == PD_OK)
+        status =
+            srv_conversation_read(c->server, c->engine->model, &srv_chat_form, &tools, f, &p, err);
     if (status == PD_OK) {
         for (size_t i = 0; i < p.n_ids; i++) /* pictures stand as nothing between their markers */
             if (p.ids[i] == PD_TOKEN_IMAGE) memmove(p.ids + i, p.ids + i + 1, 4 * (--p.n_ids - i));
@@ -116,6 +119,7 @@ static pd_status apply_template(const srv_context *c, srv_fields *f, cJSON *out,
     }
     pd_bytes_free(&text);
     srv_prompt_free(&p);
+    srv_tools_free(&tools);
     return status;
 }
 
@@ -127,14 +131,15 @@ void srv_apply_template(const srv_context *c) {
 
 static pd_status count(const srv_context *c, const srv_form *form, srv_fields *f, cJSON *out,
                        pd_error *err) {
-    srv_prompt p;
+    const pd_model *m = c->engine->model;
+    srv_prompt p = {0};
     srv_settings s; /* what would be refused is refused here too */
     pd_status status = srv_settings_read(c->server, c->engine->model, f, &s, err);
-    srv_settings_free(&s);
-    PD_TRY(status);
-    status = srv_conversation_read(c->server, c->engine->model, form, f, &p, err);
-    srv_add_count(out, "input_tokens", srv_prompt_count(c->engine->model, &p));
+    if (status == PD_OK) status = srv_read_tools(c->engine->model, f, form->tools, &s, err);
+    if (status == PD_OK) status = srv_conversation_read(c->server, m, form, &s.tools, f, &p, err);
+    srv_add_count(out, "input_tokens", srv_prompt_count(m, &p));
     srv_prompt_free(&p);
+    srv_settings_free(&s);
     return status;
 }
 

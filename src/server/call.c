@@ -243,5 +243,6 @@ pd_status srv_ask_conversation(const srv_context *c, const srv_form *form, srv_f
     out->prompts = pd_alloc(1, sizeof *out->prompts);
     if (!out->prompts) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a request");
     out->n = 1;
-    return srv_conversation_read(c->server, c->engine->model, form, f, out->prompts, err);
+    return srv_conversation_read(c->server, c->engine->model, form, &out->settings.tools, f,
+                                 out->prompts, err);
 }

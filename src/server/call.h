@@ -11,6 +11,7 @@
 
 #include "server/prompt.h"
 #include "server/settings.h"
+#include "server/tool_calls.h"
 
 typedef struct srv_call srv_call;
 
@@ -39,6 +40,7 @@ typedef struct srv_choice {
     cJSON *log_probs; /* the writer's, of what `text` holds */
     pd_bytes told;    /* the writer's: of a stream that ends with all of it once more */
     cJSON *told_log_probs;
+    srv_tool_scan scan; /* the writer's, where tools can be called */
     uint32_t n_drawn, n_chars;
     const char *finish;  /* "stop", "length"; NULL: it goes on */
     const char *matched; /* the stop string that ended it; NULL: none did */
@@ -51,7 +53,7 @@ typedef struct srv_part {
     pd_request *request;
     srv_choice *choices; /* [settings.n_choices] */
     pd_detokenizer echo;
-    bool began; /* streams: a token was told */
+    bool began; /* streams: a token was told, the block of text is open */
     pd_request_stats stats;
 } srv_part;
 
@@ -132,6 +134,13 @@ void srv_add_timings(cJSON *object, const srv_call *call);
 cJSON *srv_completion_head(const srv_call *call, const char *object);
 /* The end of their streams: usage, where it is wanted, and [DONE]. */
 void srv_completion_done(srv_call *call, const char *object);
+/* Whether an answer's text is calls, as far as it goes. */
+bool srv_is_calls(const srv_choice *c, const pd_bytes *text);
+/* Whether it has ended with them, and is not cut off; behind a scan of all of it. */
+bool srv_ends_with_calls(const srv_choice *c);
+/* The id of call number i. */
+void srv_add_call_id(cJSON *object, const char *name, const char *prefix, const srv_choice *c,
+                     uint32_t i);
 /* choice->log_probs, which then are the caller's; NULL where none are wanted. */
 cJSON *srv_take_log_probs(srv_choice *c);
 /* {"token", "logprob", "bytes", "top_logprobs": [...]}, of a token that belongs to the answer: NULL

@@ -140,3 +140,25 @@ void srv_completion_done(srv_call *call, const char *object) {
     }
     srv_stream_text(call, "data: [DONE]\n\n");
 }
+
+/* ---- tools ---------------------------------------------------------------------------------- */
+
+bool srv_is_calls(const srv_choice *c, const pd_bytes *text) {
+    if (!c->call->settings.tools.list || text->n == 0) return false;
+    return text->data[0] == '{' || text->data[0] == '[';
+}
+
+bool srv_ends_with_calls(const srv_choice *c) {
+    return c->scan.n_ended > 0 && !c->matched && strcmp(c->finish, "stop") == 0;
+}
+
+/* What the answer's own id has behind its prefix makes it one of its own. */
+void srv_add_call_id(cJSON *object, const char *name, const char *prefix, const srv_choice *c,
+                     uint32_t i) {
+    enum { DIGITS = 16 };
+    char id[64];
+    size_t n = strlen(c->call->id);
+    snprintf(id, sizeof id, "%s%s%02x%02x", prefix, c->call->id + (n > DIGITS ? n - DIGITS : 0),
+             (unsigned)c->index, (unsigned)i);
+    cJSON_AddStringToObject(object, name, id);
+}

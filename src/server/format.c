@@ -103,3 +103,22 @@ pd_status srv_read_grammar(pd_model *m, srv_fields *f, srv_settings *out, pd_err
     PD_TRY(read_text(m, f, "regex", PD_GRAMMAR_REGEX, out, err));
     return read_choices(m, f, out, err);
 }
+
+/* ---- tools ---------------------------------------------------------------------------------- */
+
+pd_status srv_read_tools(pd_model *m, srv_fields *f, srv_tool_dialect dialect, srv_settings *out,
+                         pd_error *err) {
+    PD_TRY(srv_tools_read(dialect, f, &out->tools, err));
+    if (!out->tools.list) return PD_OK;
+    if (out->sampler.grammar) {
+        srv_blame(f, "tools");
+        return PD_RAISE(err, PD_ERR_ARGUMENT,
+                        "tools cannot be together with a format, schema or grammar of the answer, "
+                        "unless tool_choice is none");
+    }
+    char *text = srv_tools_grammar(&out->tools);
+    if (!text) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a request");
+    pd_status status = srv_set_grammar(m, f, "tools", PD_GRAMMAR_TOOLS, text, out, err);
+    cJSON_free(text);
+    return status;
+}

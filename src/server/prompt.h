@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "server/fields.h"
 #include "server/parts.h"
+#include "server/tools.h"
 
 typedef struct srv_prompt {
     uint32_t *ids; /* [n_ids] */
@@ -49,7 +50,18 @@ typedef struct srv_chat {
     pd_image *images; /* of all turns */
     size_t n_images;
     uint64_t fetch_ns; /* that fetching pictures may still take */
+    bool gap;          /* an empty line comes before what is added to the last turn */
+    struct {
+        size_t begin, end; /* in its text: calls that stand together */
+        uint32_t n;        /* 0: it does not end with any */
+    } calls;
+    pd_bytes known; /* of srv_known_call: calls of all turns */
 } srv_chat;
+
+/* Views into the request. */
+typedef struct srv_known_call {
+    const char *id, *name;
+} srv_known_call;
 
 /* Room for so many turns. Errors: MEMORY_HOST. */
 pd_status srv_chat_begin(srv_chat *c, const pd_server *s, const pd_model *m, size_t max_turns,
@@ -59,6 +71,8 @@ void srv_chat_free(srv_chat *c);
  * turn behind others). */
 pd_status srv_chat_turn(srv_chat *c, const char *role, pd_error *err);
 void srv_chat_text(srv_chat *c, const char *text);
+/* The empty line, where one is due: not at a turn's beginning. */
+void srv_chat_fill_gap(srv_chat *c);
 /* A picture by its address. Errors: those of srv_image_read. */
 pd_status srv_chat_image(srv_chat *c, const char *url, pd_error *err);
 /* The same of bytes in base64. */
@@ -66,27 +80,56 @@ pd_status srv_chat_image_base64(srv_chat *c, const char *base64, pd_error *err);
 /* By Gemma's template; an assistant's last turn is one that goes on. Takes the pictures. */
 pd_status srv_chat_encode(srv_chat *c, srv_prompt *out, pd_error *err);
 
+/* ---- prompt_tools.c ------------------------------------------------------------------------- */
+
+/* A call that the assistant has made, as the model would have written it; it belongs to the last
+ * turn if that is the assistant's, else to a new one. arguments: a JSON object's text, or "".
+ * Errors: ARGUMENT, MEMORY_HOST. */
+pd_status srv_chat_call(srv_chat *c, const char *id, const char *name, const char *arguments,
+                        pd_error *err);
+/* What came of it, in a user's turn: a text, or a list of parts that are texts, of the types
+ * text, input_text and output_text. Errors: ARGUMENT (no such call was made), UNSUPPORTED. */
+pd_status srv_chat_result(srv_chat *c, const char *id, const cJSON *content, bool is_error,
+                          pd_error *err);
+/* The tools that are there, behind what the system turn says. Errors: MEMORY_HOST. */
+pd_status srv_chat_tools(srv_chat *c, const srv_tools *tools, pd_error *err);
+/* Errors: ARGUMENT (the conversation ends with a call that has no result). */
+pd_status srv_chat_check_end(const srv_chat *c, pd_error *err);
+
+/* Calls and results as interfaces write them: of chat completions a message's tool_calls, and a
+ * message with the role "tool"; items of responses; blocks of messages. */
+pd_status srv_read_tool_calls(srv_chat *c, srv_fields *message, pd_error *err);
+pd_status srv_read_tool_message(srv_chat *c, srv_fields *message, pd_error *err);
+pd_status srv_read_function_call(srv_chat *c, srv_fields *item, pd_error *err);
+pd_status srv_read_function_output(srv_chat *c, srv_fields *item, pd_error *err);
+pd_status srv_read_tool_use(srv_chat *c, srv_fields *block, pd_error *err);
+pd_status srv_read_tool_result(srv_chat *c, srv_fields *block, pd_error *err);
+
 /* ---- prompt_messages.c ---------------------------------------------------------------------- */
 
-/* A kind of part that a message's content can have. */
+/* A kind of part that a message's content can have, or of item beside messages. */
 typedef struct srv_part_kind {
     const char *type;
-    pd_status (*read)(srv_chat *c, srv_fields *part, pd_error *err);
+    pd_status (*read)(srv_chat *c, srv_fields *part, pd_error *err); /* NULL: it is a message */
 } srv_part_kind;
 
 /* How an interface writes conversations. */
 typedef struct srv_form {
-    const char *list;       /* the field with the messages */
-    bool text_alone;        /* which may be a user's text instead */
-    const char *item;       /* the type of the list's items, if they name one; NULL: any */
-    const char *system;     /* the field with what comes before them; NULL: there is none */
+    const char *list;   /* the field with the messages */
+    bool text_alone;    /* which may be a user's text instead */
+    const char *system; /* the field with what comes before them; NULL: there is none */
+    srv_tool_dialect tools;
+    srv_part_kind items[4]; /* types of the list's items, the first that of those without one; none:
+                               all are messages */
     srv_part_kind parts[5]; /* ends with a type that is NULL */
 } srv_form;
 extern const srv_form srv_chat_form, srv_responses_form, srv_messages_form;
 
-/* A request's conversation. Errors: ARGUMENT, UNSUPPORTED, and srv_chat_image's. */
+/* A request's conversation; tools: that it has, from srv_tools_read. Errors: ARGUMENT, UNSUPPORTED,
+ * and srv_chat_image's. */
 pd_status srv_conversation_read(const pd_server *s, const pd_model *m, const srv_form *form,
-                                srv_fields *f, srv_prompt *out, pd_error *err);
+                                const srv_tools *tools, srv_fields *f, srv_prompt *out,
+                                pd_error *err);
 /* Positions that it takes in a sequence. */
 uint64_t srv_prompt_count(const pd_model *m, const srv_prompt *p);
 

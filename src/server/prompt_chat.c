@@ -29,6 +29,7 @@ void srv_chat_free(srv_chat *c) {
     for (size_t i = 0; i < c->n_images; i++) pd_image_free(&c->images[i]);
     pd_free(c->turns);
     pd_free(c->images);
+    pd_bytes_free(&c->known);
     *c = (srv_chat){0};
 }
 
@@ -45,17 +46,23 @@ pd_status srv_chat_turn(srv_chat *c, const char *role, pd_error *err) {
     if (!known)
         return PD_RAISE(err, PD_ERR_ARGUMENT,
                         "role \"%.40s\" is none of system, developer, user, assistant", role);
-    if (last && strcmp(last->role, known) == 0) {
-        pd_bytes_write(&last->text, "\n\n", 2);
-        return PD_OK;
-    }
+    c->calls.n = 0;
+    c->gap = last && strcmp(last->role, known) == 0;
+    if (c->gap) return PD_OK;
     if (last && strcmp(known, "system") == 0)
         return PD_RAISE(err, PD_ERR_ARGUMENT, "a system message can only come first");
     c->turns[c->n_turns++] = (struct srv_turn){.role = known};
     return PD_OK;
 }
 
+void srv_chat_fill_gap(srv_chat *c) {
+    struct srv_turn *t = &c->turns[c->n_turns - 1];
+    if (c->gap && (t->text.n || t->n_places)) pd_bytes_write(&t->text, "\n\n", 2);
+    c->gap = false;
+}
+
 void srv_chat_text(srv_chat *c, const char *text) {
+    srv_chat_fill_gap(c);
     pd_bytes_write(&c->turns[c->n_turns - 1].text, text, strlen(text));
 }
 
@@ -75,6 +82,7 @@ static pd_status check_place(const srv_chat *c, pd_error *err) {
 /* At the end of the last turn's text. */
 static pd_status place_image(srv_chat *c, const pd_image *image, pd_error *err) {
     struct srv_turn *t = &c->turns[c->n_turns - 1];
+    srv_chat_fill_gap(c);
     c->images[c->n_images++] = *image;
     if (!t->places) t->places = pd_alloc(c->server->desc.max_images, sizeof *t->places);
     if (!t->places) return raise_no_memory(err);
@@ -117,18 +125,20 @@ static pd_status encode(const srv_chat *c, const pd_chat_turn *turns, size_t n_t
 pd_status srv_chat_encode(srv_chat *c, srv_prompt *out, pd_error *err) {
     enum { TURN_IDS = 32 };
     size_t n_max = TURN_IDS;
+    bool is_whole = true;
     if (c->n_turns == 0) return PD_RAISE(err, PD_ERR_ARGUMENT, "the conversation is empty");
     pd_chat_turn *turns = pd_alloc(c->n_turns, sizeof *turns);
     if (!turns) return raise_no_memory(err);
     for (size_t i = 0; i < c->n_turns; i++) {
         const struct srv_turn *t = &c->turns[i];
         const char *text = t->text.data ? t->text.data : "";
+        is_whole &= !t->text.failed;
         turns[i] = (pd_chat_turn){t->role, text, t->text.n, t->places, t->n_places};
         n_max += pd_tokenize_bound(t->text.n) + TURN_IDS + t->n_places * PD_IMAGE_MAX_IDS;
     }
     out->ids = pd_alloc(n_max, sizeof *out->ids);
     pd_status status =
-        out->ids ? encode(c, turns, c->n_turns, n_max, out, err) : raise_no_memory(err);
+        out->ids && is_whole ? encode(c, turns, c->n_turns, n_max, out, err) : raise_no_memory(err);
     pd_free(turns);
     out->images = c->images;
     out->n_images = c->n_images;

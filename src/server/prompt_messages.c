@@ -48,16 +48,25 @@ static pd_status read_source(srv_chat *c, srv_fields *part, pd_error *err) {
 }
 
 const srv_form srv_chat_form = {.list = "messages",
+                                .tools = SRV_TOOLS_CHAT,
                                 .parts = {{"text", read_text}, {"image_url", read_image_url}}};
 const srv_form srv_responses_form = {.list = "input",
                                      .text_alone = true,
-                                     .item = "message",
                                      .system = "instructions",
+                                     .tools = SRV_TOOLS_RESPONSES,
+                                     .items = {{"message", NULL},
+                                               {"function_call", srv_read_function_call},
+                                               {"function_call_output", srv_read_function_output}},
                                      .parts = {{"input_text", read_text},
                                                {"output_text", read_text},
                                                {"input_image", read_image_url}}};
-const srv_form srv_messages_form = {
-    .list = "messages", .system = "system", .parts = {{"text", read_text}, {"image", read_source}}};
+const srv_form srv_messages_form = {.list = "messages",
+                                    .system = "system",
+                                    .tools = SRV_TOOLS_MESSAGES,
+                                    .parts = {{"text", read_text},
+                                              {"image", read_source},
+                                              {"tool_use", srv_read_tool_use},
+                                              {"tool_result", srv_read_tool_result}}};
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
@@ -97,17 +106,28 @@ static pd_status read_content(srv_chat *c, const srv_form *form, const cJSON *co
     return PD_OK;
 }
 
-static pd_status read_message(srv_chat *c, const srv_form *form, const cJSON *j, pd_error *err) {
-    srv_fields message = {.object = j};
-    const char *role = NULL, *type = form->item;
-    if (!cJSON_IsObject(j)) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has to be an object");
-    if (form->item) PD_TRY(srv_get_string(&message, "type", &type, err));
-    if (form->item && strcmp(type, form->item) != 0)
-        return refuse_kind("an item", type, (const srv_part_kind[]){{form->item, NULL}, {0}}, err);
-    PD_TRY(srv_get_string(&message, "role", &role, err));
+static pd_status read_message(srv_chat *c, const srv_form *form, srv_fields *message,
+                              pd_error *err) {
+    const char *role = NULL;
+    bool is_chat = form->tools == SRV_TOOLS_CHAT;
+    PD_TRY(srv_get_string(message, "role", &role, err));
     if (!role) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has no role");
+    if (is_chat && strcmp(role, "tool") == 0) return srv_read_tool_message(c, message, err);
     PD_TRY(srv_chat_turn(c, role, err));
-    return read_content(c, form, srv_get(&message, "content"), err);
+    PD_TRY(read_content(c, form, srv_get(message, "content"), err));
+    return is_chat ? srv_read_tool_calls(c, message, err) : PD_OK;
+}
+
+static pd_status read_item(srv_chat *c, const srv_form *form, const cJSON *j, pd_error *err) {
+    srv_fields item = {.object = j};
+    const srv_part_kind *kind = form->items;
+    const char *type = kind->type;
+    if (!cJSON_IsObject(j)) return PD_RAISE(err, PD_ERR_ARGUMENT, "a message has to be an object");
+    if (!type) return read_message(c, form, &item, err);
+    PD_TRY(srv_get_string(&item, "type", &type, err));
+    while (kind->type && strcmp(kind->type, type) != 0) kind++;
+    if (!kind->type) return refuse_kind("an item", type, form->items, err);
+    return kind->read ? kind->read(c, &item, err) : read_message(c, form, &item, err);
 }
 
 /* ---- conversations -------------------------------------------------------------------------- */
@@ -128,7 +148,7 @@ static pd_status read_list(srv_chat *c, const srv_form *form, const cJSON *list,
     cJSON_ArrayForEach(message, list) {
         snprintf(place, sizeof place, "%s[%d]", form->list, i++);
         srv_blame(f, place);
-        PD_TRY(read_message(c, form, message, err));
+        PD_TRY(read_item(c, form, message, err));
     }
     return PD_OK;
 }
@@ -142,11 +162,23 @@ static pd_status read_turns(srv_chat *c, const srv_form *form, const cJSON *list
         srv_chat_text(c, list->valuestring);
         return PD_OK;
     }
-    return read_list(c, form, list, f, err);
+    PD_TRY(read_list(c, form, list, f, err));
+    return srv_chat_check_end(c, err);
+}
+
+static pd_status make_prompt(srv_chat *c, const srv_form *form, const srv_tools *tools,
+                             srv_fields *f, srv_prompt *out, pd_error *err) {
+    PD_TRY(read_turns(c, form, srv_get(f, form->list), f, err));
+    if (tools->list) PD_TRY(srv_chat_tools(c, tools, err));
+    srv_blame(f, form->list);
+    PD_TRY(srv_chat_encode(c, out, err));
+    srv_blame(f, "");
+    return PD_OK;
 }
 
 pd_status srv_conversation_read(const pd_server *s, const pd_model *m, const srv_form *form,
-                                srv_fields *f, srv_prompt *out, pd_error *err) {
+                                const srv_tools *tools, srv_fields *f, srv_prompt *out,
+                                pd_error *err) {
     srv_chat c;
     const cJSON *list = srv_get(f, form->list);
     bool is_text = form->text_alone && cJSON_IsString(list);
@@ -161,12 +193,7 @@ pd_status srv_conversation_read(const pd_server *s, const pd_model *m, const srv
     }
     size_t max_turns = (is_text ? 1 : (size_t)cJSON_GetArraySize(list)) + 1; /* and the system's */
     pd_status status = srv_chat_begin(&c, s, m, max_turns, err);
-    if (status == PD_OK) status = read_turns(&c, form, list, f, err);
-    if (status == PD_OK) {
-        srv_blame(f, form->list);
-        status = srv_chat_encode(&c, out, err);
-    }
-    if (status == PD_OK) srv_blame(f, "");
+    if (status == PD_OK) status = make_prompt(&c, form, tools, f, out, err);
     srv_chat_free(&c);
     return status;
 }

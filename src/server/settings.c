@@ -126,14 +126,6 @@ static pd_status read_sampler(const pd_server *server, const pd_model *m, srv_fi
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
-/* What would change the answer and cannot be done is refused, rather than ignored. */
-static pd_status refuse_unknown_ways(srv_fields *f, pd_error *err) {
-    const cJSON *tools = srv_get(f, "tools");
-    if (!tools || cJSON_GetArraySize(tools) == 0) return PD_OK;
-    srv_blame(f, "tools");
-    return PD_RAISE(err, PD_ERR_UNSUPPORTED, "tools are not known here");
-}
-
 static pd_status read_stream(srv_fields *f, srv_settings *s, pd_error *err) {
     PD_TRY(srv_get_bool(f, "stream", &s->stream, err));
     const cJSON *options = srv_get(f, "stream_options");
@@ -149,7 +141,6 @@ pd_status srv_settings_read(const pd_server *server, pd_model *m, srv_fields *f,
                             pd_error *err) {
     bool cache = true;
     *s = (srv_settings){.n_choices = 1, .n_max = server->desc.n_predict};
-    PD_TRY(refuse_unknown_ways(f, err));
     PD_TRY(read_sampler(server, m, f, s, err));
     PD_TRY(srv_read_format(m, f, NULL, "response_format", s, err));
     PD_TRY(srv_read_grammar(m, f, s, err));
@@ -167,6 +158,7 @@ void srv_settings_free(srv_settings *s) {
     pd_free(s->stops);
     pd_free(s->biases);
     pd_grammar_destroy(s->sampler.grammar);
+    srv_tools_free(&s->tools);
     cJSON_Delete(s->repeated);
     *s = (srv_settings){0};
 }

@@ -8,6 +8,7 @@
 #include "server/fields.h"
 #include "peridot_grammar.h"
 #include "server/parts.h"
+#include "server/tools.h"
 
 typedef struct srv_settings {
     pd_sampler_desc sampler; /* its grammar is the settings' own */
@@ -19,6 +20,7 @@ typedef struct srv_settings {
     bool echo;                  /* completions: the prompt comes first, with log_probs too */
     bool stream, include_usage; /* usage at the end of a stream */
     bool timings_per_token;
+    srv_tools tools; /* that the answer may call */
     cJSON *repeated; /* fields that the answer has too; NULL: none */
 } srv_settings;
 
@@ -40,6 +42,10 @@ pd_status srv_read_format(pd_model *m, srv_fields *f, const char *group, const c
                           srv_settings *out, pd_error *err);
 /* llama.cpp's grammar and json_schema; regex, choices. Errors: the same. */
 pd_status srv_read_grammar(pd_model *m, srv_fields *f, srv_settings *out, pd_error *err);
+/* tools and what belongs to them; the answer's grammar follows, so that this is read behind other
+ * formats. Errors: ARGUMENT: the answer has to be something else already; the same. */
+pd_status srv_read_tools(pd_model *m, srv_fields *f, srv_tool_dialect dialect, srv_settings *out,
+                         pd_error *err);
 /* The grammar of an answer. field: to be blamed. Errors: ARGUMENT: it has one already; the same. */
 pd_status srv_set_grammar(pd_model *m, srv_fields *f, const char *field, pd_grammar_kind kind,
                           const char *text, srv_settings *out, pd_error *err);

@@ -43,15 +43,48 @@ static cJSON *log_probs_or_null(srv_choice *c) {
     return j ? j : cJSON_CreateNull();
 }
 
+/* One of a message's tool_calls. */
+static cJSON *call_json(const srv_choice *c, uint32_t i, const char *name, const char *arguments,
+                        size_t n) {
+    cJSON *j = cJSON_CreateObject();
+    srv_add_call_id(j, "id", "call_", c, i);
+    cJSON_AddStringToObject(j, "type", "function");
+    cJSON *function = cJSON_AddObjectToObject(j, "function");
+    cJSON_AddStringToObject(function, "name", name);
+    srv_add_text(function, "arguments", arguments, n);
+    return j;
+}
+
+static void add_calls(cJSON *message, srv_choice *c) {
+    const char *text = c->text.data;
+    size_t n = c->text.n;
+    srv_tool_call call;
+    cJSON *list = cJSON_CreateArray();
+    for (uint32_t i = 0; srv_scan_call(&c->scan, &text, &n, &call); i++)
+        cJSON_AddItemToArray(list, call_json(c, i, call.name, call.arguments, call.n_arguments));
+    cJSON_AddNullToObject(message, "content");
+    if (list->child)
+        cJSON_AddItemToObject(message, "tool_calls", list);
+    else
+        cJSON_Delete(list);
+}
+
+static const char *finish_of(const srv_choice *c) {
+    return srv_ends_with_calls(c) ? "tool_calls" : c->finish;
+}
+
 static cJSON *choice_json(srv_choice *c) {
     cJSON *j = cJSON_CreateObject();
     srv_add_count(j, "index", c->index);
     cJSON *message = cJSON_AddObjectToObject(j, "message");
     cJSON_AddStringToObject(message, "role", "assistant");
-    srv_add_text(message, "content", c->text.data ? c->text.data : "", c->text.n);
+    if (srv_is_calls(c, &c->text))
+        add_calls(message, c);
+    else
+        srv_add_text(message, "content", c->text.data ? c->text.data : "", c->text.n);
     cJSON_AddNullToObject(message, "refusal");
     cJSON_AddItemToObject(j, "logprobs", log_probs_or_null(c));
-    cJSON_AddStringToObject(j, "finish_reason", c->finish);
+    cJSON_AddStringToObject(j, "finish_reason", finish_of(c));
     return j;
 }
 
@@ -89,18 +122,57 @@ static void begin(srv_call *call) {
     }
 }
 
-static void piece(srv_choice *c) {
-    cJSON *delta, *choice, *j = chunk(c, &delta, &choice);
-    srv_add_text(delta, "content", c->text.data ? c->text.data : "", c->text.n);
+/* A chunk in the middle. Of several that one token makes, the first has its log_probs. */
+static void tell_chunk(srv_choice *c, cJSON *chunk, cJSON *choice) {
     cJSON_AddItemToObject(choice, "logprobs", log_probs_or_null(c));
     cJSON_AddNullToObject(choice, "finish_reason");
-    if (c->call->settings.timings_per_token) srv_add_timings(j, c->call);
-    srv_stream_json(c->call, NULL, j);
+    if (c->call->settings.timings_per_token) srv_add_timings(chunk, c->call);
+    srv_stream_json(c->call, NULL, chunk);
+}
+
+static void tell_words(srv_choice *c, const char *text, size_t n) {
+    cJSON *delta, *choice, *j = chunk(c, &delta, &choice);
+    srv_add_text(delta, "content", text ? text : "", n);
+    tell_chunk(c, j, choice);
+}
+
+/* {"tool_calls": [{"index", ...}]}: first with id and name, then arguments alone. */
+static void tell_call(srv_choice *c, const srv_piece *piece) {
+    cJSON *delta, *choice, *call, *j = chunk(c, &delta, &choice);
+    uint32_t i = c->scan.n_calls - 1;
+    if (piece->kind == SRV_PIECE_NAME) {
+        call = call_json(c, i, c->scan.name, "", 0);
+    } else {
+        call = cJSON_CreateObject();
+        srv_add_text(cJSON_AddObjectToObject(call, "function"), "arguments", piece->text, piece->n);
+    }
+    srv_add_count(call, "index", i);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(delta, "tool_calls"), call);
+    tell_chunk(c, j, choice);
+}
+
+static void piece(srv_choice *c) {
+    const char *text = c->text.data;
+    size_t n = c->text.n;
+    srv_piece piece;
+    if (!c->call->settings.tools.list) {
+        tell_words(c, text, n);
+        return;
+    }
+    while (srv_scan_next(&c->scan, &text, &n, &piece)) {
+        if (piece.kind == SRV_PIECE_WORDS)
+            tell_words(c, piece.text, piece.n);
+        else if (piece.kind != SRV_PIECE_END)
+            tell_call(c, &piece);
+    }
+    if (!c->log_probs) return;
+    cJSON *delta, *choice, *j = chunk(c, &delta, &choice); /* of what stands between arguments */
+    tell_chunk(c, j, choice);
 }
 
 static void end(srv_choice *c) {
     cJSON *delta, *choice, *j = chunk(c, &delta, &choice);
-    cJSON_AddStringToObject(choice, "finish_reason", c->finish);
+    cJSON_AddStringToObject(choice, "finish_reason", finish_of(c));
     srv_stream_json(c->call, NULL, j);
 }
 
@@ -134,6 +206,7 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     PD_TRY(read_log_probs(f, s, err));
     PD_TRY(srv_read_n_max(f, "max_tokens", s, err));
     PD_TRY(srv_read_n_max(f, "max_completion_tokens", s, err));
+    PD_TRY(srv_read_tools(c->engine->model, f, SRV_TOOLS_CHAT, s, err));
     return srv_ask_conversation(c, &srv_chat_form, f, out, err);
 }
 

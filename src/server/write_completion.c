@@ -122,11 +122,20 @@ static pd_status check_echo(srv_fields *f, const srv_settings *s, pd_error *err)
     return PD_RAISE(err, PD_ERR_ARGUMENT, "echo with logprobs has one choice");
 }
 
+/* A text that goes on has no turns for their results. */
+static pd_status refuse_tools(srv_fields *f, pd_error *err) {
+    const cJSON *tools = srv_get(f, "tools");
+    if (!tools || cJSON_GetArraySize(tools) == 0) return PD_OK;
+    srv_blame(f, "tools");
+    return PD_RAISE(err, PD_ERR_UNSUPPORTED, "a completion knows no tools: chat completions do");
+}
+
 static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_error *err) {
     const char *suffix = NULL;
     srv_settings *s = &out->settings;
     PD_TRY(srv_get_string(f, "model", &out->model, err));
     PD_TRY(srv_settings_read(c->server, c->engine->model, f, s, err));
+    PD_TRY(refuse_tools(f, err));
     PD_TRY(srv_get_bool(f, "echo", &s->echo, err));
     PD_TRY(srv_get_string(f, "suffix", &suffix, err));
     if (suffix && *suffix) {

@@ -1,5 +1,5 @@
-/* Messages as Anthropic writes them: an answer has one block of text. A stream's events have names,
- * and tell when the message and its block begin and end.
+/* Messages as Anthropic writes them: an answer has one block of text, or calls of tools. A stream's
+ * events have names, and tell when the message and its block begin and end.
  * https://docs.anthropic.com/en/api/messages  SPDX-License-Identifier: MIT */
 #include <string.h>
 
@@ -23,6 +23,7 @@ static void add_end(cJSON *j, const srv_choice *c) {
     else
         cJSON_AddStringToObject(j, "stop_reason",
                                 c->matched                         ? "stop_sequence"
+                                : srv_ends_with_calls(c)           ? "tool_use"
                                 : strcmp(c->finish, "length") == 0 ? "max_tokens"
                                                                    : "end_turn");
     if (c->matched)
@@ -38,16 +39,42 @@ static cJSON *text_json(const char *type, const pd_bytes *text) {
     return j;
 }
 
+/* input: the arguments' text; what was cut off is none. */
+static cJSON *tool_json(const srv_choice *c, uint32_t i, const char *name, const char *input) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "type", "tool_use");
+    srv_add_call_id(j, "id", "toolu_", c, i);
+    cJSON_AddStringToObject(j, "name", name);
+    cJSON_AddItemToObject(j, "input", cJSON_CreateRaw(input));
+    return j;
+}
+
+static void add_tools(cJSON *content, srv_choice *c) {
+    const char *text = c->text.data;
+    size_t n = c->text.n;
+    srv_tool_call call;
+    for (uint32_t i = 0; srv_scan_call(&c->scan, &text, &n, &call); i++) {
+        pd_bytes input = {0};
+        if (call.is_whole) pd_bytes_write(&input, call.arguments, call.n_arguments);
+        bool has_any = input.n > 0 && !input.failed;
+        cJSON_AddItemToArray(content, tool_json(c, i, call.name, has_any ? input.data : "{}"));
+        pd_bytes_free(&input);
+    }
+}
+
 /* Without a block as long as the answer goes on. */
-static cJSON *message_json(const srv_call *call) {
-    const srv_choice *c = &call->parts[0].choices[0];
+static cJSON *message_json(srv_call *call) {
+    srv_choice *c = &call->parts[0].choices[0];
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "id", call->id);
     cJSON_AddStringToObject(j, "type", "message");
     cJSON_AddStringToObject(j, "role", "assistant");
     cJSON_AddStringToObject(j, "model", call->model);
     cJSON *content = cJSON_AddArrayToObject(j, "content");
-    if (c->finish) cJSON_AddItemToArray(content, text_json("text", &c->text));
+    if (c->finish && srv_is_calls(c, &c->text))
+        add_tools(content, c);
+    else if (c->finish)
+        cJSON_AddItemToArray(content, text_json("text", &c->text));
     add_end(j, c);
     add_usage(j, call);
     return j;
@@ -69,25 +96,77 @@ static cJSON *event(const char *type, const char *name, cJSON *member) {
     return j;
 }
 
-static void tell_block(srv_call *call, const char *type, const char *name, cJSON *member) {
+static void tell_block(srv_call *call, uint32_t index, const char *type, const char *name,
+                       cJSON *member) {
     cJSON *j = event(type, name, member);
-    srv_add_count(j, "index", 0);
+    srv_add_count(j, "index", index);
     srv_stream_json(call, type, j);
 }
 
+static void begin_block(srv_call *call, uint32_t index, cJSON *block) {
+    tell_block(call, index, "content_block_start", "content_block", block);
+}
+
+static void tell_delta(srv_call *call, uint32_t index, cJSON *delta) {
+    tell_block(call, index, "content_block_delta", "delta", delta);
+}
+
+static void end_block(srv_call *call, uint32_t index) {
+    tell_block(call, index, "content_block_stop", NULL, NULL);
+}
+
+static void begin_text(srv_choice *c) {
+    if (!c->part->began) begin_block(c->call, 0, text_json("text", &(pd_bytes){0}));
+    c->part->began = true;
+}
+
+/* Where tools can be called it is not known yet what comes. */
 static void begin(srv_call *call) {
     static const char start[] = "message_start";
     srv_stream_json(call, start, event(start, "message", message_json(call)));
-    tell_block(call, "content_block_start", "content_block", text_json("text", &(pd_bytes){0}));
+    if (!call->settings.tools.list) begin_text(&call->parts[0].choices[0]);
     srv_stream_text(call, ping);
 }
 
-static void piece(srv_choice *c) {
-    tell_block(c->call, "content_block_delta", "delta", text_json("text_delta", &c->text));
+static void tell_piece(srv_choice *c, const srv_piece *p) {
+    uint32_t index = c->scan.n_calls - 1;
+    cJSON *delta;
+    switch (p->kind) {
+    case SRV_PIECE_WORDS:
+        begin_text(c);
+        tell_delta(c->call, 0, text_json("text_delta", &c->text));
+        break;
+    case SRV_PIECE_NAME:
+        begin_block(c->call, index, tool_json(c, index, c->scan.name, "{}"));
+        break;
+    case SRV_PIECE_ARGUMENTS:
+        delta = event("input_json_delta", NULL, NULL);
+        srv_add_text(delta, "partial_json", p->text, p->n);
+        tell_delta(c->call, index, delta);
+        break;
+    case SRV_PIECE_END: end_block(c->call, index); break;
+    }
 }
 
+static void piece(srv_choice *c) {
+    const char *text = c->text.data;
+    size_t n = c->text.n;
+    srv_piece piece = {.kind = SRV_PIECE_WORDS};
+    if (!c->call->settings.tools.list)
+        tell_piece(c, &piece);
+    else
+        while (srv_scan_next(&c->scan, &text, &n, &piece)) tell_piece(c, &piece);
+}
+
+/* A call that was cut off ends too. */
 static void end(srv_choice *c) {
-    tell_block(c->call, "content_block_stop", NULL, NULL);
+    const srv_tool_scan *s = &c->scan;
+    if (s->state == SRV_SCAN_START || s->state == SRV_SCAN_WORDS) {
+        begin_text(c);
+        end_block(c->call, 0);
+    } else if (s->n_ended < s->n_calls) {
+        end_block(c->call, s->n_calls - 1);
+    }
 }
 
 static void finish(srv_call *call) {
@@ -114,6 +193,7 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     PD_TRY(srv_get_u32(f, "max_tokens", 1, 16777216, &s->n_max, err));
     PD_TRY(srv_read_format(c->engine->model, f, "output_config", "format", s, err));
     PD_TRY(srv_read_stops(f, "stop_sequences", s, err));
+    PD_TRY(srv_read_tools(c->engine->model, f, SRV_TOOLS_MESSAGES, s, err));
     return srv_ask_conversation(c, &srv_messages_form, f, out, err);
 }
 

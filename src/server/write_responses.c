@@ -1,5 +1,5 @@
-/* Responses as OpenAI writes them: an answer is a list of items, of which there is one here, a
- * message of one part. A stream tells each of these when it begins and once more, whole, when it is
+/* Responses as OpenAI writes them: an answer is a list of items, here one message of one part, or
+ * calls of functions. A stream tells each of these when it begins and once more, whole, when it is
  * over. Nothing is stored: a response knows no earlier one.
  * https://platform.openai.com/docs/api-reference/responses  SPDX-License-Identifier: MIT */
 #include <stdio.h>
@@ -16,12 +16,15 @@ static void add_log_prob(srv_choice *c, const pd_event *e) {
 }
 
 /* What is known of the answer becomes part of what has been told. */
-static void keep(srv_choice *c) {
+static void keep_text(srv_choice *c) {
+    pd_bytes_write(&c->told, c->text.data, c->text.n);
+}
+
+static void keep_log_probs(srv_choice *c) {
     cJSON *new = srv_take_log_probs(c), *j;
     if (!c->told_log_probs) c->told_log_probs = cJSON_CreateArray();
     while ((j = cJSON_DetachItemFromArray(new, 0))) cJSON_AddItemToArray(c->told_log_probs, j);
     cJSON_Delete(new);
-    pd_bytes_write(&c->told, c->text.data, c->text.n);
 }
 
 static void add_log_probs(cJSON *object, const cJSON *list) {
@@ -61,6 +64,44 @@ static cJSON *item_json(const srv_choice *c) {
     return j;
 }
 
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+static cJSON *call_json(const srv_choice *c, uint32_t i, const srv_tool_call *call,
+                        const char *status) {
+    cJSON *j = cJSON_CreateObject();
+    srv_add_call_id(j, "id", "fc_", c, i);
+    cJSON_AddStringToObject(j, "type", "function_call");
+    cJSON_AddStringToObject(j, "status", status);
+    srv_add_call_id(j, "call_id", "call_", c, i);
+    cJSON_AddStringToObject(j, "name", call->name);
+    srv_add_text(j, "arguments", call->arguments, call->n_arguments);
+    return j;
+}
+
+static const char *call_status(const srv_tool_call *call) {
+    return call->is_whole ? "completed" : "incomplete";
+}
+
+/* Call number i of what has been told. */
+static srv_tool_call find_call(const srv_choice *c, uint32_t i) {
+    const char *text = c->told.data;
+    size_t n = c->told.n;
+    srv_tool_scan scan = {0};
+    srv_tool_call call = {.arguments = ""};
+    for (uint32_t k = 0; k <= i && srv_scan_call(&scan, &text, &n, &call); k++) {
+    }
+    return call;
+}
+
+static void add_calls(cJSON *output, const srv_choice *c) {
+    const char *text = c->told.data;
+    size_t n = c->told.n;
+    srv_tool_scan scan = {0};
+    srv_tool_call call;
+    for (uint32_t i = 0; srv_scan_call(&scan, &text, &n, &call); i++)
+        cJSON_AddItemToArray(output, call_json(c, i, &call, call_status(&call)));
+}
+
 /* ---- the whole of it ------------------------------------------------------------------------ */
 
 static void add_usage(cJSON *j, const srv_call *call) {
@@ -80,9 +121,6 @@ static void add_constants(cJSON *j) {
     cJSON_AddFalseToObject(j, "background");
     cJSON_AddFalseToObject(j, "store");
     cJSON_AddNullToObject(j, "previous_response_id");
-    cJSON_AddTrueToObject(j, "parallel_tool_calls");
-    cJSON_AddStringToObject(j, "tool_choice", "auto");
-    cJSON_AddArrayToObject(j, "tools");
     cJSON_AddStringToObject(j, "truncation", "disabled");
     cJSON *reasoning = cJSON_AddObjectToObject(j, "reasoning");
     cJSON_AddNullToObject(reasoning, "effort");
@@ -97,6 +135,13 @@ static void add_settings(cJSON *j, const srv_settings *s) {
         cJSON_AddItemToObject(j, field->string, cJSON_Duplicate(field, true));
 }
 
+static void add_items(cJSON *output, const srv_choice *c) {
+    if (srv_is_calls(c, &c->told))
+        add_calls(output, c);
+    else
+        cJSON_AddItemToArray(output, item_json(c));
+}
+
 static cJSON *response_json(const srv_call *call, const pd_error *err) {
     const srv_choice *c = &call->parts[0].choices[0];
     cJSON *j = cJSON_CreateObject(), *inside;
@@ -106,7 +151,7 @@ static cJSON *response_json(const srv_call *call, const pd_error *err) {
     cJSON_AddStringToObject(j, "status", err ? "failed" : status_of(c));
     cJSON_AddStringToObject(j, "model", call->model);
     inside = cJSON_AddArrayToObject(j, "output");
-    if (c->finish && !err) cJSON_AddItemToArray(inside, item_json(c));
+    if (c->finish && !err) add_items(inside, c);
     inside = err ? cJSON_AddObjectToObject(j, "error") : cJSON_AddNullToObject(j, "error");
     if (err) cJSON_AddStringToObject(inside, "code", "server_error");
     if (err) srv_add_text(inside, "message", err->message, strlen(err->message));
@@ -124,7 +169,8 @@ static cJSON *response_json(const srv_call *call, const pd_error *err) {
 }
 
 static cJSON *whole(srv_call *call) {
-    keep(&call->parts[0].choices[0]);
+    keep_text(&call->parts[0].choices[0]);
+    keep_log_probs(&call->parts[0].choices[0]);
     return response_json(call, NULL);
 }
 
@@ -143,10 +189,10 @@ static void tell_response(srv_call *call, const char *type, const pd_error *err)
     srv_stream_json(call, type, j);
 }
 
-static void tell_item(const srv_choice *c, const char *type) {
+static void tell_item(const srv_choice *c, const char *type, uint32_t index, cJSON *item) {
     cJSON *j = event(c->call, type);
-    srv_add_count(j, "output_index", 0);
-    cJSON_AddItemToObject(j, "item", item_json(c));
+    srv_add_count(j, "output_index", index);
+    cJSON_AddItemToObject(j, "item", item);
     srv_stream_json(c->call, type, j);
 }
 
@@ -165,31 +211,110 @@ static void tell_part(const srv_choice *c, const char *type) {
     srv_stream_json(c->call, type, j);
 }
 
-static void begin(srv_call *call) {
-    const srv_choice *c = &call->parts[0].choices[0];
-    tell_response(call, "response.created", NULL);
-    tell_response(call, "response.in_progress", NULL);
-    tell_item(c, "response.output_item.added");
+static void begin_message(srv_choice *c) {
+    if (c->part->began) return;
+    c->part->began = true;
+    tell_item(c, "response.output_item.added", 0, item_json(c));
     tell_part(c, "response.content_part.added");
 }
 
-static void piece(srv_choice *c) {
+/* Where tools can be called it is not known yet what comes. */
+static void begin(srv_call *call) {
+    tell_response(call, "response.created", NULL);
+    tell_response(call, "response.in_progress", NULL);
+    if (!call->settings.tools.list) begin_message(&call->parts[0].choices[0]);
+}
+
+static void tell_words(srv_choice *c, const char *text, size_t n) {
     static const char type[] = "response.output_text.delta";
     cJSON *j = inner_event(c, type);
-    srv_add_text(j, "delta", c->text.data, c->text.n);
+    srv_add_text(j, "delta", text, n);
     add_log_probs(j, c->log_probs);
-    keep(c);
     srv_stream_json(c->call, type, j);
 }
 
-static void end(srv_choice *c) {
+static void end_message(const srv_choice *c) {
     static const char type[] = "response.output_text.done";
     cJSON *j = inner_event(c, type);
     srv_add_text(j, "text", c->told.data, c->told.n);
     add_log_probs(j, c->told_log_probs);
     srv_stream_json(c->call, type, j);
     tell_part(c, "response.content_part.done");
-    tell_item(c, "response.output_item.done");
+    tell_item(c, "response.output_item.done", 0, item_json(c));
+}
+
+/* ---- calls in streams ----------------------------------------------------------------------- */
+
+static cJSON *arguments_event(const srv_choice *c, uint32_t i, const char *type) {
+    cJSON *j = event(c->call, type);
+    srv_add_call_id(j, "item_id", "fc_", c, i);
+    srv_add_count(j, "output_index", i);
+    return j;
+}
+
+static void begin_call(const srv_choice *c, uint32_t i) {
+    srv_tool_call call = {.arguments = ""};
+    memcpy(call.name, c->scan.name, sizeof call.name);
+    tell_item(c, "response.output_item.added", i, call_json(c, i, &call, "in_progress"));
+}
+
+static void tell_arguments(const srv_choice *c, uint32_t i, const srv_piece *p) {
+    static const char type[] = "response.function_call_arguments.delta";
+    cJSON *j = arguments_event(c, i, type);
+    srv_add_text(j, "delta", p->text, p->n);
+    srv_stream_json(c->call, type, j);
+}
+
+static void end_call(const srv_choice *c, uint32_t i) {
+    static const char type[] = "response.function_call_arguments.done";
+    srv_tool_call call = find_call(c, i);
+    cJSON *j = arguments_event(c, i, type);
+    cJSON_AddStringToObject(j, "name", call.name);
+    srv_add_text(j, "arguments", call.arguments, call.n_arguments);
+    srv_stream_json(c->call, type, j);
+    tell_item(c, "response.output_item.done", i, call_json(c, i, &call, call_status(&call)));
+}
+
+static void tell_piece(srv_choice *c, const srv_piece *p) {
+    uint32_t i = c->scan.n_calls - 1;
+    switch (p->kind) {
+    case SRV_PIECE_WORDS:
+        begin_message(c);
+        tell_words(c, p->text, p->n);
+        break;
+    case SRV_PIECE_NAME: begin_call(c, i); break;
+    case SRV_PIECE_ARGUMENTS: tell_arguments(c, i, p); break;
+    case SRV_PIECE_END: end_call(c, i); break;
+    }
+}
+
+/* A call that was cut off ends too. */
+static void end_calls(const srv_choice *c) {
+    if (c->scan.n_ended < c->scan.n_calls) end_call(c, c->scan.n_calls - 1);
+}
+
+/* ---- the stream's parts --------------------------------------------------------------------- */
+
+/* What is said once more at the end of a call is kept before that is told. */
+static void piece(srv_choice *c) {
+    const char *text = c->text.data;
+    size_t n = c->text.n;
+    srv_piece piece;
+    keep_text(c);
+    if (!c->call->settings.tools.list)
+        tell_words(c, text, n);
+    else
+        while (srv_scan_next(&c->scan, &text, &n, &piece)) tell_piece(c, &piece);
+    keep_log_probs(c);
+}
+
+static void end(srv_choice *c) {
+    if (srv_is_calls(c, &c->told)) {
+        end_calls(c);
+    } else {
+        begin_message(c);
+        end_message(c);
+    }
 }
 
 static void finish(srv_call *call) {
@@ -252,6 +377,16 @@ static cJSON *repeated_format(const srv_fields *f) {
     return text;
 }
 
+/* Tools as they were asked for, and what holds without a word. */
+static void repeat_tools(const srv_fields *f, cJSON *out) {
+    const cJSON *tools = srv_get(f, "tools"), *choice = srv_get(f, "tool_choice"),
+                *parallel = srv_get(f, "parallel_tool_calls");
+    cJSON_AddItemToObject(out, "tools", tools ? cJSON_Duplicate(tools, true) : cJSON_CreateArray());
+    cJSON_AddItemToObject(out, "tool_choice",
+                          choice ? cJSON_Duplicate(choice, true) : cJSON_CreateString("auto"));
+    cJSON_AddBoolToObject(out, "parallel_tool_calls", !cJSON_IsFalse(parallel));
+}
+
 static pd_status read_repeated(srv_fields *f, srv_settings *s, pd_error *err) {
     static const char *const names[] = {"instructions", "max_output_tokens", "metadata", "user"};
     const cJSON *metadata = srv_get(f, "metadata");
@@ -264,6 +399,7 @@ static pd_status read_repeated(srv_fields *f, srv_settings *s, pd_error *err) {
                               field ? cJSON_Duplicate(field, true) : cJSON_CreateNull());
     }
     cJSON_AddItemToObject(s->repeated, "text", repeated_format(f));
+    repeat_tools(f, s->repeated);
     srv_add_count(s->repeated, "top_logprobs", s->n_top);
     return PD_OK;
 }
@@ -277,6 +413,7 @@ static pd_status read(const srv_context *c, srv_fields *f, srv_asked *out, pd_er
     PD_TRY(srv_read_format(c->engine->model, f, "text", "format", s, err));
     PD_TRY(read_log_probs(f, s, err));
     PD_TRY(srv_get_u32(f, "max_output_tokens", 1, 16777216, &s->n_max, err));
+    PD_TRY(srv_read_tools(c->engine->model, f, SRV_TOOLS_RESPONSES, s, err));
     PD_TRY(read_repeated(f, s, err));
     return srv_ask_conversation(c, &srv_responses_form, f, out, err);
 }

@@ -24,10 +24,13 @@ static pd_server server = {.desc = {.max_images = 4, .image = {.max_pixels = 1 <
 
 static void read_messages(const srv_form *form, srv_fields *f) {
     pd_error err = {0};
-    srv_prompt p;
-    if (fuzz_clean(srv_conversation_read(&server, model(), form, f, &p, &err), &err))
+    srv_prompt p = {0};
+    srv_tools tools;
+    if (fuzz_clean(srv_tools_read(form->tools, f, &tools, &err), &err) &&
+        fuzz_clean(srv_conversation_read(&server, model(), form, &tools, f, &p, &err), &err))
         for (size_t i = 0; i < p.n_ids; i++) fuzz_check(p.ids[i] < 600, "an id out of range");
     srv_prompt_free(&p);
+    srv_tools_free(&tools);
 }
 
 static void read_prompts(srv_fields *f) {
@@ -47,7 +50,7 @@ static void read_body(char kind, const char *text, size_t n) {
     if (!fuzz_clean(srv_json_parse(text, n, &body, &err), &err)) return;
     srv_fields f = {.object = body};
     if (fuzz_clean(srv_settings_read(&server, model(), &f, &settings, &err), &err))
-        fuzz_clean(pd_sampler_init(&(pd_sampler){{0}, 0}, &settings.sampler, &err), &err);
+        fuzz_clean(pd_sampler_init(&(pd_sampler){.n_drawn = 0}, &settings.sampler, &err), &err);
     srv_settings_free(&settings);
     if (kind == '1')
         read_prompts(&f);

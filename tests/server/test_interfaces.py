@@ -393,7 +393,7 @@ def message_refusals(server):
                            "content": [{"type": "image", "source": {"type": "url", "url": "data:"}}]}]],
             "system": [3, {}, [3], [{"type": "image", "source": {"type": "base64", "data": "AAAA"}}]],
             "max_tokens": [None, 0, -1, 1.5, "3", True],
-            "stop_sequences": [3, [3], {}], "tools": [[{"name": "f", "input_schema": {}}]],
+            "stop_sequences": [3, [3], {}], "tools": [[{"name": "f", "input_schema": []}], [{"type": "web_search_20250305", "name": "f"}]],
             "output_config": ["x", {"format": "x"}, {"format": {"type": "json_schema"}}],
             "temperature": ["0"], "top_k": ["1"], "stream": [1]}.items():
         for value in values:
