@@ -90,7 +90,10 @@ pd_status pd_schema_array(pd_schema_reader *s, const pd_schema_leaf *leaf, pd_no
     array a = {.s = s, .leaf = leaf};
     pd_node elements;
     PD_TRY(read_counts(&a));
-    if (a.min > a.max) pd_schema_never(s, leaf->list[0], "minItems is larger than maxItems");
+    if (a.min > a.max) {
+        *out = pd_schema_never(s, leaf->list[0], "minItems is larger than maxItems");
+        return PD_OK;
+    }
     PD_TRY(make_elements(&a, &elements));
     *out = pd_schema_enclosed(s, "[]", elements, a.min == 0);
     return PD_OK;

@@ -387,6 +387,7 @@ static const char *const refused[][2] = {
     {"{'minItems':'1'}", "\"minItems\" has to be a number"},
     {"{'minLength':1e9}", "\"minLength\" is larger than"},
     {"{'minItems':3,'maxItems':2}", "minItems is larger than maxItems"},
+    {"{'prefixItems':[{}],'minItems':2,'maxItems':1}", "minItems is larger than maxItems"},
     {"{'minLength':3,'maxLength':2}", "minLength is larger than maxLength"},
     {"{'items':{},'uniqueItems':true}", "\"uniqueItems\" is not supported"},
     {"{'items':{},'uniqueItems':1}", "\"uniqueItems\" has to be true or false"},
