@@ -28,7 +28,7 @@ allowed() {
     file) folders="base" ;;
     model) folders="base file" ;;
     text | image) folders="base file model" ;;
-    grammar) folders="base file text" ;;
+    grammar) folders="base file model text" ;;
     plan) folders="$below_plan" ;;
     backend) folders="$below_plan plan" ;;
     backend/cpu | "$vulkan"/device) folders="$below_backend" ;;

@@ -81,6 +81,19 @@ pd_status pd_error_raise(pd_error *err, const char *file, int line, pd_status st
     return status;
 }
 
+pd_status pd_error_before(pd_error *err, pd_status status, const char *format, ...) {
+    char message[sizeof err->message];
+    if (!err || status == PD_OK) return status;
+    memcpy(message, err->message, sizeof message);
+    va_list args;
+    va_start(args, format);
+    format_cut(err->message, sizeof err->message, format, args);
+    va_end(args);
+    size_t n = strlen(err->message);
+    snprintf(err->message + n, sizeof err->message - n, "%s", message);
+    return status;
+}
+
 pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...) {
     if (!err || status == PD_OK) return status;
     va_list args;

@@ -19,6 +19,11 @@ pd_status pd_error_raise(pd_error *err, const char *file, int line, pd_status st
 pd_status pd_error_hint(pd_error *err, pd_status status, const char *format, ...)
     PD_PRINTF_LIKE(3, 4);
 
+/* Puts the words before an error's message, to say where: "line 3 of the grammar: "; returns its
+ * status. */
+pd_status pd_error_before(pd_error *err, pd_status status, const char *format, ...)
+    PD_PRINTF_LIKE(3, 4);
+
 /* Raises an error that was kept again, if it is one; returns its status. */
 pd_status pd_error_again(pd_error *err, const pd_error *kept);
 

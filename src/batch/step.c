@@ -204,7 +204,7 @@ static bool on_token(void *ctx, uint32_t id) {
 static bool can_run_ahead(const pd_batch *b, const step *s, pd_sample_params *params) {
     const pd_choice *c = s->choices[0];
     return b->n_places == 1 && s->n == 1 && c->n_drawn > 0 && s->items[0].n == 1 &&
-           pd_choice_rows_left(c) == 1 && !c->sampler.desc.grammar &&
+           pd_choice_rows_left(c) == 1 && !pd_sampler_is_bound(&c->sampler) &&
            pd_choice_draws_on_device(c, params);
 }
 

@@ -120,8 +120,8 @@ pd_status cli_sampling_read(const cli_options *o, cli_sampling *out, pd_error *e
 void cli_sampling_free(cli_sampling *s); /* before the model is closed */
 /* The options' settings into *desc, but for biases and grammar; without a seed a new one. */
 void cli_sampling_take(const cli_options *o, pd_sampler_desc *desc);
-/* To the model's tokens: the grammar is made. Errors: ARGUMENT (a bias for a token that the model has
- * not), those of pd_grammar_create. */
+/* To the model's tokens: the grammar is made. Errors: ARGUMENT (a bias for a token that the model
+ * has not), those of pd_grammar_create. */
 pd_status cli_sampling_bind(cli_sampling *s, pd_model *model, pd_error *err);
 /* --stop. Errors: those of pd_stop_create. */
 pd_status cli_stop_create(const cli_options *o, pd_stop **out, pd_error *err);

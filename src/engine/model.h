@@ -22,7 +22,7 @@ struct pd_model {
     pd_model_info info;
     pd_vision_info vision_info;
     _Atomic(struct pd_token_tree *) token_tree; /* of the vocabulary, for grammars; NULL: not yet */
-    atomic_int cancel; /* of images that are encoded outside of sessions */
+    atomic_int cancel;                          /* of images that are encoded outside of sessions */
     pd_load_stats load;
     uint32_t n_threads;          /* as wished for: 0: all processors */
     struct pd_context *contexts; /* those of its sessions; context_users.c */

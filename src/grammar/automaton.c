@@ -348,6 +348,20 @@ pd_status pd_automaton_only_char(pd_automaton *a, uint32_t from, uint32_t *out, 
     return PD_OK;
 }
 
+/* Surrogates, which are no characters, are in no set; what is in their class is told from it. */
+pd_status pd_automaton_is_free(pd_automaton *a, uint32_t from, bool *out, pd_error *err) {
+    const pd_char_classes *c = &a->classes;
+    *out = a->states[from].may_end;
+    for (uint32_t i = 0; i < c->n_intervals && *out; i++) {
+        uint32_t to;
+        if (c->starts[i] == 0xd800 && i + 1 < c->n_intervals && c->starts[i + 1] == 0xe000)
+            continue;
+        PD_TRY(pd_automaton_next(a, from, c->classes[i], &to, err));
+        *out = to == from;
+    }
+    return PD_OK;
+}
+
 bool pd_automaton_is_last(const pd_automaton *a, uint32_t of) {
     return a->states[of].may_end && a->states[of].n == 0;
 }

@@ -29,6 +29,8 @@ bool pd_automaton_may_end(const pd_automaton *a, uint32_t state);
 uint32_t pd_automaton_min_bytes(const pd_automaton *a, uint32_t state);
 /* The one character that may follow; PD_NO_CHAR: there are several, or the answer may end. */
 pd_status pd_automaton_only_char(pd_automaton *a, uint32_t state, uint32_t *out, pd_error *err);
+/* Whether any character may follow for ever, and the end at any time. */
+pd_status pd_automaton_is_free(pd_automaton *a, uint32_t state, bool *out, pd_error *err);
 /* Whether the answer can only end. */
 bool pd_automaton_is_last(const pd_automaton *a, uint32_t state);
 /* Fewest bytes to an end behind any of the characters first..last; PD_NEVER_ENDS: none of them may

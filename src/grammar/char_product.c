@@ -39,8 +39,7 @@ typedef struct product {
     pd_char_range *ranges;
 } product;
 
-/* ---- intervals ----------------------------------------------------------------------------------
- */
+/* ---- intervals ------------------------------------------------------------------------------- */
 
 static int compare_numbers(const void *a, const void *b) {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -69,8 +68,7 @@ static uint32_t interval_last(const product *m, uint32_t i) {
     return i + 1 < m->n_intervals ? m->starts[i + 1] - 1 : PD_CHAR_MAX;
 }
 
-/* ---- states -------------------------------------------------------------------------------------
- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static pd_status find_state(product *m, const state *s, uint32_t *out) {
     uint32_t mask = 2 * PD_PRODUCT_MAX_STATES - 1, i = (uint32_t)pd_hash(s, sizeof *s) & mask;
@@ -109,8 +107,7 @@ static bool may_end(const product *m, const state *s) {
     return s->length >= m->p->min;
 }
 
-/* ---- rules --------------------------------------------------------------------------------------
- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static int compare_ways(const void *a, const void *b) {
     const way *x = a, *y = b;

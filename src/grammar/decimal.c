@@ -66,8 +66,7 @@ static pd_node range_from(pd_rules *r, const digits *d, uint32_t at, bool low_bi
     return pd_rules_alt(r, parts, n);
 }
 
-/* ---- integers -----------------------------------------------------------------------------------
- */
+/* ---- integers -------------------------------------------------------------------------------- */
 
 static int64_t power(uint32_t n) {
     int64_t value = 1;
@@ -133,8 +132,7 @@ pd_node pd_decimal_integers(pd_rules *r, int64_t first, int64_t last) {
     return both_sides(r, first, last, 0, integers_from);
 }
 
-/* ---- fractions ----------------------------------------------------------------------------------
- */
+/* ---- fractions ------------------------------------------------------------------------------- */
 
 /* Behind an integer part: low..high in units of the last place; nothing stands for zero. */
 static pd_node behind_integer(pd_rules *r, int64_t low, int64_t high, uint32_t places) {

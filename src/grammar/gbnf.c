@@ -4,7 +4,6 @@
 #include "grammar/gbnf.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -47,18 +46,17 @@ static uint32_t line_of(const reader *g) {
     return line;
 }
 
-#define REFUSE(g, ...)                                                                             \
-    refuse((g), pd_error_raise((g)->err, __FILE__, __LINE__, PD_ERR_ARGUMENT, __VA_ARGS__))
-
 /* Says where. */
-static pd_status refuse(const reader *g, pd_status status) {
-    if (g->err) {
-        char what[sizeof g->err->message];
-        snprintf(what, sizeof what, "%s", g->err->message);
-        snprintf(g->err->message, sizeof g->err->message, "line %u of the grammar: %.400s",
-                 line_of(g), what);
-    }
-    return status;
+#define REFUSE(g, ...)                                                                             \
+    pd_error_before((g)->err, PD_RAISE((g)->err, PD_ERR_ARGUMENT, __VA_ARGS__),                    \
+                    "line %u of the grammar: ", line_of(g))
+
+/* As it stands there, or by its number. */
+static pd_status refuse_char(reader *g) {
+    size_t at = g->at;
+    uint32_t c = pd_utf8_next(g->text, g->n, &at);
+    if (c > 0x20 && c < 0x7f) return REFUSE(g, "\"%c\" is not understood", (int)c);
+    return REFUSE(g, "U+%04X is not understood", c);
 }
 
 static void skip_space(reader *g, bool breaks) {
@@ -316,8 +314,7 @@ static pd_status read_rule(reader *g) {
     g->at += 3;
     skip_space(g, true);
     PD_TRY(read_alternatives(g, &node));
-    if (g->at < g->n && g->text[g->at] != '\n' && g->text[g->at] != '\r')
-        return REFUSE(g, "\"%.1s\" is not understood", g->text + g->at);
+    if (g->at < g->n && g->text[g->at] != '\n' && g->text[g->at] != '\r') return refuse_char(g);
     PD_TRY(find_name(g, text, n, &given)); /* here, since reading may have moved the names */
     if (given->is_given)
         return REFUSE(g, "the rule %.*s is given twice", (int)(n < 60 ? n : 60), text);

@@ -89,9 +89,26 @@ static pd_status take_bytes(pd_grammar *g, pd_grammar_place *place, pd_string te
     return PD_OK;
 }
 
+static pd_status is_free(pd_grammar *g, const pd_grammar_place *place, bool *out, pd_error *err) {
+    *out = false;
+    if (place->has_ended || place->n_begun) return PD_OK;
+    return pd_automaton_is_free(g->automaton, state_of(place), out, err);
+}
+
+pd_status pd_grammar_is_free(pd_grammar *g, const pd_grammar_place *place, bool *out,
+                             pd_error *err) {
+    pd_mutex_lock(g->lock);
+    pd_status status = is_free(g, place, out, err);
+    pd_mutex_unlock(g->lock);
+    return status;
+}
+
 static pd_status take(pd_grammar *g, pd_grammar_place *place, uint32_t id, pd_error *err) {
     pd_grammar_place next = *place;
+    bool anything_goes;
     PD_TRY(check_open(place, err));
+    PD_TRY(is_free(g, place, &anything_goes, err));
+    if (anything_goes) return PD_OK;
     if (pd_special_is_stop(pd_vocab_special(g->tree->vocab), id)) {
         bool may_end = place->n_begun == 0 && pd_automaton_may_end(g->automaton, state_of(place));
         if (!may_end) return refuse_token(id, err);
@@ -181,6 +198,16 @@ static pd_status forced_text(pd_grammar *g, const pd_grammar_place *place, char 
     return PD_OK;
 }
 
+/* How many of the tokens write what they stand for: U+2581 in a text becomes a space's token. */
+static uint32_t count_taken(pd_grammar *g, const pd_grammar_place *place, const uint32_t *ids,
+                            uint32_t n) {
+    pd_grammar_place at = *place;
+    pd_error unused;
+    uint32_t taken = 0;
+    while (taken < n && take(g, &at, ids[taken], &unused) == PD_OK) taken++;
+    return taken;
+}
+
 static pd_status get_forced(pd_grammar *g, const pd_grammar_place *place, uint32_t *ids,
                             uint32_t n_max, uint32_t *n, pd_error *err) {
     enum { MAX_TEXT = 1024 };
@@ -194,7 +221,7 @@ static pd_status get_forced(pd_grammar *g, const pd_grammar_place *place, uint32
     if (n_text < 2) return PD_OK;
     PD_TRY(pd_vocab_encode(g->tree->vocab, text, n_text, false, all, MAX_TEXT + 16, &n_ids, err));
     if (!ends && n_ids > 0) n_ids--; /* what follows may belong to the last one */
-    *n = n_ids < n_max ? (uint32_t)n_ids : n_max;
+    *n = count_taken(g, place, all, n_ids < n_max ? (uint32_t)n_ids : n_max);
     memcpy(ids, all, *n * sizeof *ids);
     return PD_OK;
 }

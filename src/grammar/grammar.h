@@ -14,6 +14,9 @@ void pd_grammar_free(pd_grammar *g);
 
 /* Words of a mask of all tokens: what pd_sample_params.mask has. */
 uint32_t pd_grammar_mask_words(const pd_grammar *g);
+/* Whether anything may follow: then no mask is needed any more. Errors: MEMORY_HOST. */
+pd_status pd_grammar_is_free(pd_grammar *g, const pd_grammar_place *place, bool *out,
+                             pd_error *err);
 /* The tokens that may follow. n_left: how many are left for the answer, this one included and the
  * one that ends it; UINT32_MAX: it has no end. Errors: ARGUMENT (the answer has ended, or is too
  * ambiguous), MEMORY_HOST, UNSUPPORTED (no token of the vocabulary goes on). */

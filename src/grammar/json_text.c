@@ -107,8 +107,7 @@ pd_node pd_json_char(pd_rules *r, const pd_char_range *ranges, uint32_t n, bool 
     return pd_rules_alt(r, parts, 2);
 }
 
-/* ---- texts --------------------------------------------------------------------------------------
- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static void write_char(pd_bytes *out, uint32_t c) {
     char bytes[4], letter = short_letter(c);

@@ -24,19 +24,13 @@ typedef struct surroundings {
 } surroundings;
 
 pd_status pd_regex_place(const pd_regex_reader *g, pd_status status) {
-    if (g->err) {
-        char what[sizeof g->err->message];
-        unsigned place = 0;
-        for (size_t at = 0; at < g->at; place++) pd_utf8_next(g->text, g->n, &at);
-        snprintf(what, sizeof what, "%s", g->err->message);
-        snprintf(g->err->message, sizeof g->err->message,
-                 "the regular expression, up to its character %u: %.400s", place, what);
-    }
-    return status;
+    unsigned place = 0;
+    for (size_t at = 0; at < g->at; place++) pd_utf8_next(g->text, g->n, &at);
+    return pd_error_before(g->err, status,
+                           "the regular expression, up to its character %u: ", place);
 }
 
-/* ---- repetitions --------------------------------------------------------------------------------
- */
+/* ---- repetitions ----------------------------------------------------------------------------- */
 
 static pd_status read_number(pd_regex_reader *g, uint32_t *out) {
     size_t begin = g->at;
@@ -82,8 +76,7 @@ static pd_status read_repeat(pd_regex_reader *g, pd_node *term) {
                : PD_OK;
 }
 
-/* ---- groups -------------------------------------------------------------------------------------
- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static pd_status read_alternatives(pd_regex_reader *g, surroundings around, pd_node *out);
 
@@ -145,8 +138,7 @@ static bool is_one_group(const pd_regex_reader *g) {
     return close == g->n || (close < g->n && (g->text[close] == '|' || g->text[close] == ')'));
 }
 
-/* ---- alternatives -------------------------------------------------------------------------------
- */
+/* ---- alternatives ---------------------------------------------------------------------------- */
 
 static pd_status read_term(pd_regex_reader *g, pd_node *out) {
     char c = g->text[g->at];

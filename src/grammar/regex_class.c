@@ -10,8 +10,7 @@
 
 #include "grammar/json_text.h"
 
-/* ---- sets ---------------------------------------------------------------------------------------
- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static const pd_char_range DIGITS[] = {{'0', '9'}};
 static const pd_char_range WORD[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
@@ -78,8 +77,7 @@ static bool add_named(pd_regex_set *set, char c) {
     }
 }
 
-/* ---- escapes of one character -------------------------------------------------------------------
- */
+/* ---- escapes of one character ---------------------------------------------------------------- */
 
 static int hex_digit(const pd_regex_reader *g, size_t at) {
     unsigned char c = at < g->n ? (unsigned char)g->text[at] : 0;
@@ -196,8 +194,7 @@ pd_status pd_regex_read_escape(pd_regex_reader *g, pd_node *out) {
     return PD_OK;
 }
 
-/* ---- classes ------------------------------------------------------------------------------------
- */
+/* ---- classes --------------------------------------------------------------------------------- */
 
 /* One element: a character, or with *is_set a named set, which is added. */
 static pd_status read_element(pd_regex_reader *g, pd_regex_set *set, bool *is_set, uint32_t *c) {

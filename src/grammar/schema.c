@@ -24,8 +24,7 @@ struct pd_schema_memo {
     uint32_t n;
 };
 
-/* ---- any value ----------------------------------------------------------------------------------
- */
+/* ---- any value ------------------------------------------------------------------------------- */
 
 static uint32_t give_new(pd_rules *r, pd_node node) {
     uint32_t rule = pd_rules_new(r);
@@ -42,13 +41,25 @@ pd_node pd_schema_space(pd_schema_reader *s) {
     return pd_rules_use(s->r, s->space);
 }
 
-pd_node pd_schema_spaced(pd_schema_reader *s, const pd_node *nodes, uint32_t n) {
-    pd_node_list parts = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        if (i) pd_node_list_add(&parts, pd_schema_space(s));
-        pd_node_list_add(&parts, nodes[i]);
-    }
-    return pd_node_list_end(s->r, &parts, false);
+pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value) {
+    const pd_node parts[] = {name, pd_rules_char(s->r, ':'),
+                             pd_rules_optional(s->r, pd_rules_char(s->r, ' ')), value};
+    return pd_rules_seq(s->r, parts, 4);
+}
+
+pd_node pd_schema_behind_comma(pd_schema_reader *s, pd_node node) {
+    const pd_node parts[] = {pd_rules_char(s->r, ','), pd_schema_space(s), node};
+    return pd_rules_seq(s->r, parts, 3);
+}
+
+pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
+                           bool may_be_empty) {
+    const pd_node filled[] = {inner, pd_schema_space(s)};
+    pd_node body = pd_rules_seq(s->r, filled, 2);
+    if (may_be_empty) body = pd_rules_optional(s->r, body);
+    const pd_node parts[] = {pd_rules_char(s->r, (uint32_t)brackets[0]), pd_schema_space(s), body,
+                             pd_rules_char(s->r, (uint32_t)brackets[1])};
+    return pd_rules_seq(s->r, parts, 4);
 }
 
 static void make_common(pd_schema_reader *s) {
@@ -75,8 +86,7 @@ static pd_status any_value(pd_schema_reader *s, pd_node *out) {
     return PD_OK;
 }
 
-/* ---- leaves -------------------------------------------------------------------------------------
- */
+/* ---- leaves ---------------------------------------------------------------------------------- */
 
 static pd_node word(pd_rules *r, const char *text) {
     return pd_rules_text(r, text, strlen(text));
@@ -186,8 +196,7 @@ pd_status pd_schema_build(pd_schema_reader *s, const pd_schema_set *set, pd_node
     return status;
 }
 
-/* ---- whether it can be met ----------------------------------------------------------------------
- */
+/* ---- whether it can be met ------------------------------------------------------------------- */
 
 static bool is_possible(const pd_rules *r, const bool *possible, pd_node node) {
     const pd_node_info *info = &r->nodes[node];
@@ -225,8 +234,7 @@ static pd_status check_possible(const pd_schema_reader *s, pd_node root) {
                     s->never[0] ? s->never : "every value would have to hold itself");
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static pd_status check_rules(const pd_schema_reader *s) {
     if (s->r->status == PD_OK) return PD_OK;

@@ -45,12 +45,6 @@ static pd_status build_place(array *a, uint32_t place, pd_node *out) {
     return pd_schema_build(a->s, &set, out);
 }
 
-static pd_node behind_comma(array *a, pd_node node) {
-    const pd_node parts[] = {pd_schema_space(a->s), pd_rules_char(a->s->r, ','),
-                             pd_schema_space(a->s), node};
-    return pd_rules_seq(a->s->r, parts, 4);
-}
-
 static uint32_t less(uint32_t n, uint32_t by) {
     return n == PD_REPEAT_ANY ? n : n > by ? n - by : 0;
 }
@@ -76,7 +70,7 @@ static pd_status make_elements(array *a, pd_node *out) {
     if (a->max > n) {
         PD_TRY(build_place(a, n, &element));
         uint32_t before = n > 0 ? n : 1; /* elements that stand before the repetition */
-        rest = pd_rules_repeat(r, behind_comma(a, element), less(a->min, before),
+        rest = pd_rules_repeat(r, pd_schema_behind_comma(a->s, element), less(a->min, before),
                                less(a->max, before));
     }
     if (n == 0) {
@@ -86,7 +80,7 @@ static pd_status make_elements(array *a, pd_node *out) {
     for (uint32_t place = n; place-- > 0;) {
         PD_TRY(build_place(a, place, &element));
         *out = element_and_rest(a, place, element, shared(a, rest));
-        rest = behind_comma(a, *out);
+        rest = pd_schema_behind_comma(a->s, *out);
         if (place >= a->min) rest = pd_rules_optional(r, rest);
     }
     return PD_OK;
@@ -98,8 +92,6 @@ pd_status pd_schema_array(pd_schema_reader *s, const pd_schema_leaf *leaf, pd_no
     PD_TRY(read_counts(&a));
     if (a.min > a.max) pd_schema_never(s, leaf->list[0], "minItems is larger than maxItems");
     PD_TRY(make_elements(&a, &elements));
-    if (a.min == 0) elements = pd_rules_optional(s->r, elements);
-    const pd_node parts[] = {pd_rules_char(s->r, '['), elements, pd_rules_char(s->r, ']')};
-    *out = pd_schema_spaced(s, parts, 3);
+    *out = pd_schema_enclosed(s, "[]", elements, a.min == 0);
     return PD_OK;
 }

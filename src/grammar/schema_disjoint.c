@@ -11,8 +11,7 @@
 
 enum { MAX_LEVELS = 4 };
 
-/* ---- bounds -------------------------------------------------------------------------------------
- */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 typedef struct span {
     double low, high;
@@ -55,8 +54,7 @@ static pd_status numbers_apart(pd_schema_reader *s, const pd_schema_leaf *a,
     return PD_OK;
 }
 
-/* ---- objects ------------------------------------------------------------------------------------
- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static bool requires(const pd_schema_leaf *leaf, const char *name) {
     for (uint32_t i = 0; i < leaf->n; i++) {
@@ -102,8 +100,7 @@ static pd_status names_apart(pd_schema_reader *s, const pd_schema_leaf *of, cons
     return PD_OK;
 }
 
-/* ---- leaves -------------------------------------------------------------------------------------
- */
+/* ---- leaves ---------------------------------------------------------------------------------- */
 
 static pd_status kind_apart(pd_schema_reader *s, const pd_schema_leaf *a, const pd_schema_leaf *b,
                             unsigned kind, uint32_t level, bool *out) {
@@ -178,8 +175,7 @@ static pd_status sets_apart(pd_schema_reader *s, const pd_schema_set *a, const p
     return PD_OK;
 }
 
-/* ---- oneOf --------------------------------------------------------------------------------------
- */
+/* ---- oneOf ----------------------------------------------------------------------------------- */
 
 /* A oneOf of which both took a branch, and not the same; NULL: none. */
 static const pd_schema_choice *parting(const pd_schema_leaf *a, const pd_schema_leaf *b,

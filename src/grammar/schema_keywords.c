@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 
+enum { MAX_LEAST = 1 << 20 }; /* minItems and the like: no answer is so long */
+
 typedef struct keyword {
     const char *name;
     uint8_t role, kinds;
@@ -104,8 +106,7 @@ pd_keyword_role pd_schema_keyword(const char *name, unsigned *kinds) {
     return PD_KEYWORD_UNKNOWN;
 }
 
-/* ---- values of keywords -------------------------------------------------------------------------
- */
+/* ---- values of keywords ---------------------------------------------------------------------- */
 
 const cJSON *pd_schema_get(const cJSON *schema, const char *name) {
     return cJSON_GetObjectItemCaseSensitive(schema, name);
@@ -129,6 +130,8 @@ pd_status pd_schema_get_count(const pd_schema_reader *s, const cJSON *schema, co
     if (!*has) return PD_OK;
     if (value < 0 || value != floor(value))
         return PD_SCHEMA_REFUSE(s, schema, "\"%s\" has to be an integer from 0 on", name);
+    if (value > MAX_LEAST && strncmp(name, "min", 3) == 0)
+        return PD_SCHEMA_REFUSE(s, schema, "\"%s\" is larger than %d", name, MAX_LEAST);
     *out = value < PD_REPEAT_ANY ? (uint32_t)value : PD_REPEAT_ANY;
     return PD_OK;
 }
@@ -139,8 +142,7 @@ pd_status pd_schema_check_text(const pd_schema_reader *s, const cJSON *at, const
     return PD_SCHEMA_REFUSE(s, at, "a text is not UTF-8");
 }
 
-/* ---- types --------------------------------------------------------------------------------------
- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 static unsigned kind_of(const cJSON *name) {
     static const struct {

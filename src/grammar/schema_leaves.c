@@ -35,8 +35,7 @@ typedef struct expansion {
     pd_bytes leaves; /* pd_schema_leaf */
 } expansion;
 
-/* ---- members ------------------------------------------------------------------------------------
- */
+/* ---- members --------------------------------------------------------------------------------- */
 
 static pd_status add(expansion *x, const cJSON *schema, int parent);
 
@@ -129,8 +128,7 @@ static pd_status add(expansion *x, const cJSON *schema, int parent) {
     return add_in_place(x, schema, self);
 }
 
-/* ---- leaves -------------------------------------------------------------------------------------
- */
+/* ---- leaves ---------------------------------------------------------------------------------- */
 
 static int compare_addresses(const void *a, const void *b) {
     const cJSON *x = *(const cJSON *const *)a, *y = *(const cJSON *const *)b;
@@ -207,8 +205,7 @@ pd_status pd_schema_leaves(pd_schema_reader *s, const pd_schema_set *set, pd_sch
     return status;
 }
 
-/* ---- kinds --------------------------------------------------------------------------------------
- */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 /* Of what the keywords of a schema speak, `type` and values aside. */
 static unsigned kinds_meant(const cJSON *schema) {

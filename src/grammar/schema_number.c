@@ -30,8 +30,7 @@ typedef struct number {
     const cJSON *at;
 } number;
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void raise_low(number *x, double value, bool is_exclusive) {
     bool is_higher = value > x->low.value || (value == x->low.value && is_exclusive);
@@ -104,8 +103,7 @@ static pd_status read(number *x) {
     return PD_OK;
 }
 
-/* ---- integers -----------------------------------------------------------------------------------
- */
+/* ---- integers -------------------------------------------------------------------------------- */
 
 static int64_t within_digits(double value) {
     const double max = (double)PD_DECIMAL_MAX;
@@ -232,8 +230,7 @@ static pd_status make_integer(number *x, pd_node *out) {
     return PD_OK;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------
- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* Digits behind the point with which a bound is written exactly; MAX_PLACES if it takes more. */
 static uint32_t places_of(const bound *b) {

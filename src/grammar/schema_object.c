@@ -35,8 +35,7 @@ typedef struct object {
     uint32_t *one, *rest; /* [n_counts] rules, of the properties from i on */
 } object;
 
-/* ---- names --------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static property *find_property(const object *o, const char *name) {
     for (uint32_t i = 0; i < o->n; i++)
@@ -108,8 +107,7 @@ static pd_status read_counts(object *o) {
     return PD_OK;
 }
 
-/* ---- names that are not listed ------------------------------------------------------------------
- */
+/* ---- names that are not listed --------------------------------------------------------------- */
 
 /* The character of a name behind its first `at` bytes; moves *at. */
 static uint32_t char_at(const char *name, size_t *at) {
@@ -168,13 +166,7 @@ static pd_status make_other_name(object *o, pd_node *out) {
     return PD_OK;
 }
 
-/* ---- pairs --------------------------------------------------------------------------------------
- */
-
-static pd_node make_pair(object *o, pd_node name, pd_node value) {
-    const pd_node parts[] = {name, pd_rules_char(o->s->r, ':'), value};
-    return pd_schema_spaced(o->s, parts, 3);
-}
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 static pd_status make_properties(object *o) {
     for (uint32_t i = 0; i < o->n; i++) {
@@ -184,7 +176,7 @@ static pd_status make_properties(object *o) {
         PD_TRY(pd_schema_set_of_property(o->s, o->leaf, p->name, &set));
         PD_TRY(pd_schema_build(o->s, &set, &value));
         pd_node chars = pd_json_text(o->s->r, p->name, strlen(p->name));
-        p->pair = make_pair(o, pd_schema_quoted(o->s->r, chars), value);
+        p->pair = pd_schema_pair(o->s, pd_schema_quoted(o->s->r, chars), value);
     }
     return PD_OK;
 }
@@ -196,12 +188,11 @@ static pd_status make_other(object *o) {
     if (!o->has_others) return PD_OK;
     PD_TRY(make_other_name(o, &name));
     PD_TRY(pd_schema_build(o->s, &set, &value));
-    o->other = make_pair(o, name, value);
+    o->other = pd_schema_pair(o->s, name, value);
     return PD_OK;
 }
 
-/* ---- which of them, and how many ----------------------------------------------------------------
- */
+/* ---- which of them, and how many ------------------------------------------------------------- */
 
 static uint32_t need(const object *o, uint32_t used) {
     return o->min > used ? o->min - used : 0;
@@ -216,12 +207,6 @@ static uint32_t count_of(const object *o, uint32_t used) {
     return o->is_counted ? used : 0;
 }
 
-static pd_node behind_comma(object *o, pd_node node) {
-    const pd_node parts[] = {pd_schema_space(o->s), pd_rules_char(o->s->r, ','),
-                             pd_schema_space(o->s), node};
-    return pd_rules_seq(o->s->r, parts, 4);
-}
-
 /* A pair behind which `used` are written, and what follows it. */
 static pd_node pair_and_rest(object *o, pd_node pair, uint32_t used) {
     const pd_node parts[] = {pair, pd_rules_use(o->s->r, o->rest[count_of(o, used)])};
@@ -233,8 +218,8 @@ static pd_node one_other(object *o, uint32_t used) {
     if (!o->has_others || need(o, used) > 1 || is_full(o, used))
         return pd_rules_alt(o->s->r, NULL, 0);
     uint32_t room = o->is_counted && o->max != PD_REPEAT_ANY ? o->max - used - 1 : PD_REPEAT_ANY;
-    const pd_node parts[] = {o->other,
-                             pd_rules_repeat(o->s->r, behind_comma(o, o->other), 0, room)};
+    const pd_node parts[] = {
+        o->other, pd_rules_repeat(o->s->r, pd_schema_behind_comma(o->s, o->other), 0, room)};
     return pd_rules_seq(o->s->r, parts, 2);
 }
 
@@ -256,7 +241,7 @@ static bool must_follow(const object *o, uint32_t i, uint32_t used) {
 }
 
 static pd_node rest_of(object *o, uint32_t i, uint32_t used, uint32_t one) {
-    pd_node more = behind_comma(o, pd_rules_use(o->s->r, one));
+    pd_node more = pd_schema_behind_comma(o->s, pd_rules_use(o->s->r, one));
     return must_follow(o, i, used) ? more : pd_rules_optional(o->s->r, more);
 }
 
@@ -279,9 +264,7 @@ static void step_back(object *o, uint32_t i) {
 static pd_node make_body(object *o) {
     for (uint32_t i = o->n + 1; i-- > 0;) step_back(o, i);
     pd_node one = pd_rules_use(o->s->r, o->one[0]);
-    pd_node body = must_follow(o, 0, 0) ? one : pd_rules_optional(o->s->r, one);
-    const pd_node parts[] = {pd_rules_char(o->s->r, '{'), body, pd_rules_char(o->s->r, '}')};
-    return pd_schema_spaced(o->s, parts, 3);
+    return pd_schema_enclosed(o->s, "{}", one, !must_follow(o, 0, 0));
 }
 
 /* Pairs that stand in several places become rules. */

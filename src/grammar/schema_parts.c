@@ -16,8 +16,7 @@ static void add(pd_schema_set *set, const cJSON *schema) {
     if (schema) set->list[set->n++] = schema;
 }
 
-/* ---- properties ---------------------------------------------------------------------------------
- */
+/* ---- properties ------------------------------------------------------------------------------ */
 
 pd_status pd_schema_set_of_property(pd_schema_reader *s, const pd_schema_leaf *leaf,
                                     const char *name, pd_schema_set *out) {
@@ -45,8 +44,7 @@ pd_status pd_schema_set_of_others(pd_schema_reader *s, const pd_schema_leaf *lea
     return PD_OK;
 }
 
-/* ---- lists --------------------------------------------------------------------------------------
- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 /* The prefix of a schema, and what is behind it; NULL: nothing is said of that. `items` as a list
  * is draft 7's way. */

@@ -53,13 +53,9 @@ static void write_way(const pd_schema_reader *s, const cJSON *at, char *out, siz
 }
 
 pd_status pd_schema_place(const pd_schema_reader *s, const cJSON *at, pd_status status) {
-    if (s->err) {
-        char what[sizeof s->err->message], way[MAX_SHOWN + 8];
-        write_way(s, at, way, sizeof way);
-        snprintf(what, sizeof what, "%s", s->err->message);
-        snprintf(s->err->message, sizeof s->err->message, "%s: %.320s", way, what);
-    }
-    return status;
+    char way[MAX_SHOWN + 8];
+    write_way(s, at, way, sizeof way);
+    return pd_error_before(s->err, status, "%s: ", way);
 }
 
 pd_status pd_schema_no_memory(const pd_schema_reader *s) {

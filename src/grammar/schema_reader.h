@@ -72,8 +72,7 @@ typedef struct pd_schema_reader {
     char never[512]; /* why something cannot be met: the first reason, or empty */
 } pd_schema_reader;
 
-/* ---- messages (schema_place.c) ----------------------------------------------------------------
- */
+/* ---- messages (schema_place.c) --------------------------------------------------------------- */
 
 /* Raises ARGUMENT, with the JSON pointer of `at` before the sentence. */
 #define PD_SCHEMA_REFUSE(s, at, ...)                                                               \
@@ -87,8 +86,7 @@ pd_status pd_schema_step(pd_schema_reader *s, const cJSON *at);
 pd_node pd_schema_never(pd_schema_reader *s, const cJSON *at, const char *format, ...)
     PD_PRINTF_LIKE(3, 4);
 
-/* ---- keywords (schema_keywords.c) -------------------------------------------------------------
- */
+/* ---- keywords (schema_keywords.c) ------------------------------------------------------------ */
 
 typedef enum pd_keyword_role {
     PD_KEYWORD_UNKNOWN,
@@ -112,14 +110,12 @@ pd_status pd_schema_check_text(const pd_schema_reader *s, const cJSON *at, const
 /* The kinds that `type` names; ALL without it. */
 pd_status pd_schema_get_kinds(const pd_schema_reader *s, const cJSON *schema, unsigned *out);
 
-/* ---- references (schema_refs.c) ---------------------------------------------------------------
- */
+/* ---- references (schema_refs.c) -------------------------------------------------------------- */
 
 void pd_schema_find_ids(pd_schema_reader *s);
 pd_status pd_schema_resolve(pd_schema_reader *s, const cJSON *ref, const cJSON **out);
 
-/* ---- sets and leaves (schema_leaves.c, schema_disjoint.c) -------------------------------------
- */
+/* ---- sets and leaves (schema_leaves.c, schema_disjoint.c) ------------------------------------ */
 
 pd_status pd_schema_leaves(pd_schema_reader *s, const pd_schema_set *set, pd_schema_leaf **out,
                            uint32_t *n_out);
@@ -127,8 +123,7 @@ pd_status pd_schema_check_one_of(pd_schema_reader *s, const pd_schema_leaf *leav
 /* Kinds that a leaf's values are generated of, and whether it has a list of values. */
 pd_status pd_schema_leaf_kinds(pd_schema_reader *s, const pd_schema_leaf *leaf, unsigned *out);
 
-/* ---- parts of values (schema_parts.c) ---------------------------------------------------------
- */
+/* ---- parts of values (schema_parts.c) -------------------------------------------------------- */
 
 pd_status pd_schema_set_of_property(pd_schema_reader *s, const pd_schema_leaf *leaf,
                                     const char *name, pd_schema_set *out);
@@ -142,8 +137,7 @@ pd_status pd_schema_places(pd_schema_reader *s, const pd_schema_leaf *leaf, uint
 pd_status pd_schema_set_of_place(pd_schema_reader *s, const pd_schema_leaf *leaf, uint32_t place,
                                  pd_schema_set *out);
 
-/* ---- nodes ------------------------------------------------------------------------------------
- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 pd_status pd_schema_build(pd_schema_reader *s, const pd_schema_set *set, pd_node *out);
 pd_status pd_schema_object(pd_schema_reader *s, const pd_schema_leaf *leaf, pd_node *out);
@@ -153,8 +147,7 @@ pd_status pd_schema_number(pd_schema_reader *s, const pd_schema_leaf *leaf, bool
                            pd_node *out);
 void pd_schema_free_patterns(pd_schema_reader *s);
 
-/* ---- constants (schema_valid.c, schema_values.c) ----------------------------------------------
- */
+/* ---- constants (schema_valid.c, schema_values.c) --------------------------------------------- */
 
 /* Whether a value meets the keywords of a schema, references and allOf, anyOf, oneOf among them; or
  * without those: its own. Of formats, what is generated counts as meeting them. */
@@ -172,13 +165,18 @@ pd_status pd_schema_constant(pd_schema_reader *s, const cJSON *value, pd_node *o
 /* One of several. */
 pd_status pd_schema_constants(pd_schema_reader *s, const cJSON **values, uint32_t n, pd_node *out);
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* A quoted text of its characters. */
 pd_node pd_schema_quoted(pd_rules *r, pd_node chars);
+/* Spaces stand where programs that print JSON put them, on one line or on many: behind brackets and
+ * commas, before closing brackets, one behind a colon. Elsewhere what follows is known, and need
+ * not be asked for. */
 pd_node pd_schema_space(pd_schema_reader *s);
-/* Nodes with space between them. */
-pd_node pd_schema_spaced(pd_schema_reader *s, const pd_node *nodes, uint32_t n);
+/* Between brackets; nothing and one space if it may be empty. */
+pd_node pd_schema_enclosed(pd_schema_reader *s, const char *brackets, pd_node inner,
+                           bool may_be_empty);
+pd_node pd_schema_pair(pd_schema_reader *s, pd_node name, pd_node value);
+pd_node pd_schema_behind_comma(pd_schema_reader *s, pd_node node);
 
 #endif

@@ -11,8 +11,7 @@
 
 #include "base/bytes.h"
 
-/* ---- the whole schema, once ---------------------------------------------------------------------
- */
+/* ---- the whole schema, once ------------------------------------------------------------------ */
 
 static bool has_id(const cJSON *in) {
     const cJSON *id = cJSON_IsObject(in) ? pd_schema_get(in, "$id") : NULL;
@@ -29,8 +28,7 @@ void pd_schema_find_ids(pd_schema_reader *s) {
     s->has_inner_ids = find_ids(s->root);
 }
 
-/* ---- anchors ------------------------------------------------------------------------------------
- */
+/* ---- anchors --------------------------------------------------------------------------------- */
 
 /* Values are no schemas, whatever they look like. */
 static bool is_value(const cJSON *in) {
@@ -51,8 +49,7 @@ static uint32_t find_anchors(pd_schema_reader *s, const cJSON *in, const char *n
     return n;
 }
 
-/* ---- pointers -----------------------------------------------------------------------------------
- */
+/* ---- pointers -------------------------------------------------------------------------------- */
 
 static int hex_value(char c) {
     if (!isxdigit((unsigned char)c)) return -1;
@@ -112,8 +109,7 @@ static const cJSON *follow(const cJSON *in, char *pointer) {
     return is_good ? in : NULL;
 }
 
-/* ---- references ---------------------------------------------------------------------------------
- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 /* What follows the # of a reference into the schema itself; NULL: it leads elsewhere. */
 static const char *fragment_of(const pd_schema_reader *s, const char *ref) {

@@ -34,8 +34,7 @@ struct pd_schema_pattern {
     pd_schema_pattern *next;
 };
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static pd_status add(string *x, const char *text, bool anywhere, const cJSON *at) {
     for (uint32_t i = 0; i < x->n; i++)
@@ -77,8 +76,7 @@ static pd_status read(string *x, const cJSON *schema) {
     return read_format(x, schema);
 }
 
-/* ---- expressions --------------------------------------------------------------------------------
- */
+/* ---- expressions ----------------------------------------------------------------------------- */
 
 static pd_status parse(pd_schema_reader *s, const expression *e, pd_rules *r, bool in_json,
                        pd_node *out) {
@@ -120,8 +118,7 @@ void pd_schema_free_patterns(pd_schema_reader *s) {
     s->patterns = NULL;
 }
 
-/* ---- lengths ------------------------------------------------------------------------------------
- */
+/* ---- lengths --------------------------------------------------------------------------------- */
 
 typedef struct lengths {
     uint64_t min, max;
@@ -201,8 +198,7 @@ static pd_status try_alone(string *x, bool *is_made, pd_node *out) {
     return status;
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------
- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static pd_node any_chars(string *x) {
     pd_rules *r = x->s->r;
@@ -239,8 +235,7 @@ pd_status pd_schema_string(pd_schema_reader *s, const pd_schema_leaf *leaf, pd_n
     return PD_OK;
 }
 
-/* ---- constants ----------------------------------------------------------------------------------
- */
+/* ---- constants ------------------------------------------------------------------------------- */
 
 static pd_status matches(pd_schema_reader *s, const expression *e, const char *text, bool *out) {
     pd_automaton *a;

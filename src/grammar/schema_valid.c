@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- equality -----------------------------------------------------------------------------------
- */
+/* ---- equality -------------------------------------------------------------------------------- */
 
 static bool are_equal(pd_schema_reader *s, const cJSON *a, const cJSON *b);
 
@@ -42,8 +41,7 @@ static bool are_equal(pd_schema_reader *s, const cJSON *a, const cJSON *b) {
     return !a && !b;
 }
 
-/* ---- values of one kind -------------------------------------------------------------------------
- */
+/* ---- values of one kind ---------------------------------------------------------------------- */
 
 static unsigned kind_of(const cJSON *value) {
     if (cJSON_IsNull(value)) return PD_KIND_NULL;
@@ -144,8 +142,7 @@ static pd_status object_meets(pd_schema_reader *s, const cJSON *schema, const cJ
     return PD_OK;
 }
 
-/* ---- schemas ------------------------------------------------------------------------------------
- */
+/* ---- schemas --------------------------------------------------------------------------------- */
 
 static pd_status check_keywords(pd_schema_reader *s, const cJSON *schema, unsigned kind) {
     for (const cJSON *k = schema->child; k; k = k->next) {
@@ -169,14 +166,15 @@ static pd_status is_among(pd_schema_reader *s, const cJSON *schema, const cJSON 
     return PD_OK;
 }
 
-pd_status pd_schema_meets_own(pd_schema_reader *s, const cJSON *schema, const cJSON *value,
-                              bool *out) {
+/* is_listed: the value is known to be one of its enum or const. */
+static pd_status meets_own(pd_schema_reader *s, const cJSON *schema, const cJSON *value,
+                           bool is_listed, bool *out) {
     unsigned kinds, kind = kind_of(value);
     PD_TRY(pd_schema_step(s, schema));
     PD_TRY(check_keywords(s, schema, kind));
     PD_TRY(pd_schema_get_kinds(s, schema, &kinds));
     *out = (kinds & kind) != 0;
-    if (*out) PD_TRY(is_among(s, schema, value, out));
+    if (*out && !is_listed) PD_TRY(is_among(s, schema, value, out));
     if (!*out) return PD_OK;
     switch (kind) {
     case PD_KIND_STRING: return pd_schema_string_meets(s, schema, value->valuestring, out);
@@ -186,6 +184,11 @@ pd_status pd_schema_meets_own(pd_schema_reader *s, const cJSON *schema, const cJ
     case PD_KIND_FRACTION: return number_meets(s, schema, value->valuedouble, out);
     default: return PD_OK;
     }
+}
+
+pd_status pd_schema_meets_own(pd_schema_reader *s, const cJSON *schema, const cJSON *value,
+                              bool *out) {
+    return meets_own(s, schema, value, false, out);
 }
 
 /* How many of a list's schemas are met. */
@@ -240,8 +243,7 @@ pd_status pd_schema_meets(pd_schema_reader *s, const cJSON *schema, const cJSON 
     return status;
 }
 
-/* ---- lists of values ----------------------------------------------------------------------------
- */
+/* ---- lists of values ------------------------------------------------------------------------- */
 
 static pd_status find_list(pd_schema_reader *s, const pd_schema_leaf *leaf, const cJSON **first,
                            const cJSON **at) {
@@ -260,11 +262,13 @@ static pd_status find_list(pd_schema_reader *s, const pd_schema_leaf *leaf, cons
     return PD_OK;
 }
 
-static pd_status meets_all(pd_schema_reader *s, const pd_schema_leaf *leaf, const cJSON *value,
-                           bool *out) {
+/* at: the schema that lists the value. */
+static pd_status meets_all(pd_schema_reader *s, const pd_schema_leaf *leaf, const cJSON *at,
+                           const cJSON *value, bool *out) {
+    bool has_both = pd_schema_get(at, "const") && pd_schema_get(at, "enum");
     *out = true;
     for (uint32_t i = 0; i < leaf->n && *out; i++)
-        PD_TRY(pd_schema_meets_own(s, leaf->list[i], value, out));
+        PD_TRY(meets_own(s, leaf->list[i], value, leaf->list[i] == at && !has_both, out));
     return PD_OK;
 }
 
@@ -283,7 +287,7 @@ pd_status pd_schema_values(pd_schema_reader *s, const pd_schema_leaf *leaf, bool
     if (!*out) return pd_schema_no_memory(s);
     for (const cJSON *each = first; each; each = is_list ? each->next : NULL) {
         bool is_met;
-        PD_TRY(meets_all(s, leaf, each, &is_met));
+        PD_TRY(meets_all(s, leaf, at, each, &is_met));
         if (is_met) (*out)[(*n_out)++] = each;
     }
     if (*n_out == 0)

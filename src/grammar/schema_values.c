@@ -14,8 +14,7 @@
 #include "grammar/json_text.h"
 #include "grammar/node_list.h"
 
-/* ---- numbers ------------------------------------------------------------------------------------
- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 enum { MAX_EXACT_BITS = 53 };
 
@@ -35,8 +34,7 @@ static pd_status make_number(pd_schema_reader *s, const cJSON *value, pd_node *o
     return PD_OK;
 }
 
-/* ---- lists and objects --------------------------------------------------------------------------
- */
+/* ---- lists and objects ----------------------------------------------------------------------- */
 
 static pd_status check_names(pd_schema_reader *s, const cJSON *object) {
     for (const cJSON *a = object->child; a; a = a->next) {
@@ -54,18 +52,13 @@ static pd_node text_of(pd_schema_reader *s, const char *text) {
     return pd_schema_quoted(s->r, pd_json_text(s->r, text, strlen(text)));
 }
 
-static pd_status add_element(pd_schema_reader *s, const cJSON *each, pd_node_list *parts) {
+static pd_status add_element(pd_schema_reader *s, const cJSON *each, const cJSON *first,
+                             pd_node_list *parts) {
     pd_node value;
     PD_TRY(pd_schema_constant(s, each, &value));
-    if (each->string) {
-        const pd_node pair[] = {text_of(s, each->string), pd_rules_char(s->r, ':'), value};
-        value = pd_schema_spaced(s, pair, 3);
-    }
+    if (each->string) value = pd_schema_pair(s, text_of(s, each->string), value);
+    if (each != first) value = pd_schema_behind_comma(s, value);
     pd_node_list_add(parts, value);
-    pd_node_list_add(parts, pd_schema_space(s));
-    if (!each->next) return PD_OK;
-    pd_node_list_add(parts, pd_rules_char(s->r, ','));
-    pd_node_list_add(parts, pd_schema_space(s));
     return PD_OK;
 }
 
@@ -73,12 +66,10 @@ static pd_status make_list(pd_schema_reader *s, const cJSON *value, const char *
                            pd_node *out) {
     pd_node_list parts = {0};
     pd_status status = PD_OK;
-    pd_node_list_add(&parts, pd_rules_char(s->r, (uint32_t)brackets[0]));
-    pd_node_list_add(&parts, pd_schema_space(s));
     for (const cJSON *each = value->child; each && status == PD_OK; each = each->next)
-        status = add_element(s, each, &parts);
-    pd_node_list_add(&parts, pd_rules_char(s->r, (uint32_t)brackets[1]));
-    *out = pd_node_list_end(s->r, &parts, false);
+        status = add_element(s, each, value->child, &parts);
+    pd_node inner = pd_node_list_end(s->r, &parts, false);
+    *out = pd_schema_enclosed(s, brackets, inner, !value->child);
     return status;
 }
 
@@ -100,8 +91,7 @@ pd_status pd_schema_constant(pd_schema_reader *s, const cJSON *value, pd_node *o
     return PD_OK;
 }
 
-/* ---- lists of texts -----------------------------------------------------------------------------
- */
+/* ---- lists of texts -------------------------------------------------------------------------- */
 
 enum { RULE_EVERY = 64 }; /* levels of a tree of texts, so that it does not get deep */
 

@@ -40,6 +40,8 @@ pd_status pd_session_get_scratch(pd_session *s, pd_sampler_scratch **out, pd_err
 /* The next token, from the logits that are there. n_left: as pd_sampler_get_mask. */
 pd_status pd_session_draw(pd_session *s, pd_sampler *sampler, uint32_t n_left, uint32_t *id,
                           pd_error *err);
+/* What follows a token that was handed over, when there is no grammar, or it is free. */
+pd_status pd_generation_go_on(pd_session *s, pd_generation *g, uint32_t id, pd_error *err);
 /* All of an answer in a grammar. */
 pd_status pd_generation_run_constrained(pd_session *s, pd_generation *g, pd_error *err);
 

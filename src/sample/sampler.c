@@ -101,10 +101,17 @@ uint32_t pd_sampler_mask_words(uint32_t n_vocab) {
     return pd_div_up(n_vocab > PD_TEXT_VOCAB ? n_vocab : PD_TEXT_VOCAB, 32);
 }
 
+bool pd_sampler_is_bound(const pd_sampler *s) {
+    bool is_free = false;
+    return s->desc.grammar &&
+           (pd_grammar_is_free(s->desc.grammar, &s->place, &is_free, NULL) != PD_OK || !is_free);
+}
+
 pd_status pd_sampler_get_mask(const pd_sampler *s, uint32_t n_left, uint32_t *words,
                               const uint32_t **mask, pd_error *err) {
-    *mask = s->desc.grammar ? words : NULL;
-    if (!s->desc.grammar) return PD_OK;
+    bool is_bound = pd_sampler_is_bound(s);
+    *mask = is_bound ? words : NULL;
+    if (!is_bound) return PD_OK;
     return pd_grammar_get_mask(s->desc.grammar, &s->place, n_left, words, err);
 }
 

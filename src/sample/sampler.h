@@ -37,6 +37,8 @@ uint32_t pd_sampler_mask_words(uint32_t n_vocab);
  * pd_grammar_get_mask. */
 pd_status pd_sampler_get_mask(const pd_sampler *s, uint32_t n_left, uint32_t *words,
                               const uint32_t **mask, pd_error *err);
+/* Whether there is a grammar that still has something to say. */
+bool pd_sampler_is_bound(const pd_sampler *s);
 /* A token was drawn: the grammar goes on behind it. */
 pd_status pd_sampler_take(pd_sampler *s, uint32_t id, pd_error *err);
 

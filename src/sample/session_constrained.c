@@ -92,6 +92,7 @@ pd_status pd_generation_run_constrained(pd_session *s, pd_generation *g, pd_erro
             return h.n > 1 ? compute(s, &h, h.n - 1, NULL, &id, err) : PD_OK;
         if (atomic_load(&s->cancel))
             return PD_RAISE(err, PD_ERR_CANCELLED, "stopped after %u tokens", g->n);
+        if (h.n == 1 && !pd_sampler_is_bound(g->sampler)) return pd_generation_go_on(s, g, id, err);
         PD_TRY(draw_behind(s, g, &h, &id, err));
     }
 }

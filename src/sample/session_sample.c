@@ -27,7 +27,7 @@ pd_status pd_session_get_scratch(pd_session *s, pd_sampler_scratch **out, pd_err
 pd_status pd_session_draw(pd_session *s, pd_sampler *sampler, uint32_t n_left, uint32_t *id,
                           pd_error *err) {
     const pd_sampler_desc *d = &sampler->desc;
-    if (d->temp == 0.0f && !d->grammar && !pd_sampler_adjusts(d))
+    if (d->temp == 0.0f && !pd_sampler_is_bound(sampler) && !pd_sampler_adjusts(d))
         return pd_session_argmax(s, id, err);
     pd_sampler_scratch *scratch;
     const pd_tokens *seen = &s->seq.tokens;
@@ -131,6 +131,14 @@ static pd_status run_generation(pd_session *s, pd_generation *g, pd_error *err) 
         if (!scored && pd_sampler_to_params(g->sampler, &params)) return run_ahead(s, g, id, err);
         PD_TRY(pd_session_append(s, id, err));
     }
+}
+
+pd_status pd_generation_go_on(pd_session *s, pd_generation *g, uint32_t id, pd_error *err) {
+    pd_sample_params params;
+    if (!g->desc->drawn_fn && pd_sampler_to_params(g->sampler, &params))
+        return run_ahead(s, g, id, err);
+    PD_TRY(pd_session_append(s, id, err));
+    return run_generation(s, g, err);
 }
 
 /* The token that the generation before this one handed over last. */

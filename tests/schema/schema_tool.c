@@ -3,11 +3,11 @@
  *     schema_tool < REQUESTS     one request and one reply a line, each a JSON object
  *
  *     {"schema": "its text", "seed": 1, "n": 20, "texts": ["[1]", ...]}
- *     {"answers": ["...", ...], "accepted": [true, ...], "nodes": 7, "tree_us": 90, "automaton_us": 70}
+ *     {"answers": ["...", ...], "accepted": [true, ...], "nodes": 7, "tree_us": 9, ...}
  *     {"refused": "the sentence of the error"}
  *
- * An answer is a walk through the automaton: any character that may follow, with the same chance for
- * each class of them, and from some length on the shortest way to the end.
+ * An answer is a walk through the automaton: any character that may follow, with the same
+ * chance for each class of them, and from some length on the shortest way to the end.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,7 +34,7 @@ static uint32_t draw(uint32_t below) { /* xorshift64 (Marsaglia 2003) */
     return (uint32_t)((random_state >> 32) % below);
 }
 
-/* ---- walks ------------------------------------------------------------------------------------- */
+/* ---- walks ----------------------------------------------------------------------------------- */
 
 /* A character of a class: of one of its intervals. */
 static uint32_t draw_char(const pd_char_classes *c, uint32_t class) {
@@ -87,7 +87,7 @@ static bool accepts(pd_automaton *a, const char *text) {
     return state != PD_STATE_DEAD && pd_automaton_may_end(a, state);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static const char *text_of(const cJSON *request, const char *name) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, name));
