@@ -27,7 +27,7 @@ static const cJSON *get(const cJSON *object, const char *name) {
 /* ---- arguments ------------------------------------------------------------------------------ */
 
 static pd_status refuse(const char *tool, const char *what, pd_error *err) {
-    return PD_RAISE(err, PD_ERR_ARGUMENT, "the parameters of tool %.64s %.400s", tool, what);
+    return PD_RAISE(err, PD_ERR_ARGUMENT, "the parameters of tool %.64s%.400s", tool, what);
 }
 
 /* Arguments are an object, which many schemas leave unsaid. */
@@ -38,7 +38,7 @@ static pd_status need_object(cJSON *schema, const char *tool, pd_error *err) {
         return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a JSON schema");
     }
     if (cJSON_IsString(type) && strcmp(type->valuestring, "object") == 0) return PD_OK;
-    return refuse(tool, "have to be of type object", err);
+    return refuse(tool, " have to be of type object", err);
 }
 
 /* A list of properties that is empty is how tools without arguments are told of: any object would
@@ -56,14 +56,14 @@ static pd_status read_arguments(pd_rules *r, cJSON *schema, const char *tool, ui
                                 pd_node *out, pd_error *err) {
     *out = pd_rules_use(r, any);
     if (!schema || cJSON_IsNull(schema)) return PD_OK;
-    if (!cJSON_IsObject(schema)) return refuse(tool, "have to be a JSON schema", err);
+    if (!cJSON_IsObject(schema)) return refuse(tool, " have to be a JSON schema", err);
     if (!schema->child) return PD_OK;
     PD_TRY(need_object(schema, tool, err));
     close_empty(schema);
     pd_status status = pd_schema_read(r, schema, out, err);
     if (status != PD_ERR_ARGUMENT || !err) return status;
     char what[sizeof err->message];
-    snprintf(what, sizeof what, "%s", err->message);
+    snprintf(what, sizeof what, ": %.390s", err->message);
     return refuse(tool, what, err);
 }
 

@@ -24,6 +24,18 @@ echo '3{"instructions":"Be brief.","input":[{"role":"user","content":[{"type":"i
 echo '4{"system":[{"type":"text","text":"a"}],"max_tokens":4,"messages":[{"role":"user","content":[{"type":"image","source":{
 "type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},{"type":"text","text":"c"}]}],"stop_sequences":["x"]}' \
   >"$out/request/messages"
+echo '0{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"id":"i","type":"function",
+"function":{"name":"f","arguments":"{\"x\":[1]}"}},{"id":"j","function":{"name":"g"}}]},{"role":"tool","tool_call_id":"i",
+"content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],
+"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false}' >"$out/request/tools"
+echo '3{"input":[{"type":"message","role":"user","content":"a"},{"type":"function_call","call_id":"i","name":"f","arguments":""},
+{"type":"function_call","call_id":"j","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"i","output":[
+{"type":"input_text","text":"r"}]}],"tools":[{"type":"function","name":"f"}],"tool_choice":"required"}' \
+  >"$out/request/function_calls"
+echo '4{"max_tokens":4,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"b"},
+{"type":"tool_use","id":"i","name":"f","input":{"x":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"i",
+"is_error":true,"content":[{"type":"text","text":"r"}]}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}],
+"tool_choice":{"type":"any","disable_parallel_tool_use":true}}' >"$out/request/tool_use"
 { printf '2data:image/png;base64,'; base64 -w 0 "$PERIDOT_TEST_DATA/golden/image.png" | head -c 4000; } >"$out/request/picture"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -25,12 +25,12 @@ static pd_server server = {.desc = {.max_images = 4, .image = {.max_pixels = 1 <
 static void read_messages(const srv_form *form, srv_fields *f) {
     pd_error err = {0};
     srv_prompt p = {0};
-    srv_tools tools;
-    if (fuzz_clean(srv_tools_read(form->tools, f, &tools, &err), &err) &&
-        fuzz_clean(srv_conversation_read(&server, model(), form, &tools, f, &p, &err), &err))
+    srv_settings s = {0};
+    if (fuzz_clean(srv_read_tools(model(), f, form->tools, &s, &err), &err) &&
+        fuzz_clean(srv_conversation_read(&server, model(), form, &s.tools, f, &p, &err), &err))
         for (size_t i = 0; i < p.n_ids; i++) fuzz_check(p.ids[i] < 600, "an id out of range");
     srv_prompt_free(&p);
-    srv_tools_free(&tools);
+    srv_settings_free(&s);
 }
 
 static void read_prompts(srv_fields *f) {

@@ -39,6 +39,10 @@ TOOLS = [("get_weather", "What the weather will be.", WEATHER),
                                                                         "minItems": 1, "maxItems": 3}},
                              "required": ["items"], "additionalProperties": False})]
 
+# Of which no call fits into a few tokens.
+LONG = [("f", None, {"type": "object", "properties": {"text": {"type": "string", "minLength": 500}},
+                     "required": ["text"]})]
+
 
 def chat_tools(tools=None):
     return [{"type": "function", "function": {"name": n, **({"description": d} if d else {}), "parameters": p}}
@@ -204,8 +208,7 @@ def streams(server):
 @test
 def cut_off(server):
     """What was there is kept."""
-    tools = chat_tools([("f", None, {"type": "object", "properties": {"text": {"type": "string", "minLength": 500}},
-                                     "required": ["text"]})])
+    tools = chat_tools(LONG)
     more = {"tools": tools, "tool_choice": "required", "max_tokens": 40, "seed": 1}
     found = chat(server, **more)[0]
     same(found["finish_reason"], "length")
@@ -243,10 +246,12 @@ def call_of(i, name, arguments):
     return {"id": i, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+PARIS = '{"city": "Paris", "days": 3}'
 TALK = [*ASKED, {"role": "assistant", "content": None,
-                 "tool_calls": [call_of("a", "now", ""), call_of("b", "get_weather", '{"city": "Paris", "days": 3}')]},
+                 "tool_calls": [call_of("a", "now", ""), call_of("b", "get_weather", PARIS)]},
         {"role": "tool", "tool_call_id": "a", "content": "noon"},
-        {"role": "tool", "tool_call_id": "b", "content": [{"type": "text", "text": "sun, "}, {"type": "text", "text": "5 C"}]},
+        {"role": "tool", "tool_call_id": "b", "content": [{"type": "text", "text": "sun, "},
+                                                          {"type": "text", "text": "5 C"}]},
         {"role": "user", "content": "And now?"}]
 TURNS = ("<start_of_turn>model\n"
          '[{"name": "now", "parameters": {}}, {"name": "get_weather", "parameters": {"city": "Paris", "days": 3}}]'
@@ -275,7 +280,7 @@ def conversations(server):
     chats = server.ok(CHAT, {"messages": TALK, "temperature": 0, "tools": chat_tools(), "max_tokens": 20})
     items = [{"role": "user", "content": QUESTION},
              {"type": "function_call", "call_id": "a", "name": "now", "arguments": "{}", "id": "fc_1"},
-             {"type": "function_call", "call_id": "b", "name": "get_weather", "arguments": '{"city": "Paris", "days": 3}'},
+             {"type": "function_call", "call_id": "b", "name": "get_weather", "arguments": PARIS},
              {"type": "function_call_output", "call_id": "a", "output": "noon"},
              {"type": "function_call_output", "call_id": "b", "output": [{"type": "input_text", "text": "sun, 5 C"}]},
              {"role": "user", "content": "And now?"}]
@@ -369,24 +374,24 @@ def check_call_events(events, calls):
     prefix = "response.function_call_arguments."
     for i, (name, arguments) in enumerate(calls):
         (kind, added), events = events[0], events[1:]
-        same((kind, added["output_index"], added["item"]["name"], added["item"]["arguments"], added["item"]["status"]),
+        item = added["item"]
+        same((kind, added["output_index"], item["name"], item["arguments"], item["status"]),
              ("response.output_item.added", i, name, "", "in_progress"))
         told = ""
         while events[0][0] == prefix + "delta":
-            same((events[0][1]["item_id"], events[0][1]["output_index"]), (added["item"]["id"], i))
+            same((events[0][1]["item_id"], events[0][1]["output_index"]), (item["id"], i))
             told += events.pop(0)[1]["delta"]
         same(told, arguments)
-        (kind, done), (last, item), events = events[0], events[1], events[2:]
-        same((kind, done["arguments"], done["name"], done["item_id"]), (prefix + "done", arguments, name, added["item"]["id"]))
-        same((last, item["item"]), ("response.output_item.done", {**added["item"], "arguments": arguments,
-                                                                  "status": "completed"}))
+        (kind, done), (last, whole), events = events[0], events[1], events[2:]
+        same((kind, done["arguments"], done["name"], done["item_id"]), (prefix + "done", arguments, name, item["id"]))
+        same((last, whole["item"]), ("response.output_item.done", {**item, "arguments": arguments,
+                                                                   "status": "completed"}))
     same(events, [])
 
 
 @test
 def responses_cut_off(server):
-    tools = responses_tools([("f", None, {"type": "object", "properties": {"text": {"type": "string", "minLength": 500}},
-                                          "required": ["text"]})])
+    tools = responses_tools(LONG)
     body = {"input": QUESTION, "tools": tools, "tool_choice": "required", "max_output_tokens": 40}
     found = server.ok(RESPONSES, body)
     same((found["status"], found["output"][0]["status"]), ("incomplete", "incomplete"))
@@ -446,8 +451,7 @@ def check_blocks(events, calls):
 
 @test
 def messages_cut_off(server):
-    tools = messages_tools([("f", None, {"type": "object", "properties": {"text": {"type": "string", "minLength": 500}},
-                                         "required": ["text"]})])
+    tools = messages_tools(LONG)
     body = {"messages": ASKED, "tools": tools, "tool_choice": {"type": "any"}, "max_tokens": 40}
     found = server.ok(MESSAGES, body)
     same((found["stop_reason"], [(b["name"], b["input"]) for b in found["content"]]), ("max_tokens", [("f", {})]))
@@ -466,8 +470,9 @@ def refused_tools(server):
     for tools, param in (
         ("x", "tools"), ({}, "tools"), (["x"], "tools[0]"), ([{"type": "function"}], "tools[0]"),
         ([function(), {"type": "web_search"}], "tools[1]"), ([function(name=None)], "tools[0]"),
-        ([function(name="")], "tools[0]"), ([function(name="a b")], "tools[0]"), ([function(name="x" * 65)], "tools[0]"),
-        ([function(name=3)], "tools[0]"), ([function(description=3)], "tools[0]"), ([function(), function()], "tools[1]"),
+        ([function(name="")], "tools[0]"), ([function(name="a b")], "tools[0]"),
+        ([function(name="x" * 65)], "tools[0]"), ([function(name=3)], "tools[0]"),
+        ([function(description=3)], "tools[0]"), ([function(), function()], "tools[1]"),
         ([function(parameters="x")], "tools[0]"), ([function(name=f"f{i}") for i in range(129)], "tools"),
         ([function(parameters={"type": "string"})], "tools"),
             ([function(parameters={"type": "object", "properties": {"a": {"not": {}}}})], "tools")):
@@ -478,8 +483,8 @@ def refused_tools(server):
     same(most["code"], "context_length_exceeded", "as many tools as there may be:")
     server.ok(CHAT, {"messages": ASKED, "max_tokens": 1, "tools": [function(name="a-b_c.D9" + "x" * 56)]})
     asked = {"messages": ASKED, "tools": chat_tools()}
-    for choice in ("any", 3, {}, {"type": "tool"}, {"type": "function"}, {"type": "function", "function": {"name": "g"}},
-                   {"type": "allowed_tools"}):
+    for choice in ("any", 3, {}, {"type": "tool"}, {"type": "function"}, {"type": "allowed_tools"},
+                   {"type": "function", "function": {"name": "g"}}):
         same(server.refused(CHAT, {**asked, "tool_choice": choice})["param"], "tool_choice", choice)
     for choice in ("required", {"type": "function", "function": {"name": "now"}}):
         same(server.refused(CHAT, {"messages": ASKED, "tool_choice": choice})["param"], "tool_choice", choice)
@@ -492,8 +497,8 @@ def refused_tools(server):
     for path, body in ((RESPONSES, {"input": QUESTION}), (COUNTS[RESPONSES], {"input": QUESTION})):
         same(server.refused(path, {**body, "tools": [{"type": "web_search"}]})["param"], "tools[0]")
         same(server.refused(path, {**body, "tools": chat_tools()})["param"], "tools[0]")
-        choice = {"type": "function", "name": "g"}
-        same(server.refused(path, {**body, "tools": responses_tools(), "tool_choice": choice})["param"], "tool_choice")
+        body.update(tools=responses_tools(), tool_choice={"type": "function", "name": "g"})
+        same(server.refused(path, body)["param"], "tool_choice")
 
 
 @test
@@ -510,14 +515,16 @@ def refused_turns(server):
         ([calls("x"), result], 1), ([calls(call_of("a", "a b", "{}")), result], 1),
         ([calls(call_of("a", "now", "{")), result], 1), ([calls(call_of("a", "now", "[]")), result], 1),
         ([calls(call_of("a", "now", {})), result], 1), ([{**calls(now), "role": "user"}], 1),
-        ([calls(now, function_call={"name": "now"}), result], 1), ([{"role": "function", "name": "now", "content": "x"}], 1)):
+        ([calls(now, function_call={"name": "now"}), result], 1),
+            ([{"role": "function", "name": "now", "content": "x"}], 1)):
         same(server.refused(CHAT, {"messages": [*ASKED, *turns]})["param"], f"messages[{place}]", turns)
     error = server.refused(CHAT, {"messages": [*ASKED, calls(now)]})
     check("no result" in error["message"], "a call without a result:", error)
-    for item in ({"type": "function_call_output", "call_id": "x", "output": "x"}, {"type": "function_call", "name": "now"},
-                 {"type": "web_search_call", "id": "x"}):
+    for item in ({"type": "function_call_output", "call_id": "x", "output": "x"},
+                 {"type": "function_call", "name": "now"}, {"type": "web_search_call", "id": "x"}):
         same(server.refused(RESPONSES, {"input": [*ASKED, item]})["param"], "input[1]", item)
-    use, done = {"type": "tool_use", "id": "a", "name": "now", "input": {}}, {"type": "tool_result", "tool_use_id": "a"}
+    use = {"type": "tool_use", "id": "a", "name": "now", "input": {}}
+    done = {"type": "tool_result", "tool_use_id": "a"}
     for turns in ([{"role": "user", "content": [use]}], [{"role": "assistant", "content": [done]}],
                   [{"role": "user", "content": [done]}], [{"role": "assistant", "content": [{**use, "input": "x"}]}],
                   [{"role": "assistant", "content": [use]},

@@ -77,6 +77,37 @@ def going_on(server):
     same(answer.content[0].text, ANSWER[len("The capital of"):])
 
 
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "maxLength": 8}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["city", "days"],
+    "additionalProperties": False
+}
+
+
+def check_calls(answer):
+    same(answer.stop_reason, "tool_use")
+    for block in answer.content:
+        same((block.type, block.name, sorted(block.input)), ("tool_use", "get_weather", ["city", "days"]))
+        check(len(block.input["city"]) <= 8 and 1 <= block.input["days"] <= 9, "input", block.input)
+
+
+@test
+def tools(server):
+    asked = {"tools": [{"name": "get_weather", "description": "The weather.", "input_schema": WEATHER}],
+             "tool_choice": {"type": "any"}, "max_tokens": 300}
+    answer = create(server, **asked)
+    check_calls(answer)
+    with client_of(server).messages.stream(model="x", messages=ASKED, **GREEDY, **asked) as stream:
+        final = stream.get_final_message()
+    check_calls(final)
+    same([b.input for b in final.content], [b.input for b in answer.content])
+    results = [{"type": "tool_result", "tool_use_id": b.id, "content": "rain"} for b in answer.content]
+    talk = [*ASKED, {"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
+    check_calls(create(server, messages=talk, **asked))
+    raises(anthropic.BadRequestError, create, server=server, **{**asked, "tool_choice": {"type": "tool", "name": "x"}})
+
+
 def raises(kind, call, **more):
     try:
         call(**more)

@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 """
 import base64
 import contextlib
+import json
 import sys
 
 import openai
@@ -160,6 +161,65 @@ def responses_streamed(server):
     for kind in ("response.output_item.added", "response.content_part.added", "response.output_text.done",
                  "response.content_part.done", "response.output_item.done"):
         same(sum(e.type == kind for e in events), 1, kind)
+
+
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "maxLength": 8}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["city", "days"],
+    "additionalProperties": False
+}
+
+
+def check_weather(name, arguments):
+    same(name, "get_weather")
+    found = json.loads(arguments)
+    check(len(found["city"]) <= 8 and 1 <= found["days"] <= 9 and len(found) == 2, "arguments", arguments)
+
+
+@test
+def tools(server):
+    create = client_of(server).chat.completions.create
+    asked = {
+        "model": "x", "tool_choice": "required", "seed": 1,
+        "tools": [{"type": "function", "function": {"name": "get_weather", "parameters": WEATHER, "strict": True}}]
+    }
+    answer = create(messages=ASKED, **asked)
+    type(answer).model_validate(answer.model_dump())
+    same(answer.choices[0].finish_reason, "tool_calls")
+    call = answer.choices[0].message.tool_calls[0]
+    check_weather(call.function.name, call.function.arguments)
+    with client_of(server).chat.completions.stream(messages=ASKED, **asked) as stream:
+        final = stream.get_final_completion().choices[0]
+    same(final.finish_reason, "tool_calls")
+    same(final.message.tool_calls[0].function.arguments, call.function.arguments)
+    talk = [*ASKED, answer.choices[0].message]
+    talk += [{"role": "tool", "tool_call_id": c.id, "content": "rain"} for c in answer.choices[0].message.tool_calls]
+    same(create(messages=talk, **asked, max_tokens=60).choices[0].finish_reason, "tool_calls")
+    raises(openai.BadRequestError, create, messages=ASKED, **{**asked, "tool_choice": "any"})
+
+
+@test
+def responses_with_tools(server):
+    create = client_of(server).responses.create
+    asked = {
+        "model": "x", "tool_choice": "required",
+        "tools": [{"type": "function", "name": "get_weather", "parameters": WEATHER, "strict": True}]
+    }
+    answer = create(input="What is the capital of France?", **asked)
+    type(answer).model_validate(answer.model_dump())
+    for item in answer.output:
+        same(item.type, "function_call")
+        check_weather(item.name, item.arguments)
+    results = [{"type": "function_call_output", "call_id": i.call_id, "output": "rain"} for i in answer.output]
+    again = create(input=[*ASKED, *answer.output, *results], **asked)
+    same(again.output[0].type, "function_call")
+    with client_of(server).responses.stream(input=ASKED, **asked) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    told = "".join(e.delta for e in events if e.type == "response.function_call_arguments.delta")
+    same(told, "".join(item.arguments for item in final.output))
+    check_weather(final.output[0].name, final.output[0].arguments)
 
 
 def raises(kind, call, **more):
