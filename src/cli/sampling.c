@@ -19,7 +19,7 @@ void cli_sampling_take(const cli_options *o, pd_sampler_desc *desc) {
 /* ---- grammars ------------------------------------------------------------------------------- */
 
 typedef struct grammar_option {
-    int option;
+    cli_option_id option;
     pd_grammar_kind kind;
     bool is_file;
 } grammar_option;

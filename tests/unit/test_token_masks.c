@@ -69,7 +69,7 @@ static pd_automaton *make(const char *text) {
     pd_rules r = {0};
     pd_node root;
     pd_error err;
-    pd_automaton *a;
+    pd_automaton *a = NULL;
     if (pd_gbnf_read(&r, text, strlen(text), &root, &err) != PD_OK ||
         pd_automaton_create(&r, root, &a, &err) != PD_OK)
         fail_msg("%s", err.message);
