@@ -64,8 +64,17 @@ static pd_status open_side(compare_job *job, compare_device *d, pd_compare_side 
     return PD_OK;
 }
 
+/* A pd_prompt_progress_fn. What comes behind a prompt has a progress of its own. */
+static bool on_prompt(void *ctx, uint32_t n_done, uint32_t n_total) {
+    compare_job *job = ctx;
+    if (strncmp(job->label, "prompt", 6) != 0) return !cli_interrupted();
+    return cli_progress_update_tokens(&job->progress, n_done, n_total);
+}
+
 static pd_status make_session(compare_job *job, pd_compare_side *side, pd_error *err) {
-    const pd_session_desc desc = session_desc(job);
+    pd_session_desc desc = session_desc(job);
+    desc.progress = on_prompt;
+    desc.progress_ctx = job;
     return pd_session_create(side->model, &desc, &side->session, err);
 }
 
