@@ -34,7 +34,7 @@ typedef struct making {
 static const pd_char_range *ranges_of(const making *m, pd_node node, uint32_t *n) {
     const pd_node_info *info = &m->rules->nodes[node];
     *n = info->n;
-    return m->rules->ranges + info->first;
+    return pd_rules_ranges(m->rules, info);
 }
 
 static bool are_equal(const making *m, pd_node a, pd_node b) {

@@ -26,7 +26,7 @@ static uint32_t times(uint32_t bytes, uint32_t n) {
 
 static uint32_t shortest_of(const shortest *s, pd_node node) {
     const pd_node_info *info = &s->r->nodes[node];
-    const pd_node *children = s->r->children + info->first;
+    const pd_node *children = pd_rules_children(s->r, info);
     uint32_t bytes;
     switch (info->kind) {
     case PD_NODE_SET: return info->n ? s->classes->min_bytes[s->classes->node_set[node]] : PD_NEVER;
@@ -79,7 +79,7 @@ static void push(walk *w, pd_node node) {
 static void push_beginnings(walk *w, pd_node node) {
     const pd_rules *r = w->s->r;
     const pd_node_info *info = &r->nodes[node];
-    const pd_node *children = r->children + info->first;
+    const pd_node *children = pd_rules_children(r, info);
     bool goes_on = true;
     switch (info->kind) {
     case PD_NODE_SET: break;

@@ -161,7 +161,7 @@ static uint32_t compile_rule(compiling *c, uint32_t rule, uint32_t next) {
 
 static uint32_t compile_node(compiling *c, pd_node node, uint32_t next) {
     const pd_node_info *info = &c->r->nodes[node];
-    const pd_node *children = c->r->children + info->first;
+    const pd_node *children = pd_rules_children(c->r, info);
     switch (info->kind) {
     case PD_NODE_SET: return compile_set(c, node, next);
     case PD_NODE_SEQ:

@@ -55,6 +55,15 @@ enum { PD_RULES_MAX = 1 << 20 }; /* nodes, ranges, children, rules: of each */
 
 void pd_rules_free(pd_rules *r); /* r: zero at first */
 
+/* Of a SEQ or ALT; NULL where there are none at all. */
+static inline const pd_node *pd_rules_children(const pd_rules *r, const pd_node_info *info) {
+    return r->children ? r->children + info->first : NULL;
+}
+/* Of a SET. */
+static inline const pd_char_range *pd_rules_ranges(const pd_rules *r, const pd_node_info *info) {
+    return r->ranges ? r->ranges + info->first : NULL;
+}
+
 /* Ranges in any order, which may overlap; surrogates are left out. With `others`: all characters
  * but those. */
 pd_node pd_rules_set(pd_rules *r, const pd_char_range *ranges, uint32_t n, bool others);

@@ -200,7 +200,7 @@ pd_status pd_schema_build(pd_schema_reader *s, const pd_schema_set *set, pd_node
 
 static bool is_possible(const pd_rules *r, const bool *possible, pd_node node) {
     const pd_node_info *info = &r->nodes[node];
-    const pd_node *children = r->children + info->first;
+    const pd_node *children = pd_rules_children(r, info);
     bool any = false;
     switch (info->kind) {
     case PD_NODE_SET: return info->n > 0;

@@ -139,7 +139,7 @@ static uint64_t sum(uint64_t a, uint64_t b) {
 /* Of what a regular expression matches: its tree, whose depth it bounds, has no rules. */
 static lengths lengths_of(const pd_rules *r, pd_node node) {
     const pd_node_info *info = &r->nodes[node];
-    const pd_node *children = r->children + info->first;
+    const pd_node *children = pd_rules_children(r, info);
     lengths all = {0, 0}, one;
     switch (info->kind) {
     case PD_NODE_SET: return (lengths){1, 1};
@@ -174,7 +174,7 @@ static void narrow_repeat(string *x, const pd_rules *plain, pd_node node, bool *
     set = &plain->nodes[repeat->first];
     uint32_t min = x->min > repeat->min ? x->min : repeat->min;
     uint32_t max = x->max < repeat->max ? x->max : repeat->max;
-    pd_node one = pd_json_char(x->s->r, plain->ranges + set->first, set->n, false);
+    pd_node one = pd_json_char(x->s->r, pd_rules_ranges(plain, set), set->n, false);
     *out = pd_rules_repeat(x->s->r, one, min, max);
 }
 
