@@ -14,7 +14,7 @@
 #include "base/memory.h"
 
 /* States of which masks are kept, and those that a run of plain characters may be in at once. */
-enum { N_KEPT = 256, MAX_RUN_STATES = 16 };
+enum { N_KEPT = 256, MAX_RUN_STATES = 16, N_NEAR = 16 };
 
 typedef struct kept_mask {
     uint32_t state, needed; /* needed: the most bytes to an end behind any of its tokens */
@@ -28,13 +28,14 @@ struct pd_token_masks {
     uint32_t n_classes;
     uint32_t *plain; /* [n_plain] classes that plain characters are in */
     uint32_t n_plain;
-    uint32_t *states; /* [longest + 1] on the way from the root */
+    uint32_t *states;    /* [longest + 1] on the way from the root */
+    uint32_t *near_ends; /* [n_words + 1] of a mask that is not kept */
     kept_mask kept[N_KEPT];
 };
 
 typedef struct finding {
     pd_token_masks *m;
-    uint32_t *words;
+    uint32_t *words; /* [n_words + 1] */
     uint32_t max_bytes;
     uint32_t needed;
     uint32_t run; /* plain tokens up to this length are in words */
@@ -100,21 +101,22 @@ static pd_status find_run(finding *f, uint32_t state) {
 
 /* ---- walking --------------------------------------------------------------------------------- */
 
-/* A token is written, and the automaton is in `state`. *near: the state for which this was last
- * found to be near enough to an end. */
+/* A token is written, and the automaton is in `state`. near: states that were found to be near
+ * enough to an end, by their lowest bits. */
 static void allow(finding *f, uint32_t token, uint32_t state, uint32_t *near) {
-    if (state != *near) {
-        if (pd_automaton_min_bytes(f->m->automaton, state) > f->max_bytes) return;
-        note(f, state);
-        *near = state;
-    }
+    if (pd_automaton_min_bytes(f->m->automaton, state) > f->max_bytes) return;
+    note(f, state);
+    near[state % N_NEAR] = state;
     pd_mask_allow(f->words, token);
 }
 
-/* Tokens of a tree that are longer than `covered` characters. */
+/* Tokens of a tree that are longer than `covered` characters. Half of the nodes end a token,
+ * without a rule that a processor could guess: nodes that end none write into the word behind all.
+ */
 static pd_status walk(finding *f, const pd_token_list *l, uint32_t state, uint32_t covered) {
     const uint16_t *classes = f->m->classes;
-    uint32_t *states = f->m->states, near = PD_STATE_DEAD;
+    uint32_t *states = f->m->states, *words = f->words, near[N_NEAR] = {PD_STATE_DEAD};
+    const uint32_t nobody = f->m->tree->nobody;
     const size_t n_classes = f->m->n_classes;
     const uint32_t *table = pd_automaton_table(f->m->automaton);
     states[0] = state;
@@ -130,7 +132,10 @@ static pd_status walk(finding *f, const pd_token_list *l, uint32_t state, uint32
             i = node.end;
             continue;
         }
-        if (l->tokens[i] != PD_NO_TOKEN) allow(f, l->tokens[i], to, &near);
+        if (to == near[to % N_NEAR])
+            pd_mask_allow(words, l->tokens[i]);
+        else if (l->tokens[i] != nobody)
+            allow(f, l->tokens[i], to, near);
         states[node.depth] = to;
         i++;
     }
@@ -149,7 +154,7 @@ static pd_status find_tokens(finding *f, uint32_t state) {
 
 static pd_status keep(finding *f, kept_mask *k, uint32_t state) {
     uint32_t n_words = f->m->tree->n_words;
-    if (!k->words) k->words = pd_alloc(n_words, sizeof *k->words);
+    if (!k->words) k->words = pd_alloc(n_words + 1, sizeof *k->words);
     if (!k->words) return PD_RAISE(f->err, PD_ERR_MEMORY_HOST, "no memory for a grammar's masks");
     memset(k->words, 0, n_words * sizeof *k->words);
     k->state = PD_STATE_DEAD;
@@ -161,18 +166,25 @@ static pd_status keep(finding *f, kept_mask *k, uint32_t state) {
     return PD_OK;
 }
 
+static void add_words(uint32_t *to, const uint32_t *from, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) to[i] |= from[i];
+}
+
 pd_status pd_token_masks_get(pd_token_masks *m, uint32_t state, uint32_t max_bytes, uint32_t *words,
                              pd_error *err) {
     kept_mask *k = &m->kept[state % N_KEPT];
     finding f = {.m = m, .err = err};
     if (k->state != state) PD_TRY(keep(&f, k, state));
     if (k->needed <= max_bytes) {
-        for (uint32_t i = 0; i < m->tree->n_words; i++) words[i] |= k->words[i];
+        add_words(words, k->words, m->tree->n_words);
         return PD_OK;
     }
-    f.words = words;
+    f.words = m->near_ends;
     f.max_bytes = max_bytes;
-    return find_tokens(&f, state);
+    memset(f.words, 0, m->tree->n_words * sizeof *f.words);
+    PD_TRY(find_tokens(&f, state));
+    add_words(words, f.words, m->tree->n_words);
+    return PD_OK;
 }
 
 /* ---- tokens of a byte ------------------------------------------------------------------------ */
@@ -245,7 +257,8 @@ pd_status pd_token_masks_create(pd_automaton *a, const pd_token_tree *t, pd_toke
     m->classes = pd_alloc(t->n_chars + 1, sizeof *m->classes);
     m->plain = pd_alloc(c->n_classes, sizeof *m->plain);
     m->states = pd_alloc(t->longest + 1, sizeof *m->states);
-    if (m->classes && m->plain && m->states) {
+    m->near_ends = pd_alloc(t->n_words + 1, sizeof *m->near_ends);
+    if (m->classes && m->plain && m->states && m->near_ends) {
         list_plain_classes(m, c);
         classify_chars(m, c);
         return PD_OK;
@@ -260,5 +273,6 @@ void pd_token_masks_destroy(pd_token_masks *m) {
     pd_free(m->classes);
     pd_free(m->plain);
     pd_free(m->states);
+    pd_free(m->near_ends);
     pd_free(m);
 }

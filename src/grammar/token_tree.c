@@ -133,10 +133,10 @@ static bool grow(pd_token_list *l) {
     return good;
 }
 
-static bool add_node(pd_token_list *l, uint32_t c, uint32_t depth) {
+static bool add_node(pd_token_list *l, uint32_t c, uint32_t depth, uint32_t nobody) {
     if (l->n == l->cap && !grow(l)) return false;
     l->nodes[l->n] = (pd_token_node){.c = (uint16_t)c, .depth = (uint8_t)depth};
-    l->tokens[l->n++] = PD_NO_TOKEN;
+    l->tokens[l->n++] = nobody;
     return true;
 }
 
@@ -173,7 +173,7 @@ static bool add_text(pd_token_tree *t, pd_token_list *l, path *p, const text *s)
     while (at < s->n) {
         uint32_t c = index_of(t, pd_utf8_next(s->s, s->n, &at));
         p->nodes[n++] = l->n;
-        if (!add_node(l, c, n)) return false;
+        if (!add_node(l, c, n, t->nobody)) return false;
     }
     p->n = n;
     l->tokens[p->nodes[n - 1]] = s->token;
@@ -200,7 +200,7 @@ static pd_status make_plain_masks(pd_token_tree *t, pd_error *err) {
     if (!t->plain_up_to) return raise_no_memory(err);
     for (uint32_t i = 0; i < t->plain.n; i++) {
         const pd_token_node *node = &t->plain.nodes[i];
-        if (t->plain.tokens[i] != PD_NO_TOKEN)
+        if (t->plain.tokens[i] != t->nobody)
             pd_mask_allow(t->plain_up_to + (size_t)node->depth * t->n_words, t->plain.tokens[i]);
     }
     for (size_t i = t->n_words; i < (size_t)(t->longest + 1) * t->n_words; i++)
@@ -228,6 +228,7 @@ pd_status pd_token_tree_create(const pd_vocab *v, pd_token_tree **out, pd_error 
     t->vocab = v;
     t->n_vocab = pd_vocab_count(v);
     t->n_words = pd_div_up(t->n_vocab, 32);
+    t->nobody = 32 * t->n_words;
     pd_status status = make(t, err);
     if (status == PD_OK)
         *out = t;

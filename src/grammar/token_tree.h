@@ -23,12 +23,13 @@ typedef struct pd_token_node {
 
 typedef struct pd_token_list {
     pd_token_node *nodes;
-    uint32_t *tokens; /* [n] the token that ends at a node; PD_NO_TOKEN: none does */
+    uint32_t *tokens; /* [n] the token that ends at a node; the tree's `nobody`: none does */
     uint32_t n, cap;
 } pd_token_list;
 
 typedef struct pd_token_tree {
     uint32_t n_vocab, n_words; /* words of a mask of all tokens */
+    uint32_t nobody;           /* behind all tokens: the first bit of one word more */
     uint32_t *chars;           /* [n_chars] that occur, ascending */
     uint32_t n_chars;
     uint32_t longest; /* characters of a token */
