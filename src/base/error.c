@@ -60,6 +60,14 @@ static void format_cut(char *out, size_t size, const char *format, va_list args)
         if ((unsigned char)*out < 0x20 || *out == 0x7f) *out = '?';
 }
 
+static void put_cut(char *out, size_t size, const char *format, ...) PD_PRINTF_LIKE(3, 4);
+static void put_cut(char *out, size_t size, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    format_cut(out, size, format, args);
+    va_end(args);
+}
+
 /* The part from "src/" on: messages must not depend on where the tree was built. */
 static const char *tree_path(const char *file) {
     const char *found = file;
@@ -90,7 +98,7 @@ pd_status pd_error_before(pd_error *err, pd_status status, const char *format, .
     format_cut(err->message, sizeof err->message, format, args);
     va_end(args);
     size_t n = strlen(err->message);
-    snprintf(err->message + n, sizeof err->message - n, "%s", message);
+    put_cut(err->message + n, sizeof err->message - n, "%s", message);
     return status;
 }
 

@@ -96,11 +96,10 @@ pd_status pd_choice_get_mask(pd_choice *c, const uint32_t **mask, pd_error *err)
 /* What can only follow in the grammar, as far as a step has rows; log-probabilities come from steps
  * of their own. */
 static pd_status take_forced(pd_batch *b, pd_choice *c, pd_error *err) {
-    enum { MAX_FORCED = 63 };
-    uint32_t ids[MAX_FORCED], n;
+    uint32_t ids[PD_MAX_FORCED], n;
     pd_sampler *s = &c->sampler;
     if (!s->desc.grammar || c->is_over || c->request->desc.log_probs) return PD_OK;
-    PD_TRY(pd_grammar_get_forced(s->desc.grammar, &s->place, ids, MAX_FORCED, &n, err));
+    PD_TRY(pd_grammar_get_forced(s->desc.grammar, &s->place, ids, PD_MAX_FORCED, &n, err));
     for (uint32_t i = 0; i < n && !c->is_over; i++) {
         PD_TRY(pd_sampler_take(s, ids[i], err));
         pd_choice_take(b, c, (pd_log_prob){ids[i], 0}, NULL, 0);

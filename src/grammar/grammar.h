@@ -24,6 +24,8 @@ pd_status pd_grammar_get_mask(pd_grammar *g, const pd_grammar_place *place, uint
                               uint32_t *words, pd_error *err);
 /* A token was drawn. Errors: ARGUMENT (it may not follow), MEMORY_HOST. */
 pd_status pd_grammar_take(pd_grammar *g, pd_grammar_place *place, uint32_t id, pd_error *err);
+/* What a step takes of what is forced, beside the token before it. */
+enum { PD_MAX_FORCED = 63 };
 /* Tokens that follow whatever the model says: up to n_max that write what alone may come next.
  * What might be written in another way together with what follows is left out. */
 pd_status pd_grammar_get_forced(pd_grammar *g, const pd_grammar_place *place, uint32_t *ids,

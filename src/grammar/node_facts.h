@@ -1,5 +1,6 @@
-/* What is known of the nodes of a grammar's tree before it is compiled.  SPDX-License-Identifier:
- * MIT */
+/* What is known of the nodes of a grammar's tree before it is compiled.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef PD_GRAMMAR_NODE_FACTS_H
 #define PD_GRAMMAR_NODE_FACTS_H
 

@@ -249,7 +249,7 @@ static void classify_chars(pd_token_masks *m, const pd_char_classes *c) {
 pd_status pd_token_masks_create(pd_automaton *a, const pd_token_tree *t, pd_token_masks **out,
                                 pd_error *err) {
     const pd_char_classes *c = pd_automaton_classes(a);
-    pd_token_masks *m = *out = pd_alloc(1, sizeof *m);
+    pd_token_masks *m = pd_alloc(1, sizeof *m);
     if (!m) return PD_RAISE(err, PD_ERR_MEMORY_HOST, "no memory for a grammar's masks");
     m->automaton = a;
     m->tree = t;
@@ -261,6 +261,7 @@ pd_status pd_token_masks_create(pd_automaton *a, const pd_token_tree *t, pd_toke
     if (m->classes && m->plain && m->states && m->near_ends) {
         list_plain_classes(m, c);
         classify_chars(m, c);
+        *out = m;
         return PD_OK;
     }
     pd_token_masks_destroy(m);

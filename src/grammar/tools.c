@@ -1,7 +1,6 @@
 /* See tools.h.  SPDX-License-Identifier: MIT */
 #include "grammar/tools.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -61,10 +60,8 @@ static pd_status read_arguments(pd_rules *r, cJSON *schema, const char *tool, ui
     PD_TRY(need_object(schema, tool, err));
     close_empty(schema);
     pd_status status = pd_schema_read(r, schema, out, err);
-    if (status != PD_ERR_ARGUMENT || !err) return status;
-    char what[sizeof err->message];
-    snprintf(what, sizeof what, ": %.390s", err->message);
-    return refuse(tool, what, err);
+    if (status != PD_ERR_ARGUMENT) return status;
+    return pd_error_before(err, status, "the parameters of tool %.64s: ", tool);
 }
 
 /* ---- calls ---------------------------------------------------------------------------------- */

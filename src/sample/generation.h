@@ -1,5 +1,6 @@
-/* An answer that a session writes: whom its tokens go to, and how many.  SPDX-License-Identifier:
- * MIT */
+/* An answer that a session writes: whom its tokens go to, and how many.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef PD_SAMPLE_GENERATION_H
 #define PD_SAMPLE_GENERATION_H
 
@@ -33,8 +34,7 @@ bool pd_generation_hand_over(pd_generation *g, uint32_t id);
 pd_status pd_generation_hand_over_drawn(pd_session *s, pd_generation *g, uint32_t id, bool *more,
                                         pd_error *err);
 
-/* ---- for one another: session_sample.c, session_constrained.c -----------------------------------
- */
+/* ---- for one another: session_sample.c, session_constrained.c -------------------------------- */
 
 pd_status pd_session_get_scratch(pd_session *s, pd_sampler_scratch **out, pd_error *err);
 /* The next token, from the logits that are there. n_left: as pd_sampler_get_mask. */

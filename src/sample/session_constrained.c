@@ -7,11 +7,9 @@
 #include "grammar/grammar.h"
 #include "sample/generation.h"
 
-enum { MAX_FORCED = 63 };
-
 /* Tokens that were handed over, and are to be computed. */
 typedef struct handed {
-    uint32_t ids[MAX_FORCED + 1], n;
+    uint32_t ids[PD_MAX_FORCED + 1], n;
     bool more; /* the last of them was not the end */
 } handed;
 
@@ -23,8 +21,8 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
  * probable tokens are gets each from a step of its own. */
 static pd_status hand_over_forced(pd_session *s, pd_generation *g, handed *h, pd_error *err) {
     pd_sampler *sampler = g->sampler;
-    uint32_t forced[MAX_FORCED], n, room = pd_session_n_ctx(s) - pd_session_count(s);
-    uint32_t n_max = min_u32(min_u32(MAX_FORCED, room - 1), s->context->desc.n_chunk - 1);
+    uint32_t forced[PD_MAX_FORCED], n, room = pd_session_n_ctx(s) - pd_session_count(s);
+    uint32_t n_max = min_u32(min_u32(PD_MAX_FORCED, room - 1), s->context->desc.n_chunk - 1);
     if (!h->more || g->desc->drawn_fn) return PD_OK;
     PD_TRY(pd_grammar_get_forced(sampler->desc.grammar, &sampler->place, forced, n_max, &n, err));
     for (uint32_t i = 0; i < n && h->more; i++) {

@@ -1,5 +1,5 @@
 /* What an answer has to be: JSON, JSON of a schema, a text of a grammar or of a regular expression,
- * one of some choices; as OpenAI, llama.cpp and vLLM name them.
+ * one of some choices. OpenAI names the first two, llama.cpp `grammar` and `json_schema`.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -31,8 +31,7 @@ pd_status srv_settings_read(const pd_server *s, pd_model *model, srv_fields *f, 
 void srv_settings_free(srv_settings *s);
 /* A string or a list of them becomes the stop strings. */
 pd_status srv_read_stops(srv_fields *f, const char *name, srv_settings *out, pd_error *err);
-/* ---- format.c: what an answer has to be --------------------------------------------------------
- */
+/* ---- format.c: what an answer has to be ------------------------------------------------------ */
 
 /* An object with a type: "text", "json_object" (with a schema, if there is one), or "json_schema"
  * with a schema, in it or in its member of that name. group: the object that the field is in; NULL:

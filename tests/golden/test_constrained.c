@@ -120,8 +120,7 @@ static void test_sessions_and_requests(void **state) {
     on_every_device(both_fit, NULL);
 }
 
-/* ---- room -------------------------------------------------------------------------------------
- */
+/* ---- room ------------------------------------------------------------------------------------ */
 
 /* The shortest object has 25 characters; an answer is complete wherever it can be. */
 static void little_room(void *ctx, const char *device) {
@@ -144,8 +143,7 @@ static void test_little_room(void **state) {
     on_every_device(little_room, NULL);
 }
 
-/* ---- draws ------------------------------------------------------------------------------------
- */
+/* ---- draws ----------------------------------------------------------------------------------- */
 
 /* A bias of nothing makes the host draw: the same tokens. */
 static void host_and_device(void *ctx, const char *device) {
@@ -209,8 +207,51 @@ static void test_log_probs(void **state) {
     on_every_device(with_log_probs, NULL);
 }
 
-/* ---- going on ----------------------------------------------------------------------------------
- */
+/* ---- what alone can follow
+ * ----------------------------------------------------------------------- */
+
+/* A text of 55 characters that is known beforehand: a step for what is drawn, and one or two of
+ * many rows, by sessions and by requests. */
+static void few_steps(void *ctx, const char *device) {
+    (void)ctx;
+    enum { KNOWN = 5 };
+    static answer by_request, by_one;
+    pd_error err;
+    pd_session *s;
+    uint32_t ids[MAX_IDS];
+    pd_model *m = open_model(device);
+    pd_grammar *g = make(m, KNOWN);
+    ask a = ask_for(3, g, 80);
+    pd_session_desc desc = {.n_ctx = CONTEXT, .n_chunk = CHUNK, .precision = PD_PRECISION_EXACT};
+    pd_sampler sampler = {.desc = a.sampler};
+    pd_generate_desc d = {.n_max = 80, .fn = take_id, .fn_ctx = &by_one};
+    fill_ids(&a, ids);
+    by_one = (answer){.ask = a};
+    must(pd_session_create(m, &desc, &s, &err), &err);
+    must(pd_session_sync(s, ids, a.n, &err), &err);
+    must(pd_session_generate(s, &sampler, &d, &err), &err);
+    expect_fits(m, &by_one, KNOWN, true);
+    assert_true(by_one.n[0] > 12 && pd_session_get_stats(s)->n_decode < 4);
+    pd_session_destroy(s);
+
+    pd_batch_stats before, after;
+    pd_batch *b = open_batch(m, 2, false);
+    pd_batch_get_stats(b, &before);
+    submit_and_finish(b, &a, &by_request);
+    pd_batch_get_stats(b, &after);
+    check_same(device, 0, &by_request, &by_one);
+    assert_true(after.n_steps - before.n_steps < 6);
+    pd_batch_destroy(b);
+    pd_grammar_destroy(g);
+    pd_model_close(m);
+}
+
+static void test_few_steps(void **state) {
+    (void)state;
+    on_every_device(few_steps, NULL);
+}
+
+/* ---- going on -------------------------------------------------------------------------------- */
 
 /* An answer in pieces is that of one go; behind its end there is nothing. */
 static void in_pieces(void *ctx, const char *device) {
@@ -253,6 +294,7 @@ int main(void) {
         cmocka_unit_test(test_host_and_device),
         cmocka_unit_test(test_log_probs),
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_few_steps),
         cmocka_unit_test(check_validation_silent),
     };
     PRINT_LOG();

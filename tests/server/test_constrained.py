@@ -147,7 +147,7 @@ def other_kinds(server):
 
 @test
 def what_is_known(server):
-    """Nothing is left to the model: the answer is written in few steps."""
+    """Nothing is left to the model."""
     text = "The answer to this question is known from the very beginning to its end."
     same(said(server, choices=[text]), text)
 
